@@ -1,0 +1,58 @@
+# Everything runs in .venv, which `make setup` builds from the lock files.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup run test test-all test-cluster check bench lock clean
+
+help:           ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "dpgan-tune needs Python 3.11 or newer; say which with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/pip install --quiet --requirement requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.installed  ## install into .venv, from the lock file
+
+run: setup      ## search on a simulated SPRINT trial and write a synthetic release (minutes)
+	$(BIN)/python tuner/run.py --cohort sprint-simulated $(ARGS)
+
+test: $(VENV)/.installed-dev  ## the fast tests
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.installed-dev  ## the slow and statistical tests too
+	$(BIN)/python -m pytest -m "not cluster"
+
+test-cluster: $(VENV)/.installed-dev  ## two hosts as network namespaces (root, sshd, iproute2, rsync)
+	$(BIN)/python -m pytest tests/cluster -m cluster
+
+check: $(VENV)/.installed-dev  ## lint, types, and which folder may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup    ## what a trial's step and a study's overhead cost here
+	$(BIN)/python -m benchmarks
+
+lock:           ## bring the lock files up to date with pyproject.toml
+	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet setuptools wheel .
+	{ echo "# Exact versions of everything dpgan-tune runs with, made by make lock."; \
+	  $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//'; } > requirements.lock
+	$(VENV)-lock/bin/pip install --quiet '.[dev]'
+	{ echo "# What tests and checks need besides requirements.lock, made by make lock."; \
+	  $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//' \
+	  | grep -vxFf requirements.lock; } > requirements-dev.lock
+	rm -rf $(VENV)-lock
+
+clean:          ## remove the virtual environment
+	rm -rf $(VENV)

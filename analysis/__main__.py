@@ -1,0 +1,64 @@
+"""`python -m analysis results/STUDY`: rebuild the release and the report of a finished study."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+DESCRIPTION = """\
+Rebuild the release and the report of a finished study, without training anything.
+
+The scored epochs of all trials are gathered, the five best by random forest and the five best by logistic
+regression are picked, and each generates its share of a synthetic cohort. Two folders of the study are written,
+each file or folder whole or not at all, in place of older ones:
+
+  release/   may be published: the synthetic cohort as CSV and Parquet in the trial's own columns and units, its
+             schema, figures of synthetic participants, a datasheet, the privacy statement, and manifest.json
+  internal/  never publish: figures and scores computed from real participants
+"""
+
+EPILOG = """\
+example:
+  python tuner/run.py --cohort sprint-simulated --study first
+  python -m analysis results/first
+
+Every call draws new synthetic participants, unless the study has a seed (public cohorts only). Exit status: 0
+when both folders are written, 2 when the study cannot be used, with a paragraph that says why.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("study", type=Path, metavar="results/STUDY", help="directory of a finished study")
+    study = parser.parse_args(arguments).study
+
+    # Imported here so that --help does not wait for PyTorch and Ray.
+    from analysis.build import build_release
+    from analysis.errors import AnalysisError
+    from analysis.report import print_report
+    from analysis.study import StudyDirectory
+    from cohorts import CohortError
+
+    console = Console()
+    try:
+        summary = build_release(StudyDirectory(study), console)
+    except (AnalysisError, CohortError) as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        return 2
+    print_report(summary, console)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

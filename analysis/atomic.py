@@ -1,0 +1,107 @@
+"""Files and directories that a crash leaves as they were or as they shall be, never half."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def write_bytes(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all; an older one of that name stays until the new one is durable."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text file (UTF-8) whole or not at all."""
+    write_bytes(file, text.encode())
+
+
+@contextmanager
+def replaced_directory(target: Path) -> Iterator[Path]:
+    """A new empty directory that takes the place of `target` when the block ends well.
+
+    If the block raises, or the process is killed, `target` is as it was; what a killed process left beside it
+    is removed by the next call.
+
+    Args:
+        target: the directory to replace, or to make; its parent must exist.
+
+    Yields:
+        The directory to fill, a sibling of `target`.
+    """
+    prefix = f".{target.name}-"
+    for abandoned in target.parent.glob(f"{prefix}*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    building = Path(tempfile.mkdtemp(dir=target.parent, prefix=prefix))
+    try:
+        yield building
+        building.chmod(0o777 & ~_umask())
+        _sync(building)
+        if target.exists():
+            _exchange(building, target)
+        else:
+            building.rename(target)
+        _sync_directory(target.parent)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Swap two directories: in one step where the system can, else in two that undo themselves on error."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(None, use_errno=True)
+            arguments = (_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _RENAME_EXCHANGE)
+            if library.renameat2(*arguments) == 0:
+                return
+    aside = new.with_name(f"{new.name}-old")
+    old.rename(aside)
+    try:
+        new.rename(old)
+    except OSError:
+        aside.rename(old)
+        raise
+    aside.rename(new)
+
+
+def _sync(directory: Path) -> None:
+    """Make everything in a directory durable before it is put in place."""
+    for file in directory.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+    _sync_directory(directory)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

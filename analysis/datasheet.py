@@ -1,0 +1,137 @@
+"""The datasheet of a release: what its files hold, how they were made, what they are not good for.
+
+Written from the schema, the settings and the synthetic participants alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from analysis.study import StudySettings
+from cohorts import Measure, Schema
+from privacy.statement import UnaccountedSearch
+
+TEMPLATE = """\
+# Synthetic cohort {cohort}
+
+{participants:,} generated participants in the format of the clinical trial `{cohort}`. None of them is a person.
+They were made by a neural network trained on the trial's participants; **read
+[privacy_statement.md](privacy_statement.md) before you use or pass on these files**: it says what is guaranteed
+about the trial's participants, and what is not.
+
+## Files
+
+{files}
+
+`manifest.json` names the study, the budget, and the SHA-256 of every file.
+
+## Tables
+
+{tables}
+
+{label}
+{visits}
+
+Ranges are public limits chosen before the search, not the extremes of anyone's values. Participant identifiers
+are numbered from S000001 and belong to nobody.
+
+## How it was made
+
+Study `{study}` trained {trials} AC-GANs with different hyperparameters, each with differentially private
+stochastic gradient descent, and scored their epochs by how well a classifier trained on synthetic participants
+predicts real ones. {picks} epochs, of {chosen} of these trials, were picked: the best by random forest and the best
+by logistic regression. Each pick generated an equal share of the participants, which were then shuffled. The
+method is that of Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
+
+## What it is good for, and what not
+
+Good for writing and testing an analysis, for teaching, and for a first look at how measures move with time and
+{label_name}. Not good for a clinical conclusion: estimates differ from the trial's own, rare participants are the
+least well imitated, and confidence intervals computed from synthetic participants as if they were real are too
+narrow. Confirm any finding on the trial itself.
+
+## Load it
+
+```
+python tuner/run.py --cohort {schema_file}
+```
+
+or with any CSV or Parquet reader.
+"""
+
+
+def datasheet(settings: StudySettings, schema: Schema, statement: UnaccountedSearch) -> str:
+    """The datasheet as Markdown.
+
+    Args:
+        settings: what the study was asked to do.
+        schema: of the released files.
+        statement: of privacy; it counts what was released.
+    """
+    return TEMPLATE.format(
+        cohort=statement.cohort,
+        participants=schema.nominal_size,
+        study=settings.study,
+        trials=settings.trials,
+        picks=statement.chosen_epochs,
+        chosen=statement.chosen_trials,
+        files="\n".join(_file_lines(schema)),
+        tables="\n\n".join(_table_section(schema, table) for table in schema.tables),
+        label=_label_sentence(schema),
+        visits=_visit_sentence(schema),
+        label_name=schema.label.name,
+        schema_file=schema_file_name(settings.policy),
+    )
+
+
+def schema_file_name(policy: str) -> str:
+    """File name of the released schema."""
+    return f"schema-{policy}.yaml"
+
+
+def _file_lines(schema: Schema) -> Iterable[str]:
+    for table, file in schema.tables.items():
+        stem = Path(file).stem
+        yield f"- `{stem}.csv`, `{stem}.parquet`: table `{table}`, the same rows in two formats"
+
+
+def _table_section(schema: Schema, table: str) -> str:
+    rows = [(schema.participant, "participant", "", "")]
+    if table in schema.visit_tables:
+        rows.append((str(schema.visits.column), "visit", "", ""))
+    if schema.label.table == table:
+        values = ", ".join(f"{each.value} = {each.name}" for each in schema.label.classes)
+        rows.append((schema.label.column, schema.label.name, "", values))
+    for measure in schema.all_measures:
+        if measure.table == table:
+            rows += [(column, meaning, measure.unit, _range(measure)) for column, meaning in _columns(schema, measure)]
+    header: Sequence[Sequence[str]] = [("column", "meaning", "unit", "values"), ("---",) * 4]
+    lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [*header, *rows])
+    return f"`{table}`\n\n" + "\n".join(lines)
+
+
+def _columns(schema: Schema, measure: Measure) -> Iterable[tuple[str, str]]:
+    if measure.columns is None:
+        return [(str(measure.column), measure.name)]
+    return [(measure.columns[visit], f"{measure.name} at visit {visit}") for visit in schema.visit_names]
+
+
+def _range(measure: Measure) -> str:
+    if measure.discrete:
+        return ", ".join(str(category) for category in measure.categories)
+    whole = "whole numbers, " if measure.kind == "integer" else ""
+    return f"{whole}{measure.lower:g} to {measure.upper:g}"
+
+
+def _label_sentence(schema: Schema) -> str:
+    shares = " and ".join(f"{each.share:.0%} {each.name}" for each in schema.label.classes)
+    source = "the trial's randomisation" if schema.label.randomised else "a published report"
+    return f"Participants are drawn {shares} ({schema.label.name}), the shares of {source}."
+
+
+def _visit_sentence(schema: Schema) -> str:
+    if schema.visits.windows is None:
+        return f"Visits, in order: {', '.join(schema.visit_names)}."
+    windows = ", ".join(f"{each.name} ({each.start:g} to {each.end:g})" for each in schema.visits.windows)
+    return f"Visits are windows of `{schema.visits.column}`: {windows}."

@@ -1,0 +1,84 @@
+"""The released cohort: participants of every picked epoch, together as many as the trial has."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from analysis.epochs import ScoredEpoch, first_line
+from analysis.errors import AnalysisError
+from cohorts import Cohort, Schema
+from trainables.generation import Generator, load_generator
+
+
+def random_stream(seed: int | None) -> torch.Generator:
+    """A stream of random numbers, from the operating system unless a public cohort's study gave a seed."""
+    return torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
+
+
+def read_generator(epoch: ScoredEpoch) -> Generator:
+    """The generator of an epoch.
+
+    Raises:
+        AnalysisError: its file is unreadable.
+    """
+    try:
+        with epoch.checkpoint.as_directory() as directory:  # a download where the storage is remote
+            return load_generator(Path(directory))
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise AnalysisError(
+            f"The generator of trial {epoch.trial_id}, epoch {epoch.epoch}, cannot be read from "
+            f"{epoch.checkpoint.path}: {first_line(error)}. The file is damaged; remove that directory to have the "
+            "next best epoch take its place, or run the study again."
+        ) from error
+
+
+def generate(epoch: ScoredEpoch, participants: int, schema: Schema, randomness: torch.Generator) -> Cohort:
+    """Participants of a single epoch.
+
+    Args:
+        epoch: the epoch.
+        participants: how many.
+        schema: what the study's cohort is now said to be.
+        randomness: stream to draw from.
+
+    Raises:
+        AnalysisError: the generator is unreadable, or was trained for another schema than `schema`.
+    """
+    cohort = read_generator(epoch).generate(participants, randomness)
+    if cohort.schema != schema:
+        raise AnalysisError(
+            f"The schema of cohort {schema.name} is not the one that the study was run with: the generator of "
+            f"trial {epoch.trial_id}, epoch {epoch.epoch}, was trained for another. Restore the schema as it was, "
+            "or run a new study under the new one."
+        )
+    return cohort
+
+
+def generate_ensemble(
+    epochs: Sequence[ScoredEpoch], participants: int, schema: Schema, randomness: torch.Generator
+) -> Cohort:
+    """An equal share from every epoch, shuffled together.
+
+    Args:
+        epochs: the picked epochs; one that is picked twice generates two shares.
+        participants: how many in all.
+        schema: what the study's cohort is now said to be.
+        randomness: stream to draw from.
+
+    Returns:
+        Synthetic cohort with ids S000001 and so on; an id does not tell which epoch it came from.
+    """
+    share, left_over = divmod(participants, len(epochs))
+    parts = [generate(epoch, share + (number < left_over), schema, randomness) for number, epoch in enumerate(epochs)]
+    order = torch.randperm(participants, generator=randomness).numpy()  # (n,)
+    return Cohort(
+        schema=schema,
+        ids=np.array([f"S{number:06d}" for number in range(1, participants + 1)]),
+        labels=np.concatenate([part.labels for part in parts])[order],
+        values=np.concatenate([part.values for part in parts])[order],
+    )

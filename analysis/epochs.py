@@ -1,0 +1,171 @@
+"""Every scored epoch of a study, read from Ray Tune's experiment directory without a running Ray."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+from pyarrow.fs import FileType
+from pydantic import ValidationError
+from ray.train import Checkpoint
+from ray.tune import ExperimentAnalysis
+from ray.tune.experiment import Trial
+
+from analysis.errors import AnalysisError
+from analysis.study import StudyDirectory, StudySettings
+from privacy import TrainingCharge
+from trainables.generation import GENERATOR_FILE
+from trainables.hyperparameters import Hyperparameters
+
+SCORES = ("auc_logistic_regression", "auc_random_forest")
+OTHER_SCORES = ("score", "accuracy_logistic_regression", "accuracy_random_forest", "spearman", "ks")
+
+
+@dataclass(frozen=True)
+class ScoredEpoch:
+    """One epoch of one trial that was scored and can still generate.
+
+    Args:
+        trial_id: Ray Tune's name of the trial.
+        epoch: how many epochs the trial had trained, from 1.
+        scores: scores on validation participants, each in [0, 1]. Sensitive: not private.
+        epsilon: of the trial's training up to here; infinity without noise.
+        checkpoint: where the epoch's generator is kept, on any file system that Tune can use.
+        hyperparameters: the trial's configuration.
+    """
+
+    trial_id: str
+    epoch: int
+    scores: Mapping[str, float]
+    epsilon: float
+    checkpoint: Checkpoint
+    hyperparameters: Hyperparameters
+
+    @property
+    def charge(self) -> TrainingCharge:
+        """The trial's training up to this epoch, as the accountant knows it."""
+        return TrainingCharge(
+            self.hyperparameters.sampling_rate,
+            self.hyperparameters.noise_multiplier,
+            self.epoch * self.hyperparameters.steps_per_epoch,
+        )
+
+
+def scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[ScoredEpoch, ...]:
+    """Gather the scored epochs of all trials of a finished study.
+
+    Trials that stopped early, or that failed after some epochs, give the epochs they were scored at. An epoch
+    whose generator is missing (its writing was interrupted) is left out.
+
+    Args:
+        directory: the study.
+        settings: what it was asked to do.
+
+    Returns:
+        Epochs ordered by trial, then epoch; at least one.
+
+    Raises:
+        AnalysisError: the study has no trials, is not finished, is unreadable, or no epoch can generate.
+    """
+    experiment = directory.experiment(settings)
+    trials = _read_trials(experiment)
+    unfinished = sum(trial.status not in (Trial.TERMINATED, Trial.ERROR) for trial in trials)
+    unfinished += max(0, settings.trials - len(trials))
+    if unfinished:
+        raise AnalysisError(
+            f"The study {settings.study} is not finished: {unfinished} of its {settings.trials} trials have not "
+            f"ended. Go on with it first: python tuner/run.py --study {settings.study} --resume"
+        )
+    epochs = {(epoch.trial_id, epoch.epoch): epoch for trial in trials for epoch in _epochs_of(trial)}
+    if not epochs:
+        raise AnalysisError(
+            f"The study {settings.study} has nothing to release: none of its {len(trials)} trials has a scored "
+            f"epoch with its generator under {experiment}. Either every trial failed (see error.txt there) or the "
+            "budget was too small for a single epoch; choose a larger --epsilon, or a search space with more "
+            "noise or smaller sampling rates."
+        )
+    return tuple(epochs[key] for key in sorted(epochs))
+
+
+def last_epochs(epochs: Iterable[ScoredEpoch]) -> dict[str, ScoredEpoch]:
+    """The last scored epoch of each trial, by trial."""
+    last: dict[str, ScoredEpoch] = {}
+    for epoch in epochs:
+        if epoch.trial_id not in last or epoch.epoch > last[epoch.trial_id].epoch:
+            last[epoch.trial_id] = epoch
+    return last
+
+
+def _read_trials(experiment: str) -> list[Trial]:
+    """Trials as of Tune's last snapshot of the experiment, with their checkpoints."""
+    try:
+        with _silent_reader():
+            return list(ExperimentAnalysis(experiment).trials)
+    except Exception as error:  # Tune's reader raises whatever a missing, torn or foreign file makes of it
+        raise AnalysisError(
+            f"The study's trials cannot be read from {experiment}: {first_line(error)}. If the trials lie "
+            "elsewhere, copy them there; if the study was interrupted while Ray Tune wrote its state, resume it "
+            "with tuner/run.py --resume or run it again."
+        ) from error
+
+
+def _epochs_of(trial: Trial) -> Iterator[ScoredEpoch]:
+    """Scored epochs of one trial, in the order they were saved: a repeated epoch is the later one's."""
+    kept = trial.run_metadata.checkpoint_manager
+    for saved in kept.best_checkpoint_results if kept else ():
+        report, checkpoint = saved.metrics, saved.checkpoint
+        if checkpoint is not None and _is_scored(report) and _can_generate(checkpoint):
+            yield ScoredEpoch(
+                trial_id=trial.trial_id,
+                epoch=int(report["epoch"]),
+                scores={name: float(report[name]) for name in SCORES + OTHER_SCORES if name in report},
+                epsilon=float(report["epsilon"]),
+                checkpoint=checkpoint,
+                hyperparameters=_hyperparameters(trial),
+            )
+
+
+def _hyperparameters(trial: Trial) -> Hyperparameters:
+    try:
+        return Hyperparameters(**trial.config)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise AnalysisError(
+            f"Trial {trial.trial_id} has a configuration that this version cannot read: "
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}. Rebuild the release with the version that ran "
+            "the study; study.json names it."
+        ) from error
+
+
+def _can_generate(checkpoint: Checkpoint) -> bool:
+    files = checkpoint.filesystem
+    found = files and files.get_file_info(f"{checkpoint.path}/{GENERATOR_FILE}")
+    return bool(found and found.type == FileType.File and found.size)
+
+
+def _is_scored(report: Mapping[str, Any]) -> bool:
+    """Whether a report has both AUCs; a trial whose budget allows no epoch reports neither."""
+    needed = [report.get(name) for name in (*SCORES, "epoch", "epsilon")]
+    return all(isinstance(number, int | float) and not isnan(number) for number in needed)
+
+
+@contextmanager
+def _silent_reader() -> Iterator[None]:
+    """Keep Tune's warnings about single trials (a result line cut short) from the user."""
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def first_line(error: Exception) -> str:
+    """What an exception of another library says, without its trace."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

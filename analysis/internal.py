@@ -1,0 +1,72 @@
+"""What only the data steward may see: figures and scores computed from real participants.
+
+Opened after the release is sealed; nothing here flows back into it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import atomic
+from analysis.figures import Panel, figures, median_table
+from analysis.release import figure_name
+from analysis.selection import Selection
+from analysis.transfer import Transfer
+from cohorts import Cohort, LoadReport
+
+WARNING_FILE = "DO_NOT_PUBLISH.txt"
+WARNING = (
+    "The files in this folder were computed from real participants without noise. No privacy statement covers\n"
+    "them or anyone who has seen them. Do not publish them, and do not choose anything that is published by them.\n"
+)
+
+
+def write_transfer(internal: Path, transfer: Transfer) -> None:
+    """Write the transfer table as transfer.json and transfer.csv."""
+    _prepare(internal)
+    text = json.dumps(transfer.as_json(), indent=2, allow_nan=False)
+    atomic.write_text(internal / "transfer.json", text + "\n")
+    atomic.write_text(internal / "transfer.csv", transfer.as_frame().to_csv(index=False))
+
+
+def write_loading(internal: Path, report: LoadReport) -> None:
+    """Write how many participants each loading rule dropped, as participants.json."""
+    _prepare(internal)
+    atomic.write_text(internal / "participants.json", json.dumps(asdict(report), indent=2) + "\n")
+
+
+def write_figures(internal: Path, panels: Sequence[Panel], real: Cohort, study: str) -> None:
+    """Write every measure's figure with real participants, and the numbers behind them as medians.csv."""
+    _prepare(internal)
+    note = f"Study {study}. Real participants are shown: internal, never publish."
+    for measure, picture in figures(panels, real, note).items():
+        atomic.write_bytes(internal / figure_name(measure, "internal"), picture)
+    atomic.write_text(internal / "medians.csv", median_table(panels, real).to_csv(index=False))
+
+
+def write_selection(internal: Path, selection: Selection) -> None:
+    """Write the picked epochs with their scores and hyperparameters as selection.csv."""
+    _prepare(internal)
+    rows = [
+        {
+            "selected_by": pick.selected_by,
+            "trial": pick.epoch.trial_id,
+            "epoch": pick.epoch.epoch,
+            "epsilon": pick.epoch.epsilon,
+            **pick.epoch.scores,
+            **pick.epoch.hyperparameters.model_dump(),
+        }
+        for pick in selection.picks
+    ]
+    atomic.write_text(internal / "selection.csv", pd.DataFrame(rows).to_csv(index=False))
+
+
+def _prepare(internal: Path) -> None:
+    internal.mkdir(exist_ok=True)
+    if not (internal / WARNING_FILE).exists():
+        atomic.write_text(internal / WARNING_FILE, WARNING)

@@ -1,0 +1,174 @@
+"""A study on disk: what was asked for, and where each part of it lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from analysis import atomic
+from analysis.errors import AnalysisError
+
+SETTINGS_FILE = "study.json"
+TRIALS = "trials"  # the name of every study's Ray Tune experiment
+
+
+class StudySettings(BaseModel):
+    """What a study was asked to do, as written when it starts.
+
+    Args:
+        study: Name of the study, also of its directory and of the Optuna study.
+        cohort: The `--cohort` as given: a known name or the path of a schema.
+        data_dir: Folder of the trial's files, or None for the cohort's own place.
+        search_space: The `--search-space` as given: a name or the path of a YAML file.
+        policy: What the search may read and what it is charged.
+        epsilon: Largest epsilon a single trial's training may reach (the declared budget).
+        delta: The delta that goes with every epsilon of the study.
+        trials: How many trials the study runs.
+        max_epochs: The most epochs any trial trains.
+        engine: Which training engine computes the trials.
+        seed: Seed of a repeatable study; only ever set for a public cohort.
+        cpus_per_trial: CPU cores of one trial, may be a fraction; None to fit the machine.
+        gpus_per_trial: GPUs of one trial, may be a fraction; None to fit the machine.
+        storage: `--storage` as given, a path or URI that all nodes see; None keeps trials with the study.
+        created: When the study started, with its time zone.
+        versions: Version of each package that took part.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: str = Field(min_length=1)
+    cohort: str = Field(min_length=1)
+    data_dir: Path | None = None
+    search_space: str = Field(min_length=1)
+    policy: Literal["surrogate", "composed", "selection", "unaccounted"]
+    epsilon: float = Field(gt=0, allow_inf_nan=False)
+    delta: float = Field(gt=0, lt=1)
+    trials: int = Field(ge=1)
+    max_epochs: int = Field(ge=1)
+    engine: Literal["packed", "opacus"]
+    seed: int | None = None
+    cpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    gpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    storage: str | None = None
+    created: datetime
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    def write(self, directory: Path) -> Path:
+        """Write the settings as `study.json`, whole or not at all.
+
+        Args:
+            directory: The study's directory; made if missing.
+
+        Returns:
+            The path of the file.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        file = directory / SETTINGS_FILE
+        atomic.write_text(file, self.model_dump_json(indent=2) + "\n")
+        return file
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Read the settings of a study.
+
+        Args:
+            directory: The study's directory.
+
+        Returns:
+            The settings as they were written.
+
+        Raises:
+            AnalysisError: The directory or its `study.json` is missing, unreadable or not valid.
+        """
+        file = directory / SETTINGS_FILE
+        if not directory.is_dir():
+            raise AnalysisError(
+                f"There is no study at {directory}: the directory does not exist. Give the directory of a "
+                "study, such as results/NAME, as tuner/run.py printed it."
+            )
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except FileNotFoundError as error:
+            raise AnalysisError(
+                f"{directory} is not a study: it holds no {SETTINGS_FILE}. Give the directory of a study, such "
+                "as results/NAME, as tuner/run.py printed it."
+            ) from error
+        except OSError as error:
+            raise AnalysisError(
+                f"The settings of the study cannot be read: {file}: {error.strerror}. Check the file's "
+                "permissions and try again."
+            ) from error
+        except ValidationError as error:
+            raise AnalysisError(
+                f"The settings of the study are not valid: {file}: {_first_fault(error)}. The file is written "
+                "by tuner/run.py and is not meant to be edited; restore it, or run the study again."
+            ) from error
+
+
+@dataclass(frozen=True)
+class StudyDirectory:
+    """Where each part of a study lies.
+
+    Args:
+        path: The study's directory, `results/STUDY`.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.path.resolve().name
+
+    @property
+    def settings_file(self) -> Path:
+        """What the study was asked to do."""
+        return self.path / SETTINGS_FILE
+
+    @property
+    def database(self) -> Path:
+        """Optuna's storage; `optuna-dashboard` opens it."""
+        return self.path / "study.db"
+
+    @property
+    def trials(self) -> Path:
+        """Ray Tune's experiment directory, where the study has no storage of its own."""
+        return self.path / TRIALS
+
+    def storage_path(self, settings: StudySettings) -> str:
+        """What Ray Tune takes as `storage_path`: the study's directory, or its folder in the given storage."""
+        if settings.storage is None:
+            return str(self.path.resolve())
+        return f"{settings.storage.rstrip('/')}/{settings.study}"
+
+    def experiment(self, settings: StudySettings) -> str:
+        """Path or URI of Ray Tune's experiment directory."""
+        return f"{self.storage_path(settings)}/{TRIALS}"
+
+    @property
+    def internal(self) -> Path:
+        """Figures and tables computed from real participants: never publish."""
+        return self.path / "internal"
+
+    @property
+    def release(self) -> Path:
+        """What may be published."""
+        return self.path / "release"
+
+    def settings(self) -> StudySettings:
+        """Read the study's settings; see `StudySettings.read`."""
+        return StudySettings.read(self.path)
+
+
+def _first_fault(error: ValidationError) -> str:
+    """The first fault pydantic found, as `key: what is wrong`."""
+    fault = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    return f"{key}: {fault['msg']}" if key else str(fault["msg"])

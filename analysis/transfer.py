@@ -1,0 +1,163 @@
+"""What a model trained on synthetic participants does on real ones, beside one trained on real participants.
+
+Everything here is computed from test participants, which neither training nor search has read; it is for the
+data steward and does not leave `internal/`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+from sklearn.exceptions import ConvergenceWarning
+
+from analysis.selection import Selected
+from cohorts import Cohort
+from trainables.scoring import CLASSIFIERS, Score, evaluate
+
+TITLES = {
+    "logistic_regression": "logistic regression",
+    "random_forest": "random forest",
+    "linear_svm": "linear SVM",
+    "k_nearest_neighbours": "k-nearest neighbours",
+}
+Scores = Mapping[str, Score]
+UNKNOWN = Score(auc=math.nan, accuracy=math.nan)
+
+
+@dataclass(frozen=True)
+class EpochTransfer:
+    """Scores of models trained on participants of one picked epoch."""
+
+    trial: str
+    epoch: int
+    selected_by: str
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """AUC and accuracy on test participants, by classifier. Sensitive: not private.
+
+    Args:
+        real: trained on real training participants.
+        release: trained on the released cohort.
+        epochs: trained on participants of single epochs, in the selection's order.
+    """
+
+    real: Scores
+    release: Scores
+    epochs: tuple[EpochTransfer, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"real": {classifier: {auc, accuracy}}, "release": {...}, "epochs": [{trial, epoch, ...}]}`."""
+        return {
+            "real": _json(self.real),
+            "release": _json(self.release),
+            "epochs": [
+                {"trial": e.trial, "epoch": e.epoch, "selected_by": e.selected_by, **_json(e.scores)}
+                for e in self.epochs
+            ],
+        }
+
+    def as_frame(self) -> pd.DataFrame:
+        """One row for each thing trained on and classifier."""
+        rows = [("real", "", "", "", self.real), ("release", "", "", "", self.release)]
+        rows += [("epoch", e.trial, str(e.epoch), e.selected_by, e.scores) for e in self.epochs]
+        return pd.DataFrame(
+            [
+                (*what, classifier, score.auc, score.accuracy)
+                for *what, scores in rows
+                for classifier, score in scores.items()
+            ],
+            columns=["trained_on", "trial", "epoch", "selected_by", "classifier", "auc", "accuracy"],
+        )
+
+    def as_table(self) -> Table:
+        """For the terminal: AUC and accuracy trained on real, on the release, and on the best single epoch."""
+        table = Table(title="AUC (accuracy) on real test participants, by what was trained on", title_justify="left")
+        table.add_column("classifier", no_wrap=True)
+        for trained_on in ("real", "release", "best epoch"):
+            table.add_column(trained_on, justify="right", no_wrap=True)
+        for classifier in CLASSIFIERS:
+            singles = [epoch.scores[classifier] for epoch in self.epochs]
+            best = max(singles, key=lambda score: (not math.isnan(score.auc), score.auc))
+            scores = (self.real[classifier], self.release[classifier], best)
+            table.add_row(TITLES.get(classifier, classifier), *(_cell(score) for score in scores))
+        return table
+
+
+def measure_transfer(
+    train: Cohort,
+    test: Cohort,
+    release: Cohort,
+    singles: Sequence[tuple[Selected, Cohort]],
+    seed: int,
+    advance: Callable[[], None] = lambda: None,
+) -> Transfer:
+    """Train every classifier on real, released and single-epoch participants, and test all on the same ones.
+
+    Args:
+        train: real training participants.
+        test: real test participants.
+        release: the released cohort.
+        singles: each pick with participants of its epoch; equal epochs share one cohort object.
+        seed: of the classifiers' own randomness.
+        advance: called after every classifier trained; `count_of_models` times in all.
+
+    Returns:
+        All scores; NaN where the test participants are all of one class.
+    """
+    cohorts = {id(cohort): cohort for cohort in (train, release, *(cohort for _, cohort in singles))}
+    scores: dict[int, dict[str, Score]] = {key: {} for key in cohorts}
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        running = {
+            pool.submit(_score, classifier, cohort, test, seed): (key, classifier)
+            for key, cohort in cohorts.items()
+            for classifier in CLASSIFIERS
+        }
+        for done in as_completed(running):
+            key, classifier = running[done]
+            scores[key][classifier] = done.result()
+            advance()
+    ordered = {key: {name: found[name] for name in CLASSIFIERS} for key, found in scores.items()}
+    return Transfer(
+        real=ordered[id(train)],
+        release=ordered[id(release)],
+        epochs=tuple(
+            EpochTransfer(pick.epoch.trial_id, pick.epoch.epoch, pick.selected_by, ordered[id(cohort)])
+            for pick, cohort in singles
+        ),
+    )
+
+
+def count_of_models(singles: Sequence[tuple[Selected, Cohort]]) -> int:
+    """How many classifiers `measure_transfer` trains."""
+    return (2 + len({id(cohort) for _, cohort in singles})) * len(CLASSIFIERS)
+
+
+def _score(classifier: str, train: Cohort, test: Cohort, seed: int) -> Score:
+    if len(np.unique(test.labels)) < 2 or len(np.unique(train.labels)) < 2:
+        return UNKNOWN
+    return evaluate(classifier, train, test, seed)
+
+
+def _json(scores: Scores) -> dict[str, dict[str, float | None]]:
+    """Scores as JSON has them: a number, or null for one that is unknown."""
+    return {
+        classifier: {name: None if math.isnan(number) else number for name, number in asdict(score).items()}
+        for classifier, score in scores.items()
+    }
+
+
+def _cell(score: Score) -> str:
+    return "unknown" if math.isnan(score.auc) else f"{score.auc:.3f} ({score.accuracy:.3f})"

@@ -1,0 +1,104 @@
+"""Between a participant's values in their units and a vector of features in [-1, 1]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cohorts.schema import Measure, Schema
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One observed (measure, visit) and the feature columns it owns."""
+
+    measure_index: int
+    visit_index: int
+    first: int
+    width: int
+
+
+class Encoding:
+    """The public, fixed map between values (n, M, V) and features (n, F); it looks at no participant.
+
+    Features run over measures, then over the visits observed of each. A categorical cell takes one column per
+    category (+1 the category, -1 the others), every other cell one column: -1 at the lower bound, +1 at the upper.
+
+    Args:
+        schema: gives bounds, kinds and categories.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        cells: list[_Cell] = []
+        first = 0
+        for m, v in np.argwhere(schema.observed):
+            width = _width(schema.all_measures[m])
+            cells.append(_Cell(int(m), int(v), first, width))
+            first += width
+        self._cells = tuple(cells)
+        self.width = first
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """F names such as `SBP 12M`, `age` (static) or `stage=3 W0`."""
+        names: list[str] = []
+        static_from = len(self.schema.measures)
+        for cell in self._cells:
+            measure = self.schema.all_measures[cell.measure_index]
+            visit = "" if cell.measure_index >= static_from else f" {self.schema.visit_names[cell.visit_index]}"
+            if measure.kind == "categorical":
+                names += [f"{measure.name}={category}{visit}" for category in measure.categories]
+            else:
+                names.append(f"{measure.name}{visit}")
+        return tuple(names)
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Features of values.
+
+        Args:
+            values: (n, M, V), in each measure's unit, within its bounds.
+
+        Returns:
+            float32 (n, F) in [-1, 1].
+        """
+        features = np.empty((len(values), self.width), dtype=np.float32)  # (n, F)
+        for cell in self._cells:
+            measure = self.schema.all_measures[cell.measure_index]
+            column = values[:, cell.measure_index, cell.visit_index]  # (n,)
+            if measure.kind == "categorical":
+                one_hot = column[:, None] == np.arange(cell.width)  # (n, k)
+                features[:, cell.first : cell.first + cell.width] = np.where(one_hot, 1.0, -1.0)
+            else:
+                share = (column - measure.lower) / (measure.upper - measure.lower)
+                features[:, cell.first] = np.clip(2 * share - 1, -1, 1)
+        return features
+
+    def decode(self, features: np.ndarray) -> np.ndarray:
+        """Values of features, each one that the measure can have: clamped, whole, or a category's index.
+
+        Args:
+            features: (n, F), any real numbers; NaN counts as the middle of the range.
+
+        Returns:
+            float32 (n, M, V), NaN where the schema observes nothing.
+        """
+        features = np.nan_to_num(np.asarray(features, dtype=np.float64), nan=0.0)
+        values = np.full((len(features), *self.schema.observed.shape), np.nan, dtype=np.float32)  # (n, M, V)
+        for cell in self._cells:
+            measure = self.schema.all_measures[cell.measure_index]
+            columns = features[:, cell.first : cell.first + cell.width]  # (n, k) or (n, 1)
+            if measure.kind == "categorical":
+                decoded = columns.argmax(axis=1).astype(np.float64)
+            else:
+                share = (np.clip(columns[:, 0], -1, 1) + 1) / 2
+                decoded = measure.lower + share * (measure.upper - measure.lower)
+                if measure.kind != "continuous":
+                    decoded = np.rint(decoded)
+            values[:, cell.measure_index, cell.visit_index] = decoded
+        return values
+
+
+def _width(measure: Measure) -> int:
+    return len(measure.categories) if measure.kind == "categorical" else 1

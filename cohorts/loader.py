@@ -1,0 +1,229 @@
+"""Trial files in, complete participants out: one loader, driven by the schema, for every trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cohorts.cells import label_indices, measure_values
+from cohorts.cohort import Cohort
+from cohorts.errors import CohortError
+from cohorts.report import LoadReport, RowCount, RuleCount
+from cohorts.schema import MINIMUM_PARTICIPANTS, Measure, Schema
+from cohorts.tables import Table, factorize, read_table, table_path
+from cohorts.visit_rows import VisitRows, rows_by_visit
+
+
+@dataclass(frozen=True)
+class _Participants:
+    """Who is enrolled: ids in file order, and each table's rows as positions among them."""
+
+    ids: np.ndarray  # (n,) str
+    position: dict[str, np.ndarray]  # table -> (rows,) int
+
+
+def read_cohort(schema: Schema, directory: Path, *, packaged: bool = False) -> tuple[Cohort, LoadReport]:
+    """Load the complete participants of a trial.
+
+    A participant is kept if every measure has a value at every visit and every covariate has one.
+
+    Args:
+        schema: describes the files.
+        directory: where the tables lie.
+        packaged: whether `package:` tables are read from the installed package rather than from `directory`.
+
+    Returns:
+        The cohort, and for the data steward what each rule dropped.
+
+    Raises:
+        CohortError: naming file, column and value, when the files and the schema do not agree.
+    """
+    tables = {
+        name: read_table(table_path(file, directory, packaged), _needed_columns(schema, name))
+        for name, file in schema.tables.items()
+    }
+    people = _enrolled(schema, tables)
+    labels = _labels(schema, tables[schema.label.table], people)
+    rows = {
+        name: rows_by_visit(schema, name, tables[name], people.ids, people.position[name])
+        for name in schema.visit_tables
+    }
+    values = _values(schema, tables, people, rows)  # (n, M, V)
+    kept, rules = _complete(schema, values, rows)
+    if kept.sum() < MINIMUM_PARTICIPANTS:
+        raise _too_few(schema, tables, int(kept.sum()), rules)
+    cohort = Cohort(schema, people.ids[kept], labels[kept], values[kept].astype(np.float32))
+    counts = tuple(
+        RowCount(str(tables[name].path), len(tables[name]), visits.other_visits, visits.superseded)
+        for name, visits in rows.items()
+    )
+    return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts)
+
+
+def _needed_columns(schema: Schema, table: str) -> list[str]:
+    columns = [schema.participant]
+    if table in schema.visit_tables and schema.visits.column is not None:
+        columns.append(schema.visits.column)
+    if schema.label.table == table:
+        columns.append(schema.label.column)
+    for measure in schema.all_measures:
+        if measure.table == table:
+            columns += [measure.column] if measure.column is not None else list((measure.columns or {}).values())
+    return list(dict.fromkeys(columns))
+
+
+def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Participants:
+    """Everyone in the label's table; a stranger to it in another table has no label, which is an error."""
+    for table in tables.values():
+        nameless = np.flatnonzero(table.missing(schema.participant))
+        if len(nameless):
+            table.fail(
+                schema.participant,
+                nameless[0],
+                "the participant's identifier is missing",
+                "Fill it in, or remove the row.",
+                len(nameless) - 1,
+            )
+    _, texts = factorize(tables[schema.label.table].columns[schema.participant])
+    index = pd.Index(texts)
+    position = {name: index.get_indexer(pd.Index(table.columns[schema.participant])) for name, table in tables.items()}
+    for name, table in tables.items():
+        strangers = np.flatnonzero(position[name] < 0)
+        if len(strangers):
+            source = tables[schema.label.table].path
+            table.fail(
+                schema.participant,
+                strangers[0],
+                f"participant {table.columns[schema.participant][strangers[0]]} has no label: {source} does "
+                "not list them",
+                f"Add them to {source}, or remove their rows.",
+                len(strangers) - 1,
+            )
+        if name not in schema.visit_tables:
+            _require_one_row_each(schema, table, position[name])
+    return _Participants(np.array(texts, dtype=str), position)
+
+
+def _require_one_row_each(schema: Schema, table: Table, position: np.ndarray) -> None:
+    again = np.flatnonzero(pd.Series(position).duplicated())
+    if len(again):
+        who = table.columns[schema.participant][again[0]]
+        table.fail(
+            schema.participant,
+            again[0],
+            f"participant {who} has a second row, where one was expected",
+            "Remove the duplicates, or declare visits for this table.",
+            len(again) - 1,
+        )
+
+
+def _labels(schema: Schema, table: Table, people: _Participants) -> np.ndarray:
+    label = schema.label
+    by_row = label_indices(table, label, np.arange(len(table)))
+    labels = _one_per_participant(table, label.column, by_row, people, people.position[label.table])
+    without = np.flatnonzero(np.isnan(labels))
+    if len(without):
+        row = int(np.flatnonzero(people.position[label.table] == without[0])[0])
+        table.fail(
+            label.column,
+            row,
+            f"participant {people.ids[without[0]]} has no label ({label.name} is empty)",
+            "Fill it in, or remove the participant from the files.",
+            len(without) - 1,
+        )
+    return labels.astype(np.int64)
+
+
+def _one_per_participant(
+    table: Table, column: str, by_row: np.ndarray, people: _Participants, position: np.ndarray
+) -> np.ndarray:
+    """A constant of the participant (n,), NaN where no row has it; rows that disagree are an error."""
+    known = np.flatnonzero(~np.isnan(by_row))
+    result = np.full(len(people.ids), np.nan)
+    result[position[known][::-1]] = by_row[known][::-1]  # reversed, so that the first row stands
+    wrong = known[by_row[known] != result[position[known]]]
+    if len(wrong):
+        who = people.ids[position[wrong[0]]]
+        table.fail(
+            column,
+            wrong[0],
+            f"participant {who} has {table.columns[column][wrong[0]]!r} here and another "
+            "value in an earlier row, where one value per participant was expected",
+            "Correct the value, or declare the column as a measure of the visits.",
+            len(wrong) - 1,
+        )
+    return result
+
+
+def _values(schema: Schema, tables: dict[str, Table], people: _Participants, rows: dict[str, VisitRows]) -> np.ndarray:
+    """float64 (n, M, V), NaN where a value is missing or not observed."""
+    values = np.full((len(people.ids), *schema.observed.shape), np.nan)
+    for m, measure in enumerate(schema.all_measures):
+        table, position = tables[measure.table], people.position[measure.table]
+        if m >= len(schema.measures):
+            values[:, m, 0] = _static_values(table, str(measure.column), measure, people, position)
+        elif measure.columns is not None:
+            for v, visit in enumerate(schema.visit_names):
+                values[:, m, v] = _static_values(table, measure.columns[visit], measure, people, position)
+        else:
+            chosen = rows[measure.table]
+            cells = measure_values(table, str(measure.column), measure, chosen.row)
+            values[chosen.participant, m, chosen.visit] = cells
+    return values
+
+
+def _static_values(
+    table: Table, column: str, measure: Measure, people: _Participants, position: np.ndarray
+) -> np.ndarray:
+    by_row = measure_values(table, column, measure, np.arange(len(table)))
+    return _one_per_participant(table, column, by_row, people, position)
+
+
+def _complete(
+    schema: Schema, values: np.ndarray, rows: dict[str, VisitRows]
+) -> tuple[np.ndarray, tuple[RuleCount, ...]]:
+    """Who is complete, bool (n,), and how many each rule dropped of those the rules before it kept."""
+    steps: list[tuple[str, np.ndarray]] = []
+    first_covariate = len(schema.measures)
+    for m, covariate in enumerate(schema.covariates, start=first_covariate):
+        steps.append((f"covariate {covariate.name} has no value", np.isnan(values[:, m, 0])))
+    for name, visits in rows.items():
+        present = visits.present(values.shape[0], values.shape[2])  # (n, V)
+        steps += [
+            (f"no row at visit {visit} in {schema.tables[name]}", ~present[:, v])
+            for v, visit in enumerate(schema.visit_names)
+        ]
+    for m, measure in enumerate(schema.measures):
+        steps.append((f"measure {measure.name} has no value at some visit", np.isnan(values[:, m]).any(axis=1)))
+    kept = np.ones(len(values), dtype=bool)
+    rules: list[RuleCount] = []
+    for rule, lacking in steps:
+        rules.append(RuleCount(rule, int((kept & lacking).sum())))
+        kept &= ~lacking
+    return kept, tuple(rules)
+
+
+def _too_few(schema: Schema, tables: dict[str, Table], kept: int, rules: tuple[RuleCount, ...]) -> CohortError:
+    files = ", ".join(str(table.path) for table in tables.values())
+    worst = max(rules, key=lambda rule: rule.dropped)
+    reason = f" Most were dropped by the rule '{worst.rule}' ({worst.dropped})." if worst.dropped else ""
+    return CohortError(
+        f"Only {kept} participants in {files} are complete over the visits "
+        f"{', '.join(schema.visit_names)}; at least {MINIMUM_PARTICIPANTS} are needed.{reason} Use "
+        "fewer visits or measures, wider windows, or more data."
+    )
+
+
+def _require_both_classes(cohort: Cohort, tables: dict[str, Table]) -> Cohort:
+    label = cohort.schema.label
+    for index, each in enumerate(label.classes):
+        if not (cohort.labels == index).any():
+            raise CohortError(
+                f"{tables[label.table].path}, column {label.column}: no complete participant has the "
+                f"label {label.name} = {each.value} ({each.name}), so all have the other class. Two "
+                "classes are needed: check the column, and the classes' values in the schema."
+            )
+    return cohort

@@ -1,0 +1,35 @@
+"""What loading left out, for the data steward only: every count here is computed from participants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RuleCount:
+    """A rule and how many participants it dropped who had passed every rule before it."""
+
+    rule: str
+    dropped: int
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """What became of the rows of one table with a row per participant and visit."""
+
+    file: str
+    read: int
+    other_visits: int
+    """Rows of visits that the schema does not list, or outside every window."""
+    superseded: int
+    """Rows in a window that are incomplete, or lost to a better placed one."""
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How `enrolled` participants became `kept`. Never publish it, and never let a search see it."""
+
+    enrolled: int
+    kept: int
+    rules: tuple[RuleCount, ...]
+    rows: tuple[RowCount, ...] = ()

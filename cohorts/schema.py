@@ -1,0 +1,329 @@
+"""What is public about a cohort: its files, label, visits, measures and their ranges.
+
+Every number here is a public constant written down by a person. Nothing in this module reads a participant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, model_validator
+
+from cohorts.schema_file import read_schema_mapping, schema_error
+
+MINIMUM_PARTICIPANTS = 50
+"""Below this many complete participants no cohort is loaded, and none may be declared."""
+
+Category = StrictStr | StrictInt | StrictFloat
+Name = Annotated[str, Field(min_length=1)]
+Kind = Literal["continuous", "integer", "binary", "categorical"]
+
+
+def canonical(text: object) -> str:
+    """The one spelling of a category, visit code or label value: `1`, `1.0` and `"1"` are all `1`."""
+    stripped = str(text).strip()
+    try:
+        number = float(stripped)
+    except ValueError:
+        return stripped
+    if not np.isfinite(number) or "_" in stripped:
+        return stripped
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def require_distinct(what: str, items: Iterable[object]) -> None:
+    """Raise ValueError when two items have the same canonical spelling."""
+    seen: set[str] = set()
+    for item in items:
+        if canonical(item) in seen:
+            raise ValueError(f"{what} {item!r} is given twice; each must differ from the others")
+        seen.add(canonical(item))
+
+
+class Frozen(BaseModel):
+    """A part of a schema: immutable, and a stranger to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+
+
+class Measure(Frozen):
+    """One quantity: measured at every visit, or once per participant (a static covariate).
+
+    `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary or
+    categorical measure is stored as the index of its category, so its limits are 0 and k - 1.
+    """
+
+    name: Name
+    kind: Kind
+    unit: str = ""
+    lower: float
+    upper: float
+    categories: tuple[Category, ...] = ()
+    decimals: int | None = Field(default=None, ge=0, le=6)
+    table: Name
+    column: Name | None = None
+    columns: dict[str, str] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limits_of_categories(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("kind") not in ("binary", "categorical"):
+            return given
+        categories = given.get("categories") or ((0, 1) if given["kind"] == "binary" else ())
+        if not isinstance(categories, Sequence) or isinstance(categories, str):
+            return given
+        if any(isinstance(category, bool) for category in categories):
+            raise ValueError(
+                "categories holds a bare yes, no, true or false, which YAML reads as a truth value; put it in quotes"
+            )
+        limits = {"lower": 0.0, "upper": float(max(len(categories) - 1, 1))}
+        if any(given.get(key, limits[key]) != limits[key] for key in limits):
+            raise ValueError(f"kind {given['kind']} takes categories, not lower and upper; leave them out")
+        return {**given, **limits, "categories": tuple(categories)}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Measure:
+        if (self.column is None) == (self.columns is None):
+            raise ValueError(
+                "give either column (one row per visit, or a static covariate) or columns "
+                "(one column per visit), and not both"
+            )
+        self._check_categories()
+        if self.decimals is not None and self.kind != "continuous":
+            raise ValueError(f"kind {self.kind} has no decimals; leave them out")
+        if self.lower >= self.upper:
+            raise ValueError(f"lower {self.lower:g} is not below upper {self.upper:g}; lower must be the smaller")
+        digits = 0 if self.kind == "integer" else self.decimals
+        if digits is not None and any(round(limit, digits) != limit for limit in (self.lower, self.upper)):
+            raise ValueError(
+                f"lower {self.lower:g} or upper {self.upper:g} has more than {digits} decimals, so "
+                "rounding could leave the range; write them with that many"
+            )
+        return self
+
+    def _check_categories(self) -> None:
+        if self.kind in ("continuous", "integer"):
+            if self.categories:
+                raise ValueError(f"kind {self.kind} takes lower and upper, not categories")
+            return
+        require_distinct("category", self.categories)
+        if self.kind == "binary" and len(self.categories) != 2:
+            raise ValueError(f"a binary measure has two categories, not {len(self.categories)}")
+        if len(self.categories) < 2:
+            raise ValueError("a categorical measure needs at least two categories")
+
+    @property
+    def discrete(self) -> bool:
+        """Whether values are category indices."""
+        return self.kind in ("binary", "categorical")
+
+
+class LabelClass(Frozen):
+    """One of the label's two classes; `share` is its public share of participants.
+
+    `also` are further values in the file that count to this class; a cohort is written back with `value`.
+    """
+
+    name: Name
+    value: Category
+    also: tuple[Category, ...] = ()
+    share: float = Field(gt=0, lt=1)
+
+    @property
+    def values(self) -> tuple[Category, ...]:
+        """Every value in the file that means this class."""
+        return (self.value, *self.also)
+
+
+class Label(Frozen):
+    """The column that classifiers predict: an arm (`randomised`, so its shares are public) or an outcome."""
+
+    name: Name
+    table: Name
+    column: Name
+    classes: tuple[LabelClass, LabelClass]
+    randomised: bool
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Label:
+        require_distinct("class value", (value for c in self.classes for value in c.values))
+        require_distinct("class name", (c.name for c in self.classes))
+        total = sum(c.share for c in self.classes)
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of the two classes sum to {total:g}; they must sum to 1")
+        return self
+
+
+class Window(Frozen):
+    """A visit as a stretch of time, both ends included; `take` says which row wins when several fall in."""
+
+    name: Name
+    start: float = Field(alias="from")
+    end: float = Field(alias="to")
+    take: Literal["first", "last", "nearest"] = "nearest"
+    centre: float | None = None
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False, serialize_by_alias=True
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Window:
+        if self.start > self.end:
+            raise ValueError(f"window {self.name} runs from {self.start:g} to {self.end:g}; from must not be after to")
+        if self.centre is not None and not self.start <= self.centre <= self.end:
+            raise ValueError(f"window {self.name}: centre {self.centre:g} lies outside {self.start:g} to {self.end:g}")
+        return self
+
+    @property
+    def middle(self) -> float:
+        """The declared centre, or the window's midpoint (whole, if a whole number lies in the window)."""
+        if self.centre is not None:
+            return self.centre
+        middle = (self.start + self.end) / 2
+        return float(np.floor(middle)) if np.floor(middle) >= self.start else middle
+
+
+class Visits(Frozen):
+    """When participants were measured: codes in their order, or windows on a time column.
+
+    `column` holds the code or the time; it is left out only where every measure is wide (`columns`).
+    """
+
+    column: Name | None = None
+    codes: tuple[Name, ...] | None = None
+    windows: tuple[Window, ...] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Visits:
+        if (self.codes is None) == (self.windows is None):
+            raise ValueError("give either codes or windows, and not both")
+        if not self.names:
+            raise ValueError("at least one visit is needed")
+        require_distinct("visit", self.names)
+        if self.windows is not None:
+            if self.column is None:
+                raise ValueError("windows need column, the column that holds the time")
+            self._check_order(self.windows)
+        return self
+
+    @staticmethod
+    def _check_order(windows: Sequence[Window]) -> None:
+        for earlier, later in pairwise(windows):
+            if later.start <= earlier.end:
+                raise ValueError(
+                    f"window {later.name} starts at {later.start:g}, not after window {earlier.name} "
+                    f"ends at {earlier.end:g}; windows come in order and do not overlap"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The visits' names, in order."""
+        return self.codes or tuple(window.name for window in self.windows or ())
+
+
+class Schema(Frozen):
+    """Everything public about a cohort; see docs/cohorts.md for how to write one as YAML.
+
+    `tables` maps a table's name to its file, relative to the data directory (or `package:PACKAGE/PATH`).
+    `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    public: bool
+    participant: Name
+    nominal_size: int = Field(ge=MINIMUM_PARTICIPANTS)
+    tables: dict[str, str] = Field(min_length=1)
+    label: Label
+    visits: Visits
+    measures: tuple[Measure, ...] = Field(min_length=1)
+    covariates: tuple[Measure, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_table(cls, given: Any) -> Any:
+        """With a single table, nobody needs to name it in every measure."""
+        tables = given.get("tables") if isinstance(given, dict) else None
+        if not isinstance(tables, dict) or len(tables) != 1:
+            return given
+        default = {"table": next(iter(tables))}
+
+        def filled(part: Any) -> Any:
+            return {**default, **part} if isinstance(part, dict) else part
+
+        lists = {
+            key: [filled(part) for part in given[key]]
+            for key in ("measures", "covariates")
+            if isinstance(given.get(key), list | tuple)
+        }
+        return {**given, **lists, "label": filled(given.get("label"))} if "label" in given else {**given, **lists}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Schema:
+        require_distinct("measure", (m.name for m in self.all_measures))
+        used = [("label", self.label.name, self.label.table)]
+        used += [("measure", m.name, m.table) for m in self.all_measures]
+        for what, name, table in used:
+            if table not in self.tables:
+                raise ValueError(f"{what} {name}: table {table!r} is not among tables ({', '.join(self.tables)})")
+        for table in self.tables:
+            if table not in {table for _, _, table in used}:
+                raise ValueError(f"table {table!r} is used by no measure, covariate or label; remove it from tables")
+        self._check_visit_columns()
+        return self
+
+    def _check_visit_columns(self) -> None:
+        for measure in self.measures:
+            if measure.column is not None and self.visits.column is None:
+                raise ValueError(f"measure {measure.name} has one row per visit (column), so visits needs column too")
+            if measure.columns is not None and set(measure.columns) != set(self.visit_names):
+                raise ValueError(
+                    f"measure {measure.name}: columns names the visits {', '.join(measure.columns)}; "
+                    f"it must name exactly {', '.join(self.visit_names)}"
+                )
+        for covariate in self.covariates:
+            if covariate.column is None:
+                raise ValueError(f"covariate {covariate.name} has one value per participant; give column, not columns")
+
+    @property
+    def all_measures(self) -> tuple[Measure, ...]:
+        """Measures, then static covariates: the M rows of a participant's array."""
+        return self.measures + self.covariates
+
+    @property
+    def visit_names(self) -> tuple[str, ...]:
+        """The V visits, in order."""
+        return self.visits.names
+
+    @property
+    def observed(self) -> np.ndarray:
+        """Which cells hold a value: every visit of a measure, the first visit of a covariate. Bool (M, V)."""
+        observed = np.zeros((len(self.all_measures), len(self.visit_names)), dtype=bool)
+        observed[: len(self.measures)] = True
+        observed[:, 0] = True
+        return observed
+
+    @property
+    def visit_tables(self) -> tuple[str, ...]:
+        """The tables that have one row per participant and visit."""
+        long = {measure.table for measure in self.measures if measure.column is not None}
+        return tuple(table for table in self.tables if table in long)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Schema:
+        """Read a schema from YAML.
+
+        Raises:
+            CohortError: naming the file and the key that is missing, unknown or wrong.
+        """
+        mapping = read_schema_mapping(Path(path))
+        try:
+            return cls.model_validate(mapping)
+        except ValidationError as error:
+            parts = (Schema, Label, LabelClass, Visits, Window, Measure)
+            known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
+            raise schema_error(Path(path), error, known_keys) from None

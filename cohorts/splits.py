@@ -1,0 +1,123 @@
+"""Participants into train, validation and test, by a keyed hash of their id.
+
+A participant's place depends on their id and the key alone, so adding or removing others moves nobody, and every
+study of a cohort that uses the same key splits it the same way: privacy charges then add up per participant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cohorts.cohort import Cohort
+from cohorts.errors import CohortError
+from cohorts.schema import Schema
+
+KEY_BYTES = 32
+
+
+class SplitShares(BaseModel):
+    """Expected shares of participants; public."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: float = Field(default=0.75, gt=0, lt=1)
+    validation: float = Field(default=0.15, gt=0, lt=1)
+    test: float = Field(default=0.10, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> SplitShares:
+        if abs(self.train + self.validation + self.test - 1) > 1e-9:
+            raise ValueError("the shares of train, validation and test must sum to 1")
+        return self
+
+
+class Splits(NamedTuple):
+    """Three disjoint cohorts that together are the whole."""
+
+    train: Cohort
+    validation: Cohort
+    test: Cohort
+
+
+def split_participants(cohort: Cohort, key: bytes, shares: SplitShares | None = None) -> Splits:
+    """Split a cohort.
+
+    Args:
+        cohort: whom to split.
+        key: from `split_key`; secret for a private cohort.
+        shares: expected shares; 75 %, 15 % and 10 % by default.
+    """
+    shares = shares or SplitShares()
+    position = keyed_positions(cohort.ids, key)  # (n,) in [0, 1)
+    is_train = position < shares.train
+    is_test = position >= shares.train + shares.validation
+    return Splits(cohort.take(is_train), cohort.take(~is_train & ~is_test), cohort.take(is_test))
+
+
+def keyed_positions(ids: np.ndarray, key: bytes) -> np.ndarray:
+    """A number in [0, 1) for each id, uniform to anyone without the key: float64 (n,)."""
+    digests = (hashlib.blake2b(str(each).encode(), digest_size=8, key=key).digest() for each in ids)
+    whole = np.array([int.from_bytes(digest, "big") >> 11 for digest in digests], dtype=np.uint64)  # 53 bits
+    return whole.astype(np.float64) / 2**53
+
+
+def split_key(schema: Schema) -> bytes:
+    """The key of a cohort's split.
+
+    A public cohort's is derived from its name. A private one's is drawn once from the operating system and kept,
+    readable by its owner alone, in the user's data directory (or in DPGAN_TUNE_DATA).
+
+    Raises:
+        CohortError: when the key cannot be written, or the kept one is damaged.
+    """
+    if schema.public:
+        return hashlib.blake2b(f"dpgan-tune public cohort {schema.name}".encode(), digest_size=KEY_BYTES).digest()
+    path = user_data() / "cohorts" / schema.name / "split.key"
+    try:
+        if not path.exists():
+            _create_once(path, secrets.token_bytes(KEY_BYTES))
+        key = path.read_bytes()
+    except OSError as error:
+        raise CohortError(
+            f"The split key of the cohort {schema.name} cannot be kept in {path} ({error.strerror}). "
+            "Make that place writable, or set the environment variable DPGAN_TUNE_DATA."
+        ) from None
+    if len(key) != KEY_BYTES:
+        raise CohortError(
+            f"The split key {path} is damaged: it has {len(key)} bytes, not {KEY_BYTES}. Restore it "
+            "from a backup. With a new key participants would change splits, and earlier privacy charges "
+            "would have to be summed over all of them."
+        )
+    return key
+
+
+def user_data() -> Path:
+    """Where what must outlive a study is kept: DPGAN_TUNE_DATA, or the user's data directory."""
+    override = os.environ.get("DPGAN_TUNE_DATA")
+    return Path(override) if override else platformdirs.user_data_path("dpgan-tune")
+
+
+def _create_once(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner alone; of several writers the first wins."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)  # mkstemp creates it with mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return
+    finally:
+        Path(name).unlink()

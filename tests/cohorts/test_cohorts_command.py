@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+from cohorts.__main__ import main
+from tests.cohorts.little_trial import people_frame, write_trial
+
+
+def test_the_steward_sees_what_each_rule_drops(tmp_path, capsys):
+    people = people_frame()
+    people.loc[3, "age"] = ""
+    assert main([write_trial(tmp_path, people=people)]) == 0
+    shown = capsys.readouterr().out
+    assert "covariate age has no value" in shown
+    assert "For the data steward only" in shown
+    assert "kept 79 complete participants (40 control, 39 treated)" in shown
+
+
+def test_a_mistake_ends_with_status_2_and_one_paragraph(tmp_path):
+    ended = subprocess.run([sys.executable, "-m", "cohorts", str(tmp_path / "no.yaml")], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1
+    assert "does not exist" in ended.stderr
+
+
+def test_square_brackets_in_a_file_survive_printing(tmp_path, capsys):
+    people = people_frame()
+    people.loc[3, "arm"] = "[/bold]"
+    assert main([write_trial(tmp_path, people=people)]) == 2
+    assert "'[/bold]'" in capsys.readouterr().err
+
+
+def test_data_may_lie_elsewhere(tmp_path, capsys):
+    path = write_trial(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    for name in ("people.csv", "visits.csv"):
+        (tmp_path / "a" / name).rename(tmp_path / "b" / name)
+    assert main([path]) == 2
+    assert main([path, "--data", str(tmp_path / "b")]) == 0
+
+
+def test_help_names_the_cohorts(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "sprint-simulated" in capsys.readouterr().out

@@ -1,0 +1,52 @@
+"""Small cohorts that many tests share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cohorts import Cohort, Schema
+
+SMALL_SCHEMA = {
+    "name": "small",
+    "public": True,
+    "participant": "id",
+    "nominal_size": 400,
+    "tables": {"visits": "visits.csv"},
+    "label": {
+        "name": "arm",
+        "table": "visits",
+        "column": "arm",
+        "randomised": True,
+        "classes": [{"name": "control", "value": 0, "share": 0.5}, {"name": "treated", "value": 1, "share": 0.5}],
+    },
+    "visits": {"column": "visit", "codes": ["week 0", "week 4", "week 8"]},
+    "measures": [
+        {"name": "pressure", "unit": "mmHg", "kind": "integer", "lower": 80, "upper": 200, "column": "pressure"},
+        {"name": "dose", "unit": "mg", "kind": "continuous", "decimals": 1, "lower": 0, "upper": 10, "column": "dose"},
+    ],
+}
+
+
+@pytest.fixture
+def schema() -> Schema:
+    """Two measures at three visits, two arms."""
+    return Schema.model_validate(SMALL_SCHEMA)
+
+
+def small_cohort(schema: Schema, participants: int, seed: int = 0) -> Cohort:
+    """Participants whose pressure falls and dose rises in the treated arm."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, participants)
+    time = np.arange(3)
+    pressure = 150 - 12 * labels[:, None] * time + rng.normal(0, 8, (participants, 3))
+    dose = 3 + 1.5 * labels[:, None] * time + rng.normal(0, 1, (participants, 3))
+    values = np.stack([np.rint(pressure).clip(80, 200), dose.round(1).clip(0, 10)], axis=1)
+    ids = np.array([f"P{number}" for number in range(participants)])
+    return Cohort(schema, ids, labels.astype(np.int64), values.astype(np.float32))
+
+
+@pytest.fixture
+def cohort(schema: Schema) -> Cohort:
+    """400 participants of the small schema."""
+    return small_cohort(schema, 400)

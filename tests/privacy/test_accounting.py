@@ -1,0 +1,57 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
+
+from privacy import TrainingCharge, affordable_epochs, epsilon
+from privacy.accounting import rdp
+
+DELTA = 1e-5
+
+
+def test_the_papers_configuration_costs_what_todays_accountant_says():
+    paper = TrainingCharge(sampling_rate=1 / 6000, noise_multiplier=1.0, steps=3_000_000)
+    assert epsilon([paper], DELTA) == pytest.approx(1.597, abs=5e-4)
+
+
+@pytest.mark.parametrize(("rate", "noise", "steps"), [(0.01, 1.0, 1000), (0.05, 2.0, 500), (0.002, 0.9, 20_000)])
+def test_opacus_and_dp_accounting_agree_on_the_same_orders(rate, noise, steps):
+    orders = rdp.RdpAccountant()._orders
+    orders = [order for order in orders if order >= 2]
+    ours = rdp.RdpAccountant(orders)
+    ours.compose(TrainingCharge(rate, noise, steps).event)
+    theirs, _ = get_privacy_spent(
+        orders=orders, rdp=compute_rdp(q=rate, noise_multiplier=noise, steps=steps, orders=orders), delta=DELTA
+    )
+    assert ours.get_epsilon(DELTA) == pytest.approx(theirs, rel=1e-6)
+
+
+def test_nothing_done_costs_nothing_and_no_noise_costs_everything():
+    assert epsilon([], DELTA) == 0
+    assert epsilon([TrainingCharge(0.01, 1.0, 0)], DELTA) == 0
+    assert math.isinf(epsilon([TrainingCharge(0.01, 0.0, 1)], DELTA))
+
+
+def test_two_trials_cost_more_than_either():
+    one, other = TrainingCharge(0.01, 1.1, 800), TrainingCharge(0.02, 1.5, 400)
+    together = epsilon([one, other], DELTA)
+    assert together > max(epsilon([one], DELTA), epsilon([other], DELTA))
+    assert together == epsilon([other, one], DELTA)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    rate=st.floats(0.002, 0.1),
+    noise=st.floats(0.7, 4),
+    longest=st.integers(1, 60),
+    budget=st.floats(0.3, 10),
+)
+def test_affordable_epochs_stay_within_the_budget_and_one_more_would_not(rate, noise, longest, budget):
+    steps = max(1, round(1 / rate))
+    epochs = affordable_epochs(rate, noise, steps, longest, budget, DELTA)
+    assert 0 <= epochs <= longest
+    assert epsilon([TrainingCharge(rate, noise, epochs * steps)], DELTA) <= budget
+    if epochs < longest:
+        assert epsilon([TrainingCharge(rate, noise, (epochs + 1) * steps)], DELTA) > budget

@@ -1,0 +1,38 @@
+import math
+from dataclasses import replace
+
+from privacy.statement import UnaccountedSearch
+
+SEARCH = UnaccountedSearch(
+    study="first",
+    cohort="small",
+    public_cohort=False,
+    trials=32,
+    chosen_trials=4,
+    chosen_epochs=10,
+    epsilon=7.13,
+    winning_run_epsilon=3.48,
+    delta=1e-5,
+    shares=(0.75, 0.15, 0.10),
+    nominal_size=400,
+)
+
+
+def test_the_first_sentence_says_that_the_search_is_not_covered():
+    first = SEARCH.text().splitlines()[2]
+    assert "7.13" in first
+    assert "search" in first
+    assert "NOT covered" in first
+
+
+def test_a_release_without_noise_is_not_called_private():
+    text = replace(SEARCH, epsilon=math.inf, winning_run_epsilon=math.inf).text()
+    assert "not differentially private" in text.splitlines()[2]
+    assert "no bound" in text
+
+
+def test_the_page_names_unit_neighbours_accountant_and_what_is_public():
+    text = SEARCH.text()
+    for phrase in ("one participant", "adding or removing", "dp-accounting", "taken as public", "`internal/`"):
+        assert phrase in text
+    assert len(text.split()) < 600

@@ -1,0 +1,152 @@
+"""The dashboards of a local run show the study's trials, ask for a token, and are out of other machines' reach."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import optuna
+import pytest
+
+from tuner.dashboards import Dashboards, dashboards, optuna_dashboard, ray_token
+
+LISTENERS = """
+import json
+from tuner.dashboards import local_ray_auth
+{order}
+import os, psutil, urllib.request, urllib.error
+from ray import tune
+context = ray.init(num_cpus=1, log_to_driver=False, include_dashboard=True, configure_logging=False)
+port = context["metrics_export_port"]
+run = tune.RunConfig(storage_path=os.environ["HOME"], verbose=0)
+tune.Tuner(lambda config: tune.report({{"secret_score": 0.123454321}}), run_config=run).fit()
+processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+listening = {{c.laddr.ip for p in processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN}}
+try:
+    urllib.request.urlopen("http://" + context["webui_url"] + "/api/cluster_status", timeout=10)
+    answer = 200
+except urllib.error.HTTPError as error:
+    answer = error.code
+metrics = urllib.request.urlopen(f"http://127.0.0.1:{{port}}/metrics", timeout=10).read().decode()
+names = sorted({{line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")}})
+reported = [sign for sign in ("secret_score", "0.123454321") if sign in metrics]
+print(json.dumps(
+    {{"listening": sorted(listening), "without_token": answer, "metrics": names, "reported": reported}}
+))
+ray.shutdown()
+"""
+
+
+@pytest.fixture
+def database(tmp_path) -> Path:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="shown", direction="maximize")
+    for score in (0.6, 0.8):
+        trial = study.ask({"clip_norm": optuna.distributions.FloatDistribution(0.1, 1.0)})
+        trial.report(score / 2, step=1)
+        trial.report(score, step=2)
+        study.tell(trial, score)
+    return tmp_path / "study.db"
+
+
+def fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read()
+
+
+def test_optunas_dashboard_shows_every_trial_with_its_intermediate_values(database):
+    with optuna_dashboard(database) as address:
+        assert b"<html" in fetch(address).lower()
+        root = address.removesuffix("/dashboard")
+        (summary,) = json.loads(fetch(f"{root}/api/studies"))["study_summaries"]
+        assert summary["study_name"] == "shown"
+        shown = json.loads(fetch(f"{root}/api/studies/{summary['study_id']}?after=0"))["trials"]
+    assert [trial["values"] for trial in shown] == [[0.6], [0.8]]
+    assert [[point["value"] for point in trial["intermediate_values"]] for trial in shown] == [[0.3, 0.6], [0.4, 0.8]]
+
+
+def test_optunas_dashboard_listens_on_this_machine_only_and_stops_with_the_study(database):
+    with optuna_dashboard(database) as address:
+        assert address.startswith("http://127.0.0.1:")
+    with pytest.raises(urllib.error.URLError):
+        fetch(address)
+
+
+def test_optunas_dashboard_does_not_outlive_a_killed_study(database):
+    study = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; from pathlib import Path; from tuner.dashboards import optuna_dashboard\n"
+            "with optuna_dashboard(Path(sys.argv[1])) as address: print(address, flush=True); time.sleep(60)",
+            str(database),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    address = study.stdout.readline().strip()
+    fetch(address)
+    study.kill()
+    study.wait()
+    study.stdout.close()
+    for _ in range(50):
+        try:
+            fetch(address)
+        except OSError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the dashboard still answers")
+
+
+def test_a_study_whose_dashboard_cannot_start_goes_on(tmp_path):
+    with optuna_dashboard(tmp_path / "no-such-folder" / "study.db") as address:
+        assert address is None
+
+
+def test_both_addresses_and_the_way_in_are_said(database, monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    with dashboards(database, {"webui_url": "127.0.0.1:8265"}) as addresses:
+        said = "\n".join(addresses.lines())
+    assert addresses.optuna in said
+    assert "http://127.0.0.1:8265" in said
+    assert str(tmp_path / "token") in said
+    assert Dashboards(None, None, None).lines() == []
+
+
+def test_a_token_is_made_once_and_read_by_its_owner_alone(monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "new" / "token"))
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    token_file = ray_token()
+    first = token_file.read_text()
+    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
+    assert len(first) >= 32
+    assert ray_token().read_text() == first
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["import ray; local_ray_auth()", pytest.param("local_ray_auth(); import ray", marks=pytest.mark.slow)],
+)
+def test_a_local_ray_asks_for_a_token_and_nothing_of_it_listens_outside(order, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LISTENERS.format(order=order)],
+        env=environment | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert {address.removeprefix("::ffff:") for address in found["listening"]} == {"127.0.0.1"}
+    assert found["without_token"] == 401
+    exported = [name for name in found["metrics"] if not name.startswith(("ray_", "python_", "process_", "target_"))]
+    assert exported == []
+    assert found["reported"] == []

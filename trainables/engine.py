@@ -1,0 +1,82 @@
+"""What every training engine is given and must do, whatever does its arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from trainables.hyperparameters import Hyperparameters
+
+
+@dataclass(frozen=True)
+class PublicFigures:
+    """What training may know for free: constants of the schema, nothing counted in the files.
+
+    Args:
+        participants: public nominal size of the training split (nominal size x train share).
+        arm_shares: public probability of each arm, (2,), summing to 1.
+        features: width F of an encoded participant.
+        grid: (measures, visits) when features are a full grid of single numbers, else None.
+    """
+
+    participants: float
+    arm_shares: tuple[float, float]
+    features: int
+    grid: tuple[int, int] | None
+
+    def expected_batch(self, hyperparameters: Hyperparameters) -> float:
+        """Public normaliser of a gradient: sampling rate x nominal size; not the true batch size."""
+        return hyperparameters.sampling_rate * self.participants
+
+
+@dataclass
+class RandomStreams:
+    """The random numbers of one stretch of training.
+
+    Args:
+        participants: draws the Poisson batches and the noise. What these two draw must stay secret, so in private
+            mode the stream is seeded by the operating system and never stored.
+        inputs: draws latent inputs and arms of generated participants.
+    """
+
+    participants: torch.Generator
+    inputs: torch.Generator
+
+
+class Engine(Protocol):
+    """Trains the AC-GAN of one trial on real participants."""
+
+    def train(self, steps: int, streams: RandomStreams) -> None:
+        """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
+
+    def generator(self) -> torch.nn.Module:
+        """The generator as it is now."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on training later."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``state_dict`` gave."""
+
+
+def draw_inputs(
+    count: int, latent_size: int, arm_shares: tuple[float, float], randomness: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random inputs of a generator.
+
+    Args:
+        count: how many participants to generate, B.
+        latent_size: Z.
+        arm_shares: public probability of each arm.
+        randomness: stream to draw from.
+
+    Returns:
+        latent (B, Z) uniform in [-1, 1] and arms (B,) int64.
+    """
+    device = randomness.device
+    latent = 2 * torch.rand(count, latent_size, device=device, generator=randomness) - 1
+    arms = (torch.rand(count, device=device, generator=randomness) >= arm_shares[0]).long()
+    return latent, arms

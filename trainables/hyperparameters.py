@@ -1,0 +1,39 @@
+"""What one trial may vary, with types and legal ranges."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Hyperparameters(BaseModel):
+    """One configuration of the DP AC-GAN.
+
+    ``noise_multiplier`` 0 trains without privacy: no noise and no clipping, for public cohorts and comparisons.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    network: Literal["compact", "paper"] = Field("compact", description="architecture of both networks")
+    generator_learning_rate: float = Field(1e-3, gt=0, description="Adam step of the generator")
+    discriminator_learning_rate: float = Field(2e-3, gt=0, description="Adam step of the discriminator")
+    clip_norm: float = Field(1.0, gt=0, description="largest 2-norm C of one participant's gradient")
+    noise_multiplier: float = Field(1.2, ge=0, description="noise sigma, in units of the clip norm")
+    sampling_rate: float = Field(0.0125, gt=0, le=1, description="chance q that a participant joins a batch")
+    discriminator_steps: int = Field(5, ge=1, description="discriminator steps per generator step")
+    latent_size: int = Field(32, ge=1, description="size of the generator's random input")
+    width: int = Field(128, ge=1, description="units of each hidden layer (compact network)")
+    depth: int = Field(2, ge=1, description="hidden layers (compact network)")
+    adam_beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first-moment decay")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="real participants' target is 1 less this")
+
+    @property
+    def private(self) -> bool:
+        """Whether training adds noise at all."""
+        return self.noise_multiplier > 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Discriminator steps in which every participant is expected once: 1/q, a public figure."""
+        return max(1, round(1 / self.sampling_rate))

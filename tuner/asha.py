@@ -1,0 +1,136 @@
+"""ASHA stops the poor trials early, and decides alike after an interrupt."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+
+from tuner.errors import StudyError
+
+REDUCTION_FACTOR = 3
+GRACE_EPOCHS = 1
+
+
+class StudyASHA(ASHAScheduler):
+    """Ray's ASHA on the mean AUC by epoch, with rungs that can be saved.
+
+    Tune saves trials, search and callbacks of an experiment but not its scheduler (ray issue 30838): restored, the
+    rungs would fill with late scores only and good trials would be stopped. ``SavedRungs`` carries them.
+
+    Args:
+        max_epochs: the longest a trial trains.
+        reduction_factor: one in so many trials goes on past a rung.
+        grace_epochs: the first rung.
+    """
+
+    def __init__(
+        self, max_epochs: int, reduction_factor: int = REDUCTION_FACTOR, grace_epochs: int = GRACE_EPOCHS
+    ) -> None:
+        super().__init__(
+            time_attr="epoch",
+            metric="score",
+            mode="max",
+            max_t=max_epochs,
+            grace_period=grace_epochs,
+            reduction_factor=reduction_factor,
+        )
+        # The decision on every report, so that one redone after an interrupt is decided as it was.
+        self._decisions: dict[str, dict[int, str]] = {}
+        # What can save the experiment; Tune hands it out nowhere else.
+        self.controller: TuneController | None = None
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs at which a trial may be stopped, ascending."""
+        return tuple(sorted(int(milestone) for milestone, _ in self._brackets[0]._rungs))
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Take in a trial, new or restored."""
+        self.controller = getattr(tune_controller, "_tune_controller", tune_controller)
+        super().on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Decide whether a trial goes on after a report."""
+        decisions = self._decisions.setdefault(trial.trial_id, {})
+        epoch = result["epoch"]
+        if epoch not in decisions:
+            # A score that is no number compares as neither worse nor better, and would always go on.
+            hopeless = math.isnan(result["score"])
+            decisions[epoch] = (
+                TrialScheduler.STOP if hopeless else super().on_trial_result(tune_controller, trial, result)
+            )
+        return decisions[epoch]
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Keep a finished trial's last score at its rung, if it is a number."""
+        if not math.isnan(result.get("score", math.nan)):
+            super().on_trial_complete(tune_controller, trial, result)
+
+    def state(self) -> dict[str, Any]:
+        """The scores at each rung and the decisions so far."""
+        return {
+            "rungs": {milestone: dict(recorded) for milestone, recorded in self._brackets[0]._rungs},
+            "decisions": {trial: dict(decided) for trial, decided in self._decisions.items()},
+            "stopped": self._num_stopped,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``state`` gave."""
+        for milestone, recorded in self._brackets[0]._rungs:
+            recorded.clear()
+            recorded.update(state["rungs"][milestone])
+        self._decisions = state["decisions"]
+        self._num_stopped = state["stopped"]
+
+
+class SavedRungs(Callback):
+    """Has the rungs saved and restored with the experiment, as Tune does for a callback's state.
+
+    Args:
+        scheduler: whose rungs.
+        resume: whether the study goes on from a snapshot. Tune begins anew, with a log line, when it cannot read
+            one; participants would be read a second time, so here that is an error.
+    """
+
+    def __init__(self, scheduler: StudyASHA, resume: bool) -> None:
+        self._scheduler = scheduler
+        self._missing = resume
+
+    def get_state(self) -> dict[str, Any]:
+        """Called by Tune when it saves the experiment."""
+        return {"asha": self._scheduler.state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Called by Tune when it restores the experiment, before it takes in the trials."""
+        self._scheduler.load_state(state["asha"])
+        self._missing = False
+
+    def setup(self, *arguments: Any, **info: Any) -> None:
+        """Called by Tune before the first trial, after restoring."""
+        if self._missing:
+            raise StudyError(
+                "The study's snapshot could not be restored, so going on would train finished trials once more. Its "
+                "trials and study.db are untouched: begin a new study, or set the snapshot right and resume again."
+            )
+
+
+def rungs(
+    max_epochs: int, reduction_factor: int = REDUCTION_FACTOR, grace_epochs: int = GRACE_EPOCHS
+) -> tuple[int, ...]:
+    """Epochs after which a decision is taken, the last of all included: the epochs worth scoring.
+
+    Args:
+        max_epochs: the longest a trial trains.
+        reduction_factor: one in so many trials goes on past a rung.
+        grace_epochs: the first rung.
+
+    Returns:
+        Ascending epochs, ending with ``max_epochs``.
+    """
+    stops = StudyASHA(max_epochs, reduction_factor, grace_epochs).rungs
+    return tuple(sorted({*stops, max_epochs}))

@@ -1,0 +1,7 @@
+"""What is raised for a study a person can put right."""
+
+from __future__ import annotations
+
+
+class StudyError(ValueError):
+    """A study that cannot start or go on: one paragraph saying what is wrong, where, and what to do."""

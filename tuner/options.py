@@ -1,0 +1,122 @@
+"""The command line of ``tuner/run.py`` and what it may say."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+POLICIES = ("unaccounted",)
+ENGINES = ("opacus",)
+
+RESULTS = Path("results")
+
+DEFAULTS = {
+    "cohort": "sprint-simulated",
+    "data": None,
+    "search_space": "default",
+    "policy": "unaccounted",
+    "epsilon": 3.5,
+    "delta": 1e-5,
+    "trials": 32,
+    "max_epochs": 40,
+    "engine": "opacus",
+    "cpus_per_trial": None,
+    "gpus_per_trial": None,
+    "storage": None,
+    "seed": None,
+}
+
+DESCRIPTION = """\
+Search for a good differentially private GAN over a clinical trial and write a synthetic release.
+
+A study trains many trials (one trial is one hyperparameter configuration) on part of the participants, scores
+each by how well a classifier trained on its synthetic participants predicts the arm of real ones it was not
+trained on, stops the poor ones early, and releases an ensemble of the best epochs.
+"""
+
+EXAMPLES = """\
+examples:
+  python tuner/run.py
+      a simulated SPRINT trial, made on the spot: nothing to prepare
+  python tuner/run.py --cohort actg175
+      a real HIV trial that comes with a package
+  python tuner/run.py --cohort my-trial.yaml --study first-try
+      your own trial; docs/cohorts.md says how to describe it
+  python tuner/run.py --study first-try --resume
+      go on after an interrupt
+  python tuner/run.py --address auto --storage /shared/studies
+      on the head of a Ray cluster; docs/cluster.md says how to start one
+
+Publish results/STUDY/release only. results/STUDY/internal shows real participants' figures.
+"""
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples' lines as written and states defaults that are values."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = DEFAULTS.get(action.dest)
+        return action.help if default is None else f"{action.help} (default: {default})"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser; options not given are None, so that a resumed study can tell them from given ones."""
+    parser = argparse.ArgumentParser(
+        prog="tuner/run.py", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=_Help
+    )
+    _add_cohort_options(parser.add_argument_group("the trial to imitate"))
+    _add_search_options(parser.add_argument_group("the search"))
+    _add_machine_options(parser.add_argument_group("where it runs"))
+    _add_study_options(parser.add_argument_group("the study"))
+    return parser
+
+
+def _add_cohort_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--cohort",
+        metavar="NAME|PATH.yaml",
+        help="sprint, sprint-simulated, actg175, actg175-treat, or your own schema",
+    )
+    group.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the cohort's files, where they are not beside its schema"
+    )
+
+
+def _add_search_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--search-space", metavar="NAME|PATH.yaml", help="default, paper, smoke, or your own")
+    group.add_argument("--trials", type=int, metavar="N", help="how many configurations to try")
+    group.add_argument("--max-epochs", type=int, metavar="N", help="longest training of one trial")
+    group.add_argument("--engine", choices=ENGINES, help="what does the arithmetic of training")
+    group.add_argument(
+        "--policy",
+        choices=POLICIES,
+        help="what the search may cost; unaccounted states the cost of training alone and says so",
+    )
+    group.add_argument("--epsilon", type=float, metavar="E", help="largest epsilon of one trial's training")
+    group.add_argument("--delta", type=float, metavar="D", help="delta that epsilon is stated at")
+    group.add_argument(
+        "--seed", type=int, metavar="N", help="make the study repeatable; refused for cohorts not marked public"
+    )
+
+
+def _add_machine_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--cpus-per-trial", type=float, metavar="F", help="cores of one trial, a fraction is fine")
+    group.add_argument("--gpus-per-trial", type=float, metavar="F", help="GPUs of one trial, such as 0.125")
+    group.add_argument(
+        "--address", metavar="auto|HOST:PORT", help="a running Ray cluster; without it Ray starts on this machine"
+    )
+    group.add_argument(
+        "--storage", metavar="PATH|URI", help="a place that all nodes of the cluster see; trials are kept there"
+    )
+
+
+def _add_study_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--study", metavar="NAME", help="name of the study (default: the cohort's and the time)")
+    group.add_argument("--resume", action="store_true", help="go on with an interrupted study")
+    group.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="where studies are written")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read a command line; argparse itself ends a malformed one with status 2."""
+    return parser().parse_args(arguments)

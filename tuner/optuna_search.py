@@ -1,0 +1,167 @@
+"""Optuna chooses hyperparameters; every score and every ending of a trial stands in the study's database."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from numbers import Number
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from optuna import Study, Trial
+from optuna.samplers import TPESampler
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from ray.tune.result import AUTO_RESULT_KEYS
+from ray.tune.search.optuna import OptunaSearch
+
+from search_spaces import SearchSpace
+
+# User attributes of an Optuna trial.
+TUNE_TRIAL = "tune_trial"  # the name Tune has for it
+FAILURE = "failure"  # why it has no value
+REPEATS = "repeats"  # number of the lost trial whose configuration it runs again
+
+LOST = "the study was interrupted before this trial was saved"
+# Seconds to wait while optuna-dashboard holds the database.
+DATABASE_PATIENCE_S = 60
+NOT_METRICS = {*AUTO_RESULT_KEYS, "done", "trial_id", "experiment_tag", "checkpoint_dir_name", "score"}
+
+
+class StudySearch(OptunaSearch):
+    """Ray's ``OptunaSearch`` on a file, telling Optuna what Ray keeps from it.
+
+    Each report is an intermediate value at step ``epoch``, the last one too; a trial that ended before its
+    ``planned_epochs`` is PRUNED, one that failed is FAIL, and what else it last reported becomes user attributes.
+    The database is the only memory: what Tune saves and restores is the list of trials it knows, so a trial that
+    Optuna has and Tune lost is marked FAIL and its configuration is run again.
+
+    Args:
+        space: draws a configuration from an Optuna trial.
+        database: SQLite file; ``optuna-dashboard sqlite:///DATABASE`` opens it.
+        study_name: Optuna's name for the study.
+        seed: makes the choices repeatable, also across an interrupt; None draws from the operating system.
+        startup_trials: trials drawn at random before the sampler learns from results.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        database: Path,
+        study_name: str,
+        seed: int | None = None,
+        startup_trials: int = 10,
+    ) -> None:
+        self._database = RDBStorage(
+            f"sqlite:///{database.resolve()}", engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE_S}}
+        )
+        self._startup_trials = startup_trials
+        self._reconciled = False
+        super().__init__(
+            space,
+            metric="score",
+            mode="max",
+            study_name=study_name,
+            storage=self._database,
+            sampler=self._sampler_with(seed),
+        )
+        self._seed = seed
+        assert self._ot_study is not None  # made by Ray's constructor, because there is a space
+        self._study: Study = self._ot_study
+
+    def _sampler_with(self, seed: int | None) -> TPESampler:
+        # Several trials run at once: constant_liar (Optuna 5's default) keeps them from crowding one spot.
+        return TPESampler(n_startup_trials=self._startup_trials, seed=seed)
+
+    @property
+    def ended(self) -> int:
+        """How many trials have ended, finished or stopped or failed; lost ones are not counted."""
+        return len(self._completed_trials)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Draw the configuration of a new trial."""
+        if not self._reconciled:
+            self._reconcile(set())
+        if self._seed is not None:
+            # A sampler's random state would be lost with the process; one derived from the trial's place is not.
+            state = np.random.SeedSequence([self._seed, self._drawn()]).generate_state(1)
+            self._study.sampler = self._sampler_with(int(state[0]))
+        trial = self._study.ask()
+        trial.set_user_attr(TUNE_TRIAL, trial_id)
+        self._ot_trials[trial_id] = trial
+        return super().suggest(trial_id)
+
+    def _drawn(self) -> int:
+        """How many configurations the study has drawn; one that is run again counts once."""
+        trials = self._study.get_trials(deepcopy=False)
+        return sum(trial.state != TrialState.WAITING and trial.user_attrs.get(FAILURE) != LOST for trial in trials)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Record a score that did not end its trial."""
+        if trial_id not in self._completed_trials:
+            self._record(self._ot_trials[trial_id], result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Record how a trial ended, with its last score, which Ray reports here only."""
+        if trial_id in self._completed_trials:  # told before an interrupt; Tune had to redo the trial's last step
+            return
+        self._completed_trials.add(trial_id)
+        trial, study = self._ot_trials.pop(trial_id), self._study
+        if error or result is None or "score" not in result:
+            trial.set_user_attr(FAILURE, "the trial failed; the log is in its folder")
+            study.tell(trial, state=TrialState.FAIL)
+            return
+        self._record(trial, result)
+        for name, value in _metrics(result).items():
+            trial.set_user_attr(name, value)
+        if math.isnan(result["score"]):
+            trial.set_user_attr(FAILURE, "the last score is not a number")
+            study.tell(trial, state=TrialState.FAIL)
+        elif result["epoch"] < result["planned_epochs"]:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, result["score"])
+
+    def _record(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        # Trial.report keeps the first value of a step. A step redone after an interrupt has a new checkpoint, and
+        # the score on record should be that checkpoint's.
+        self._database.set_trial_intermediate_value(trial._trial_id, result["epoch"], float(result["score"]))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write which trials Tune knows; the rest is in the database."""
+        known = sorted({*self._ot_trials, *self._completed_trials})
+        Path(checkpoint_path).write_text(json.dumps(known))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Take up the database where Tune's saved state left it."""
+        self._reconcile(set(json.loads(Path(checkpoint_path).read_text())))
+
+    def _reconcile(self, known: set[str]) -> None:
+        """Make Optuna's trials those that Tune knows."""
+        self._reconciled = True
+        for frozen in self._study.get_trials(deepcopy=False):
+            trial_id = frozen.user_attrs.get(TUNE_TRIAL)
+            if trial_id in known and frozen.state.is_finished():
+                self._completed_trials.add(trial_id)
+            elif trial_id in known:
+                self._ot_trials[trial_id] = Trial(self._study, frozen._trial_id)
+            elif frozen.state == TrialState.RUNNING:
+                self._give_up(frozen)
+
+    def _give_up(self, lost: FrozenTrial) -> None:
+        configuration = lost.params or lost.system_attrs.get("fixed_params", {})
+        if configuration:
+            self._study.enqueue_trial(configuration, user_attrs={REPEATS: lost.number})
+        self._database.set_trial_user_attr(lost._trial_id, FAILURE, LOST)
+        self._study.tell(lost.number, state=TrialState.FAIL)
+
+
+def _metrics(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trainable itself reported, besides the score."""
+    return {
+        name: value
+        for name, value in result.items()
+        if name not in NOT_METRICS and "/" not in name and isinstance(value, Number | str)
+    }

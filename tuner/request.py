@@ -1,0 +1,186 @@
+"""From a command line to a study that may start: every setting checked before anything is written."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from analysis import StudyDirectory, StudySettings
+from analysis.internal import write_loading
+from cohorts import Cohort, LoadReport, Splits, SplitShares, load_cohort, split_key, split_participants
+from search_spaces import SearchSpace, load_search_space
+from trainables.generation import grid
+from tuner.domains import domains
+from tuner.errors import StudyError
+from tuner.options import DEFAULTS, RESULTS
+
+SHARES = SplitShares()
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+RECORDED_PACKAGES = ("dpgan-tune", "dp-accounting", "opacus", "optuna", "ray", "scikit-learn", "torch")
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """A study whose inputs were all found in order.
+
+    Args:
+        settings: what is asked for, as study.json keeps it.
+        directory: where it is or will be written.
+        space: the search space.
+        splits: participants to train on, to score on, and to test on.
+        report: how many participants each loading rule dropped; for the data steward.
+        resumed: whether the study was begun earlier.
+    """
+
+    settings: StudySettings
+    directory: StudyDirectory
+    space: SearchSpace
+    splits: Splits
+    report: LoadReport
+    resumed: bool
+
+
+def request_study(arguments: argparse.Namespace) -> StudyRequest:
+    """Check a command line and load what it names. Writes nothing.
+
+    Raises:
+        StudyError, CohortError, SearchSpaceError, AnalysisError: one paragraph saying what to mend.
+    """
+    if arguments.resume:
+        directory, settings = _settings_of_resumed(arguments)
+    else:
+        settings = _settings_of_new(arguments)
+        directory = StudyDirectory(arguments.out / settings.study)
+        if directory.path.exists():
+            raise StudyError(
+                f"A study named {settings.study} is already at {directory.path}. Choose another --study name, or go "
+                f"on with that one: --study {settings.study} --resume."
+            )
+    space = load_search_space(settings.search_space, domains())
+    cohort, report = load_cohort(settings.cohort, settings.data_dir)
+    _check_cohort(cohort, settings, space)
+    splits = split_participants(cohort, split_key(cohort.schema), SHARES)
+    _check_splits(splits)
+    return StudyRequest(settings, directory, space, splits, report, resumed=arguments.resume)
+
+
+def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
+    """Settings from the options given and the defaults of the others."""
+    chosen = {name: _given(arguments, name, default) for name, default in DEFAULTS.items()}
+    _check_numbers(chosen)
+    cohort = str(chosen["cohort"])
+    if cohort.endswith((".yaml", ".yml")):
+        cohort = str(Path(cohort).resolve())
+    name = arguments.study or f"{Path(cohort).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    if not STUDY_NAME.fullmatch(name):
+        raise StudyError(
+            f"--study {name!r} cannot be a study's name. Use letters, digits, dots, dashes and underscores, beginning "
+            "with a letter or a digit: the name becomes a folder."
+        )
+    return StudySettings(
+        study=name,
+        cohort=cohort,
+        data_dir=chosen["data"] and chosen["data"].resolve(),
+        search_space=_resolved_space(str(chosen["search_space"])),
+        policy=chosen["policy"],
+        epsilon=chosen["epsilon"],
+        delta=chosen["delta"],
+        trials=chosen["trials"],
+        max_epochs=chosen["max_epochs"],
+        engine=chosen["engine"],
+        seed=chosen["seed"],
+        cpus_per_trial=chosen["cpus_per_trial"],
+        gpus_per_trial=chosen["gpus_per_trial"],
+        storage=chosen["storage"],
+        created=datetime.now(UTC),
+        versions={package: version(package) for package in RECORDED_PACKAGES},
+    )
+
+
+def _given(arguments: argparse.Namespace, name: str, default: Any) -> Any:
+    value = getattr(arguments, name)
+    return default if value is None else value
+
+
+def _resolved_space(name: str) -> str:
+    return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
+
+
+def _check_numbers(chosen: dict[str, Any]) -> None:
+    """The numbers argparse lets through but no study can use."""
+    if not 0 < chosen["epsilon"] < float("inf"):
+        raise StudyError(f"--epsilon {chosen['epsilon']} is not a privacy budget. Give a number above 0, such as 3.5.")
+    if not 0 < chosen["delta"] < 1:
+        raise StudyError(
+            f"--delta {chosen['delta']} is not a probability that a guarantee can leave out. Give a number between 0 "
+            "and 1, well below one over the number of participants, such as 1e-5."
+        )
+    for option in ("trials", "max_epochs"):
+        if chosen[option] < 1:
+            raise StudyError(f"--{option.replace('_', '-')} {chosen[option]} leaves nothing to do. Give 1 or more.")
+
+
+def _settings_of_resumed(arguments: argparse.Namespace) -> tuple[StudyDirectory, StudySettings]:
+    """Settings of an earlier study, which a resumed one keeps."""
+    changed = [name for name in DEFAULTS if getattr(arguments, name) is not None]
+    if changed:
+        options = ", ".join("--" + name.replace("_", "-") for name in changed)
+        raise StudyError(
+            f"A resumed study keeps the settings it began with, so {options} cannot be given with --resume. Leave it "
+            "out, or begin a new study."
+        )
+    known = sorted(file.parent.name for file in arguments.out.glob("*/study.json"))
+    existing = f"Studies in {arguments.out}: {', '.join(known)}." if known else f"There is no study in {arguments.out}."
+    if arguments.study is None:
+        raise StudyError(f"--resume needs to know which study: give --study NAME. {existing}")
+    if arguments.study not in known:
+        raise StudyError(f"There is no study {arguments.study} in {arguments.out} to resume. {existing}")
+    directory = StudyDirectory(arguments.out / arguments.study)
+    return directory, directory.settings()
+
+
+def _check_cohort(cohort: Cohort, settings: StudySettings, space: SearchSpace) -> None:
+    schema = cohort.schema
+    if settings.seed is not None and not schema.public:
+        raise StudyError(
+            f"--seed {settings.seed} was given, but the cohort {schema.name} is not marked public. Noise that can be "
+            "drawn again protects nobody: leave --seed out."
+        )
+    if "paper" in space.values("network") and grid(schema) is None:
+        raise StudyError(
+            f"The search space {space.name} asks for the paper's convolutional network, which needs the same measures "
+            f"at every visit and no covariates or categories; {schema.name} has them. Use network: compact."
+        )
+
+
+def _check_splits(splits: Splits) -> None:
+    for name, cohort in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
+        if len(set(cohort.labels.tolist())) < 2:
+            raise StudyError(
+                f"The {name} participants all have the same {cohort.schema.label.name}, so nothing can be predicted. "
+                "The cohort is too small, or one class is too rare, to be split in three; choose another label."
+            )
+
+
+def begin_study(request: StudyRequest) -> None:
+    """Write down what a new study is asked to do, and for its data steward how many participants were dropped."""
+    if request.resumed:
+        return
+    request.settings.write(request.directory.path)
+    write_loading(request.directory.internal, request.report)
+
+
+def resume_command(request: StudyRequest, arguments: argparse.Namespace) -> str:
+    """What to type to go on after an interrupt."""
+    words = ["python", "tuner/run.py", "--study", request.settings.study, "--resume"]
+    if arguments.out != RESULTS:
+        words += ["--out", str(arguments.out)]
+    if arguments.address is not None:
+        words += ["--address", arguments.address]
+    return shlex.join(words)

@@ -1,0 +1,49 @@
+"""The entry: ``python tuner/run.py`` searches, and writes a synthetic release."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tuner.options import parse
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a study from a command line.
+
+    Returns:
+        Exit status: 0 when the release is written, 2 when the user has something to mend, 130 after an interrupt.
+    """
+    options = parse(arguments)
+
+    # Imported here so that --help does not wait for PyTorch and Ray.
+    from rich.console import Console
+
+    from analysis import AnalysisError, build_release, print_report
+    from cohorts import CohortError
+    from search_spaces import SearchSpaceError
+    from tuner.errors import StudyError
+    from tuner.request import request_study, resume_command
+    from tuner.study import run_study
+    from tuner.terminal import best_epochs_table
+
+    console = Console()
+    try:
+        request = request_study(options)
+        if not run_study(request, options.address, console):
+            console.print(
+                f"Interrupted. What was trained is kept; go on with:\n  {resume_command(request, options)}",
+                soft_wrap=True,
+            )
+            return 130
+        summary = build_release(request.directory, console)
+    except (AnalysisError, CohortError, SearchSpaceError, StudyError) as error:
+        Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False)
+        return 2
+    console.print(best_epochs_table(summary.selection.picks))
+    print_report(summary, console)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The search itself: Ray Tune schedules trials, Optuna proposes them, ASHA stops the poor ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import CheckpointConfig
+from ray.tune.experiment import Trial
+from rich.console import Console
+
+from trainables.trial import DPGANTrial, TrialPlan
+from tuner.asha import SavedRungs, StudyASHA, rungs
+from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token
+from tuner.errors import StudyError
+from tuner.optuna_search import StudySearch
+from tuner.request import SHARES, StudyRequest, begin_study
+from tuner.resources import TrialResources, machines, trial_resources
+from tuner.snapshot import Snapshots, put_back
+from tuner.terminal import StudyView, quiet_ray
+
+EXPERIMENT = "trials"
+SNAPSHOT_FILE = "snapshot.zip"
+RAY_LOG_FILE = "ray.log"
+# A trial on a worker that is taken away (a spot machine, say) goes on from its checkpoint elsewhere.
+RESTARTS_OF_A_TRIAL = 3
+
+
+@contextmanager
+def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
+    """A running Ray while the block runs: the cluster at ``address``, or one started on this machine.
+
+    Args:
+        address: ``auto``, ``HOST:PORT``, or None to start Ray here.
+
+    Yields:
+        What ``ray.init`` tells of it.
+
+    Raises:
+        StudyError: no cluster answers at the address.
+    """
+    quiet = quiet_ray()
+    if address is None:
+        local_ray_auth()
+        context = ray.init(include_dashboard=True, dashboard_host="127.0.0.1", **quiet)
+    else:
+        ray_token()
+        try:
+            context = ray.init(address=address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()
+            raise StudyError(
+                f"No Ray cluster answers at --address {address}: {reason[0] if reason else type(error).__name__}. "
+                "docs/cluster.md says how to start one; leave --address out to run on this machine alone."
+            ) from error
+    try:
+        yield dict(context.address_info)  # type: ignore[attr-defined]
+    finally:
+        ray.shutdown()
+
+
+def run_study(request: StudyRequest, address: str | None, console: Console) -> bool:
+    """Run a study, or go on with one, until every trial has ended or it is interrupted.
+
+    Args:
+        request: the study.
+        address: Ray cluster to run on, or None for this machine.
+        console: where its progress is shown.
+
+    Raises:
+        StudyError: the machines cannot run it; nothing was written.
+
+    Returns:
+        True when every trial has ended; False after an interrupt, from which it can be resumed.
+    """
+    settings, directory = request.settings, request.directory
+    with ray_cluster(address) as info:
+        resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines())
+        begin_study(request)  # nothing is written before everything was found in order
+        quiet_ray(directory.path / RAY_LOG_FILE)
+        search = StudySearch(request.space, directory.database, settings.study, settings.seed)
+        with dashboards(directory.database, info) as watching:
+            _announce(console, request, resources, watching)
+            return _search(request, search, resources, console)
+
+
+def _search(request: StudyRequest, search: StudySearch, resources: TrialResources, console: Console) -> bool:
+    """Hand the study to Ray Tune."""
+    settings, directory = request.settings, request.directory
+    scheduler = StudyASHA(settings.max_epochs)
+    view = StudyView(settings.study, settings.trials, console)
+    snapshot = directory.path / SNAPSHOT_FILE
+    resumed = request.resumed and snapshot.exists()
+    if resumed:
+        put_back(snapshot, directory.experiment(settings))
+    try:
+        finished = tune.run(
+            tune.with_parameters(DPGANTrial, plan=trial_plan(request)),
+            name=EXPERIMENT,
+            storage_path=directory.storage_path(settings),
+            num_samples=settings.trials,
+            search_alg=search,
+            scheduler=scheduler,
+            resources_per_trial=resources.placement(),
+            callbacks=[SavedRungs(scheduler, resumed), Snapshots(scheduler, snapshot), view],
+            checkpoint_config=CheckpointConfig(checkpoint_frequency=1),
+            reuse_actors=True,
+            max_failures=RESTARTS_OF_A_TRIAL,
+            raise_on_failed_trial=False,
+            resume=resumed,
+            verbose=0,
+        )
+    finally:
+        view.close()
+    ended = sum(trial.status in (Trial.TERMINATED, Trial.ERROR) for trial in finished.trials)
+    return ended >= settings.trials
+
+
+def trial_plan(request: StudyRequest) -> TrialPlan:
+    """What every trial of a study is given."""
+    settings = request.settings
+    return TrialPlan(
+        train=request.splits.train,
+        validation=request.splits.validation,
+        train_share=SHARES.train,
+        epsilon=settings.epsilon,
+        delta=settings.delta,
+        scored_epochs=rungs(settings.max_epochs),
+        engine=settings.engine,
+        seed=settings.seed,
+    )
+
+
+def _announce(console: Console, request: StudyRequest, resources: TrialResources, watching: Dashboards) -> None:
+    settings = request.settings
+    share = f"{resources.cpus:g} CPU" + (f" and {resources.gpus:g} GPU" if resources.gpus else "")
+    verb = "Going on with" if request.resumed else "Starting"
+    console.print(
+        f"{verb} study [bold]{settings.study}[/]: cohort {settings.cohort}, {settings.trials} trials of at most "
+        f"{settings.max_epochs} epochs, {share} each, scored after epochs "
+        f"{', '.join(map(str, rungs(settings.max_epochs)))}",
+        highlight=False,
+    )
+    for line in watching.lines():
+        console.print(f"  {line}", highlight=False, soft_wrap=True)

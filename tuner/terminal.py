@@ -1,0 +1,335 @@
+"""What a person sees of a running study: a live table in a terminal, occasional lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from analysis.selection import Selected
+
+REFRESHES_PER_S = 4
+LINE_EVERY_S = 60
+# Below this much of the study done, a guess at the time left is not worth showing.
+SHARE_TO_JUDGE_BY = 0.02
+
+# Not "ray" itself: ray.init takes that one's handlers away.
+RAY_LOGGERS = ("ray._private", "ray.air", "ray.autoscaler", "ray.train", "ray.tune", "ray.util")
+
+TRAINING, WAITING, STOPPED, FINISHED, FAILED = "training", "waiting", "stopped early", "finished", "failed"
+COLOURS = {TRAINING: "cyan", WAITING: "dim", STOPPED: "yellow", FINISHED: "green", FAILED: "red"}
+
+
+@dataclass(frozen=True)
+class TrialView:
+    """One trial as of its last report.
+
+    Args:
+        name: Tune's name of the trial, also part of its folder's.
+        state: one of the words above.
+        report: what it last reported; empty before its first.
+        best_score: highest mean AUC so far, None before the first report.
+    """
+
+    name: str
+    state: str
+    report: Mapping[str, Any]
+    best_score: float | None
+
+    @classmethod
+    def of(cls, trial: Trial) -> TrialView:
+        """Read a Tune trial."""
+        report = trial.run_metadata.last_result
+        best = trial.metric_analysis.get("score", {}).get("max")
+        return cls(trial.trial_id, _state(trial.status, report), report, best)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will report no more."""
+        return self.state in (STOPPED, FINISHED, FAILED)
+
+    @property
+    def share_done(self) -> float:
+        """How much of its work is done, from 0 to 1."""
+        if self.ended:
+            return 1.0
+        return self.report.get("epoch", 0) / max(1, self.report.get("planned_epochs", 1))
+
+    @property
+    def epochs(self) -> str:
+        """Epochs trained of epochs planned."""
+        return f"{self.report['epoch']}/{self.report['planned_epochs']}" if "epoch" in self.report else ""
+
+
+def _state(status: str, report: Mapping[str, Any]) -> str:
+    if status == Trial.ERROR:
+        return FAILED
+    if status == Trial.TERMINATED:
+        return STOPPED if report.get("epoch", 0) < report.get("planned_epochs", 0) else FINISHED
+    return TRAINING if status == Trial.RUNNING else WAITING
+
+
+class StudyView(Callback):
+    """Shows a study while it runs; to be given to Tune as a callback.
+
+    Args:
+        study: the study's name.
+        trials: how many trials it will run.
+        console: where to show it; lines are printed where it is not a terminal.
+        rows: most trials shown at once.
+    """
+
+    def __init__(self, study: str, trials: int, console: Console, rows: int = 12) -> None:
+        self._study, self._trials, self._console, self._rows = study, trials, console, rows
+        self._live: Live | None = None
+        self._best: Mapping[str, Any] = {}
+        self._views: list[TrialView] = []
+        self._begun = self._shown = time.monotonic()
+        self._share_at_start = 0.0
+        self._ended: list[Trial] = []  # trials that ended since the last line
+
+    def setup(self, *arguments: Any, **info: Any) -> None:
+        """Called by Tune before the first trial."""
+        self._begun = self._shown = time.monotonic()
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Take in what a resumed study did before."""
+        if not self._views and trials:
+            self._views = [TrialView.of(trial) for trial in trials]
+            self._share_at_start = self._share()
+            for trial in trials:
+                kept = trial.run_metadata.checkpoint_manager
+                for saved in kept.best_checkpoint_results if kept else ():
+                    self._note(saved.metrics)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Keep the best epoch."""
+        self._note({**result, "trial_id": trial.trial_id})
+
+    def _note(self, report: Mapping[str, Any]) -> None:
+        if report.get("score", -math.inf) > self._best.get("score", -math.inf):
+            self._best = report
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Remember to say, once Tune has it so, that a trial ended."""
+        self._ended.append(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Say that a trial failed and why."""
+        self._console.print(
+            f"[red]trial {trial.trial_id} failed:[/] {escape(_reason(trial))}\n  {escape(trial.path or '')}/error.txt",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Show how far the study is, not too often."""
+        waited = time.monotonic() - self._shown
+        if waited < (1 / REFRESHES_PER_S if self._live else LINE_EVERY_S) and (self._live or not self._ended):
+            return
+        self._shown = time.monotonic()
+        self._views = [TrialView.of(trial) for trial in trials]
+        if self._live:
+            self._live.update(self.render(self._views), refresh=True)
+        else:
+            self._say()
+        self._ended.clear()
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Leave the terminal as it was, with one line on how the study went."""
+        self.close()
+
+    def close(self) -> None:
+        """Take the live table down; once more does no harm."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def _share(self) -> float:
+        return sum(view.share_done for view in self._views) / self._trials
+
+    def _times(self) -> str:
+        """Time since the start, and a guess at the rest from the share done since then."""
+        elapsed = time.monotonic() - self._begun
+        done = self._share() - self._share_at_start
+        if done < SHARE_TO_JUDGE_BY:
+            return f"{clock(elapsed)} elapsed"
+        left = elapsed / done * (1 - self._share())
+        return f"{clock(elapsed)} elapsed, about {clock(left)} left" if left >= 1 else f"{clock(elapsed)} elapsed"
+
+    def _counts(self) -> str:
+        counts = Counter(view.state for view in self._views)
+        ended = sum(view.ended for view in self._views)
+        parts = [f"{counts[state]} {state}" for state in (TRAINING, FINISHED, STOPPED, FAILED) if counts[state]]
+        return f"{ended} of {self._trials} trials ended" + (f" ({', '.join(parts)})" if parts else "")
+
+    def _best_line(self) -> str:
+        if not self._best:
+            return "no epoch scored yet"
+        best = self._best
+        return f"best AUC {best['score']:.3f}: trial {best['trial_id']}, epoch {best['epoch']}, {_scores(best)}"
+
+    def _say(self) -> None:
+        """Lines for a log: each trial that ended, then how far the study is."""
+        for view in map(TrialView.of, self._ended):
+            said = f"trial {view.name} {view.state} after epoch {view.epochs}: {_scores(view.report)}"
+            self._console.print(said, highlight=False, soft_wrap=True)
+        best = f"best mean AUC {self._best['score']:.3f}" if self._best else "no epoch scored yet"
+        self._console.print(f"{self._counts()}, {best}, {self._times()}", highlight=False, soft_wrap=True)
+
+    def render(self, views: Sequence[TrialView]) -> RenderableType:
+        """The live view.
+
+        Args:
+            views: all trials so far.
+
+        Returns:
+            Something a rich console can print.
+        """
+        table = Table(title=f"study {escape(self._study)}", title_justify="left", box=None, pad_edge=False)
+        table.add_column("trial", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        for heading in ("epoch", "AUC\nlogistic", "AUC\nforest", "epsilon", "best\nmean"):
+            table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+        for view in most_telling(views, min(self._rows, max(1, self._console.height - 10))):
+            table.add_row(*_cells(view), style="dim" if view.state in (STOPPED, FAILED) else "")
+        return Group(
+            table,
+            Text(),
+            Text(self._best_line(), style="bold"),
+            Padding(ProgressBar(total=1, completed=self._share()), (0, max(0, self._console.width - 80), 0, 0)),
+            Text(f"{self._counts()}, {self._times()}"),
+        )
+
+
+def most_telling(views: Sequence[TrialView], rows: int) -> list[TrialView]:
+    """The trials worth a row: those training, then the best of the others.
+
+    Args:
+        views: all trials.
+        rows: how many to give.
+    """
+    training = [view for view in views if view.state == TRAINING]
+    others = [view for view in views if view.state not in (TRAINING, WAITING)]
+    others.sort(key=lambda view: view.best_score if view.best_score is not None else -math.inf, reverse=True)
+    return [*training, *others][:rows]
+
+
+def _cells(view: TrialView) -> list[str | Text]:
+    report = view.report
+    figures = [report.get("auc_logistic_regression"), report.get("auc_random_forest")]
+    return [
+        view.name,
+        Text(view.state, style=COLOURS[view.state]),
+        view.epochs,
+        *("" if figure is None else f"{figure:.3f}" for figure in figures),
+        f"{report['epsilon']:.2f}" if "epsilon" in report else "",
+        "" if view.best_score is None else f"{view.best_score:.3f}",
+    ]
+
+
+def _scores(report: Mapping[str, Any]) -> str:
+    """The scores of one report in words."""
+    words = []
+    for name, classifier in (
+        ("auc_logistic_regression", "logistic regression"),
+        ("auc_random_forest", "random forest"),
+    ):
+        if name in report:
+            words.append(f"{classifier} {report[name]:.3f}")
+    if "epsilon" in report:
+        words.append(f"epsilon {report['epsilon']:.2f}")
+    return ", ".join(words) or "not scored"
+
+
+def _reason(trial: Trial) -> str:
+    """The last line of a trial's error, where Python says what it was."""
+    try:
+        lines = Path(trial.error_file or "").read_text().split("\n")
+    except OSError:
+        return "no reason was left"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason was left")
+
+
+def clock(seconds: float) -> str:
+    """A duration as h:mm:ss."""
+    return str(timedelta(seconds=round(seconds)))
+
+
+def best_epochs_table(picks: Iterable[Selected]) -> Table:
+    """The epochs a release is made of.
+
+    Args:
+        picks: epochs with the classifier that picked each; one picked by both takes one row.
+
+    Returns:
+        A table to print.
+    """
+    pickers: dict[tuple[str, int], list[str]] = {}
+    epochs = {}
+    for pick in picks:
+        key = (pick.epoch.trial_id, pick.epoch.epoch)
+        pickers.setdefault(key, []).append(pick.selected_by.replace("_", " "))
+        epochs[key] = pick.epoch
+    table = Table(title="Best epochs", title_justify="left", box=None, pad_edge=False)
+    for heading in ("trial", "epoch", "AUC logistic regression", "AUC random forest", "epsilon", "picked by"):
+        table.add_column(heading, justify="left" if heading in ("trial", "picked by") else "right")
+    for key, epoch in epochs.items():
+        table.add_row(
+            epoch.trial_id,
+            str(epoch.epoch),
+            f"{epoch.scores['auc_logistic_regression']:.3f}",
+            f"{epoch.scores['auc_random_forest']:.3f}",
+            f"{epoch.epsilon:.2f}",
+            " and ".join(pickers[key]),
+        )
+    return table
+
+
+def quiet_ray(log: Path | None = None) -> dict[str, Any]:
+    """Keep the words of Ray and Optuna out of the terminal; call before ``ray.init``.
+
+    Args:
+        log: file for what Ray logs in this process, None to drop it.
+
+    Returns:
+        Arguments for ``ray.init`` that keep it quiet, and its workers with it.
+    """
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Tune's newer output prints a header whatever its verbosity
+    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"  # StudyView says them in one line
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    handler = logging.FileHandler(log, delay=True) if log else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in RAY_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    for module in ("ray", "optuna"):
+        warnings.filterwarnings("ignore", module=rf"{module}(\.|$)")
+    return {"log_to_driver": False, "logging_level": logging.ERROR}
