@@ -29,6 +29,19 @@ class Domain:
     low_open: bool = False
     high_open: bool = False
 
+    @property
+    def description(self) -> str:
+        """What is legal, in words."""
+        if self.kind == "choice":
+            return f"one of {', '.join(self.choices)}"
+        limits = []
+        if self.low is not None:
+            limits.append(f"{'above' if self.low_open else 'of at least'} {self.low:g}")
+        if self.high is not None:
+            limits.append(f"{'below' if self.high_open else 'of at most'} {self.high:g}")
+        number = "a whole number" if self.kind == "integer" else "a number"
+        return " ".join([number, " and ".join(limits)]).strip()
+
     def problem(self, value: object) -> str | None:
         """Say in words why a value is not legal.
 

@@ -13,10 +13,11 @@ from search_spaces.errors import SearchSpaceError
 
 KINDS = ("uniform", "log_uniform", "integer", "categorical", "fixed")
 OPTIONS = ("log", "when", "otherwise")
-HOW = (
-    "Write a value, {uniform: [low, high]}, {log_uniform: [low, high]}, {integer: [low, high]} or "
-    "{categorical: [value, ...]}."
-)
+HOW_TO_SEARCH = {
+    "float": "{uniform: [low, high]} or {log_uniform: [low, high]}",
+    "integer": "{integer: [low, high]}",
+    "choice": "{categorical: [value, ...]}",
+}
 
 
 def parse_entries(
@@ -69,24 +70,31 @@ class _Key:
     def fail(self, what: str, remedy: str = "") -> NoReturn:
         raise SearchSpaceError(f"Search space {self.path}, key '{self.name}': {what}.{remedy and ' ' + remedy}")
 
+    @property
+    def remedy(self) -> str:
+        how = HOW_TO_SEARCH[self.domain.kind]
+        return f"'{self.name}' takes {self.domain.description}; a search over it is written {how}."
+
     def parse(self, spec: Any) -> Entry:
         if not isinstance(spec, dict):
-            return Fixed(self.legal(spec, HOW))
+            return Fixed(self.legal(spec))
         for option in spec:
             if option not in KINDS + OPTIONS:
-                self.fail(f"'{option}' is no kind of entry", closest(option, KINDS + OPTIONS).strip() + " " + HOW)
+                self.fail(
+                    f"'{option}' is no kind of entry", (closest(option, KINDS + OPTIONS) + " " + self.remedy).strip()
+                )
         kinds = [kind for kind in KINDS if kind in spec]
         if len(kinds) != 1:
-            self.fail(f"it is given as {' and '.join(kinds)}" if kinds else "it has no range and no value", HOW)
+            self.fail(f"it is given as {' and '.join(kinds)}" if kinds else "it has no range and no value", self.remedy)
         entry = self.ranged(kinds[0], spec[kinds[0]], spec.get("log", False))
         if "when" not in spec and "otherwise" not in spec:
             return entry
         return self.conditional(entry, spec)
 
-    def legal(self, value: Any, remedy: str = "") -> Scalar:
+    def legal(self, value: Any) -> Scalar:
         problem = self.domain.problem(value)
         if problem:
-            self.fail(problem, remedy)
+            self.fail(problem, self.remedy)
         return value
 
     def ranged(self, kind: str, given: Any, log: Any) -> Fixed | Uniform | Integer | Categorical:
@@ -102,12 +110,8 @@ class _Key:
         return Integer(int(low), int(high), log) if kind == "integer" else Uniform(low, high, kind == "log_uniform")
 
     def bounds(self, kind: str, given: Any) -> tuple[float, float]:
-        if self.domain.kind == "choice":
-            self.fail(f"it has no {kind} range", f"It is one of {', '.join(self.domain.choices)}.")
-        if self.domain.kind == "integer" and kind != "integer":
-            self.fail("it is a whole number", "Use {integer: [low, high]}, with log: true for a logarithmic range.")
-        if self.domain.kind == "float" and kind == "integer":
-            self.fail("it is a real number", "Use {uniform: [low, high]} or {log_uniform: [low, high]}.")
+        if (self.domain.kind == "integer") != (kind == "integer") or self.domain.kind == "choice":
+            self.fail(f"it has no {kind} range", self.remedy)
         if not isinstance(given, list) or len(given) != 2:
             self.fail(f"{kind} needs [low, high], not {given!r}")
         low, high = (self.legal(bound) for bound in given)
@@ -142,7 +146,9 @@ class _Key:
         if other not in self.domains:
             self.fail(f"'when' names '{other}', which is no hyperparameter", closest(other, self.domains).strip())
         if other not in self.earlier:
-            where = "stands at or below this entry" if other in self.names else "is not in the file"
-            self.fail(f"'when' names '{other}', which {where}", f"Put '{other}' above '{self.name}'.")
+            where = "stands below this entry" if other in self.names else "is not in the file"
+            if other == self.name:
+                where = "is this entry itself"
+            self.fail(f"'when' names '{other}', which {where}", "Name a hyperparameter that stands above this one.")
         if self.domains[other].problem(value) or not self.earlier[other].may_be(value):
             self.fail(f"'when' waits for {other} to be {value!r}, which it never is", f"Correct it, or '{other}'.")

@@ -53,7 +53,7 @@ class Engine(Protocol):
         """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
 
     def generator(self) -> torch.nn.Module:
-        """The generator as it is now."""
+        """The generator to release, as it is now."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on training later."""

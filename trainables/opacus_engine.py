@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from privacy import poisson_batch
+from trainables.averaging import GeneratorAverage
 from trainables.engine import PublicFigures, RandomStreams, draw_inputs
 from trainables.hyperparameters import Hyperparameters
 from trainables.networks import build_networks
@@ -78,6 +79,7 @@ class OpacusEngine:
         self._steps = 0
         generator, discriminator = build_networks(hyperparameters, public.features, public.grid)
         self._generator = generator.to(device)
+        self._average = GeneratorAverage(self._generator, hyperparameters.generator_averaging)
         self._discriminator = GradSampleModule(discriminator.to(device), loss_reduction="sum")
         betas = (hyperparameters.adam_beta1, 0.999)
         self._generator_optimizer = torch.optim.Adam(
@@ -131,6 +133,7 @@ class OpacusEngine:
         for parameter, gradient in zip(self._generator.parameters(), gradients, strict=True):
             parameter.grad = gradient
         self._generator_optimizer.step()
+        self._average.update(self._generator)
         self._discriminator.enable_hooks()
 
     def _draw(self, count: int, streams: RandomStreams) -> tuple[Tensor, Tensor]:
@@ -142,14 +145,15 @@ class OpacusEngine:
         return self._generator(latent, arms), arms
 
     def generator(self) -> nn.Module:
-        """The generator as it is now."""
-        return self._generator
+        """The generator to release: its running average, which reads no participant."""
+        return self._average.module
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on training later: weights, optimizer moments and the step count."""
         return {
             "steps": self._steps,
             "generator": self._generator.state_dict(),
+            "average": self._average.state_dict(),
             "discriminator": self._discriminator.state_dict(),
             "generator_optimizer": self._generator_optimizer.state_dict(),
             "discriminator_optimizer": self._discriminator_optimizer.state_dict(),
@@ -159,6 +163,7 @@ class OpacusEngine:
         """Go on from a state that ``state_dict`` gave."""
         self._steps = state["steps"]
         self._generator.load_state_dict(state["generator"])
+        self._average.load_state_dict(state["average"])
         self._discriminator.load_state_dict(state["discriminator"])
         self._generator_optimizer.load_state_dict(state["generator_optimizer"])
         self._discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])

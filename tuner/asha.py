@@ -114,8 +114,8 @@ class SavedRungs(Callback):
         """Called by Tune before the first trial, after restoring."""
         if self._missing:
             raise StudyError(
-                "The study's snapshot could not be restored, so going on would train finished trials once more. Its "
-                "trials and study.db are untouched: begin a new study, or set the snapshot right and resume again."
+                "Ray Tune could not restore the study's snapshot, so going on would train finished trials once more. "
+                "Nothing was run, and the study is as it was; begin a new one."
             )
 
 

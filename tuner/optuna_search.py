@@ -13,7 +13,7 @@ import numpy as np
 from optuna import Study, Trial
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from ray.tune.result import AUTO_RESULT_KEYS
 from ray.tune.search.optuna import OptunaSearch
 
@@ -22,7 +22,6 @@ from search_spaces import SearchSpace
 # User attributes of an Optuna trial.
 TUNE_TRIAL = "tune_trial"  # the name Tune has for it
 FAILURE = "failure"  # why it has no value
-REPEATS = "repeats"  # number of the lost trial whose configuration it runs again
 
 LOST = "the study was interrupted before this trial was saved"
 # Seconds to wait while optuna-dashboard holds the database.
@@ -36,7 +35,7 @@ class StudySearch(OptunaSearch):
     Each report is an intermediate value at step ``epoch``, the last one too; a trial that ended before its
     ``planned_epochs`` is PRUNED, one that failed is FAIL, and what else it last reported becomes user attributes.
     The database is the only memory: what Tune saves and restores is the list of trials it knows, so a trial that
-    Optuna has and Tune lost is marked FAIL and its configuration is run again.
+    Optuna has and Tune lost is marked FAIL.
 
     Args:
         space: draws a configuration from an Optuna trial.
@@ -94,9 +93,9 @@ class StudySearch(OptunaSearch):
         return super().suggest(trial_id)
 
     def _drawn(self) -> int:
-        """How many configurations the study has drawn; one that is run again counts once."""
+        """How many configurations the study has drawn, less those of lost trials: they are drawn again."""
         trials = self._study.get_trials(deepcopy=False)
-        return sum(trial.state != TrialState.WAITING and trial.user_attrs.get(FAILURE) != LOST for trial in trials)
+        return sum(trial.user_attrs.get(FAILURE) != LOST for trial in trials)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record a score that did not end its trial."""
@@ -107,22 +106,25 @@ class StudySearch(OptunaSearch):
         """Record how a trial ended, with its last score, which Ray reports here only."""
         if trial_id in self._completed_trials:  # told before an interrupt; Tune had to redo the trial's last step
             return
-        self._completed_trials.add(trial_id)
-        trial, study = self._ot_trials.pop(trial_id), self._study
+        trial = self._ot_trials[trial_id]
         if error or result is None or "score" not in result:
-            trial.set_user_attr(FAILURE, "the trial failed; the log is in its folder")
-            study.tell(trial, state=TrialState.FAIL)
-            return
-        self._record(trial, result)
-        for name, value in _metrics(result).items():
-            trial.set_user_attr(name, value)
-        if math.isnan(result["score"]):
-            trial.set_user_attr(FAILURE, "the last score is not a number")
-            study.tell(trial, state=TrialState.FAIL)
-        elif result["epoch"] < result["planned_epochs"]:
-            study.tell(trial, state=TrialState.PRUNED)
+            self._tell_failed(trial, "the trial failed; error.txt in its folder says why")
         else:
-            study.tell(trial, result["score"])
+            self._record(trial, result)
+            for name, value in _metrics(result).items():
+                trial.set_user_attr(name, value)
+            if math.isnan(result["score"]):
+                self._tell_failed(trial, "the last score is not a number")
+            elif result["epoch"] < result["planned_epochs"]:
+                self._study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self._study.tell(trial, float(result["score"]))
+        del self._ot_trials[trial_id]
+        self._completed_trials.add(trial_id)
+
+    def _tell_failed(self, trial: Trial, reason: str) -> None:
+        trial.set_user_attr(FAILURE, reason)
+        self._study.tell(trial, state=TrialState.FAIL)
 
     def _record(self, trial: Trial, result: Mapping[str, Any]) -> None:
         # Trial.report keeps the first value of a step. A step redone after an interrupt has a new checkpoint, and
@@ -148,20 +150,17 @@ class StudySearch(OptunaSearch):
             elif trial_id in known:
                 self._ot_trials[trial_id] = Trial(self._study, frozen._trial_id)
             elif frozen.state == TrialState.RUNNING:
-                self._give_up(frozen)
-
-    def _give_up(self, lost: FrozenTrial) -> None:
-        configuration = lost.params or lost.system_attrs.get("fixed_params", {})
-        if configuration:
-            self._study.enqueue_trial(configuration, user_attrs={REPEATS: lost.number})
-        self._database.set_trial_user_attr(lost._trial_id, FAILURE, LOST)
-        self._study.tell(lost.number, state=TrialState.FAIL)
+                self._database.set_trial_user_attr(frozen._trial_id, FAILURE, LOST)
+                self._study.tell(frozen.number, state=TrialState.FAIL)
 
 
 def _metrics(result: Mapping[str, Any]) -> dict[str, Any]:
     """What the trainable itself reported, besides the score."""
-    return {
-        name: value
-        for name, value in result.items()
-        if name not in NOT_METRICS and "/" not in name and isinstance(value, Number | str)
-    }
+    reported = {name: value for name, value in result.items() if name not in NOT_METRICS and "/" not in name}
+    return {name: _as_json(value) for name, value in reported.items() if isinstance(value, Number | str)}
+
+
+def _as_json(value: Any) -> Any:
+    """A plain number, or words for one that the dashboard's JSON cannot hold (epsilon without noise is infinite)."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return str(plain) if isinstance(plain, float) and not math.isfinite(plain) else plain

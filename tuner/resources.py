@@ -6,7 +6,11 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import yaml
+
+from tuner.dashboards import LOOPBACK
 from tuner.errors import StudyError
 
 GPU_SHARE = 0.125
@@ -73,18 +77,23 @@ def machines() -> list[dict[str, float]]:
     """CPU and GPU of every machine a study can use: those of the connected Ray, and those it may still start."""
     import ray
 
-    running = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = [*running, *_machines_to_come()]
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    found = [node["Resources"] for node in nodes]
+    if any(node["NodeManagerAddress"] != LOOPBACK for node in nodes):
+        found += _machines_to_come(Path.home() / "ray_bootstrap_config.yaml")
     return [{name: float(machine.get(name, 0)) for name in ("CPU", "GPU")} for machine in found]
 
 
-def _machines_to_come() -> list[Mapping[str, float]]:
-    """One machine of each kind an autoscaling cluster may launch; a cluster just started runs none of them yet."""
-    from ray._private.state import state  # no public call tells what a cluster may grow to
+def _machines_to_come(cluster_file: Path) -> list[Machine]:
+    """One machine of each kind an autoscaling cluster may launch; one just started runs none of its workers yet.
 
-    config = state.get_cluster_config()
-    kinds = config.node_group_configs if config is not None else ()
-    return [dict(kind.resources) for kind in kinds if kind.max_count != 0]
+    Args:
+        cluster_file: what ``ray up`` leaves on the head; elsewhere there is none.
+    """
+    if not cluster_file.exists():
+        return []
+    kinds = yaml.safe_load(cluster_file.read_text())["available_node_types"].values()
+    return [kind.get("resources", {}) for kind in kinds if kind.get("max_workers", 1)]
 
 
 def _as_machines(resources: Machine | Sequence[Machine] | None) -> list[Machine]:

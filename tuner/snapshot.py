@@ -12,7 +12,8 @@ from typing import Any
 from pyarrow import fs
 from ray.tune import Callback
 
-from tuner.asha import SavedRungs, StudyASHA
+from tuner.asha import StudyASHA
+from tuner.errors import StudyError
 
 # Tune writes these four, the start of the run in place of the star, and restores the newest of each.
 STATE_FILES = ("experiment_state-*.json", "search_gen_state-*.json", "searcher-state-*.pkl", "callback-states-*.pkl")
@@ -69,9 +70,19 @@ def put_back(file: Path, experiment: str) -> None:
     Args:
         file: an archive that ``Snapshots`` wrote.
         experiment: Tune's experiment directory, an absolute path or a URI.
+
+    Raises:
+        StudyError: there is no such directory.
     """
     filesystem, directory = fs.FileSystem.from_uri(experiment)
-    for entry in filesystem.get_file_info(fs.FileSelector(directory)):
+    try:
+        kept = filesystem.get_file_info(fs.FileSelector(directory))
+    except FileNotFoundError as error:
+        raise StudyError(
+            f"The study's trials are no longer at {experiment}, so it cannot be resumed. Put them back there, or "
+            "begin a new study."
+        ) from error
+    for entry in kept:
         if any(fnmatch(entry.base_name, name) for name in STATE_FILES):
             filesystem.delete_file(entry.path)
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
@@ -79,14 +90,3 @@ def put_back(file: Path, experiment: str) -> None:
         for name in STATE_FILES:
             with filesystem.open_output_stream(f"{directory}/{name.replace('*', now)}") as stream:
                 stream.write(archive.read(name))
-
-
-def resumable_callbacks(scheduler: StudyASHA, file: Path, resume: bool) -> list[Callback]:
-    """Callbacks that make a study resumable, to be given to Tune in this order.
-
-    Args:
-        scheduler: the study's.
-        file: the archive to keep.
-        resume: whether the study goes on from the archive.
-    """
-    return [SavedRungs(scheduler, resume), Snapshots(scheduler, file)]

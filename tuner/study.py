@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import CheckpointConfig
-from ray.tune.experiment import Trial
 from rich.console import Console
 
 from trainables.trial import DPGANTrial, TrialPlan
@@ -27,6 +27,7 @@ SNAPSHOT_FILE = "snapshot.zip"
 RAY_LOG_FILE = "ray.log"
 # A trial on a worker that is taken away (a spot machine, say) goes on from its checkpoint elsewhere.
 RESTARTS_OF_A_TRIAL = 3
+CONNECT_TIMEOUT_S = 10
 
 
 @contextmanager
@@ -49,8 +50,9 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
     else:
         ray_token()
         try:
+            _knock(address)
             context = ray.init(address=address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()
             raise StudyError(
                 f"No Ray cluster answers at --address {address}: {reason[0] if reason else type(error).__name__}. "
@@ -60,6 +62,13 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
         yield dict(context.address_info)  # type: ignore[attr-defined]
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nothing listens: Ray itself would go on trying for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 def run_study(request: StudyRequest, address: str | None, console: Console) -> bool:
@@ -97,7 +106,7 @@ def _search(request: StudyRequest, search: StudySearch, resources: TrialResource
     if resumed:
         put_back(snapshot, directory.experiment(settings))
     try:
-        finished = tune.run(
+        tune.run(
             tune.with_parameters(DPGANTrial, plan=trial_plan(request)),
             name=EXPERIMENT,
             storage_path=directory.storage_path(settings),
@@ -115,8 +124,7 @@ def _search(request: StudyRequest, search: StudySearch, resources: TrialResource
         )
     finally:
         view.close()
-    ended = sum(trial.status in (Trial.TERMINATED, Trial.ERROR) for trial in finished.trials)
-    return ended >= settings.trials
+    return search.ended >= settings.trials
 
 
 def trial_plan(request: StudyRequest) -> TrialPlan:

@@ -297,8 +297,9 @@ def best_epochs_table(picks: Iterable[Selected]) -> Table:
         pickers.setdefault(key, []).append(pick.selected_by.replace("_", " "))
         epochs[key] = pick.epoch
     table = Table(title="Best epochs", title_justify="left", box=None, pad_edge=False)
-    for heading in ("trial", "epoch", "AUC logistic regression", "AUC random forest", "epsilon", "picked by"):
-        table.add_column(heading, justify="left" if heading in ("trial", "picked by") else "right")
+    for heading in ("trial", "epoch", "AUC\nlogistic", "AUC\nforest", "epsilon", "picked by"):
+        left = heading in ("trial", "picked by")
+        table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)
     for key, epoch in epochs.items():
         table.add_row(
             epoch.trial_id,
@@ -306,7 +307,7 @@ def best_epochs_table(picks: Iterable[Selected]) -> Table:
             f"{epoch.scores['auc_logistic_regression']:.3f}",
             f"{epoch.scores['auc_random_forest']:.3f}",
             f"{epoch.epsilon:.2f}",
-            " and ".join(pickers[key]),
+            pickers[key][0] if len(pickers[key]) == 1 else "both",
         )
     return table
 

@@ -42,8 +42,8 @@ read_only /usr
 case "$PYTHON" in /usr|/usr/*) ;; *) read_only "$PYTHON" ;; esac
 mount --bind "$SHARED_FOLDER" ".$SHARED"
 
-for name in alternatives bash.bashrc ld.so.cache ld.so.conf ld.so.conf.d localtime nsswitch.conf os-release profile \
-            protocols services ssl; do
+for name in alternatives bash.bashrc fonts ld.so.cache ld.so.conf ld.so.conf.d localtime nsswitch.conf os-release \
+            profile protocols services ssl; do
   if [ -e "/etc/$name" ]; then cp -a "/etc/$name" etc/; fi
 done
 printf '%s\n' root:x:0:0:root:/root:/bin/bash sshd:x:74:65534::/run/sshd:/usr/sbin/nologin \
@@ -148,9 +148,9 @@ class Machine:
         """Run a shell command on the machine, in the folder where a person there would type it."""
         known = {"HOME": "/root", "PATH": f"{sys.prefix}/bin:{PATH}", "USER": "root", "TERM": "dumb", "LANG": "C.UTF-8"}
         assignments = [f"{name}={value}" for name, value in (known | environment).items()]
+        entered = f"nsenter --target {self.pid} --mount --net --pid --uts --ipc --root".split()
         ran = subprocess.run(
-            ["nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--uts", "--ipc", "--root"]
-            + ["env", "-i", "--chdir", self.folder, *assignments, "bash", "-c", command],
+            [*entered, "env", "-i", "--chdir", self.folder, *assignments, "bash", "-c", command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -189,18 +189,17 @@ def network(folder: Path, wheelhouse: Path | None = None) -> Iterator[Network]:
     """
     shared = folder / "shared"
     shared.mkdir()
-    key = shared / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    public_key = key.with_suffix(".pub").read_text()
     with ExitStack() as stack:
         laptop = stack.enter_context(_machine(folder, "laptop", LAPTOP, LAPTOP_FOLDERS, shared))
+        key = "~/.ssh/dpgan-tune"
+        laptop.run(f"mkdir -m 700 ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f {key}")
+        public_key = laptop.run(f"cat {key}.pub").stdout.strip()
         folders = WHEELHOUSE_FOLDERS if wheelhouse else HOST_FOLDERS
         hosts = [
             stack.enter_context(_machine(folder, name, address, folders, shared, public_key, wheelhouse))
             for name, address in (("head-host", HEAD), ("worker-host", WORKER))
         ]
         _connect(laptop, hosts)
-        laptop.run(f"mkdir -m 700 ~/.ssh && cp {SHARED}/key ~/.ssh/dpgan-tune && rm {SHARED}/key")
         yield Network(laptop, *hosts, shared)
 
 
@@ -228,7 +227,7 @@ def _machine(
         "PYTHON": sys.base_prefix,
         "SHARED": SHARED,
         "SHARED_FOLDER": str(shared),
-        "AUTHORIZED_KEY": authorized_key.strip(),
+        "AUTHORIZED_KEY": authorized_key,
         "SSH_PATH": f"{sys.base_prefix}/bin:{PATH}",
         "WHEELHOUSE": str(wheelhouse or ""),
     }

@@ -152,6 +152,7 @@ def test_a_checkpoint_holds_no_participant_and_no_seed(plan, tmp_path):
     assert set(state["engine"]) == {
         "steps",
         "generator",
+        "average",
         "discriminator",
         "generator_optimizer",
         "discriminator_optimizer",

@@ -20,9 +20,9 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 
 from search_spaces import Domain, load_search_space  # noqa: E402
-from tuner.asha import StudyASHA, rungs  # noqa: E402
+from tuner.asha import SavedRungs, StudyASHA, rungs  # noqa: E402
 from tuner.optuna_search import StudySearch  # noqa: E402
-from tuner.snapshot import put_back, resumable_callbacks  # noqa: E402
+from tuner.snapshot import Snapshots, put_back  # noqa: E402
 
 TRIALS = 9
 MAX_EPOCHS = 27
@@ -105,8 +105,8 @@ class FatefulSearch(StudySearch):
         return suggestion
 
 
-def run(directory: Path, fate: Fate) -> None:
-    """Run the study, or go on with it, until it is finished or fate strikes."""
+def run(directory: Path, fate: Fate) -> bool:
+    """Run the study, or go on with it, until it is finished (True) or fate strikes."""
     (directory / "bump.yaml").write_text(SPACE)
     space = load_search_space(directory / "bump.yaml", DOMAINS)
     snapshot = directory / "snapshot.zip"
@@ -114,14 +114,19 @@ def run(directory: Path, fate: Fate) -> None:
     if resume:
         put_back(snapshot, str(directory / "trials"))
     scheduler = StudyASHA(MAX_EPOCHS)
+    search = FatefulSearch(space, directory / "study.db", "bump", seed=1, startup_trials=4, fate=fate)
     tune.run(
         Bump,
         name="trials",
         storage_path=str(directory),
         num_samples=TRIALS,
-        search_alg=FatefulSearch(space, directory / "study.db", "bump", seed=1, startup_trials=4, fate=fate),
+        search_alg=search,
         scheduler=scheduler,
-        callbacks=[*resumable_callbacks(scheduler, snapshot, resume), Witness(directory / "events.jsonl", fate)],
+        callbacks=[
+            SavedRungs(scheduler, resume),
+            Snapshots(scheduler, snapshot),
+            Witness(directory / "events.jsonl", fate),
+        ],
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
         resume_config=tune.ResumeConfig() if resume else None,
         max_concurrent_trials=1,
@@ -129,12 +134,10 @@ def run(directory: Path, fate: Fate) -> None:
         raise_on_failed_trial=False,
         verbose=0,
     )
+    return search.ended == TRIALS
 
 
 if __name__ == "__main__":
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     ray.init(address=os.environ["STUDY_CLUSTER"], **QUIET)
-    try:
-        run(Path(sys.argv[1]), Fate(sys.argv[2], int(sys.argv[3])))
-    except KeyboardInterrupt:
+    if not run(Path(sys.argv[1]), Fate(sys.argv[2], int(sys.argv[3]))):
         print("interrupted")

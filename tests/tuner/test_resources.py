@@ -1,5 +1,6 @@
 """A trial takes a share of a machine that exists, or the study says which share is wrong."""
 
+import json
 import math
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import StudyError
-from tuner.resources import GPU_SHARE, TrialResources, trial_resources
+from tuner.resources import GPU_SHARE, TrialResources, machines, trial_resources
 
 LAPTOP = {"CPU": 2.0, "GPU": 0.0}
 GPU_MACHINE = {"CPU": 16.0, "GPU": 1.0}
@@ -61,7 +62,7 @@ def test_placement_speaks_tunes_words():
 
 
 @pytest.mark.parametrize(
-    ("cpus", "gpus", "machines", "says"),
+    ("cpus", "gpus", "cluster", "says"),
     [
         (0, None, LAPTOP, "--cpus-per-trial 0 "),
         (-1, None, LAPTOP, "--cpus-per-trial -1 "),
@@ -75,9 +76,9 @@ def test_placement_speaks_tunes_words():
         (4, 0.5, [{"CPU": 2, "GPU": 1}, {"CPU": 64, "GPU": 0}], "machine with a GPU"),
     ],
 )
-def test_an_impossible_share_is_named(cpus, gpus, machines, says):
+def test_an_impossible_share_is_named(cpus, gpus, cluster, says):
     with pytest.raises(StudyError, match=r"--[cg]pus-per-trial") as caught:
-        trial_resources(cpus, gpus, machines)
+        trial_resources(cpus, gpus, cluster)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -108,6 +109,31 @@ def test_trials_at_once_never_take_more_than_there_is(one, cpus, gpus):
     count = TrialResources(cpus, gpus).trials_at_once([one])
     assert count * cpus <= one["CPU"] + count * 1e-4
     assert count * gpus <= one["GPU"] + count * 1e-4
+
+
+def connected_to(monkeypatch, address, resources):
+    import ray
+
+    node = {"Alive": True, "NodeManagerAddress": address, "Resources": resources}
+    monkeypatch.setattr(ray, "nodes", lambda: [node, node | {"Alive": False, "Resources": {"CPU": 99.0}}])
+
+
+def test_a_cluster_counts_the_workers_it_may_still_launch(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    connected_to(monkeypatch, "10.0.0.1", {"memory": 1.0})
+    kinds = {"head": {"resources": {"CPU": 0}}, "worker": {"resources": {"CPU": 16, "GPU": 1}, "max_workers": 4}}
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps({"available_node_types": kinds}))
+    assert machines() == [{"CPU": 0, "GPU": 0}, {"CPU": 0, "GPU": 0}, {"CPU": 16, "GPU": 1}]
+    assert trial_resources(None, None, machines()) == TrialResources(cpus=1, gpus=0.125)
+
+
+def test_a_study_on_this_machine_alone_counts_no_workers(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    connected_to(monkeypatch, "127.0.0.1", {"CPU": 2.0})
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(
+        json.dumps({"available_node_types": {"worker": {"resources": {"CPU": 16, "GPU": 1}}}})
+    )
+    assert machines() == [{"CPU": 2, "GPU": 0}]
 
 
 def test_a_study_on_this_machine_finds_its_own_share():

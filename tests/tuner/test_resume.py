@@ -59,10 +59,15 @@ def cluster() -> Iterator[Cluster]:
     )
     assert head.stdin and head.stdout
     try:
-        yield Cluster({**environment, "STUDY_CLUSTER": head.stdout.readline().strip()})
+        address = head.stdout.readline().strip()
+        assert address, "Ray did not start"
+        yield Cluster({**environment, "STUDY_CLUSTER": address})
     finally:
-        head.stdin.close()
-        head.wait(timeout=60)
+        head.stdin.close()  # it was waiting for this, and takes Ray down with it
+        try:
+            head.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            head.kill()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,167 @@
+"""Two hosts become a cluster that outsiders cannot use, run a study together, hand over its results and are left clean.
+
+The commands are those of docs/cluster.md. Set DPGAN_TUNE_WHEELHOUSE to a folder of wheels to have the hosts install
+themselves from it, as in a closed network; by default each comes with its own copy of this Python environment.
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cluster.machines import CHECKOUT, HEAD, SHARED, WORKER, Network, missing, network
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+WRONG_TOKEN = "0" * 64
+TRIALS = 8
+STUDY = (
+    f"python tuner/run.py --cohort sprint-simulated --search-space smoke --trials {TRIALS} --max-epochs 30 "
+    # A trial takes all cores of a host, so the next one at the same time goes to the other host. Trials have to be long
+    # enough for that: the second host's first trial needs some ten seconds to start.
+    f"--study shared --cpus-per-trial {os.cpu_count()} --address auto --storage {SHARED}"
+)
+GET_WITHOUT_TOKEN = """
+import sys, urllib.error, urllib.request
+for port in sys.argv[2:]:
+    for path in ("/", "/metrics"):
+        try:
+            print(port, path, urllib.request.urlopen(f"http://{sys.argv[1]}:{port}{path}", timeout=5).status)
+        except urllib.error.HTTPError as error:
+            print(port, path, error.code)
+        except Exception as error:
+            print(port, path, type(error).__name__)
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster."""
+
+    machines: Network
+
+    def ray(self, command: str, *, check: bool = True, **environment: str) -> str:
+        """A `ray` command typed on the laptop, and what it prints."""
+        return self.machines.laptop.run(f"ray {command}", check=check, **environment).stdout
+
+    def on_head(self, command: str) -> str:
+        """A command on the head, by `ray exec` from the laptop."""
+        return self.ray(f"exec ~/onprem.yaml '{command}'")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    wheelhouse = os.environ.get("DPGAN_TUNE_WHEELHOUSE")
+    folder = tmp_path_factory.mktemp("machines")
+    with network(folder, Path(wheelhouse) if wheelhouse else None) as machines:
+        configuration = yaml.safe_load((CHECKOUT / "clusters" / "onprem.yaml").read_text())
+        configuration["provider"] |= {"head_ip": HEAD, "worker_ips": [WORKER]}
+        configuration["auth"]["ssh_user"] = "root"
+        machines.laptop.run("printenv CONFIGURATION > ~/onprem.yaml", CONFIGURATION=yaml.safe_dump(configuration))
+        started = Cluster(machines)
+        started.ray("get-auth-token --generate")
+        started.ray("up -y ~/onprem.yaml")
+        wait_for_both_hosts(started)
+        yield started
+
+
+def wait_for_both_hosts(cluster: Cluster) -> None:
+    deadline = time.monotonic() + 240
+    while "2 local.cluster.node" not in (status := cluster.on_head("ray status")):
+        assert time.monotonic() < deadline, f"the second host did not join:\n{status}"
+
+
+def test_the_hosts_share_the_storage_and_nothing_else(cluster):
+    head, worker = cluster.machines.head, cluster.machines.worker
+    for folder in ("/tmp", "/root", "/dev/shm", "/var/tmp"):
+        head.run(f"touch {folder}/only-here")
+        assert worker.run(f"test -e {folder}/only-here", check=False).returncode == 1
+    head.run(f"touch {SHARED}/seen-everywhere")
+    worker.run(f"rm {SHARED}/seen-everywhere")
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        {"RAY_AUTH_MODE": "disabled"},
+        {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": WRONG_TOKEN},
+    ],
+    ids=["no token", "wrong token"],
+)
+def test_a_client_without_the_token_is_refused(cluster, stranger):
+    refused = cluster.machines.laptop.run(f"ray status --address {HEAD}:6379", check=False, **stranger)
+    assert refused.returncode != 0
+    assert "InvalidAuthToken" in refused.stdout
+    assert "local.cluster.node" not in refused.stdout
+
+
+def test_a_client_with_the_token_is_served(cluster):
+    assert "2 local.cluster.node" in cluster.ray(f"status --address {HEAD}:6379", RAY_AUTH_MODE="token")
+
+
+def test_a_machine_without_the_token_cannot_join(cluster):
+    refused = cluster.machines.laptop.run(f"ray start --address {HEAD}:6379", check=False, RAY_AUTH_MODE="disabled")
+    assert refused.returncode != 0
+    assert "InvalidAuthToken" in refused.stdout
+    assert "2 local.cluster.node" in cluster.on_head("ray status")
+
+
+def test_no_open_port_answers_without_the_token(cluster):
+    laptop = cluster.machines.laptop
+    for host in (cluster.machines.head, cluster.machines.worker):
+        listening = {line.split()[3].rsplit(":", 1)[1] for line in host.run("ss -ltnH").stdout.splitlines()}
+        ports = sorted(listening - {"22"})
+        assert "52365" in ports, "Ray's own agent should be among the ports tried"
+        answers = laptop.run(f'python -c "$PROGRAM" {host.address} {" ".join(ports)}', PROGRAM=GET_WITHOUT_TOKEN).stdout
+        assert len(answers.splitlines()) == 2 * len(ports)
+        assert [line for line in answers.splitlines() if line.endswith(" 200")] == []
+        assert "52365 / 401" in answers
+
+
+def test_the_dashboard_is_served_on_the_head_itself_only(cluster):
+    from_head = "curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:8265/api/cluster_status"
+    assert cluster.machines.head.run(from_head).stdout == "401"
+    for stranger in (cluster.machines.laptop, cluster.machines.worker):
+        refused = stranger.run(f"curl -s -m 10 http://{HEAD}:8265/", check=False)
+        assert refused.returncode == 7, "curl says 7 where nothing listens"
+
+
+def test_a_study_uses_both_hosts_and_its_results_come_back(cluster):
+    machines = cluster.machines
+    cluster.on_head(f"cd ~/dpgan-tune && {STUDY}")
+    results = [
+        json.loads(line) for file in machines.shared.rglob("result.json") for line in file.read_text().splitlines()
+    ]
+    assert {result["hostname"] for result in results} == {"head-host", "worker-host"}
+    assert len({result["trial_id"] for result in results}) == TRIALS
+
+    cluster.ray("rsync-down ~/onprem.yaml '~/dpgan-tune/results/' ~/results/")
+    manifest = json.loads(machines.laptop.run("cat ~/results/shared/release/manifest.json").stdout)
+    assert manifest["study"] == "shared"
+    assert machines.laptop.run("ls ~/results/shared/study.db").returncode == 0
+
+
+def test_only_the_head_has_the_participants_files(cluster):
+    find = "find / -xdev -name baseline.csv -not -path '*release*' 2>/dev/null"
+    assert "/root/dpgan-tune/data/sprint-simulated" in cluster.machines.head.run(find, check=False).stdout
+    assert cluster.machines.worker.run(find, check=False).stdout == ""
+
+
+def test_ray_down_leaves_no_ray_process_behind(cluster):
+    cluster.ray("down -y ~/onprem.yaml")
+    assert ray_processes(cluster.machines.head) == []
+    deadline = time.monotonic() + 120  # a worker ends by itself, a minute after its head has gone
+    while left := ray_processes(cluster.machines.worker):
+        assert time.monotonic() < deadline, left
+        time.sleep(2)
+
+
+def ray_processes(machine) -> list[str]:
+    return machine.run("ps -eo comm | grep -E '^(raylet|gcs_server|ray::)'", check=False).stdout.splitlines()

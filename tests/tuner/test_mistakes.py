@@ -1,0 +1,117 @@
+"""A user's mistake is answered with one paragraph and status 2, and leaves nothing behind."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.cohorts.little_trial import schema_mapping, write_trial
+from tuner.run import main
+
+
+@pytest.fixture
+def little(tmp_path: Path) -> Path:
+    """A sound trial's schema, with its files beside it."""
+    return Path(write_trial(tmp_path / "trial"))
+
+
+def refused(capsys: pytest.CaptureFixture, out: Path, *arguments: str) -> str:
+    """The error of a command that must be refused, as one line."""
+    assert main([*arguments, "--out", str(out)]) == 2
+    assert not out.exists() or not any(out.iterdir())
+    error = " ".join(capsys.readouterr().err.split())
+    assert error.startswith("error:")
+    assert "Traceback" not in error
+    return error
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--epsilon", "0"], "--epsilon 0.0"),
+        (["--epsilon", "-1"], "--epsilon -1.0"),
+        (["--epsilon", "nan"], "--epsilon nan"),
+        (["--epsilon", "inf"], "--epsilon inf"),
+        (["--delta", "1"], "--delta 1.0"),
+        (["--trials", "0"], "--trials 0"),
+        (["--max-epochs", "0"], "--max-epochs 0"),
+        (["--seed", "1"], "not marked public"),
+        (["--study", "../elsewhere"], "../elsewhere"),
+        (["--search-space", "nowhere.yaml"], "nowhere.yaml"),
+        (["--search-space", "defautl"], "defautl"),
+    ],
+)
+def test_an_option_that_no_study_can_use_is_named(capsys, tmp_path, little, options, named):
+    assert named in refused(capsys, tmp_path / "out", "--cohort", str(little), *options)
+
+
+@pytest.mark.parametrize(
+    ("space", "named"),
+    [
+        ("learning_rate: 0.1\n", "learning_rate"),
+        ("clip_norm: {uniform: [3, 1]}\n", "clip_norm"),
+        ("noise_multiplier: -1\n", "noise_multiplier"),
+    ],
+)
+def test_a_search_space_at_fault_is_named_with_its_key(capsys, tmp_path, little, space, named):
+    file = tmp_path / "space.yaml"
+    file.write_text(space)
+    error = refused(capsys, tmp_path / "out", "--cohort", str(little), "--search-space", str(file))
+    assert named in error
+    assert "space.yaml" in error
+
+
+def test_a_cohort_that_is_not_known_is_answered_with_those_that_are(capsys, tmp_path):
+    assert "sprint-simulated" in refused(capsys, tmp_path / "out", "--cohort", "spirnt")
+
+
+def test_a_value_outside_its_bounds_is_named_with_file_and_column(capsys, tmp_path, little):
+    file = little.parent / "visits.csv"
+    visits = pd.read_csv(file)
+    visits.loc[3, "sbp"] = 999
+    visits.to_csv(file, index=False)
+    error = refused(capsys, tmp_path / "out", "--cohort", str(little))
+    assert "visits.csv" in error
+    assert "sbp" in error
+    assert "999" in error
+
+
+def test_the_papers_network_is_refused_for_a_cohort_it_does_not_fit(capsys, tmp_path, little):
+    assert "network: compact" in refused(capsys, tmp_path / "out", "--cohort", str(little), "--search-space", "paper")
+
+
+def test_a_study_that_does_not_exist_cannot_be_resumed(capsys, tmp_path):
+    assert "no study nothing" in refused(capsys, tmp_path / "out", "--study", "nothing", "--resume")
+    assert "which study" in refused(capsys, tmp_path / "out", "--resume")
+
+
+def test_a_resumed_study_keeps_its_settings(capsys, tmp_path):
+    error = refused(capsys, tmp_path / "out", "--study", "first", "--resume", "--epsilon", "9", "--trials", "3")
+    assert "--epsilon" in error
+    assert "--trials" in error
+
+
+def test_a_name_already_used_is_refused_and_the_older_study_left_alone(capsys, tmp_path, little):
+    older = tmp_path / "out" / "first"
+    older.mkdir(parents=True)
+    (older / "study.json").write_text("{}")
+    assert main(["--cohort", str(little), "--study", "first", "--out", str(tmp_path / "out")]) == 2
+    assert "--study first --resume" in " ".join(capsys.readouterr().err.split())
+    assert [file.name for file in older.iterdir()] == ["study.json"]
+
+
+def test_no_cluster_at_the_address_is_said_before_anything_is_written(capsys, tmp_path, little):
+    error = refused(capsys, tmp_path / "out", "--cohort", str(little), "--address", "127.0.0.1:1")
+    assert "--address 127.0.0.1:1" in error
+
+
+def test_a_label_too_rare_to_be_split_is_refused(capsys, tmp_path):
+    schema = schema_mapping()
+    schema["label"]["classes"][0]["share"], schema["label"]["classes"][1]["share"] = 0.98, 0.02
+    little = Path(write_trial(tmp_path / "trial", schema=schema))
+    people = pd.read_csv(little.parent / "people.csv")
+    people["arm"] = ["T", *["C"] * (len(people) - 1)]
+    people.to_csv(little.parent / "people.csv", index=False)
+    little.write_text(yaml.safe_dump(schema))
+    assert "all have the same arm" in refused(capsys, tmp_path / "out", "--cohort", str(little))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tuner.asha import StudyASHA
+from tuner.errors import StudyError
+from tuner.snapshot import STATE_FILES, Snapshots, put_back
+
+
+class Controller:
+    """Stands in for Tune's, which writes its state to files named after the start of the run."""
+
+    def __init__(self, staging: Path) -> None:
+        self.experiment_state_path = str(staging / "experiment_state-2026-01-01_10-00-00.json")
+        self._staging = staging
+        self.moment = 0
+        self.saved = 0
+
+    def save_to_dir(self) -> None:
+        self.saved += 1
+        for name in STATE_FILES:
+            (self._staging / name.replace("*", "2026-01-01_10-00-00")).write_text(f"moment {self.moment}")
+        (self._staging / "searcher-state-2025-12-31_10-00-00.pkl").write_text("of an earlier run")
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Controller:
+    (tmp_path / "staging").mkdir()
+    return Controller(tmp_path / "staging")
+
+
+@pytest.fixture
+def snapshots(controller: Controller, tmp_path: Path) -> Snapshots:
+    scheduler = StudyASHA(9)
+    scheduler.controller = controller  # type: ignore[assignment]
+    return Snapshots(scheduler, tmp_path / "snapshot.zip")
+
+
+def restored(file: Path, experiment: Path) -> dict[str, str]:
+    put_back(file, str(experiment))
+    return {path.name: path.read_text() for path in sorted(experiment.iterdir())}
+
+
+def test_a_snapshot_is_taken_when_a_trial_comes_and_when_one_has_saved_and_not_otherwise(snapshots, controller):
+    snapshots.on_step_end(0, [])
+    assert controller.saved == 0
+    snapshots.on_step_end(1, ["a"])
+    snapshots.on_step_end(2, ["a"])
+    assert controller.saved == 1
+    snapshots.on_trial_save(iteration=2, trials=["a"], trial="a")
+    snapshots.on_step_end(3, ["a"])
+    snapshots.on_step_end(4, ["a"])
+    assert controller.saved == 2
+
+
+def test_what_is_put_back_is_the_newest_state_and_of_one_moment(snapshots, controller, tmp_path):
+    for controller.moment in (1, 2):
+        snapshots.on_step_end(0, ["a"] * controller.moment)
+    experiment = tmp_path / "trials"
+    experiment.mkdir()
+    (experiment / "experiment_state-2026-01-01_10-00-00.json").write_text('{"half a fi')
+    (experiment / "callback-states-2999-01-01_10-00-00.pkl").write_text("later than the snapshot")
+    (experiment / "tuner.pkl").write_text("not a state")
+    files = restored(tmp_path / "snapshot.zip", experiment)
+    assert files.pop("tuner.pkl") == "not a state"
+    assert set(files.values()) == {"moment 2"}
+    assert len(files) == len(STATE_FILES)
+
+
+def test_a_kill_while_saving_leaves_the_last_snapshot(snapshots, controller, tmp_path, monkeypatch):
+    controller.moment = 1
+    snapshots.on_step_end(0, ["a"])
+    controller.moment = 2
+
+    def killed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        snapshots.on_step_end(1, ["a", "b"])
+    experiment = tmp_path / "trials"
+    experiment.mkdir()
+    assert set(restored(tmp_path / "snapshot.zip", experiment).values()) == {"moment 1"}
+
+
+def test_trials_that_were_moved_away_are_told(snapshots, tmp_path):
+    snapshots.on_step_end(0, ["a"])
+    with pytest.raises(StudyError, match=r"no longer at .*elsewhere"):
+        put_back(tmp_path / "snapshot.zip", str(tmp_path / "elsewhere"))

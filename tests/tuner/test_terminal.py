@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import io
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.tune.experiment import Trial
+from rich.console import Console
+
+from tuner import terminal
+from tuner.terminal import StudyView, best_epochs_table, clock, quiet_ray
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(terminal, "time", clock)
+    return clock
+
+
+def trial(name: str, status: str, epoch: int = 0, auc: float = 0.5, planned_epochs: int = 40) -> Trial:
+    made = Trial("toy", stub=True, trial_id=name)
+    made.status = status
+    if epoch:
+        made.update_last_result(report(epoch, auc, planned_epochs))
+    return made
+
+
+def report(epoch: int, auc: float, planned_epochs: int = 40) -> dict[str, Any]:
+    return {
+        "epoch": epoch,
+        "planned_epochs": planned_epochs,
+        "score": auc,
+        "auc_logistic_regression": auc + 0.01,
+        "auc_random_forest": auc - 0.01,
+        "epsilon": epoch / 20,
+    }
+
+
+def console(terminal: bool, width: int = 100) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=width, height=40, color_system=None)
+
+
+def output(of: Console) -> str:
+    assert isinstance(of.file, io.StringIO)
+    return of.file.getvalue()
+
+
+def shown(trials: list[Trial], best: dict[str, Any] | None = None, **options: Any) -> list[str]:
+    """Lines of the live view of a study of 10 trials."""
+    to = console(terminal=False)
+    view = StudyView("first", 10, to, **options)
+    view.on_step_begin(0, trials)
+    if best:
+        view.on_trial_result(0, trials, trials[0], best)
+    to.print(view.render([terminal.TrialView.of(trial) for trial in trials]))
+    return [line.rstrip() for line in output(to).splitlines()]
+
+
+def test_a_trial_in_training_is_shown_with_its_epochs_aucs_and_epsilon():
+    (row,) = [line for line in shown([trial("aaa", Trial.RUNNING, 9, 0.8)]) if line.startswith("aaa")]
+    assert row.split() == ["aaa", "training", "9/40", "0.810", "0.790", "0.45", "0.800"]
+
+
+@pytest.mark.parametrize(
+    ("status", "epoch", "planned", "state"),
+    [
+        (Trial.TERMINATED, 3, 40, "stopped early"),
+        (Trial.TERMINATED, 40, 40, "finished"),
+        (Trial.TERMINATED, 17, 17, "finished"),
+        (Trial.ERROR, 3, 40, "failed"),
+        (Trial.RUNNING, 0, 40, "training"),
+    ],
+)
+def test_a_trial_is_called_what_became_of_it(status, epoch, planned, state):
+    (row,) = [line for line in shown([trial("aaa", status, epoch, 0.8, planned)]) if line.startswith("aaa")]
+    assert state in row
+
+
+def test_trials_in_training_come_first_then_the_best_and_no_more_than_fit():
+    trials = [trial(f"end{number}", Trial.TERMINATED, 40, number / 10) for number in range(10)]
+    lines = shown([*trials, trial("run", Trial.RUNNING, 1, 0.1)], rows=4)
+    names = [line.split()[0] for line in lines if line.startswith(("run", "end"))]
+    assert names == ["run", "end9", "end8", "end7"]
+
+
+def test_the_best_epoch_is_named_with_both_aucs_and_its_epsilon():
+    lines = shown([trial("aaa", Trial.RUNNING, 9, 0.8)], best=report(9, 0.8))
+    assert "best AUC 0.800: trial aaa, epoch 9, logistic regression 0.810, random forest 0.790, epsilon 0.45" in lines
+
+
+def test_ended_trials_are_counted_by_how_they_ended():
+    trials = [
+        trial("a", Trial.TERMINATED, 40),
+        trial("b", Trial.TERMINATED, 1),
+        trial("c", Trial.TERMINATED, 3),
+        trial("d", Trial.ERROR),
+        trial("e", Trial.RUNNING),
+    ]
+    (line,) = [line for line in shown(trials) if "trials ended" in line]
+    assert "4 of 10 trials ended (1 training, 1 finished, 2 stopped early, 1 failed)" in line
+
+
+def test_the_time_left_follows_from_the_share_done(time):
+    to = console(terminal=False)
+    view = StudyView("first", 4, to)
+    view.setup()
+    view.on_step_begin(0, [trial("a", Trial.RUNNING)])
+    time.now_s += 60
+    view.on_step_end(1, [trial("a", Trial.TERMINATED, 40), trial("b", Trial.RUNNING)])
+    assert "0:01:00 elapsed, about 0:03:00 left" in output(to)
+
+
+def test_a_resumed_study_judges_the_time_left_by_what_it_did_since(time):
+    to = console(terminal=False)
+    view = StudyView("first", 4, to)
+    view.setup()
+    before = [trial("a", Trial.TERMINATED, 40), trial("b", Trial.TERMINATED, 40), trial("c", Trial.RUNNING)]
+    view.on_step_begin(0, before)
+    time.now_s += 60
+    view.on_step_end(1, [*before[:2], trial("c", Trial.TERMINATED, 40)])
+    assert "about 0:01:00 left" in output(to)
+
+
+def test_outside_a_terminal_a_trial_that_ends_is_a_plain_line(time):
+    to = console(terminal=False)
+    view = StudyView("first", 4, to)
+    view.setup()
+    running, ended = trial("a", Trial.RUNNING, 3, 0.8), trial("a", Trial.TERMINATED, 3, 0.8)
+    view.on_trial_result(0, [running], running, report(3, 0.8))
+    view.on_trial_complete(0, [ended], ended)
+    view.on_step_end(1, [ended])
+    assert output(to).splitlines()[0] == (
+        "trial a stopped early after epoch 3/40: logistic regression 0.810, random forest 0.790, epsilon 0.15"
+    )
+    assert "1 of 4 trials ended (1 stopped early), best mean AUC 0.800" in output(to).splitlines()[1]
+    assert "\x1b" not in output(to)
+
+
+def test_outside_a_terminal_a_long_wait_says_one_line_a_minute(time):
+    to = console(terminal=False)
+    view = StudyView("first", 4, to)
+    view.setup()
+    for _ in range(300):
+        time.now_s += 1
+        view.on_step_end(1, [trial("a", Trial.RUNNING)])
+    assert len(output(to).splitlines()) == 5
+
+
+def test_in_a_terminal_the_view_is_drawn_in_place_and_taken_down(time):
+    to = console(terminal=True)
+    view = StudyView("first", 4, to)
+    view.setup()
+    time.now_s += 1
+    view.on_step_end(1, [trial("aaa", Trial.RUNNING, 9, 0.8)])
+    assert "study first" in output(to)
+    assert "9/40" in output(to)
+    view.on_experiment_end([])
+    view.close()
+    assert output(to).endswith("\x1b[2K"), "the lines of the view are erased"
+
+
+def test_a_failed_trial_says_why(tmp_path):
+    to = console(terminal=False)
+    (tmp_path / "error.txt").write_text("Traceback:\n  [/somewhere]\nValueError: width [0] is no width\n")
+
+    told = SimpleNamespace(trial_id="aaa", error_file=str(tmp_path / "error.txt"), path="results/first/trials/aaa")
+    StudyView("first", 4, to).on_trial_error(0, [], told)  # type: ignore[arg-type]
+    assert "trial aaa failed: ValueError: width [0] is no width" in output(to)
+    assert "results/first/trials/aaa/error.txt" in output(to)
+
+
+def test_an_epoch_picked_by_both_classifiers_takes_one_row():
+    scores = {"auc_logistic_regression": 0.91, "auc_random_forest": 0.93}
+    both = SimpleNamespace(trial_id="aaa", epoch=9, scores=scores, epsilon=2.5)
+    one = SimpleNamespace(trial_id="bbb", epoch=27, scores=scores, epsilon=3.4)
+    picks = [
+        SimpleNamespace(epoch=epoch, selected_by=classifier)
+        for epoch, classifier in ((both, "random_forest"), (one, "random_forest"), (both, "logistic_regression"))
+    ]
+    to = console(terminal=False)
+    to.print(best_epochs_table(picks))  # type: ignore[arg-type]
+    rows = [line.split() for line in output(to).splitlines()[2:]]
+    assert rows == [
+        ["aaa", "9", "0.910", "0.930", "2.50", "both"],
+        ["bbb", "27", "0.910", "0.930", "3.40", "random", "forest"],
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05")])
+def test_a_duration_reads_as_a_clock(seconds, said):
+    assert clock(seconds) == said
+
+
+@pytest.fixture
+def rays_loggers():
+    """Leave Ray's loggers as they were."""
+    loggers = [logging.getLogger(name) for name in terminal.RAY_LOGGERS]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+def test_what_ray_logs_goes_to_a_file_instead_of_the_terminal(rays_loggers, monkeypatch, tmp_path, capfd):
+    for variable in ("RAY_AIR_NEW_OUTPUT", "TUNE_PRINT_ALL_TRIAL_ERRORS", "RAY_USAGE_STATS_ENABLED"):
+        monkeypatch.setenv(variable, "")
+    quiet_ray(tmp_path / "ray.log")
+    logging.getLogger("ray.tune.tune").warning("Checkpoint successfully created")
+    assert "Checkpoint successfully created" in (tmp_path / "ray.log").read_text()
+    assert capfd.readouterr() == ("", "")
