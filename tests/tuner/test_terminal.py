@@ -192,7 +192,7 @@ def test_an_epoch_picked_by_both_classifiers_takes_one_row():
     ]
     to = console(terminal=False)
     to.print(best_epochs_table(picks))  # type: ignore[arg-type]
-    rows = [line.split() for line in output(to).splitlines()[2:]]
+    rows = [line.split() for line in output(to).splitlines()[3:]]
     assert rows == [
         ["aaa", "9", "0.910", "0.930", "2.50", "both"],
         ["bbb", "27", "0.910", "0.930", "3.40", "random", "forest"],
