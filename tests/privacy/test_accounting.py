@@ -28,6 +28,12 @@ def test_opacus_and_dp_accounting_agree_on_the_same_orders(rate, noise, steps):
     assert ours.get_epsilon(DELTA) == pytest.approx(theirs, rel=1e-6)
 
 
+@pytest.mark.parametrize("noise", [1, 2, 3])
+def test_a_whole_noise_multiplier_costs_the_same_however_it_is_written(noise):
+    written_as_int, written_as_float = TrainingCharge(0.01, noise, 1000), TrainingCharge(0.01, float(noise), 1000)
+    assert epsilon([written_as_int], DELTA) == epsilon([written_as_float], DELTA) > 0
+
+
 def test_nothing_done_costs_nothing_and_no_noise_costs_everything():
     assert epsilon([], DELTA) == 0
     assert epsilon([TrainingCharge(0.01, 1.0, 0)], DELTA) == 0
