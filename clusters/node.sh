@@ -10,3 +10,6 @@ export RAY_AUTH_MODE=token
 export RAY_enable_metrics_collection=0
 export AUTOSCALER_METRIC_PORT=-1
 export DASHBOARD_METRIC_PORT=-1
+
+# A worker whose head is gone, after `ray down` say, ends itself after so many seconds.
+export RAY_gcs_rpc_server_reconnect_timeout_s=30

@@ -4,6 +4,8 @@ The commands are those of docs/cluster.md. Set DPGAN_TUNE_WHEELHOUSE to a folder
 themselves from it, as in a closed network; by default each comes with its own copy of this Python environment.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import time
@@ -13,18 +15,29 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cluster.machines import CHECKOUT, HEAD, SHARED, WORKER, Network, missing, network
+from tests.cluster.machines import CHECKOUT, HEAD, SHARED, WORKER, Machine, Network, missing, network
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 WRONG_TOKEN = "0" * 64
-TRIALS = 8
+UP_TIMEOUT_S = JOIN_TIMEOUT_S = 600
+TRIALS = 4
+# A trial takes all cores of a host, so the next one goes to the other host. That one's process needs some ten seconds
+# to start, and Ray Tune gives its trial away if another ends meanwhile: hence an epoch of 5,000 short steps.
+SEARCH_SPACE = """
+network: compact
+generator_learning_rate: {log_uniform: [1e-3, 1e-2]}
+sampling_rate: 0.0002
+noise_multiplier: 1
+latent_size: 4
+width: 8
+depth: 1
+"""
 STUDY = (
-    f"python tuner/run.py --cohort sprint-simulated --search-space smoke --trials {TRIALS} --max-epochs 30 "
-    # A trial takes all cores of a host, so the next one at the same time goes to the other host. Trials have to be long
-    # enough for that: the second host's first trial needs some ten seconds to start.
-    f"--study shared --cpus-per-trial {os.cpu_count()} --address auto --storage {SHARED}"
+    f"python tuner/run.py --cohort sprint-simulated --search-space {SHARED}/long-epochs.yaml --trials {TRIALS} "
+    f"--max-epochs 1 --study shared --cpus-per-trial {os.cpu_count()} --address auto --storage {SHARED}"
 )
+HELPERS = {"ray::DashboardA", "ray::RuntimeEnv"}  # idle without a raylet, and gone a minute after it
 GET_WITHOUT_TOKEN = """
 import sys, urllib.error, urllib.request
 for port in sys.argv[2:]:
@@ -67,13 +80,13 @@ def cluster(tmp_path_factory):
         machines.laptop.run("printenv CONFIGURATION > ~/onprem.yaml", CONFIGURATION=yaml.safe_dump(configuration))
         started = Cluster(machines)
         started.ray("get-auth-token --generate")
-        started.ray("up -y ~/onprem.yaml")
+        machines.laptop.run("ray up -y ~/onprem.yaml", timeout_s=UP_TIMEOUT_S)
         wait_for_both_hosts(started)
         yield started
 
 
 def wait_for_both_hosts(cluster: Cluster) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + JOIN_TIMEOUT_S
     while "2 local.cluster.node" not in (status := cluster.on_head("ray status")):
         assert time.monotonic() < deadline, f"the second host did not join:\n{status}"
 
@@ -133,35 +146,47 @@ def test_the_dashboard_is_served_on_the_head_itself_only(cluster):
         assert refused.returncode == 7, "curl says 7 where nothing listens"
 
 
-def test_a_study_uses_both_hosts_and_its_results_come_back(cluster):
-    machines = cluster.machines
+@pytest.fixture(scope="module")
+def study(cluster) -> list[dict]:
+    """A study run on the cluster: every result that a trial reported."""
+    (cluster.machines.shared / "long-epochs.yaml").write_text(SEARCH_SPACE)
     cluster.on_head(f"cd ~/dpgan-tune && {STUDY}")
-    results = [
-        json.loads(line) for file in machines.shared.rglob("result.json") for line in file.read_text().splitlines()
-    ]
-    assert {result["hostname"] for result in results} == {"head-host", "worker-host"}
-    assert len({result["trial_id"] for result in results}) == TRIALS
+    files = cluster.machines.shared.rglob("result.json")
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
+
+def test_a_study_uses_both_hosts(study):
+    assert {result["hostname"] for result in study} == {"head-host", "worker-host"}
+    assert {result["node_ip"] for result in study} == {HEAD, WORKER}
+    assert len({result["trial_id"] for result in study}) == TRIALS
+
+
+def test_its_results_come_back(cluster, study):
     cluster.ray("rsync-down ~/onprem.yaml '~/dpgan-tune/results/' ~/results/")
-    manifest = json.loads(machines.laptop.run("cat ~/results/shared/release/manifest.json").stdout)
+    laptop = cluster.machines.laptop
+    manifest = json.loads(laptop.run("cat ~/results/shared/release/manifest.json").stdout)
     assert manifest["study"] == "shared"
-    assert machines.laptop.run("ls ~/results/shared/study.db").returncode == 0
+    laptop.run("ls ~/results/shared/study.db ~/results/shared/internal/transfer.json")
 
 
-def test_only_the_head_has_the_participants_files(cluster):
-    find = "find / -xdev -name baseline.csv -not -path '*release*' 2>/dev/null"
-    assert "/root/dpgan-tune/data/sprint-simulated" in cluster.machines.head.run(find, check=False).stdout
-    assert cluster.machines.worker.run(find, check=False).stdout == ""
+def test_only_the_head_has_the_participants_files(cluster, study):
+    machines = cluster.machines
+    machines.laptop.run("mkdir -p ~/data/mine && touch ~/data/mine/participants.csv")
+    cluster.ray("rsync-up ~/onprem.yaml ~/data/ '~/dpgan-tune/data/'")
+    find = r"find / -xdev -path '*/data/*' \( -name participants.csv -o -name baseline.csv \) -printf '%h\n'"
+    found = machines.head.run(find).stdout.split()
+    assert sorted(found) == ["/root/dpgan-tune/data/mine", "/root/dpgan-tune/data/sprint-simulated"]
+    assert machines.worker.run(find).stdout == ""
 
 
-def test_ray_down_leaves_no_ray_process_behind(cluster):
+def test_ray_down_ends_ray_on_both_hosts(cluster):
     cluster.ray("down -y ~/onprem.yaml")
     assert ray_processes(cluster.machines.head) == []
-    deadline = time.monotonic() + 120  # a worker ends by itself, a minute after its head has gone
-    while left := ray_processes(cluster.machines.worker):
+    deadline = time.monotonic() + 60  # a worker ends its trials by itself, half a minute after its head has gone
+    while left := [name for name in ray_processes(cluster.machines.worker) if name not in HELPERS]:
         assert time.monotonic() < deadline, left
-        time.sleep(2)
+        time.sleep(1)
 
 
-def ray_processes(machine) -> list[str]:
+def ray_processes(machine: Machine) -> list[str]:
     return machine.run("ps -eo comm | grep -E '^(raylet|gcs_server|ray::)'", check=False).stdout.splitlines()

@@ -1,0 +1,111 @@
+"""The cluster files are what Ray accepts, carry the code and nothing private, and open nothing to the outside."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+
+from tests.cluster.machines import CHECKOUT
+
+FILES = ("cluster.yaml", "clusters/onprem.yaml")
+
+
+@pytest.fixture(params=FILES)
+def configuration(request) -> dict:
+    return yaml.safe_load((CHECKOUT / request.param).read_text())
+
+
+def all_commands(configuration: dict) -> list[str]:
+    return [command for key, value in configuration.items() if key.endswith("commands") for command in value]
+
+
+def test_rays_own_schema_accepts_it(configuration):
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    prepared = prepare_config(configuration)
+    validate_config(prepared)
+    assert prepared["head_start_ray_commands"] == configuration["head_start_ray_commands"]
+    assert prepared["head_setup_commands"][: len(configuration["setup_commands"])] == configuration["setup_commands"]
+
+
+def test_rays_own_schema_refuses_a_slip(configuration):
+    from jsonschema import ValidationError
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    with pytest.raises(ValidationError):
+        validate_config(prepare_config(configuration | {"setup_comands": []}))
+
+
+def test_every_package_travels_and_nothing_private_does(configuration):
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    packages = {package.split(".")[0] for package in project["tool"]["setuptools"]["packages"]}
+    sources = {remote: local for remote, local in configuration["file_mounts"].items() if local != "~/.ray/auth_token"}
+    assert packages <= set(sources.values())
+    needed_to_install = {"pyproject.toml", "requirements.lock", project["project"]["readme"]}
+    assert needed_to_install | set(project["project"]["license-files"]) <= set(sources.values())
+    assert not {"data", "results", ".", ".venv", ".git"} & set(sources.values())
+    assert all((CHECKOUT / local).exists() for local in sources.values())
+
+
+def test_the_token_travels_to_every_node_and_is_asked_for_there(configuration):
+    assert configuration["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    assert any("~/dpgan-tune/node.sh" in command and "~/.bashrc" in command for command in all_commands(configuration))
+    shell = f"source {CHECKOUT / configuration['file_mounts']['~/dpgan-tune/node.sh']}; env"
+    printed = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, env={"HOME": "/home/x"})
+    environment = dict(line.split("=", 1) for line in printed.stdout.splitlines())
+    assert environment["RAY_AUTH_MODE"] == "token"
+    assert environment["PATH"].startswith("/home/x/dpgan-tune/.venv/bin:")
+    assert not [command for command in all_commands(configuration) if "RAY_AUTH_MODE" in command]
+
+
+def test_only_the_head_itself_reaches_the_dashboard(configuration):
+    (start,) = [command for command in configuration["head_start_ray_commands"] if "ray start" in command]
+    assert re.search(r"--dashboard-host=(\S+)", start).group(1) == "127.0.0.1"
+    assert "--disable-usage-stats" in start
+
+
+def test_nodes_install_what_the_lock_file_says(configuration):
+    installing = [command for command in all_commands(configuration) if "pip install" in command]
+    assert any("--requirement ~/dpgan-tune/requirements.lock" in command for command in installing)
+    assert all("requirements.lock" in c or "--no-deps" in c or "==" in c for c in installing)
+
+
+def test_both_files_differ_only_in_where_the_machines_come_from():
+    aws, onprem = (yaml.safe_load((CHECKOUT / name).read_text()) for name in FILES)
+    assert aws["file_mounts"] == onprem["file_mounts"]
+    assert aws["rsync_exclude"] == onprem["rsync_exclude"]
+    installing, also = ([c for c in file["setup_commands"] if "~/dpgan-tune" in c] for file in (aws, onprem))
+    assert installing == also
+
+
+def test_aws_opens_ssh_and_the_nodes_to_each_other_and_nothing_else(monkeypatch, tmp_path):
+    """Against an imitation of AWS: what Ray would ask of the real one."""
+    moto = pytest.importorskip("moto", reason="needs pip install 'moto[ec2,iam]'")
+    boto3 = pytest.importorskip("boto3")
+    from ray.autoscaler._private.commands import _bootstrap_config
+
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ray keeps the key pair it makes in ~/.ssh
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "imitation")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    configuration = yaml.safe_load((CHECKOUT / "cluster.yaml").read_text())
+    with moto.mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
+        client = boto3.client("ec2", region_name=configuration["provider"]["region"])
+        for kind in configuration["available_node_types"].values():
+            kind["node_config"]["ImageId"] = client.describe_images()["Images"][0]["ImageId"]
+        bootstrapped = _bootstrap_config(configuration, no_config_cache=True)
+        groups = {
+            group
+            for kind in bootstrapped["available_node_types"].values()
+            for group in kind["node_config"]["SecurityGroupIds"]
+        }
+        (group,) = client.describe_security_groups(GroupIds=list(groups))["SecurityGroups"]
+    assert bootstrapped["available_node_types"]["worker"]["resources"]["GPU"] == 1
+    from_outside = [rule for rule in group["IpPermissions"] if rule["IpRanges"]]
+    assert [(rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) for rule in from_outside] == [("tcp", 22, 22)]
+    among_nodes = [rule for rule in group["IpPermissions"] if rule["UserIdGroupPairs"]]
+    assert [pair["GroupId"] for rule in among_nodes for pair in rule["UserIdGroupPairs"]] == list(groups)
