@@ -20,7 +20,7 @@ import dp_accounting
 from cohorts import Cohort, Schema, split_key
 from cohorts.splits import KEY_BYTES, user_data
 from privacy.books import Binding, Books, Entry
-from privacy.budget import Budget, Declaration, best_order
+from privacy.budget import Budget, Declaration, RenyiFilter, best_order
 from privacy.chain import Chain, create_chain, key_file, read_header
 from privacy.charges import SPLITS, Charge, Split, canonical_json
 from privacy.errors import LedgerError
@@ -175,10 +175,25 @@ class Ledger:
                 raise LedgerError(
                     f"The study {study} read participants before it declared a budget. Give the new study another name."
                 )
-            declaration = self._planned(study, budget, planned or {}, policy, afresh)
+            declaration = self._draft(study, budget, planned or {}, policy, afresh).declaration
             self._append("declaration", [declaration.fields()])
         self._read_on()
         return declaration
+
+    def draft(
+        self,
+        budget: Budget,
+        planned: Mapping[Split, dp_accounting.DpEvent] | None = None,
+        afresh: bool = False,
+    ) -> RenyiFilter:
+        """What ``declare`` would declare and leave, written nowhere: for planning.
+
+        Raises:
+            LedgerError: when earlier studies leave no room.
+        """
+        with self._lock:
+            self._read_on()
+            return self._draft("draft", budget, planned or {}, "", afresh)
 
     def charge(self, charges: Charge | Sequence[Charge], seen: Witness | None = None) -> Witness:
         """Write down what is about to be read; read only after this returns.
@@ -282,9 +297,9 @@ class Ledger:
         self._read_on()
         self._binding = binding
 
-    def _planned(
+    def _draft(
         self, study: str, budget: Budget, planned: Mapping[Split, dp_accounting.DpEvent], policy: str, afresh: bool
-    ) -> Declaration:
+    ) -> RenyiFilter:
         if self._binding is None:
             raise LedgerError(f"The ledger {self.file} is not bound to a cohort; open it for one first.")
         books, split_key_id = self._books, self._binding.split_key
@@ -304,7 +319,7 @@ class Ledger:
                 f"{budget.delta:g}): epsilon {spent_on} is spent already. Declare a larger epsilon, which will cover "
                 "those studies too" + (", or start afresh, as a public cohort may." if self.public else ".")
             )
-        return declaration
+        return counting
 
     def _same(self, declaration: Declaration, budget: Budget, policy: str) -> Declaration:
         if (declaration.budget, declaration.policy) != (budget, policy):
