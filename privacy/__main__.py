@@ -13,7 +13,7 @@ from rich.text import Text
 from privacy.errors import LedgerError
 from privacy.ledger import Ledger
 from privacy.ledger_table import show
-from privacy.study_record import COPY, check_record
+from privacy.study_record import COPY, FIGURES, WITNESSES, check_record
 from privacy.sums import summarise
 from privacy.witness import Witness
 
@@ -71,6 +71,8 @@ def _mistake(given: argparse.Namespace) -> str | None:
     path: Path = given.path
     if not path.exists():
         return f"There is nothing at {path}. Give a study's directory (results/STUDY) or a cohort's ledger."
+    if path.is_dir() and not any((path / name).exists() for name in (COPY, FIGURES, WITNESSES)):
+        return f"{path} keeps no record of a ledger. Give a study's directory (results/STUDY) or a cohort's ledger."
     if given.delta is not None and not 0 < given.delta < 1:
         return f"--delta is {given.delta:g}; it must lie between 0 and 1."
     if given.ledger and not given.ledger.is_file():
