@@ -62,12 +62,6 @@ class LedgerServer:
         self._ledger.verify(witnesses)
         return self._ledger.witness
 
-    def exit(self) -> None:
-        """Die at once, as in a crash; for tests."""
-        import os
-
-        os._exit(1)
-
 
 class LedgerClient:
     """The ledger as a trial sees it; small, and picklable to any node.

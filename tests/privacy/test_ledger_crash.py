@@ -15,7 +15,7 @@ from privacy.ledger import Ledger
 from tests.privacy.ledgers import EPOCH, private_cohort
 
 PLENTY = Budget(1e5, 1e-5)
-KILLS_PER_FILE = 100
+KILLS_PER_FILE = 25
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +125,7 @@ print(granted)
 
 def test_processes_that_spend_at_the_same_time_lose_nothing_and_stay_within_the_budget_together(tmp_path):
     ledger = Ledger.for_cohort(private_cohort(), tmp_path / "ledger.db")
-    ledger.declare("first", Budget(20.0, 1e-5), {"train": EPOCH})
+    ledger.declare("first", Budget(10.0, 1e-5), {"train": EPOCH})
     processes = [
         subprocess.Popen([sys.executable, "-c", EAGER, str(ledger.file)], stdout=subprocess.PIPE) for _ in range(2)
     ]
