@@ -59,6 +59,12 @@ def test_whatever_the_features_are_the_last_participant_changes_little(features,
     assert np.linalg.norm(change) <= SENSITIVITY
 
 
+def test_nan_counts_as_the_middle_of_the_range_and_infinity_as_its_limits():
+    labels = np.array([0, 1])
+    odd = np.array([[np.nan, 0.5], [np.inf, -np.inf]])
+    assert np.array_equal(class_sums(odd, labels, 2, 2.0), class_sums(np.array([[0, 0.5], [1, -1]]), labels, 2, 2.0))
+
+
 def test_the_sums_do_not_depend_on_the_order_of_participants_to_the_last_bit():
     rng = np.random.default_rng(0)
     features, labels = rng.uniform(-1, 1, (3000, 6)), rng.integers(0, 2, 3000)
