@@ -194,6 +194,13 @@ def summarise(
     )
 
 
+def epsilon_of_study(summary: Summary, study: str, split: Split) -> float:
+    """Epsilon, by Renyi accounting, of what one study alone read of a split for its release."""
+    charges = (entry.content for entry in summary.entries if isinstance(entry.content, Charge))
+    events = [each.event for each in charges if (each.study, each.split, each.account) == (study, split, "release")]
+    return epsilon_by_rdp(composed(events), summary.delta)
+
+
 def _internal(entry: Entry) -> bool:
     return isinstance(entry.content, Charge) and entry.content.account == "internal"
 
