@@ -49,11 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from analysis.report import print_report
     from analysis.study import StudyDirectory
     from cohorts import CohortError
+    from privacy import LedgerError
 
     console = Console()
     try:
         summary = build_release(StudyDirectory(study), console)
-    except (AnalysisError, CohortError) as error:
+    except (AnalysisError, CohortError, LedgerError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         return 2
     print_report(summary, console)

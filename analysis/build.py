@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from dp_accounting import NonPrivateDpEvent
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -21,6 +22,9 @@ from analysis.selection import Selected, Selection, select
 from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
 from cohorts import Cohort, CohortError, Schema, load_cohort, resolve_schema, split_key, split_participants
+from privacy.charges import SPLITS, Charge
+from privacy.ledger import Ledger
+from privacy.study_record import check_record
 
 
 @dataclass(frozen=True)
@@ -78,17 +82,19 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
         AnalysisError: the study is missing, unfinished, unreadable, or has nothing to release; or, after the
             release is sealed, the cohort's files cannot be read.
         CohortError: the cohort's schema cannot be read.
+        LedgerError: the study's copy of the cohort's ledger is missing, damaged, or not found in the cohort's own.
     """
     settings = directory.settings()
     schema = resolve_schema(settings.cohort)
     _check(settings, schema)
+    spent = check_record(directory.path, settings.ledger).summary
     with _progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
         selection = select(scored_epochs(directory, settings))
         progress.update(task, description="Generating participants")
         synthetic = _generate(selection, schema, random_stream(settings.seed))
         progress.update(task, description="Writing the release")
-        manifest = write_release(directory, settings, selection, synthetic.ensemble, synthetic.panels)
+        manifest = write_release(directory, settings, spent, selection, synthetic.ensemble, synthetic.panels)
         progress.update(task, total=1, completed=1, description="Release sealed")
         try:
             transfer = _report(directory, settings, selection, synthetic, progress)
@@ -146,6 +152,7 @@ def _report(
 ) -> Transfer:
     """Compare with real participants, for the data steward."""
     real, _ = load_cohort(settings.cohort, settings.data_dir)
+    _charge_report(Ledger.for_cohort(real, settings.ledger, adopt=real.schema.public), settings)
     splits = split_participants(real, split_key(real.schema))
     internal.write_selection(directory.internal, selection)
     internal.write_figures(directory.internal, synthetic.panels, real, settings.study)
@@ -160,6 +167,13 @@ def _report(
     )
     internal.write_transfer(directory.internal, transfer)
     return transfer
+
+
+def _charge_report(ledger: Ledger, settings: StudySettings) -> None:
+    """Write down that the data steward looks at real participants; later statements say so."""
+    purpose = "report for the data steward"
+    ledger.charge([Charge(NonPrivateDpEvent(), split, settings.study, purpose, account="internal") for split in SPLITS])
+    ledger.close()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from analysis.selection import Selection
 from analysis.study import StudyDirectory, StudySettings
 from cohorts import Cohort, Schema, SplitShares, write_cohort
 from privacy.statement import UnaccountedSearch
+from privacy.sums import Summary, epsilon_of_study
 
 MANIFEST_FILE = "manifest.json"
 STATEMENT_FILE = "privacy_statement.md"
@@ -60,6 +61,7 @@ class Manifest(BaseModel):
         epsilon: of the training of all chosen trials together; None where one of them adds no noise.
         delta: the delta of every epsilon.
         winning_run_epsilon: largest epsilon of a single chosen trial's training; None likewise.
+        ledger: witness of the cohort's ledger that the release was made from.
         participants: synthetic participants, a public number.
         generators: picked epochs, each giving an equal share of the participants.
         chosen_trials: trials that the picked epochs come from.
@@ -77,6 +79,7 @@ class Manifest(BaseModel):
     epsilon: float | None
     delta: float
     winning_run_epsilon: float | None
+    ledger: str
     participants: int
     generators: int
     chosen_trials: int
@@ -89,6 +92,7 @@ class Manifest(BaseModel):
 def write_release(
     directory: StudyDirectory,
     settings: StudySettings,
+    spent: Summary,
     selection: Selection,
     ensemble: Cohort,
     panels: Sequence[Panel],
@@ -98,6 +102,7 @@ def write_release(
     Args:
         directory: the study.
         settings: what it was asked to do.
+        spent: the verified ledger's figures; without a ledger that holds there is no release.
         selection: the picked epochs and what their trials' training costs.
         ensemble: the synthetic participants to release.
         panels: synthetic participants of the figures.
@@ -105,7 +110,7 @@ def write_release(
     Returns:
         The manifest, as written.
     """
-    statement = _statement(settings, selection, ensemble.schema)
+    statement = _statement(settings, spent, selection, ensemble.schema)
     schema = released_schema(ensemble.schema, settings.policy)
     with replaced_directory(directory.release) as building:
         write_cohort(Cohort(schema, ensemble.ids, ensemble.labels, ensemble.values), building)
@@ -122,6 +127,7 @@ def write_release(
             epsilon=_stated(statement.epsilon),
             delta=statement.delta,
             winning_run_epsilon=_stated(statement.winning_run_epsilon),
+            ledger=statement.witness,
             participants=len(ensemble),
             generators=statement.chosen_epochs,
             chosen_trials=statement.chosen_trials,
@@ -134,7 +140,7 @@ def write_release(
     return manifest
 
 
-def _statement(settings: StudySettings, selection: Selection, schema: Schema) -> UnaccountedSearch:
+def _statement(settings: StudySettings, spent: Summary, selection: Selection, schema: Schema) -> UnaccountedSearch:
     shares = SplitShares()
     return UnaccountedSearch(
         study=settings.study,
@@ -145,6 +151,9 @@ def _statement(settings: StudySettings, selection: Selection, schema: Schema) ->
         chosen_epochs=len(selection.picks),
         epsilon=selection.epsilon(settings.delta),
         winning_run_epsilon=selection.winning_run_epsilon(settings.delta),
+        all_trials_epsilon=epsilon_of_study(spent, settings.study, "train"),
+        earlier_studies=len({entry.study for entry in spent.entries} - {settings.study, None}),
+        witness=str(spent.witness),
         delta=settings.delta,
         shares=(shares.train, shares.validation, shares.test),
         nominal_size=schema.nominal_size,

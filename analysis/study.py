@@ -33,6 +33,7 @@ class StudySettings(BaseModel):
         seed: Seed of a repeatable study; only ever set for a public cohort.
         cpus_per_trial: CPU cores of one trial, may be a fraction; None to fit the machine.
         gpus_per_trial: GPUs of one trial, may be a fraction; None to fit the machine.
+        ledger: the cohort's ledger, where it is not in the user's data directory.
         storage: `--storage` as given, a path or URI that all nodes see; None keeps trials with the study.
         created: When the study started, with its time zone.
         versions: Version of each package that took part.
@@ -53,6 +54,7 @@ class StudySettings(BaseModel):
     seed: int | None = None
     cpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     gpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    ledger: Path | None = None
     storage: str | None = None
     created: datetime
     versions: dict[str, str] = Field(default_factory=dict)

@@ -1,6 +1,18 @@
 """Mechanisms and accounting: what training on participants costs, and what may be said about it."""
 
 from privacy.accounting import TrainingCharge, affordable_epochs, epsilon
+from privacy.errors import BudgetExhausted, LedgerError
 from privacy.poisson import poisson_batch
+from privacy.policy import Policy
+from privacy.unaccounted import Unaccounted
 
-__all__ = ["TrainingCharge", "affordable_epochs", "epsilon", "poisson_batch"]
+__all__ = [
+    "BudgetExhausted",
+    "LedgerError",
+    "Policy",
+    "TrainingCharge",
+    "Unaccounted",
+    "affordable_epochs",
+    "epsilon",
+    "poisson_batch",
+]

@@ -20,7 +20,10 @@ class UnaccountedSearch:
         chosen_epochs: epochs that were released.
         epsilon: of the training of all chosen trials together; infinity without noise.
         winning_run_epsilon: largest epsilon of one chosen trial's training.
-        delta: the delta of both.
+        all_trials_epsilon: of the training of every trial of the study, whatever became of it.
+        earlier_studies: other studies of the cohort that its ledger records.
+        witness: the cohort's ledger as of the release.
+        delta: the delta of every epsilon.
         shares: expected shares of participants in training, validation and test.
         nominal_size: public number of complete participants.
     """
@@ -33,6 +36,9 @@ class UnaccountedSearch:
     chosen_epochs: int
     epsilon: float
     winning_run_epsilon: float
+    all_trials_epsilon: float
+    earlier_studies: int
+    witness: str
     delta: float
     shares: tuple[float, float, float]
     nominal_size: int
@@ -91,8 +97,17 @@ class UnaccountedSearch:
             f"study's {self.trials} trials.\n\n"
             f"| training of | at delta {self.delta:g} |\n|---|---|\n"
             f"| all {self.chosen_trials} chosen trials together | {shown(self.epsilon)} |\n"
-            f"| the costliest chosen trial alone (what is often quoted) | {shown(self.winning_run_epsilon)} |"
+            f"| the costliest chosen trial alone (what is often quoted) | {shown(self.winning_run_epsilon)} |\n"
+            f"| all {self.trials} trials, whatever became of them | {shown(self.all_trials_epsilon)} |\n\n"
+            "Every reading of participants was written to the cohort's ledger before it took place, work repeated "
+            f"after a crash included; the ledger as of this release is {self.witness}. {self._earlier()}"
         )
+
+    def _earlier(self) -> str:
+        if not self.earlier_studies:
+            return "It records no other study of these participants."
+        studies = "1 other study" if self.earlier_studies == 1 else f"{self.earlier_studies} other studies"
+        return f"It also records {studies} of these participants, which the figures above leave out."
 
     def _search(self) -> str:
         train, validation, test = (f"{share:.0%}" for share in self.shares)
@@ -102,8 +117,8 @@ class UnaccountedSearch:
             f"scored epoch was judged, without noise, on further participants (about {validation}). Those scores "
             "decided which trials were stopped, what was tried next and which epochs were released, so the release "
             "depends on these participants in ways that the figures above leave out. The true loss of privacy is "
-            f"larger than stated, by an amount that nobody has computed. The remaining participants (about {test}) "
-            "had no part in making the release; they serve the internal report."
+            "larger than stated, by an amount that has no bound, because the scores carry no noise. The remaining "
+            f"participants (about {test}) had no part in making the release; they serve the internal report."
         )
 
     def _public_assumptions(self) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -26,6 +29,15 @@ SMALL_SCHEMA = {
         {"name": "dose", "unit": "mg", "kind": "continuous", "decimals": 1, "lower": 0, "upper": 10, "column": "dose"},
     ],
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Ledgers and split keys of tests stay out of the user's own data directory."""
+    directory = tmp_path_factory.mktemp("users-data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPGAN_TUNE_DATA", str(directory))
+        yield directory
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import torch
 from ray import tune
 
 from cohorts import Cohort, Encoding
-from privacy import TrainingCharge, affordable_epochs, epsilon
+from privacy import Policy, TrainingCharge, affordable_epochs, epsilon
 from trainables.engine import Engine, PublicFigures, RandomStreams
 from trainables.fidelity import fidelity
 from trainables.generation import Generator, arm_shares, grid
@@ -40,6 +40,7 @@ class TrialPlan:
         delta: the delta it is stated at.
         scored_epochs: epochs after which a trial is scored and reported, ascending; the last is the longest training.
         engine: a key of ``ENGINES``.
+        policy: is paid before participants are read.
         seed: makes every random number reproducible; None, the only value allowed for a private cohort, takes
             them from the operating system.
     """
@@ -51,6 +52,7 @@ class TrialPlan:
     delta: float
     scored_epochs: tuple[int, ...]
     engine: str
+    policy: Policy
     seed: int | None
 
 
@@ -81,6 +83,7 @@ class DPGANTrial(tune.Trainable):
         plan, schema = self._plan, self._plan.train.schema
         self._hyperparameters = hyperparameters = Hyperparameters(**config)
         self._epoch = 0
+        self._witness: str | None = None  # the ledger as of this trial's last charge
         self._planned_epochs = affordable_epochs(
             hyperparameters.sampling_rate,
             hyperparameters.noise_multiplier,
@@ -106,32 +109,38 @@ class DPGANTrial(tune.Trainable):
             (epoch for epoch in self._plan.scored_epochs if self._epoch < epoch < self._planned_epochs),
             self._planned_epochs,
         )
-        torch.manual_seed(self._segment_seed("dropout"))
-        self._engine.train(
-            (target - self._epoch) * self._hyperparameters.steps_per_epoch,
-            RandomStreams(participants=self._stream("participants"), inputs=self._stream("inputs")),
-        )
-        self._epoch = target
+        if target > self._epoch:
+            self._train_to(target)
         return {
             "epoch": self._epoch,
             "planned_epochs": self._planned_epochs,
-            "epsilon": self._epsilon(),
+            "epsilon": epsilon([self._charge(self._epoch)], self._plan.delta),
             "done": self._epoch >= self._planned_epochs,
             **(self._score() if self._epoch else {"score": CHANCE}),
         }
 
-    def _epsilon(self) -> float:
+    def _train_to(self, epoch: int) -> None:
+        """Pay for the training up to an epoch, then do it. Work redone after a crash is paid for again."""
+        charge = self._charge(epoch - self._epoch)
+        self._witness = str(self._plan.policy.training(self.trial_id, charge, f"{self._epoch + 1} to {epoch}"))
+        torch.manual_seed(self._segment_seed("dropout"))
+        self._engine.train(
+            charge.steps, RandomStreams(participants=self._stream("participants"), inputs=self._stream("inputs"))
+        )
+        self._epoch = epoch
+
+    def _charge(self, epochs: int) -> TrainingCharge:
         hyperparameters = self._hyperparameters
-        charge = TrainingCharge(
+        return TrainingCharge(
             hyperparameters.sampling_rate,
             hyperparameters.noise_multiplier,
-            self._epoch * hyperparameters.steps_per_epoch,
+            epochs * hyperparameters.steps_per_epoch,
         )
-        return epsilon([charge], self._plan.delta)
 
     def _score(self) -> dict[str, float]:
         """Score as many synthetic participants as the public size of the training split."""
         plan = self._plan
+        self._witness = str(plan.policy.scoring(self.trial_id, self._epoch))
         size = round(plan.train.schema.nominal_size * plan.train_share)
         synthetic = self._generator().generate(size, self._stream("scoring"))
         metrics = {}
@@ -166,10 +175,11 @@ class DPGANTrial(tune.Trainable):
         """Write generator.pt, from which participants can be made, and trial.pt, from which training goes on."""
         directory = Path(checkpoint_dir)
         self._generator().save(directory)
-        torch.save({"epoch": self._epoch, "engine": self._engine.state_dict()}, directory / STATE_FILE)
+        state = {"epoch": self._epoch, "engine": self._engine.state_dict(), "witness": self._witness}
+        torch.save(state, directory / STATE_FILE)
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
         """Go on where a checkpoint stopped."""
         state = torch.load(Path(checkpoint_dir) / STATE_FILE, weights_only=True, map_location=self._device)
-        self._epoch = state["epoch"]
+        self._epoch, self._witness = state["epoch"], state["witness"]
         self._engine.load_state_dict(state["engine"])

@@ -23,6 +23,7 @@ DEFAULTS = {
     "engine": "opacus",
     "cpus_per_trial": None,
     "gpus_per_trial": None,
+    "ledger": None,
     "storage": None,
     "seed": None,
 }
@@ -95,6 +96,18 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--epsilon", type=float, metavar="E", help="largest epsilon of one trial's training")
     group.add_argument("--delta", type=float, metavar="D", help="delta that epsilon is stated at")
+    group.add_argument(
+        "--ledger",
+        type=Path,
+        metavar="FILE",
+        help="the cohort's ledger, where every reading of participants is written down before it happens, "
+        "where it is not in your data directory",
+    )
+    group.add_argument(
+        "--adopt-ledger",
+        action="store_true",
+        help="the ledger was begun when the cohort's files or schema were different, but it is the same cohort",
+    )
     group.add_argument(
         "--seed", type=int, metavar="N", help="make the study repeatable; refused for cohorts not marked public"
     )

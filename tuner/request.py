@@ -33,17 +33,21 @@ class StudyRequest:
         settings: what is asked for, as study.json keeps it.
         directory: where it is or will be written.
         space: the search space.
+        cohort: all participants, whose ledger is charged.
         splits: participants to train on, to score on, and to test on.
         report: how many participants each loading rule dropped; for the data steward.
         resumed: whether the study was begun earlier.
+        adopt_ledger: whether a ledger begun with other files or another schema is this cohort's all the same.
     """
 
     settings: StudySettings
     directory: StudyDirectory
     space: SearchSpace
+    cohort: Cohort
     splits: Splits
     report: LoadReport
     resumed: bool
+    adopt_ledger: bool
 
 
 def request_study(arguments: argparse.Namespace) -> StudyRequest:
@@ -67,7 +71,16 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
     _check_cohort(cohort, settings, space)
     splits = split_participants(cohort, split_key(cohort.schema), SHARES)
     _check_splits(splits)
-    return StudyRequest(settings, directory, space, splits, report, resumed=arguments.resume)
+    return StudyRequest(
+        settings,
+        directory,
+        space,
+        cohort,
+        splits,
+        report,
+        resumed=arguments.resume,
+        adopt_ledger=arguments.adopt_ledger or cohort.schema.public,
+    )
 
 
 def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
@@ -97,6 +110,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
         seed=chosen["seed"],
         cpus_per_trial=chosen["cpus_per_trial"],
         gpus_per_trial=chosen["gpus_per_trial"],
+        ledger=chosen["ledger"] and chosen["ledger"].resolve(),
         storage=chosen["storage"],
         created=datetime.now(UTC),
         versions={package: version(package) for package in RECORDED_PACKAGES},

@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from analysis import AnalysisError, build_release, print_report
     from cohorts import CohortError
+    from privacy import LedgerError
     from search_spaces import SearchSpaceError
     from tuner.errors import StudyError
     from tuner.request import request_study, resume_command
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             return 130
         summary = build_release(request.directory, console)
-    except (AnalysisError, CohortError, SearchSpaceError, StudyError) as error:
+    except (AnalysisError, CohortError, LedgerError, SearchSpaceError, StudyError) as error:
         Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False)
         return 2
     console.print(best_epochs_table(summary.selection.picks))

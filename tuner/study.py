@@ -12,6 +12,11 @@ from ray import tune
 from ray.tune import CheckpointConfig
 from rich.console import Console
 
+from privacy import Unaccounted
+from privacy.ledger import Ledger
+from privacy.ledger_actor import LedgerClient, serve_ledger
+from privacy.study_record import WITNESSES, keep_record
+from privacy.witness import read_witnesses, record_witness
 from trainables.trial import DPGANTrial, TrialPlan
 from tuner.asha import SavedRungs, StudyASHA, rungs
 from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token
@@ -88,15 +93,35 @@ def run_study(request: StudyRequest, address: str | None, console: Console) -> b
     settings, directory = request.settings, request.directory
     with ray_cluster(address) as info:
         resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines())
+        ledger = open_ledger(request)
         begin_study(request)  # nothing is written before everything was found in order
         quiet_ray(directory.path / RAY_LOG_FILE)
         search = StudySearch(request.space, directory.database, settings.study, settings.seed)
         with dashboards(directory.database, info) as watching:
             _announce(console, request, resources, watching)
-            return _search(request, search, resources, console)
+            finished = _search(request, search, resources, serve_ledger(ledger), console)
+        assert ledger.witness is not None  # it is bound to the cohort, which is an entry
+        record_witness(directory.path / WITNESSES, ledger.witness)
+        if finished:
+            keep_record(ledger, directory.path, settings.study)
+        return finished
 
 
-def _search(request: StudyRequest, search: StudySearch, resources: TrialResources, console: Console) -> bool:
+def open_ledger(request: StudyRequest) -> Ledger:
+    """The cohort's ledger, checked; for a resumed study also against what the study was told of it.
+
+    Raises:
+        LedgerError: it is missing, damaged, rolled back, or another cohort's.
+    """
+    ledger = Ledger.for_cohort(request.cohort, request.settings.ledger, request.adopt_ledger)
+    witnesses = request.directory.path / WITNESSES
+    ledger.verify(read_witnesses(witnesses) if witnesses.exists() else ())
+    return ledger
+
+
+def _search(
+    request: StudyRequest, search: StudySearch, resources: TrialResources, books: LedgerClient, console: Console
+) -> bool:
     """Hand the study to Ray Tune."""
     settings, directory = request.settings, request.directory
     scheduler = StudyASHA(settings.max_epochs)
@@ -107,7 +132,7 @@ def _search(request: StudyRequest, search: StudySearch, resources: TrialResource
         put_back(snapshot, directory.experiment(settings))
     try:
         tune.run(
-            tune.with_parameters(DPGANTrial, plan=trial_plan(request)),
+            tune.with_parameters(DPGANTrial, plan=trial_plan(request, books)),
             name=EXPERIMENT,
             storage_path=directory.storage_path(settings),
             num_samples=settings.trials,
@@ -127,7 +152,7 @@ def _search(request: StudyRequest, search: StudySearch, resources: TrialResource
     return search.ended >= settings.trials
 
 
-def trial_plan(request: StudyRequest) -> TrialPlan:
+def trial_plan(request: StudyRequest, books: LedgerClient) -> TrialPlan:
     """What every trial of a study is given."""
     settings = request.settings
     return TrialPlan(
@@ -138,6 +163,7 @@ def trial_plan(request: StudyRequest) -> TrialPlan:
         delta=settings.delta,
         scored_epochs=rungs(settings.max_epochs),
         engine=settings.engine,
+        policy=Unaccounted(settings.study, books),
         seed=settings.seed,
     )
 

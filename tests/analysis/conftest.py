@@ -13,6 +13,10 @@ from ray import tune
 
 from analysis import StudyDirectory, StudySettings
 from cohorts import Schema, load_cohort, split_key, split_participants, write_cohort
+from privacy import Unaccounted
+from privacy.ledger import Ledger
+from privacy.ledger_actor import serve_ledger
+from privacy.study_record import keep_record
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.trial import DPGANTrial, TrialPlan
 
@@ -31,7 +35,7 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
     """Search over four fixed configurations, scored after epochs 1 and 2."""
     cohort, _ = load_cohort(settings.cohort, settings.data_dir)
     splits = split_participants(cohort, split_key(cohort.schema))
-    plan = TrialPlan(splits.train, splits.validation, 0.75, settings.epsilon, settings.delta, (1, 2), "opacus", 3)
+    ledger = Ledger.for_cohort(cohort, adopt=True)
 
     class Trial(DPGANTrial):
         def step(self) -> dict:
@@ -42,6 +46,17 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
     clip_norms = tune.grid_search([FAILING, STOPPED, 1.0, 1.1])
     ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
+        plan = TrialPlan(
+            splits.train,
+            splits.validation,
+            train_share=0.75,
+            epsilon=settings.epsilon,
+            delta=settings.delta,
+            scored_epochs=(1, 2),
+            engine="opacus",
+            policy=Unaccounted(settings.study, serve_ledger(ledger)),
+            seed=3,
+        )
         tune.Tuner(
             tune.with_parameters(Trial, plan=plan),
             param_space={"sampling_rate": 0.1, "width": 8, "latent_size": 4, "depth": 1, "clip_norm": clip_norms},
@@ -56,6 +71,8 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
         ).fit()
     finally:
         ray.shutdown()
+    keep_record(ledger, directory.path, settings.study)
+    ledger.close()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from analysis.release import Manifest, write_release
 from analysis.selection import select
 from cohorts import load_cohort
 from privacy import epsilon
+from privacy.study_record import check_record
 from tests.analysis.conftest import change_settings, write_trial_files
 from tests.analysis.test_selection import scored
 
@@ -119,7 +120,8 @@ def test_a_crash_while_rebuilding_leaves_the_old_release_and_nothing_beside_it(r
     with pytest.raises(RuntimeError, match="power cut"):
         build_release(released, QUIET)
     assert contents(released.release) == before
-    assert {file.name for file in released.path.iterdir()} == {"study.json", "trials", "release", "internal"}
+    known = {"study.json", "ledger.db", "ledger.json", "trials", "release", "internal"}
+    assert {file.name for file in released.path.iterdir()} == known
 
 
 def test_a_seed_repeats_a_release_and_without_one_every_build_draws_other_participants(released):
@@ -152,7 +154,7 @@ def test_training_without_noise_is_released_without_an_epsilon(study, cohort):
     study = StudyDirectory(study.path)
     selection = select([scored("a", 1, 0.9, 0.9, noise_multiplier=0.0)])
     panels = [Panel(f"k{n}", "title", cohort) for n in range(4)]
-    write_release(study, study.settings(), selection, replace(cohort), panels)
+    write_release(study, study.settings(), check_record(study.path).summary, selection, replace(cohort), panels)
     manifest = json.loads((study.release / "manifest.json").read_text())
     assert manifest["epsilon"] is manifest["winning_run_epsilon"] is None
     assert "not differentially private" in manifest["statement"]

@@ -12,6 +12,9 @@ SEARCH = UnaccountedSearch(
     chosen_epochs=10,
     epsilon=7.13,
     winning_run_epsilon=3.48,
+    all_trials_epsilon=11.2,
+    earlier_studies=2,
+    witness="120:" + 64 * "a",
     delta=1e-5,
     shares=(0.75, 0.15, 0.10),
     nominal_size=400,
@@ -25,6 +28,14 @@ def test_the_first_sentence_says_that_the_search_is_not_covered():
     assert "NOT covered" in first
 
 
+def test_it_states_what_all_trials_cost_and_names_the_ledger_and_other_studies():
+    text = SEARCH.text()
+    assert "| all 32 trials, whatever became of them | epsilon 11.20 |" in text
+    assert SEARCH.witness in text
+    assert "2 other studies" in text
+    assert "no other study" in replace(SEARCH, earlier_studies=0).text()
+
+
 def test_a_release_without_noise_is_not_called_private():
     text = replace(SEARCH, epsilon=math.inf, winning_run_epsilon=math.inf).text()
     assert "not differentially private" in text.splitlines()[2]
@@ -35,4 +46,4 @@ def test_the_page_names_unit_neighbours_accountant_and_what_is_public():
     text = SEARCH.text()
     for phrase in ("one participant", "adding or removing", "dp-accounting", "taken as public", "`internal/`"):
         assert phrase in text
-    assert len(text.split()) < 600
+    assert len(text.split()) < 650

@@ -1,12 +1,15 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from dp_accounting import NonPrivateDpEvent
 from ray import tune
 
 from cohorts import Cohort
-from privacy import TrainingCharge, epsilon
+from privacy import LedgerError, TrainingCharge, Unaccounted, epsilon
+from privacy.ledger import Ledger
 from tests.conftest import small_cohort
 from trainables.generation import load_generator
 from trainables.trial import DPGANTrial, TrialPlan
@@ -27,7 +30,12 @@ REPORTED = {
 
 
 @pytest.fixture
-def plan(cohort: Cohort) -> TrialPlan:
+def ledger(cohort: Cohort, tmp_path: Path) -> Ledger:
+    return Ledger.for_cohort(cohort, tmp_path / "ledger.db")
+
+
+@pytest.fixture
+def plan(cohort: Cohort, ledger: Ledger) -> TrialPlan:
     return TrialPlan(
         train=cohort,
         validation=small_cohort(cohort.schema, 100, seed=1),
@@ -36,6 +44,7 @@ def plan(cohort: Cohort) -> TrialPlan:
         delta=1e-5,
         scored_epochs=(1, 2, 4),
         engine="opacus",
+        policy=Unaccounted("first", ledger),
         seed=11,
     )
 
@@ -86,10 +95,11 @@ def test_a_trial_ends_where_its_budget_does(plan):
     assert result["epsilon"] <= 3.0
 
 
-def test_a_trial_that_cannot_afford_one_epoch_reads_nobody(plan):
+def test_a_trial_that_cannot_afford_one_epoch_reads_nobody(plan, ledger):
     result = trial(replace(plan, epsilon=0.1), noise_multiplier=0.5).train()
     assert (result["epoch"], result["done"], result["epsilon"], result["score"]) == (0, True, 0.0, 0.5)
     assert "auc_random_forest" not in result
+    assert charges(ledger) == []
 
 
 def test_a_seeded_trial_resumed_from_its_checkpoint_repeats_itself(plan, tmp_path):
@@ -114,6 +124,51 @@ def test_a_reused_process_gives_what_a_fresh_one_gives(plan):
 def test_without_a_seed_no_two_runs_are_alike(plan):
     unseeded = replace(plan, seed=None)
     assert numbers(trial(unseeded).train()) != numbers(trial(unseeded).train())
+
+
+def charges(ledger: Ledger) -> list[tuple[str, str, object]]:
+    """Split, purpose and event of everything charged."""
+    return [(charge.split, charge.purpose, charge.event) for _, charge in ledger.books.release_charges()]
+
+
+def test_every_stretch_of_training_and_every_score_is_charged(plan, ledger):
+    running = trial(plan)
+    running.train()
+    running.train()
+    assert charges(ledger) == [
+        ("train", "train epochs 1 to 1", TrainingCharge(0.05, 1.5, 20).event),
+        ("validation", "score epoch 1 without noise", NonPrivateDpEvent()),
+        ("train", "train epochs 2 to 2", TrainingCharge(0.05, 1.5, 20).event),
+        ("validation", "score epoch 2 without noise", NonPrivateDpEvent()),
+    ]
+
+
+def test_nobody_is_read_when_the_charge_cannot_be_written(plan):
+    class Broken:
+        def charge(self, charges):
+            raise LedgerError("the disk is full")
+
+    running = trial(replace(plan, policy=Unaccounted("first", Broken())))
+    before = [weights.clone() for weights in running._engine._discriminator.parameters()]
+    with pytest.raises(LedgerError, match="disk is full"):
+        running.train()
+    after = running._engine._discriminator.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_work_redone_after_a_crash_is_charged_again(plan, ledger, tmp_path):
+    running = trial(plan)
+    running.train()
+    running.save_checkpoint(str(tmp_path))
+    running.train()  # this epoch is lost
+    resumed = trial(plan)
+    resumed.load_checkpoint(str(tmp_path))
+    resumed.train()
+    assert [purpose for split, purpose, _ in charges(ledger) if split == "train"] == [
+        "train epochs 1 to 1",
+        "train epochs 2 to 2",
+        "train epochs 2 to 2",
+    ]
 
 
 def test_training_without_noise_has_no_epsilon(plan):
@@ -148,7 +203,7 @@ def test_a_checkpoint_holds_no_participant_and_no_seed(plan, tmp_path):
     running.train()
     running.save_checkpoint(str(tmp_path))
     state = torch.load(tmp_path / "trial.pt", weights_only=True)
-    assert set(state) == {"epoch", "engine"}
+    assert set(state) == {"epoch", "engine", "witness"}
     assert set(state["engine"]) == {
         "steps",
         "generator",

@@ -3,7 +3,10 @@
 import hashlib
 import json
 import os
+import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,6 +115,41 @@ def test_the_report_compares_with_real_participants_in_the_internal_folder_only(
     assert not (directory.release / "transfer.json").exists()
 
 
+def privacy_command(directory: StudyDirectory) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "privacy", str(directory.path)]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, cwd=ROOT)
+
+
+def test_the_ledger_holds_every_charge_and_its_check_passes(finished):
+    directory, _ = finished
+    figures = json.loads((directory.path / "ledger.json").read_text())
+    splits = [each["split"] for each in figures["entries"] if each.get("study") == "whole"]
+    scored = sum(len(epochs) for epochs in scores_by_trial(directory).values())
+    assert splits.count("train") == splits.count("validation") == scored
+    epsilons = {each["split"]: each["epsilon_by_rdp"] for each in figures["sums"] if each["account"] == "release"}
+    manifest = json.loads((directory.release / "manifest.json").read_text())
+    assert manifest["epsilon"] <= epsilons["train"]
+    assert epsilons["validation"] == "infinite"
+    assert privacy_command(directory).returncode == 0
+
+
+def test_an_edited_ledger_fails_its_check_and_makes_no_release(finished, tmp_path):
+    directory, _ = finished
+    copy = StudyDirectory(shutil.copytree(directory.path, tmp_path / "whole"))
+    shutil.rmtree(copy.release)
+    with sqlite3.connect(copy.path / "ledger.db") as database:
+        database.execute("DROP TRIGGER entries_stay")
+        database.execute("DELETE FROM entries WHERE number = 3")
+    database.close()
+    assert privacy_command(copy).returncode == 1
+    built = subprocess.run(
+        [sys.executable, "-m", "analysis", str(copy.path)], env=environment(), capture_output=True, text=True, cwd=ROOT
+    )
+    assert built.returncode == 2
+    assert "ledger" in built.stderr
+    assert not copy.release.exists()
+
+
 def interrupted(start: list[str], folder: Path) -> str:
     """Run a study and press Ctrl-C once its first trial has ended; what it said."""
     running = subprocess.Popen(
@@ -153,4 +191,6 @@ def test_an_interrupted_study_says_how_to_go_on_and_does_without_repeating(folde
     assert (directory.release / "manifest.json").exists()
     after = optuna.load_study(study_name="halted", storage=f"sqlite:///{directory.database}").trials
     assert {number: after[number].datetime_complete for number in ended} == ended
+    statement = (directory.release / "privacy_statement.md").read_text()
+    assert re.search(r"It also records [1-9]\d* other stud(y|ies) of these participants", statement)
     assert sum(trial.state.is_finished() for trial in after) >= TRIALS

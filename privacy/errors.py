@@ -1,0 +1,17 @@
+"""What is raised when participants may not be read, and why."""
+
+from __future__ import annotations
+
+
+class LedgerError(ValueError):
+    """The ledger is not what it should be, or was asked for something it cannot do.
+
+    The message is one paragraph: what is wrong and what to do.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
+
+
+class BudgetExhausted(ValueError):
+    """The declared budget does not allow a request. Nothing was charged and nothing may be read."""

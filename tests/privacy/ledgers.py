@@ -1,0 +1,41 @@
+"""Small ledgers that several tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dp_accounting
+
+from cohorts import Cohort, Schema
+from privacy.accounting import TrainingCharge
+from privacy.budget import Budget
+from privacy.charges import Charge, Split
+from privacy.ledger import Ledger
+from tests.conftest import SMALL_SCHEMA, small_cohort
+
+BUDGET = Budget(epsilon=3.0, delta=1e-5)
+EPOCH = TrainingCharge(sampling_rate=0.1, noise_multiplier=4.0, steps=10).event
+SCORE = dp_accounting.GaussianDpEvent(20.0)
+
+
+def private_cohort(name: str = "secret", participants: int = 60, seed: int = 0) -> Cohort:
+    """A private cohort of the small schema."""
+    return small_cohort(Schema.model_validate({**SMALL_SCHEMA, "name": name, "public": False}), participants, seed)
+
+
+def public_cohort() -> Cohort:
+    return small_cohort(Schema.model_validate(SMALL_SCHEMA), 60)
+
+
+def epoch(study: str = "first", trial: str = "t1", split: Split = "train", event=EPOCH, **other) -> Charge:
+    """One charge, of ten steps of training unless something else is said."""
+    return Charge(event, split, study, "train an epoch", trial, **other)
+
+
+def ledger_with(entries: int, file: Path | None = None, cohort: Cohort | None = None) -> Ledger:
+    """A ledger whose study ``first`` declared and charged ``entries`` epochs."""
+    ledger = Ledger.for_cohort(cohort or private_cohort(), file)
+    ledger.declare("first", BUDGET, {"train": EPOCH})
+    for _ in range(entries):
+        ledger.charge(epoch())
+    return ledger

@@ -1,0 +1,130 @@
+"""The ledger as trials see it through Ray."""
+
+import os
+import signal
+import time
+
+import pytest
+import ray
+from dp_accounting import dp_event
+
+from privacy.budget import Budget
+from privacy.errors import BudgetExhausted, LedgerError
+from privacy.ledger import Ledger
+from privacy.ledger_actor import serve_ledger
+from tests.privacy.ledgers import EPOCH, epoch, private_cohort
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def ledger(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
+    ledger = Ledger.for_cohort(private_cohort())
+    ledger.declare("first", Budget(20.0, 1e-5), {"train": EPOCH})
+    return ledger
+
+
+@pytest.fixture
+def client(ledger):
+    client = serve_ledger(ledger)
+    yield client
+    ray.kill(client._actor)  # for good
+    for _ in range(100):
+        try:
+            ray.get_actor("dpgan-tune-ledger")
+            time.sleep(0.05)
+        except ValueError:
+            return
+
+
+def charges(ledger):
+    return sum(entry.study == "first" for entry in ledger.books.entries) - 1
+
+
+def test_the_actor_dies_in_every_way_and_counts_right(ledger, client):
+    """Killed by Ray, and by itself: it comes back with the file it left, and nothing acknowledged is lost."""
+    ways = (
+        lambda: ray.kill(client._actor, no_restart=False),
+        lambda: client._actor.__ray_call__.remote(lambda server: os._exit(1)),
+    )
+    for number, die in enumerate(ways, start=1):
+        client.charge(epoch())
+        die()
+        witness = client.charge(epoch())
+        assert witness == ledger.witness
+        assert 2 * number <= charges(ledger) <= 3 * number  # at most the charge in flight is counted twice
+    assert client.verify() == ledger.witness
+    left = client.left("first")
+    assert left == ledger.left("first")
+    assert left["train"] < client.declaration("first").allowances["train"]
+
+
+@ray.remote(num_cpus=0.1)
+def trial(client, name, epochs):
+    return [client.charge(epoch(trial=name)) for _ in range(epochs)]
+
+
+def test_trials_in_other_processes_charge_the_one_file(ledger, client):
+    told = ray.get([trial.remote(client, "t1", 10), trial.remote(client, "t2", 10)])
+    witnesses = [witness for each in told for witness in each]
+    assert len({witness.count for witness in witnesses}) == charges(ledger) == 20
+    ledger.verify(witnesses)
+
+
+def test_an_actor_killed_under_its_trials_loses_nothing_they_were_told(ledger, client):
+    running = [trial.remote(client, name, 40) for name in ("t1", "t2")]
+    while charges(ledger) < 10:
+        time.sleep(0.01)
+    pid = ray.get(client._actor.__ray_call__.remote(lambda server: os.getpid()))
+    os.kill(pid, signal.SIGKILL)
+    told = [witness for each in ray.get(running) for witness in each]
+    ledger.verify(told)
+    assert len({witness.count for witness in told}) == 80
+    assert 80 <= charges(ledger) <= 82  # at most the one charge that each trial had in flight
+
+
+def test_a_refusal_reaches_the_trial_as_what_it_is(ledger, client):
+    before = ledger.witness
+    with pytest.raises(BudgetExhausted, match="Nothing was charged"):
+        client.charge(epoch(event=dp_event.GaussianDpEvent(0.1)))
+    assert ledger.witness == before
+
+
+def test_the_actor_is_one_and_serves_one_file(ledger, client, tmp_path):
+    assert serve_ledger(ledger)._actor._actor_id == client._actor._actor_id
+    other = Ledger.for_cohort(private_cohort("other", seed=1), tmp_path / "other.db")
+    with pytest.raises(LedgerError, match="already serves"):
+        serve_ledger(other)
+
+
+def test_without_its_file_the_actor_does_not_start_again(ledger, client):
+    client.charge(epoch())
+    ledger.file.rename(ledger.file.with_name("elsewhere.db"))
+    with pytest.raises(LedgerError, match="removed or replaced"):
+        client.charge(epoch())
+    ray.kill(client._actor, no_restart=False)
+    time.sleep(1)  # the kill takes a moment to arrive
+    with pytest.raises(LedgerError, match="There is no ledger at"):
+        client.charge(epoch())
+    with pytest.raises(LedgerError):
+        client.verify()
+
+
+def test_an_older_copy_put_in_place_while_the_actor_is_down_is_caught(ledger, client, tmp_path):
+    client.charge(epoch())
+    ledger.copy_to(tmp_path / "older.db")
+    client.charge(epoch())
+    ledger.close()
+    (tmp_path / "older.db").replace(ledger.file)
+    for log in ("ledger.db-wal", "ledger.db-shm"):  # with its log an older copy would be whole again
+        ledger.file.with_name(log).unlink()
+    ray.kill(client._actor, no_restart=False)
+    time.sleep(1)
+    with pytest.raises(LedgerError, match=r"has 3 entries, but a study was told of 4"):
+        client.charge(epoch())

@@ -1,0 +1,165 @@
+"""``python -m privacy``: what a study keeps of the ledger, printed and checked."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from dp_accounting import dp_event
+
+from privacy.__main__ import main
+from privacy.errors import LedgerError
+from privacy.ledger import Ledger
+from privacy.study_record import COPY, FIGURES, WITNESSES, check_record, keep_record
+from privacy.witness import Witness, record_witness
+from tests.privacy.ledgers import BUDGET, SCORE, epoch, ledger_with, private_cohort
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "160")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A finished study's directory: four charges, each with its witness, then the record."""
+    directory = tmp_path / "results" / "first"
+    directory.mkdir(parents=True)
+    ledger = ledger_with(0)
+    for charge in (epoch(), epoch(), epoch(split="validation", event=SCORE), epoch(trial="t2")):
+        record_witness(directory / WITNESSES, ledger.charge(charge))
+    keep_record(ledger, directory, "first")
+    ledger.close()
+    return directory
+
+
+def own_ledger():
+    return Ledger.for_cohort(private_cohort())
+
+
+def test_a_whole_study_is_printed_and_passes(study, capsys):
+    assert main([str(study)]) == 0
+    said = capsys.readouterr().out
+    assert "Epsilon 3 at delta 1e-05 (declared)" in said
+    assert "4 witnesses found" in said
+    assert "figures as written" in said
+    assert "home" in said  # the cohort's own ledger, where the copy was found
+
+
+def test_later_studies_do_not_spoil_an_earlier_ones_record(study):
+    ledger = own_ledger()
+    ledger.declare("second", BUDGET)
+    ledger.charge(epoch(study="second"))
+    checked = check_record(study)
+    assert (checked.witnesses, len(checked.summary.entries)) == (4, 6)
+    assert checked.own_ledger == ledger.file
+
+
+@pytest.mark.parametrize(
+    ("where", "wrong"),
+    [
+        (("guarantee", "epsilon"), 2.0),
+        (("spent_of_declared", "train"), 0.1),
+        (("sums", 0, "charges"), 2),
+        (("sums", 0, "epsilon_by_rdp"), 0.5),
+        (("sums", 0, "event", "count"), 1),
+        (("declaration", "orders", "train"), 2.0),
+        (("entries", 3, "purpose"), "nothing"),
+        (("study",), None),
+    ],
+)
+def test_every_written_figure_is_computed_again(study, capsys, where, wrong):
+    figures = json.loads((study / FIGURES).read_text())
+    place = figures
+    for step in where[:-1]:
+        place = place[step]
+    assert place[where[-1]] != wrong
+    place[where[-1]] = wrong
+    (study / FIGURES).write_text(json.dumps(figures))
+    assert main([str(study)]) == 1
+    assert "not what its ledger gives" in capsys.readouterr().err
+
+
+def test_a_copy_that_lacks_a_witness_fails(study, capsys):
+    record_witness(study / WITNESSES, Witness(9, "ab" * 32))
+    assert main([str(study)]) == 1
+    assert "a study was told of 9" in capsys.readouterr().err
+
+
+def test_a_missing_copy_fails(study, capsys):
+    (study / COPY).unlink()
+    assert main([str(study)]) == 1
+    assert "There is no ledger at" in capsys.readouterr().err
+
+
+def test_a_cohorts_ledger_rolled_back_behind_a_study_fails(study, tmp_path, capsys):
+    ledger = own_ledger()
+    ledger.copy_to(tmp_path / "older.db")
+    record_witness(study / WITNESSES, ledger.charge(epoch()))
+    keep_record(ledger, study, "first")
+    ledger.close()
+    shutil.copy(tmp_path / "older.db", ledger.file)
+    assert main([str(study)]) == 1
+    assert "rolled back" in capsys.readouterr().err
+
+
+def test_figures_that_are_not_json_fail(study, capsys):
+    (study / FIGURES).write_text("{")
+    assert main([str(study)]) == 1
+    assert "does not hold a ledger's figures" in capsys.readouterr().err
+
+
+def test_a_copy_without_the_key_cannot_be_vouched_for(study, data_home, capsys):
+    shutil.rmtree(data_home)
+    assert main([str(study)]) == 1
+    assert "key of the cohort secret's ledger is missing" in capsys.readouterr().err
+
+
+def test_a_record_is_kept_only_of_a_ledger_that_is_whole(study):
+    record_witness(study / WITNESSES, Witness(99, "cd" * 32))
+    with pytest.raises(LedgerError, match="rolled back"):
+        keep_record(own_ledger(), study, "first")
+
+
+def test_a_cohorts_ledger_is_printed_with_every_entry(study, capsys):
+    ledger = own_ledger()
+    ledger.charge(epoch(study="unasked", split="test", event=dp_event.NonPrivateDpEvent(), account="internal"))
+    assert main([str(ledger.file), "--entries", "--pld", "--witness", str(ledger.witness)]) == 0
+    said = capsys.readouterr().out
+    for word in ("every study", "no budget was declared", "fixed sequence", "train an epoch", "unasked", "infinite"):
+        assert word in said
+
+
+def test_figures_are_written_where_asked(study, tmp_path):
+    assert main([str(own_ledger().file), "--study", "first", "--json", str(tmp_path / "figures.json")]) == 0
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert written["guarantee"] == {"epsilon": 3.0, "delta": 1e-5, "declared": True}
+    assert [entry["kind"] for entry in written["entries"]] == ["binding", "declaration"] + ["charge"] * 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["{study}/nothing"],
+        ["{study}/.."],
+        ["{study}", "--ledger", "{study}/nothing"],
+        ["{study}", "--pld"],
+        ["{study}/ledger.db", "--delta", "2"],
+        ["{study}/ledger.db", "--witness", "seven"],
+    ],
+)
+def test_a_users_mistake_is_no_mismatch(study, arguments, capsys):
+    assert main([each.format(study=study) for each in arguments]) == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_the_command_runs_as_a_module(study):
+    done = subprocess.run(
+        [sys.executable, "-m", "privacy", str(study)], capture_output=True, text=True, env={**os.environ}, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "chain whole" in done.stdout
