@@ -77,11 +77,21 @@ def machines() -> list[dict[str, float]]:
     """CPU and GPU of every machine a study can use: those of the connected Ray, and those it may still start."""
     import ray
 
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    found = [node["Resources"] for node in nodes]
-    if any(node["NodeManagerAddress"] != LOOPBACK for node in nodes):
-        found += _machines_to_come(Path.home() / "ray_bootstrap_config.yaml")
-    return [{name: float(machine.get(name, 0)) for name in ("CPU", "GPU")} for machine in found]
+    found = running_machines()
+    if any(node["NodeManagerAddress"] != LOOPBACK for node in ray.nodes() if node["Alive"]):
+        found += map(_countable, _machines_to_come(Path.home() / "ray_bootstrap_config.yaml"))
+    return found
+
+
+def running_machines() -> list[dict[str, float]]:
+    """CPU and GPU of every machine of the connected Ray."""
+    import ray
+
+    return [_countable(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+
+
+def _countable(machine: Machine) -> dict[str, float]:
+    return {name: float(machine.get(name, 0)) for name in ("CPU", "GPU")}
 
 
 def _machines_to_come(cluster_file: Path) -> list[Machine]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token
 from tuner.errors import StudyError
 from tuner.optuna_search import StudySearch
 from tuner.request import SHARES, StudyRequest, begin_study
-from tuner.resources import TrialResources, machines, trial_resources
+from tuner.resources import TrialResources, machines, running_machines, trial_resources
 from tuner.snapshot import Snapshots, put_back
 from tuner.terminal import StudyView, quiet_ray
 
@@ -130,6 +131,10 @@ def _search(
     resumed = request.resumed and snapshot.exists()
     if resumed:
         put_back(snapshot, directory.experiment(settings))
+    # With Tune's own limit of one, a trial that ends gives its process to the one trial that is waiting for another
+    # machine to start; short trials then never leave the first machine.
+    slots = resources.trials_at_once(running_machines())
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     try:
         tune.run(
             tune.with_parameters(DPGANTrial, plan=trial_plan(request, books)),
