@@ -23,6 +23,7 @@ from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
 from cohorts import Cohort, CohortError, Schema, load_cohort, resolve_schema, split_key, split_participants
 from privacy.charges import SPLITS, Charge
+from privacy.errors import LedgerError
 from privacy.ledger import Ledger
 from privacy.study_record import check_record
 
@@ -87,10 +88,10 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
     settings = directory.settings()
     schema = resolve_schema(settings.cohort)
     _check(settings, schema)
-    spent = check_record(directory.path, settings.ledger).summary
     with _progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
         selection = select(scored_epochs(directory, settings))
+        spent = check_record(directory.path, settings.ledger).summary
         progress.update(task, description="Generating participants")
         synthetic = _generate(selection, schema, random_stream(settings.seed))
         progress.update(task, description="Writing the release")
@@ -98,7 +99,7 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
         progress.update(task, total=1, completed=1, description="Release sealed")
         try:
             transfer = _report(directory, settings, selection, synthetic, progress)
-        except CohortError as error:
+        except (CohortError, LedgerError) as error:
             raise AnalysisError(
                 f"The release is complete in {directory.release}, but its comparison with real participants in "
                 f"{directory.internal} is not: {error}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +11,13 @@ import torch
 from analysis.epochs import ScoredEpoch, first_line
 from analysis.errors import AnalysisError
 from cohorts import Cohort, Schema
+from privacy.randomness import secret_stream
 from trainables.generation import Generator, load_generator
 
 
 def random_stream(seed: int | None) -> torch.Generator:
     """A stream of random numbers, from the operating system unless a public cohort's study gave a seed."""
-    return torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
+    return secret_stream() if seed is None else torch.Generator().manual_seed(seed)
 
 
 def read_generator(epoch: ScoredEpoch) -> Generator:

@@ -151,7 +151,7 @@ def _statement(settings: StudySettings, spent: Summary, selection: Selection, sc
         chosen_epochs=len(selection.picks),
         epsilon=selection.epsilon(settings.delta),
         winning_run_epsilon=selection.winning_run_epsilon(settings.delta),
-        all_trials_epsilon=epsilon_of_study(spent, settings.study, "train"),
+        all_trials_epsilon=epsilon_of_study(spent, settings.study, "train", settings.delta),
         earlier_studies=len({entry.study for entry in spent.entries} - {settings.study, None}),
         witness=str(spent.witness),
         delta=settings.delta,

@@ -229,12 +229,16 @@ def write_simulated(directory: Path, participants: int = ENROLLED, seed: int = P
 
 
 def ensure_simulated(directory: Path) -> None:
-    """Write the public simulated trial unless this version of it, or somebody's own files, lie there already."""
+    """Write the public simulated trial unless this version of it lies there already."""
     stamp = directory / "SIMULATED.txt"
     current = f"Simulated by cohorts.simulator, version {SIMULATION_VERSION}, seed {PUBLIC_SEED}: nobody is real.\n"
     exist = [(directory / name).is_file() for name in ("baseline.csv", "bp.csv")]
-    theirs = any(exist) and not stamp.is_file()
-    if theirs or (all(exist) and stamp.read_text() == current):
+    if any(exist) and not stamp.is_file():
+        raise CohortError(
+            f"The files in {directory} were not written by the simulator, so they cannot be taken for the public "
+            "simulated trial. For the real one use --cohort sprint; else move them elsewhere or name another folder."
+        )
+    if all(exist) and stamp.read_text() == current:
         return
     try:
         directory.mkdir(parents=True, exist_ok=True)

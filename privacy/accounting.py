@@ -6,6 +6,7 @@ Everything here takes public numbers only (sampling rate, noise multiplier, step
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ from dp_accounting import rdp
 # The accountant leaves out orders whose series does not converge and warns for each, every time. Leaving an
 # order out can only raise epsilon, so nothing is lost by silence.
 logging.getLogger("absl").addFilter(lambda record: "Excluding this order" not in record.getMessage())
+
+
+# Noise below this protects nobody, and far below it the accountant's arithmetic gives epsilon 0.
+SMALLEST_NOISE = 0.01
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,15 @@ class TrainingCharge:
     sampling_rate: float
     noise_multiplier: float
     steps: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers that the accountant would take and misjudge."""
+        if not 0 < self.sampling_rate <= 1 or self.steps < 0:
+            raise ValueError(f"sampling rate {self.sampling_rate!r} or steps {self.steps!r} cannot be accounted for")
+        if self.noise_multiplier != 0 and not SMALLEST_NOISE <= self.noise_multiplier < math.inf:
+            raise ValueError(
+                f"noise multiplier {self.noise_multiplier!r} is not one: give 0 for none, or at least {SMALLEST_NOISE}"
+            )
 
     @property
     def event(self) -> dp_accounting.DpEvent:

@@ -68,8 +68,9 @@ class UnaccountedSearch:
                 self._search(),
                 self._public_assumptions(),
                 "## What else it does not cover\n\n"
-                "Anyone who sees the folder `internal/` of the study, which holds figures of real participants, and "
-                "any other study or publication of the same participants. Guarantees of several releases add up.",
+                "Anyone who sees the study's terminal, its dashboards, `study.db`, `trials/` or `internal/`, which "
+                "hold figures of real participants, and any other study or publication of the same participants. "
+                "Guarantees of several releases add up.",
                 f"Accountant: Renyi differential privacy, dp-accounting {version('dp-accounting')}. "
                 "Training: DP-SGD on the discriminator (Abadi et al. 2016), Poisson sampling of participants.",
             ]

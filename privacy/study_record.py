@@ -42,7 +42,7 @@ class Checked:
     figures: bool
 
 
-def keep_record(ledger: Ledger, study_directory: Path, study: str) -> Summary:
+def keep_record(ledger: Ledger, study_directory: Path, study: str, delta: float | None = None) -> Summary:
     """Write the copy and the figures of a verified ledger into a study's directory, for its release.
 
     Raises:
@@ -50,7 +50,7 @@ def keep_record(ledger: Ledger, study_directory: Path, study: str) -> Summary:
     """
     witnesses = study_directory / WITNESSES
     ledger.verify(read_witnesses(witnesses) if witnesses.exists() else ())
-    summary = summarise(ledger.books, ledger.cohort, ledger.public, study)
+    summary = summarise(ledger.books, ledger.cohort, ledger.public, study, delta)
     ledger.copy_to(study_directory / COPY)
     summary.write(study_directory / FIGURES)
     return summary

@@ -194,11 +194,11 @@ def summarise(
     )
 
 
-def epsilon_of_study(summary: Summary, study: str, split: Split) -> float:
+def epsilon_of_study(summary: Summary, study: str, split: Split, delta: float) -> float:
     """Epsilon, by Renyi accounting, of what one study alone read of a split for its release."""
     charges = (entry.content for entry in summary.entries if isinstance(entry.content, Charge))
     events = [each.event for each in charges if (each.study, each.split, each.account) == (study, split, "release")]
-    return epsilon_by_rdp(composed(events), summary.delta)
+    return epsilon_by_rdp(composed(events), delta)
 
 
 def _internal(entry: Entry) -> bool:

@@ -119,9 +119,15 @@ class OpacusEngine:
         for number, (chunk_rows, chunk_arms, chunk_targets) in enumerate(chunks, start=1):
             losses = ac_gan_losses(self._discriminator(chunk_rows), chunk_arms, chunk_targets)
             losses.sum().backward()
+            self._drop_endless_gradients()
             self._discriminator_optimizer.signal_skip_step(do_skip=number < len(chunks))
             self._discriminator_optimizer.step()  # clips; after the last chunk adds noise once and moves
             self._discriminator_optimizer.zero_grad(set_to_none=True)
+
+    def _drop_endless_gradients(self) -> None:
+        """Set what is infinite or no number to 0: no clip factor could bound it, and NaN would tell who caused it."""
+        for parameter in self._discriminator.parameters():
+            parameter.grad_sample.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
 
     def _generator_step(self, streams: RandomStreams) -> None:
         """One step of the generator against the discriminator; reads no participant."""

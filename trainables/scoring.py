@@ -43,13 +43,15 @@ def evaluate(classifier: str, train: Cohort, test: Cohort, seed: int) -> Score:
 
     Args:
         classifier: a key of ``CLASSIFIERS``.
-        train: participants to learn from, both arms present.
+        train: participants to learn from; from a single arm nothing is learned but that arm.
         test: participants to predict, both arms present. Sensitive where they are real.
         seed: of the classifier's own randomness.
 
     Returns:
         AUC and accuracy on ``test``.
     """
+    if len(np.unique(train.labels)) < 2:
+        return Score(auc=0.5, accuracy=float((test.labels == train.labels[0]).mean()))  # nothing to learn: a constant
     encoding = Encoding(train.schema)
     model = CLASSIFIERS[classifier](seed)
     model.fit(encoding.encode(train.values), train.labels)

@@ -14,6 +14,7 @@ from ray import tune
 
 from cohorts import Cohort, Encoding
 from privacy import Policy, TrainingCharge, affordable_epochs, epsilon
+from privacy.randomness import secret_stream
 from trainables.engine import Engine, PublicFigures, RandomStreams
 from trainables.fidelity import fidelity
 from trainables.generation import Generator, arm_shares, grid
@@ -169,6 +170,8 @@ class DPGANTrial(tune.Trainable):
         return int.from_bytes(digest[:8]) >> 1
 
     def _stream(self, purpose: str) -> torch.Generator:
+        if self._plan.seed is None:
+            return secret_stream(self._device)
         return torch.Generator(self._device).manual_seed(self._segment_seed(purpose))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -61,11 +61,7 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
     else:
         settings = _settings_of_new(arguments)
         directory = StudyDirectory(arguments.out / settings.study)
-        if directory.path.exists():
-            raise StudyError(
-                f"A study named {settings.study} is already at {directory.path}. Choose another --study name, or go "
-                f"on with that one: --study {settings.study} --resume."
-            )
+        _check_places(directory, settings)
     space = load_search_space(settings.search_space, domains())
     cohort, report = load_cohort(settings.cohort, settings.data_dir)
     _check_cohort(cohort, settings, space)
@@ -111,7 +107,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
         cpus_per_trial=chosen["cpus_per_trial"],
         gpus_per_trial=chosen["gpus_per_trial"],
         ledger=chosen["ledger"] and chosen["ledger"].resolve(),
-        storage=chosen["storage"],
+        storage=_resolved_storage(chosen["storage"]),
         created=datetime.now(UTC),
         versions={package: version(package) for package in RECORDED_PACKAGES},
     )
@@ -126,6 +122,24 @@ def _resolved_space(name: str) -> str:
     return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
 
 
+def _resolved_storage(storage: str | None) -> str | None:
+    """The storage as Ray Tune takes it: a URI as given, a path absolute."""
+    return storage if storage is None or "://" in storage else str(Path(storage).resolve())
+
+
+def _check_places(directory: StudyDirectory, settings: StudySettings) -> None:
+    """Raise StudyError where the study's folders are taken or cannot be made."""
+    if directory.path.exists():
+        raise StudyError(
+            f"A study named {settings.study} is already at {directory.path}. Choose another --study name, or go on "
+            f"with that one: --study {settings.study} --resume."
+        )
+    storage = settings.storage if settings.storage and "://" not in settings.storage else None
+    for option, place in (("--out", directory.path.parent), ("--storage", storage and Path(storage))):
+        if place and next(part for part in (place, *place.parents) if part.exists()).is_file():
+            raise StudyError(f"{option} {place} cannot be a folder, because a file is in its place. Name another.")
+
+
 def _check_numbers(chosen: dict[str, Any]) -> None:
     """The numbers argparse lets through but no study can use."""
     if not 0 < chosen["epsilon"] < float("inf"):
@@ -135,6 +149,8 @@ def _check_numbers(chosen: dict[str, Any]) -> None:
             f"--delta {chosen['delta']} is not a probability that a guarantee can leave out. Give a number between 0 "
             "and 1, well below one over the number of participants, such as 1e-5."
         )
+    if chosen["seed"] is not None and not 0 <= chosen["seed"] < 2**32:
+        raise StudyError(f"--seed {chosen['seed']} is out of range. Give a whole number from 0 to {2**32 - 1}.")
     for option in ("trials", "max_epochs"):
         if chosen[option] < 1:
             raise StudyError(f"--{option.replace('_', '-')} {chosen[option]} leaves nothing to do. Give 1 or more.")

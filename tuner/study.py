@@ -104,7 +104,7 @@ def run_study(request: StudyRequest, address: str | None, console: Console) -> b
         assert ledger.witness is not None  # it is bound to the cohort, which is an entry
         record_witness(directory.path / WITNESSES, ledger.witness)
         if finished:
-            keep_record(ledger, directory.path, settings.study)
+            keep_record(ledger, directory.path, settings.study, settings.delta)
         return finished
 
 

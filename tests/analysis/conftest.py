@@ -71,7 +71,7 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
         ).fit()
     finally:
         ray.shutdown()
-    keep_record(ledger, directory.path, settings.study)
+    keep_record(ledger, directory.path, settings.study, settings.delta)
     ledger.close()
 
 

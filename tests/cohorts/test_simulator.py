@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from cohorts import load_cohort, resolve_schema
+from cohorts import CohortError, load_cohort, resolve_schema
 from cohorts.simulator import VISIT_CODES, ensure_simulated, main, simulate, write_simulated
 
 
@@ -125,10 +125,12 @@ def test_the_command_writes_two_files(tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline.csv", "bp.csv"]
 
 
-def test_nobodys_own_files_are_overwritten(tmp_path):
+def test_somebodys_own_files_are_neither_overwritten_nor_taken_for_the_public_simulation(tmp_path):
     (tmp_path / "baseline.csv").write_text("mine")
-    ensure_simulated(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["baseline.csv"]
+    with pytest.raises(CohortError, match="--cohort sprint"):
+        ensure_simulated(tmp_path)
+    assert (tmp_path / "baseline.csv").read_text() == "mine"
+    assert not (tmp_path / "bp.csv").exists()
 
 
 def test_an_interrupted_or_outdated_simulation_is_written_anew(tmp_path):

@@ -34,6 +34,12 @@ def test_a_whole_noise_multiplier_costs_the_same_however_it_is_written(noise):
     assert epsilon([written_as_int], DELTA) == epsilon([written_as_float], DELTA) > 0
 
 
+@pytest.mark.parametrize("noise", [1e-160, 1e-9, -1.0, math.nan, math.inf])
+def test_noise_that_the_accountant_would_misjudge_is_refused(noise):
+    with pytest.raises(ValueError, match="noise multiplier"):
+        TrainingCharge(0.01, noise, 10)
+
+
 def test_nothing_done_costs_nothing_and_no_noise_costs_everything():
     assert epsilon([], DELTA) == 0
     assert epsilon([TrainingCharge(0.01, 1.0, 0)], DELTA) == 0

@@ -37,6 +37,8 @@ def refused(capsys: pytest.CaptureFixture, out: Path, *arguments: str) -> str:
         (["--trials", "0"], "--trials 0"),
         (["--max-epochs", "0"], "--max-epochs 0"),
         (["--seed", "1"], "not marked public"),
+        (["--seed", "-1"], "--seed -1"),
+        (["--seed", "5000000000"], "--seed 5000000000"),
         (["--study", "../elsewhere"], "../elsewhere"),
         (["--search-space", "nowhere.yaml"], "nowhere.yaml"),
         (["--search-space", "defautl"], "defautl"),
@@ -99,6 +101,14 @@ def test_a_name_already_used_is_refused_and_the_older_study_left_alone(capsys, t
     assert main(["--cohort", str(little), "--study", "first", "--out", str(tmp_path / "out")]) == 2
     assert "--study first --resume" in " ".join(capsys.readouterr().err.split())
     assert [file.name for file in older.iterdir()] == ["study.json"]
+
+
+def test_a_file_where_a_folder_should_be_is_named(capsys, tmp_path, little):
+    file = tmp_path / "afile"
+    file.write_text("")
+    assert main(["--cohort", str(little), "--out", str(file)]) == 2
+    assert "afile cannot be a folder" in " ".join(capsys.readouterr().err.split())
+    assert "afile" in refused(capsys, tmp_path / "out", "--cohort", str(little), "--storage", str(file))
 
 
 def test_no_cluster_at_the_address_is_said_before_anything_is_written(capsys, tmp_path, little):
