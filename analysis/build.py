@@ -152,9 +152,10 @@ def _report(
     progress: Progress,
 ) -> Transfer:
     """Compare with real participants, for the data steward."""
-    real, _ = load_cohort(settings.cohort, settings.data_dir)
+    real, loading = load_cohort(settings.cohort, settings.data_dir)
     _charge_report(Ledger.for_cohort(real, settings.ledger, adopt=real.schema.public), settings)
     splits = split_participants(real, split_key(real.schema))
+    internal.write_loading(directory.internal, loading)
     internal.write_selection(directory.internal, selection)
     internal.write_figures(directory.internal, synthetic.panels, real, settings.study)
     task = progress.add_task("Testing on real participants", total=count_of_models(synthetic.singles))

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import StudyDirectory, StudySettings
-from analysis.internal import write_loading
-from cohorts import Cohort, LoadReport, Splits, SplitShares, load_cohort, split_key, split_participants
+from cohorts import Cohort, Splits, SplitShares, load_cohort, split_key, split_participants
 from search_spaces import SearchSpace, load_search_space
 from trainables.generation import grid
 from tuner.domains import domains
@@ -35,7 +34,6 @@ class StudyRequest:
         space: the search space.
         cohort: all participants, whose ledger is charged.
         splits: participants to train on, to score on, and to test on.
-        report: how many participants each loading rule dropped; for the data steward.
         resumed: whether the study was begun earlier.
         adopt_ledger: whether a ledger begun with other files or another schema is this cohort's all the same.
     """
@@ -45,13 +43,12 @@ class StudyRequest:
     space: SearchSpace
     cohort: Cohort
     splits: Splits
-    report: LoadReport
     resumed: bool
     adopt_ledger: bool
 
 
 def request_study(arguments: argparse.Namespace) -> StudyRequest:
-    """Check a command line and load what it names. Writes nothing.
+    """Check a command line and load what it names. Begins no study; a private cohort without a split key gets one.
 
     Raises:
         StudyError, CohortError, SearchSpaceError, AnalysisError: one paragraph saying what to mend.
@@ -63,7 +60,7 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
         directory = StudyDirectory(arguments.out / settings.study)
         _check_places(directory, settings)
     space = load_search_space(settings.search_space, domains())
-    cohort, report = load_cohort(settings.cohort, settings.data_dir)
+    cohort, _ = load_cohort(settings.cohort, settings.data_dir)
     _check_cohort(cohort, settings, space)
     splits = split_participants(cohort, split_key(cohort.schema), SHARES)
     _check_splits(splits)
@@ -73,7 +70,6 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
         space,
         cohort,
         splits,
-        report,
         resumed=arguments.resume,
         adopt_ledger=arguments.adopt_ledger or cohort.schema.public,
     )
@@ -199,11 +195,9 @@ def _check_splits(splits: Splits) -> None:
 
 
 def begin_study(request: StudyRequest) -> None:
-    """Write down what a new study is asked to do, and for its data steward how many participants were dropped."""
-    if request.resumed:
-        return
-    request.settings.write(request.directory.path)
-    write_loading(request.directory.internal, request.report)
+    """Write down what a new study is asked to do."""
+    if not request.resumed:
+        request.settings.write(request.directory.path)
 
 
 def resume_command(request: StudyRequest, arguments: argparse.Namespace) -> str:
