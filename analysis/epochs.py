@@ -48,11 +48,7 @@ class ScoredEpoch:
     @property
     def charge(self) -> TrainingCharge:
         """The trial's training up to this epoch, as the accountant knows it."""
-        return TrainingCharge(
-            self.hyperparameters.sampling_rate,
-            self.hyperparameters.noise_multiplier,
-            self.epoch * self.hyperparameters.steps_per_epoch,
-        )
+        return self.hyperparameters.charge(self.epoch)
 
 
 def scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[ScoredEpoch, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from analysis.study import StudyDirectory, StudySettings
 from cohorts import Cohort, Schema, SplitShares, write_cohort
 from privacy.statement import UnaccountedSearch
 from privacy.sums import Summary, epsilon_of_study
+from privacy.versions import installed_versions
 
 MANIFEST_FILE = "manifest.json"
 STATEMENT_FILE = "privacy_statement.md"
@@ -133,7 +133,7 @@ def write_release(
             chosen_trials=statement.chosen_trials,
             files=tuple(_described(file, building) for file in sorted(building.iterdir())),
             statement=statement.text(),
-            versions=package_versions(),
+            versions=installed_versions(PACKAGES),
             created=datetime.now(UTC),
         )
         (building / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
@@ -175,17 +175,6 @@ def figure_name(measure: str, policy: str) -> str:
     """File name of a measure's figure."""
     spelled = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in measure)
     return f"medians-{spelled}-{policy}.png"
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that a result depends on."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _write_schema(schema: Schema, file: Path) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from privacy.budget import Budget, Declaration, RenyiFilter, best_order
 from privacy.chain import Chain, create_chain, key_file, read_header
 from privacy.charges import SPLITS, Charge, Split, canonical_json
 from privacy.errors import LedgerError
+from privacy.versions import installed_versions
 from privacy.witness import Witness
 
 PACKAGES = ("dpgan-tune", "dp-accounting", "opendp", "opacus", "torch")
@@ -273,7 +273,11 @@ class Ledger:
             raise
 
     def _append(self, kind: str, contents: Sequence[dict[str, Any]]) -> None:
-        common = {"kind": kind, "time": datetime.now(UTC).isoformat(timespec="microseconds"), "versions": _versions()}
+        common = {
+            "kind": kind,
+            "time": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "versions": installed_versions(PACKAGES),
+        }
         self._chain.append([canonical_json({**content, **common}) for content in contents])
 
     def _bind(self, cohort: Cohort, adopt: bool) -> None:
@@ -372,14 +376,3 @@ def _key(header: Mapping[str, Any], *places: Path) -> bytes:
             "nothing can be added. Restore it from a backup."
         )
     return key
-
-
-def _versions() -> dict[str, str]:
-    """Versions of the packages that an entry's figures depend on."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

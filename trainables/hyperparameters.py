@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from privacy import TrainingCharge
+
 
 class Hyperparameters(BaseModel):
     """One configuration of the DP AC-GAN.
@@ -38,3 +40,7 @@ class Hyperparameters(BaseModel):
     def steps_per_epoch(self) -> int:
         """Discriminator steps in which every participant is expected once: 1/q, a public figure."""
         return max(1, round(1 / self.sampling_rate))
+
+    def charge(self, epochs: int) -> TrainingCharge:
+        """What so many epochs of training are to the accountant."""
+        return TrainingCharge(self.sampling_rate, self.noise_multiplier, epochs * self.steps_per_epoch)

@@ -13,7 +13,7 @@ import torch
 from ray import tune
 
 from cohorts import Cohort, Encoding
-from privacy import Policy, TrainingCharge, affordable_epochs, epsilon
+from privacy import Policy, affordable_epochs, epsilon
 from privacy.randomness import secret_stream
 from trainables.engine import Engine, PublicFigures, RandomStreams
 from trainables.fidelity import fidelity
@@ -115,28 +115,20 @@ class DPGANTrial(tune.Trainable):
         return {
             "epoch": self._epoch,
             "planned_epochs": self._planned_epochs,
-            "epsilon": epsilon([self._charge(self._epoch)], self._plan.delta),
+            "epsilon": epsilon([self._hyperparameters.charge(self._epoch)], self._plan.delta),
             "done": self._epoch >= self._planned_epochs,
             **(self._score() if self._epoch else {"score": CHANCE}),
         }
 
     def _train_to(self, epoch: int) -> None:
         """Pay for the training up to an epoch, then do it. Work redone after a crash is paid for again."""
-        charge = self._charge(epoch - self._epoch)
+        charge = self._hyperparameters.charge(epoch - self._epoch)
         self._witness = str(self._plan.policy.training(self.trial_id, charge, f"{self._epoch + 1} to {epoch}"))
         torch.manual_seed(self._segment_seed("dropout"))
         self._engine.train(
             charge.steps, RandomStreams(participants=self._stream("participants"), inputs=self._stream("inputs"))
         )
         self._epoch = epoch
-
-    def _charge(self, epochs: int) -> TrainingCharge:
-        hyperparameters = self._hyperparameters
-        return TrainingCharge(
-            hyperparameters.sampling_rate,
-            hyperparameters.noise_multiplier,
-            epochs * hyperparameters.steps_per_epoch,
-        )
 
     def _score(self) -> dict[str, float]:
         """Score as many synthetic participants as the public size of the training split."""

@@ -7,12 +7,12 @@ import re
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from analysis import StudyDirectory, StudySettings
 from cohorts import Cohort, Splits, SplitShares, load_cohort, split_key, split_participants
+from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.generation import grid
 from tuner.domains import domains
@@ -105,7 +105,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
         ledger=chosen["ledger"] and chosen["ledger"].resolve(),
         storage=_resolved_storage(chosen["storage"]),
         created=datetime.now(UTC),
-        versions={package: version(package) for package in RECORDED_PACKAGES},
+        versions=installed_versions(RECORDED_PACKAGES),
     )
 
 

@@ -13,6 +13,7 @@ from ray import tune
 from ray.tune import CheckpointConfig
 from rich.console import Console
 
+from analysis.study import TRIALS
 from privacy import Unaccounted
 from privacy.ledger import Ledger
 from privacy.ledger_actor import LedgerClient, serve_ledger
@@ -28,7 +29,6 @@ from tuner.resources import TrialResources, machines, running_machines, trial_re
 from tuner.snapshot import Snapshots, put_back
 from tuner.terminal import StudyView, quiet_ray
 
-EXPERIMENT = "trials"
 SNAPSHOT_FILE = "snapshot.zip"
 RAY_LOG_FILE = "ray.log"
 # A trial on a worker that is taken away (a spot machine, say) goes on from its checkpoint elsewhere.
@@ -138,7 +138,7 @@ def _search(
     try:
         tune.run(
             tune.with_parameters(DPGANTrial, plan=trial_plan(request, books)),
-            name=EXPERIMENT,
+            name=TRIALS,
             storage_path=directory.storage_path(settings),
             num_samples=settings.trials,
             search_alg=search,
