@@ -19,9 +19,9 @@ from analysis.errors import AnalysisError
 from analysis.figures import Panel
 from analysis.release import Manifest, write_release
 from analysis.selection import Selected, Selection, select
-from analysis.study import StudyDirectory, StudySettings
+from analysis.study import SHORTLIST, StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
-from cohorts import Cohort, CohortError, Schema, load_cohort, resolve_schema, split_key, split_participants
+from cohorts import CohortError, Participants, Schema, load_cohort, resolve_schema, split_key, split_participants
 from privacy.charges import SPLITS, Charge
 from privacy.errors import LedgerError
 from privacy.ledger import Ledger
@@ -61,8 +61,8 @@ class ReleaseSummary:
 class _Synthetic:
     """All synthetic participants that a report needs; no real one is read to make them."""
 
-    ensemble: Cohort
-    singles: tuple[tuple[Selected, Cohort], ...]
+    ensemble: Participants
+    singles: tuple[tuple[Selected, Participants], ...]
     panels: tuple[Panel, ...]
 
 
@@ -90,7 +90,7 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
     _check(settings, schema)
     with _progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
-        selection = select(scored_epochs(directory, settings))
+        selection = select(_scored_epochs(directory, settings))
         spent = check_record(directory.path, settings.ledger).summary
         progress.update(task, description="Generating participants")
         synthetic = _generate(selection, schema, random_stream(settings.seed))
@@ -107,12 +107,14 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
     return ReleaseSummary(directory, manifest, selection, transfer)
 
 
+def _scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[ScoredEpoch, ...]:
+    """The epochs that may be released: of the search, or of the shortlist where the search was on a surrogate."""
+    if settings.policy == "surrogate":
+        return scored_epochs(directory, settings, SHORTLIST, trials_begun=1)
+    return scored_epochs(directory, settings)
+
+
 def _check(settings: StudySettings, schema: Schema) -> None:
-    if settings.policy != "unaccounted":
-        raise AnalysisError(
-            f"The study {settings.study} was run under the policy {settings.policy}, for which this version cannot "
-            "make a release. Run the study under the policy unaccounted."
-        )
     if settings.seed is not None and not schema.public:
         raise AnalysisError(
             f"The study {settings.study} has a seed ({settings.seed}), but the cohort {schema.name} is not public: "
@@ -152,10 +154,10 @@ def _report(
     progress: Progress,
 ) -> Transfer:
     """Compare with real participants, for the data steward."""
-    real, loading = load_cohort(settings.cohort, settings.data_dir)
-    _charge_report(Ledger.for_cohort(real, settings.ledger, adopt=real.schema.public), settings)
-    splits = split_participants(real, split_key(real.schema))
-    internal.write_loading(directory.internal, loading)
+    real = _open_for_steward(settings)
+    splits = split_participants(real, split_key(real.schema), settings.shares)
+    if real.report:
+        internal.write_loading(directory.internal, real.report)
     internal.write_selection(directory.internal, selection)
     internal.write_figures(directory.internal, synthetic.panels, real, settings.study)
     task = progress.add_task("Testing on real participants", total=count_of_models(synthetic.singles))
@@ -171,11 +173,16 @@ def _report(
     return transfer
 
 
-def _charge_report(ledger: Ledger, settings: StudySettings) -> None:
-    """Write down that the data steward looks at real participants; later statements say so."""
+def _open_for_steward(settings: StudySettings) -> Participants:
+    """The second door: write down that the data steward looks at real participants; later statements say so."""
+    cohort = load_cohort(settings.cohort, settings.data_dir)
+    ledger = Ledger.for_cohort(cohort, settings.ledger, adopt=cohort.schema.public, shares=settings.shares)
     purpose = "report for the data steward"
-    ledger.charge([Charge(NonPrivateDpEvent(), split, settings.study, purpose, account="internal") for split in SPLITS])
-    ledger.close()
+    charges = [Charge(NonPrivateDpEvent(), split, settings.study, purpose, account="internal") for split in SPLITS]
+    try:
+        return ledger.read(cohort, charges).participants
+    finally:
+        ledger.close()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
+from privacy.declared_statement import DeclaredBudget
 from privacy.statement import UnaccountedSearch
 
 TEMPLATE = """\
@@ -38,10 +39,9 @@ are numbered from S000001 and belong to nobody.
 
 ## How it was made
 
-Study `{study}` trained {trials} AC-GANs with different hyperparameters, each with differentially private
-stochastic gradient descent, and scored their epochs by how well a classifier trained on synthetic participants
-predicts real ones. {picks} epochs, of {chosen} of these trials, were picked: the best by random forest and the best
-by logistic regression. Each pick generated an equal share of the participants, which were then shuffled. The
+This is what study `{study}` did. {method} A score is how well a classifier trained on synthetic participants
+predicts real ones. {picks} epochs, of {chosen} trials, were picked: the best by random forest and the best by
+logistic regression. Each pick generated an equal share of the participants, which were then shuffled. The
 method is that of Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
 
 ## What it is good for, and what not
@@ -61,7 +61,10 @@ or with any CSV or Parquet reader.
 """
 
 
-def datasheet(settings: StudySettings, schema: Schema, statement: UnaccountedSearch) -> str:
+Statement = UnaccountedSearch | DeclaredBudget
+
+
+def datasheet(settings: StudySettings, schema: Schema, statement: Statement) -> str:
     """The datasheet as Markdown.
 
     Args:
@@ -73,7 +76,7 @@ def datasheet(settings: StudySettings, schema: Schema, statement: UnaccountedSea
         cohort=statement.cohort,
         participants=schema.nominal_size,
         study=settings.study,
-        trials=settings.trials,
+        method=statement.method,
         picks=statement.chosen_epochs,
         chosen=statement.chosen_trials,
         files="\n".join(_file_lines(schema)),
@@ -87,7 +90,12 @@ def datasheet(settings: StudySettings, schema: Schema, statement: UnaccountedSea
 
 def schema_file_name(policy: str) -> str:
     """File name of the released schema."""
-    return f"schema-{policy}.yaml"
+    return f"schema-{marking(policy)}.yaml"
+
+
+def marking(policy: str) -> str:
+    """What released files carry in their names: that the search was not accounted for, where it was not."""
+    return policy if policy == "unaccounted" else "synthetic"
 
 
 def _file_lines(schema: Schema) -> Iterable[str]:

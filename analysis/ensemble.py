@@ -10,7 +10,7 @@ import torch
 
 from analysis.epochs import ScoredEpoch, first_line
 from analysis.errors import AnalysisError
-from cohorts import Cohort, Schema
+from cohorts import Participants, Schema
 from privacy.randomness import secret_stream
 from trainables.generation import Generator, load_generator
 
@@ -37,7 +37,7 @@ def read_generator(epoch: ScoredEpoch) -> Generator:
         ) from error
 
 
-def generate(epoch: ScoredEpoch, participants: int, schema: Schema, randomness: torch.Generator) -> Cohort:
+def generate(epoch: ScoredEpoch, participants: int, schema: Schema, randomness: torch.Generator) -> Participants:
     """Participants of a single epoch.
 
     Args:
@@ -61,7 +61,7 @@ def generate(epoch: ScoredEpoch, participants: int, schema: Schema, randomness: 
 
 def generate_ensemble(
     epochs: Sequence[ScoredEpoch], participants: int, schema: Schema, randomness: torch.Generator
-) -> Cohort:
+) -> Participants:
     """An equal share from every epoch, shuffled together.
 
     Args:
@@ -76,7 +76,7 @@ def generate_ensemble(
     share, left_over = divmod(participants, len(epochs))
     parts = [generate(epoch, share + (number < left_over), schema, randomness) for number, epoch in enumerate(epochs)]
     order = torch.randperm(participants, generator=randomness).numpy()  # (n,)
-    return Cohort(
+    return Participants(
         schema=schema,
         ids=np.array([f"S{number:06d}" for number in range(1, participants + 1)]),
         labels=np.concatenate([part.labels for part in parts])[order],

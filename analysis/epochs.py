@@ -16,10 +16,11 @@ from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 
 from analysis.errors import AnalysisError
-from analysis.study import StudyDirectory, StudySettings
+from analysis.study import TRIALS, StudyDirectory, StudySettings
 from privacy import TrainingCharge
 from trainables.generation import GENERATOR_FILE
 from trainables.hyperparameters import Hyperparameters
+from trainables.trial import hyperparameters_of
 
 SCORES = ("auc_logistic_regression", "auc_random_forest")
 OTHER_SCORES = ("score", "accuracy_logistic_regression", "accuracy_random_forest", "spearman", "ks")
@@ -31,7 +32,7 @@ class ScoredEpoch:
 
     Args:
         trial_id: Ray Tune's name of the trial.
-        epoch: how many epochs the trial had trained, from 1.
+        epoch: how many epochs the trial had trained; from 1, or 0 for one that went on from another trial's end.
         scores: scores on validation participants, each in [0, 1]. Sensitive: not private.
         epsilon: of the trial's training up to here; infinity without noise.
         checkpoint: where the epoch's generator is kept, on any file system that Tune can use.
@@ -51,8 +52,10 @@ class ScoredEpoch:
         return self.hyperparameters.charge(self.epoch)
 
 
-def scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[ScoredEpoch, ...]:
-    """Gather the scored epochs of all trials of a finished study.
+def scored_epochs(
+    directory: StudyDirectory, settings: StudySettings, experiment_name: str = TRIALS, trials_begun: int | None = None
+) -> tuple[ScoredEpoch, ...]:
+    """Gather the scored epochs of all trials of a finished search.
 
     Trials that stopped early, or that failed after some epochs, give the epochs they were scored at. An epoch
     whose generator is missing (its writing was interrupted) is left out.
@@ -60,6 +63,8 @@ def scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[S
     Args:
         directory: the study.
         settings: what it was asked to do.
+        experiment_name: of Ray Tune's experiment.
+        trials_begun: how many trials that experiment has; as many as the study by default.
 
     Returns:
         Epochs ordered by trial, then epoch; at least one.
@@ -67,13 +72,13 @@ def scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[S
     Raises:
         AnalysisError: the study has no trials, is not finished, is unreadable, or no epoch can generate.
     """
-    experiment = directory.experiment(settings)
+    experiment, expected = directory.experiment(settings, experiment_name), trials_begun or settings.trials
     trials = _read_trials(experiment)
     unfinished = sum(trial.status not in (Trial.TERMINATED, Trial.ERROR) for trial in trials)
-    unfinished += max(0, settings.trials - len(trials))
+    unfinished += max(0, expected - len(trials))
     if unfinished:
         raise AnalysisError(
-            f"The study {settings.study} is not finished: {unfinished} of its {settings.trials} trials have not "
+            f"The study {settings.study} is not finished: {unfinished} of its {expected} trials have not "
             f"ended. Go on with it first: python tuner/run.py --study {settings.study} --resume"
         )
     epochs = {(epoch.trial_id, epoch.epoch): epoch for trial in trials for epoch in _epochs_of(trial)}
@@ -127,7 +132,7 @@ def _epochs_of(trial: Trial) -> Iterator[ScoredEpoch]:
 
 def _hyperparameters(trial: Trial) -> Hyperparameters:
     try:
-        return Hyperparameters(**trial.config)
+        return hyperparameters_of(trial.config)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         raise AnalysisError(

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cohorts import Cohort, Measure, Schema
+from cohorts import Measure, Participants, Schema
 
 ARM_COLOURS = ("#0072B2", "#D55E00")  # Okabe & Ito's blue and vermilion: told apart by colour-blind readers
 INK, QUIET, GRID = "#222222", "#666666", "#E3E3E3"
@@ -51,7 +51,7 @@ class Panel:
 
     key: str
     title: str
-    synthetic: Cohort
+    synthetic: Participants
 
 
 def drawn_measures(schema: Schema) -> tuple[Measure, ...]:
@@ -61,7 +61,7 @@ def drawn_measures(schema: Schema) -> tuple[Measure, ...]:
     return tuple(measure for measure in schema.measures if not measure.discrete)
 
 
-def medians_by_arm(cohort: Cohort, measure: Measure) -> np.ndarray:
+def medians_by_arm(cohort: Participants, measure: Measure) -> np.ndarray:
     """Median of a measure at each visit.
 
     Returns:
@@ -73,7 +73,7 @@ def medians_by_arm(cohort: Cohort, measure: Measure) -> np.ndarray:
     return np.stack([np.median(arm, axis=0) if len(arm) else empty for arm in arms])
 
 
-def median_table(panels: Sequence[Panel], real: Cohort | None) -> pd.DataFrame:
+def median_table(panels: Sequence[Panel], real: Participants | None) -> pd.DataFrame:
     """The numbers behind the figures, long: measure, unit, visit, arm, participants (which cohort), median."""
     cohorts = {panel.key: panel.synthetic for panel in panels}
     if real is not None:
@@ -89,7 +89,7 @@ def median_table(panels: Sequence[Panel], real: Cohort | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["measure", "unit", "visit", schema.label.name, "participants", "median"])
 
 
-def median_figure(measure: Measure, panels: Sequence[Panel], real: Cohort | None, note: str) -> bytes:
+def median_figure(measure: Measure, panels: Sequence[Panel], real: Participants | None, note: str) -> bytes:
     """Draw the panels of one measure.
 
     Args:
@@ -125,7 +125,7 @@ def median_figure(measure: Measure, panels: Sequence[Panel], real: Cohort | None
     return buffer.getvalue()
 
 
-def figures(panels: Sequence[Panel], real: Cohort | None, note: str) -> Mapping[str, bytes]:
+def figures(panels: Sequence[Panel], real: Participants | None, note: str) -> Mapping[str, bytes]:
     """Every measure's figure as PNG, by the measure's name."""
     schema = panels[0].synthetic.schema
     return {measure.name: median_figure(measure, panels, real, note) for measure in drawn_measures(schema)}

@@ -17,7 +17,7 @@ from analysis.figures import Panel, figures, median_table
 from analysis.release import figure_name
 from analysis.selection import Selection
 from analysis.transfer import Transfer
-from cohorts import Cohort, LoadReport
+from cohorts import LoadReport, Participants
 
 WARNING_FILE = "DO_NOT_PUBLISH.txt"
 WARNING = (
@@ -40,7 +40,7 @@ def write_loading(internal: Path, report: LoadReport) -> None:
     atomic.write_text(internal / "participants.json", json.dumps(asdict(report), indent=2) + "\n")
 
 
-def write_figures(internal: Path, panels: Sequence[Panel], real: Cohort, study: str) -> None:
+def write_figures(internal: Path, panels: Sequence[Panel], real: Participants, study: str) -> None:
     """Write every measure's figure with real participants, and the numbers behind them as medians.csv."""
     _prepare(internal)
     note = f"Study {study}. Real participants are shown: internal, never publish."

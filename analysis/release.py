@@ -8,6 +8,7 @@ file that is passed on alone still says so.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import isfinite
@@ -18,17 +19,19 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from analysis.atomic import replaced_directory
-from analysis.datasheet import datasheet, schema_file_name
+from analysis.datasheet import Statement, datasheet, marking, schema_file_name
 from analysis.figures import Panel, figures
 from analysis.selection import Selection
 from analysis.study import StudyDirectory, StudySettings
-from cohorts import Cohort, Schema, SplitShares, write_cohort
+from cohorts import Participants, Schema, write_cohort
+from privacy.declared_statement import DeclaredBudget
 from privacy.statement import UnaccountedSearch
 from privacy.sums import Summary, epsilon_of_study
 from privacy.versions import installed_versions
 
 MANIFEST_FILE = "manifest.json"
 STATEMENT_FILE = "privacy_statement.md"
+STATEMENT_JSON = "privacy_statement.json"
 DATASHEET_FILE = "README.md"
 PACKAGES = ("dpgan-tune", "dp-accounting", "numpy", "opacus", "optuna", "pandas", "ray", "scikit-learn", "torch")
 
@@ -58,7 +61,8 @@ class Manifest(BaseModel):
         study: the study's name.
         cohort: the cohort's name.
         policy: what the search was charged by.
-        epsilon: of the training of all chosen trials together; None where one of them adds no noise.
+        epsilon: as declared; under `unaccounted` of the training of all chosen trials together, None where one of
+            them adds no noise.
         delta: the delta of every epsilon.
         winning_run_epsilon: largest epsilon of a single chosen trial's training; None likewise.
         ledger: witness of the cohort's ledger that the release was made from.
@@ -94,7 +98,7 @@ def write_release(
     settings: StudySettings,
     spent: Summary,
     selection: Selection,
-    ensemble: Cohort,
+    ensemble: Participants,
     panels: Sequence[Panel],
 ) -> Manifest:
     """Write the release, in place of an older one, and seal it with its checksums.
@@ -110,15 +114,16 @@ def write_release(
     Returns:
         The manifest, as written.
     """
-    statement = _statement(settings, spent, selection, ensemble.schema)
+    statement = _statement(directory, settings, spent, selection, ensemble.schema)
     schema = released_schema(ensemble.schema, settings.policy)
     with replaced_directory(directory.release) as building:
-        write_cohort(Cohort(schema, ensemble.ids, ensemble.labels, ensemble.values), building)
+        write_cohort(Participants(schema, ensemble.ids, ensemble.labels, ensemble.values), building)
         _write_schema(schema, building / schema_file_name(settings.policy))
         note = f"Synthetic participants only. Study {settings.study}; read {STATEMENT_FILE} before use."
         for measure, picture in figures(panels, None, note).items():
-            (building / figure_name(measure, settings.policy)).write_bytes(picture)
+            (building / figure_name(measure, marking(settings.policy))).write_bytes(picture)
         (building / STATEMENT_FILE).write_text(statement.text() + "\n")
+        (building / STATEMENT_JSON).write_text(json.dumps(statement.as_json(), indent=2, allow_nan=False) + "\n")
         (building / DATASHEET_FILE).write_text(datasheet(settings, schema, statement))
         manifest = Manifest(
             study=settings.study,
@@ -140,8 +145,18 @@ def write_release(
     return manifest
 
 
-def _statement(settings: StudySettings, spent: Summary, selection: Selection, schema: Schema) -> UnaccountedSearch:
-    shares = SplitShares()
+def _statement(
+    directory: StudyDirectory, settings: StudySettings, spent: Summary, selection: Selection, schema: Schema
+) -> Statement:
+    if settings.policy != "unaccounted":
+        return DeclaredBudget.of(
+            spent,
+            directory.spending(),
+            chosen_trials=len(selection.trials_to_pay),
+            chosen_epochs=len(selection.picks),
+            winning_run_epsilon=selection.winning_run_epsilon(settings.delta),
+            nominal_size=schema.nominal_size,
+        )
     return UnaccountedSearch(
         study=settings.study,
         cohort=schema.name,
@@ -155,7 +170,7 @@ def _statement(settings: StudySettings, spent: Summary, selection: Selection, sc
         earlier_studies=len({entry.study for entry in spent.entries} - {settings.study, None}),
         witness=str(spent.witness),
         delta=settings.delta,
-        shares=(shares.train, shares.validation, shares.test),
+        shares=(settings.shares.train, settings.shares.validation, settings.shares.test),
         nominal_size=schema.nominal_size,
     )
 
@@ -166,15 +181,16 @@ def released_schema(schema: Schema, policy: str) -> Schema:
     It has a name of its own, so a study of the synthetic cohort never meets the real cohort's key or files.
     """
     tables = {
-        table: f"{Path(file.removeprefix('package:')).stem}-{policy}.csv" for table, file in schema.tables.items()
+        table: f"{Path(file.removeprefix('package:')).stem}-{marking(policy)}.csv"
+        for table, file in schema.tables.items()
     }
     return schema.model_copy(update={"name": f"{schema.name}-synthetic", "tables": tables})
 
 
-def figure_name(measure: str, policy: str) -> str:
+def figure_name(measure: str, mark: str) -> str:
     """File name of a measure's figure."""
     spelled = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in measure)
-    return f"medians-{spelled}-{policy}.png"
+    return f"medians-{spelled}-{mark}.png"
 
 
 def _write_schema(schema: Schema, file: Path) -> None:

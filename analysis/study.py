@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analysis import atomic
 from analysis.errors import AnalysisError
+from cohorts import SplitShares
+
+if TYPE_CHECKING:
+    from privacy.plan import Spending
 
 SETTINGS_FILE = "study.json"
-TRIALS = "trials"  # the name of every study's Ray Tune experiment
+PLAN_FILE = "plan.json"
+MOMENTS_FILE = "surrogate.json"
+TRIALS = "trials"  # the Ray Tune experiment of the search
+SHORTLIST = "shortlist"  # the one that decides, where the search ran on a surrogate
 
 
 class StudySettings(BaseModel):
@@ -25,7 +32,8 @@ class StudySettings(BaseModel):
         data_dir: Folder of the trial's files, or None for the cohort's own place.
         search_space: The `--search-space` as given: a name or the path of a YAML file.
         policy: What the search may read and what it is charged.
-        epsilon: Largest epsilon a single trial's training may reach (the declared budget).
+        shares: Expected shares of participants in training, validation and test.
+        epsilon: The declared budget; under `unaccounted` the largest that a single trial's training may reach.
         delta: The delta that goes with every epsilon of the study.
         trials: How many trials the study runs.
         max_epochs: The most epochs any trial trains.
@@ -46,6 +54,7 @@ class StudySettings(BaseModel):
     data_dir: Path | None = None
     search_space: str = Field(min_length=1)
     policy: Literal["surrogate", "composed", "selection", "unaccounted"]
+    shares: SplitShares = SplitShares()
     epsilon: float = Field(gt=0, allow_inf_nan=False)
     delta: float = Field(gt=0, lt=1)
     trials: int = Field(ge=1)
@@ -150,9 +159,35 @@ class StudyDirectory:
             return str(self.path.resolve())
         return f"{settings.storage.rstrip('/')}/{settings.study}"
 
-    def experiment(self, settings: StudySettings) -> str:
-        """Path or URI of Ray Tune's experiment directory."""
-        return f"{self.storage_path(settings)}/{TRIALS}"
+    @property
+    def plan_file(self) -> Path:
+        """How the declared budget is divided."""
+        return self.path / PLAN_FILE
+
+    @property
+    def moments_file(self) -> Path:
+        """What the surrogate is drawn from; bought, so it may be looked at."""
+        return self.path / MOMENTS_FILE
+
+    def experiment(self, settings: StudySettings, name: str = TRIALS) -> str:
+        """Path or URI of one of Ray Tune's experiment directories."""
+        return f"{self.storage_path(settings)}/{name}"
+
+    def spending(self) -> Spending:
+        """Read what was declared and how it is divided.
+
+        Raises:
+            AnalysisError: it is missing or not valid.
+        """
+        from privacy.plan import Spending  # here, so that --help need not wait for the accountant
+
+        try:
+            return Spending.model_validate_json(self.plan_file.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise AnalysisError(
+                f"The study's plan {self.plan_file} cannot be read, and without it nobody knows what was declared. "
+                "Restore it from a backup."
+            ) from error
 
     @property
     def internal(self) -> Path:

@@ -20,7 +20,7 @@ from rich.table import Table
 from sklearn.exceptions import ConvergenceWarning
 
 from analysis.selection import Selected
-from cohorts import Cohort
+from cohorts import Participants
 from trainables.scoring import CLASSIFIERS, Score, evaluate
 
 TITLES = {
@@ -94,10 +94,10 @@ class Transfer:
 
 
 def measure_transfer(
-    train: Cohort,
-    test: Cohort,
-    release: Cohort,
-    singles: Sequence[tuple[Selected, Cohort]],
+    train: Participants,
+    test: Participants,
+    release: Participants,
+    singles: Sequence[tuple[Selected, Participants]],
     seed: int,
     advance: Callable[[], None] = lambda: None,
 ) -> Transfer:
@@ -138,12 +138,12 @@ def measure_transfer(
     )
 
 
-def count_of_models(singles: Sequence[tuple[Selected, Cohort]]) -> int:
+def count_of_models(singles: Sequence[tuple[Selected, Participants]]) -> int:
     """How many classifiers `measure_transfer` trains."""
     return (2 + len({id(cohort) for _, cohort in singles})) * len(CLASSIFIERS)
 
 
-def _score(classifier: str, train: Cohort, test: Cohort, seed: int) -> Score:
+def _score(classifier: str, train: Participants, test: Participants, seed: int) -> Score:
     if len(np.unique(test.labels)) < 2 or len(np.unique(train.labels)) < 2:
         return UNKNOWN
     return evaluate(classifier, train, test, seed)

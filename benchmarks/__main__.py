@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from cohorts import Encoding, load_cohort, split_key, split_participants
+from cohorts import Encoding, load_participants, split_key, split_participants
 from trainables.engine import PublicFigures, RandomStreams
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
@@ -34,7 +34,7 @@ NETWORKS = {
 
 def main() -> None:
     torch.set_num_threads(1)
-    cohort, _ = load_cohort("sprint-simulated")
+    cohort, _ = load_participants("sprint-simulated")
     splits = split_participants(cohort, split_key(cohort.schema))
     public = PublicFigures(
         len(splits.train), arm_shares(cohort.schema), Encoding(cohort.schema).width, grid(cohort.schema)

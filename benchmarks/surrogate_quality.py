@@ -10,7 +10,7 @@ import numpy as np
 from dp_accounting import rdp
 from rich.console import Console
 
-from cohorts import Cohort, Encoding, SplitShares, load_cohort, split_key, split_participants
+from cohorts import Encoding, Participants, SplitShares, load_participants, split_key, split_participants
 from privacy.moments import NoisyMoments, surrogate_cohort
 from trainables.fidelity import fidelity
 from trainables.scoring import STEERING, evaluate
@@ -26,7 +26,7 @@ def main() -> None:
     console.print("| cohort | trained on | AUC, logistic regression | AUC, random forest | Spearman |")
     console.print("|---|---|---|---|---|")
     for name in COHORTS:
-        cohort, _ = load_cohort(name)
+        cohort, _ = load_participants(name)
         splits = split_participants(cohort, split_key(cohort.schema))
         console.print(f"| {name} | {row('real', [quality(splits.train, splits.test)])}")
         for epsilon in EPSILONS:
@@ -34,7 +34,7 @@ def main() -> None:
             console.print(f"| {name} | {row(f'surrogate, epsilon {epsilon:g}', results)}")
 
 
-def surrogate(train: Cohort, epsilon: float, seed: int) -> Cohort:
+def surrogate(train: Participants, epsilon: float, seed: int) -> Participants:
     """As many participants as were read, from moments that cost `epsilon`."""
     mechanism = NoisyMoments.costing(train.schema, SplitShares().train, affordable_rho(epsilon))
     moments = mechanism.release(Encoding(train.schema).encode(train.values), train.labels)
@@ -52,7 +52,7 @@ def affordable_rho(epsilon: float) -> float:
     )
 
 
-def quality(train: Cohort, test: Cohort) -> list[float]:
+def quality(train: Participants, test: Participants) -> list[float]:
     """AUC of both steering classifiers, and how alike the correlations of features are."""
     return [*(evaluate(each, train, test, seed=0).auc for each in STEERING), fidelity(train, test).spearman]
 

@@ -1,12 +1,13 @@
-"""Trial files in, `Cohort` out; participants split; and a cohort back to files."""
+"""Trial files in, `Participants` out; participants split; and a cohort back to files."""
 
-from cohorts.catalogue import BUNDLED, load_cohort, resolve_schema
+from cohorts.catalogue import BUNDLED, load_cohort, load_participants, resolve_schema
 from cohorts.cohort import Cohort
 from cohorts.encoding import Encoding
 from cohorts.errors import CohortError
+from cohorts.participants import Participants
 from cohorts.report import LoadReport, RowCount, RuleCount
 from cohorts.schema import Measure, Schema
-from cohorts.splits import Splits, SplitShares, split_key, split_participants
+from cohorts.splits import SplitParticipants, Splits, SplitShares, split_cohort, split_key, split_participants
 from cohorts.writer import write_cohort
 
 __all__ = [
@@ -16,13 +17,17 @@ __all__ = [
     "Encoding",
     "LoadReport",
     "Measure",
+    "Participants",
     "RowCount",
     "RuleCount",
     "Schema",
+    "SplitParticipants",
     "SplitShares",
     "Splits",
     "load_cohort",
+    "load_participants",
     "resolve_schema",
+    "split_cohort",
     "split_key",
     "split_participants",
     "write_cohort",

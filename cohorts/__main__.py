@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cohorts.catalogue import BUNDLED, load_cohort
-from cohorts.cohort import Cohort
+from cohorts.catalogue import BUNDLED, load_participants
 from cohorts.errors import CohortError
+from cohorts.participants import Participants
 from cohorts.report import LoadReport
 
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="where the tables lie (default: the schema's folder, or data/NAME)")
     given = parser.parse_args(arguments)
     try:
-        cohort, report = load_cohort(given.cohort, given.data)
+        cohort, report = load_participants(given.cohort, given.data)
     except CohortError as error:
         Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
         return 2
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _show(cohort: Cohort, report: LoadReport, console: Console) -> None:
+def _show(cohort: Participants, report: LoadReport, console: Console) -> None:
     schema = cohort.schema
     console.print(
         f"{schema.name}: {len(schema.measures)} measures at {len(schema.visit_names)} visits, "

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from cohorts.cohort import Cohort
+from cohorts.cohort import Cohort, seal_key
 from cohorts.errors import CohortError
-from cohorts.loader import read_cohort
+from cohorts.loader import read_participants
+from cohorts.participants import Participants
 from cohorts.report import LoadReport
 from cohorts.schema import Schema
+from cohorts.splits import split_key
 
 SIMULATED = "sprint-simulated"
 BUNDLED = ("sprint", SIMULATED, "actg175", "actg175-treat")
-"""Names that `load_cohort` knows besides the path of a schema."""
+"""Names that `load_participants` knows besides the path of a schema."""
 
 
 def resolve_schema(name: str) -> Schema:
@@ -37,8 +40,14 @@ def resolve_schema(name: str) -> Schema:
     return Schema.load(name)
 
 
-def load_cohort(name: str, data_dir: Path | None = None) -> tuple[Cohort, LoadReport]:
-    """Load a cohort's complete participants.
+def load_cohort(name: str, data_dir: Path | None = None) -> Cohort:
+    """Load a cohort and seal it; arguments and errors are those of `load_participants`."""
+    participants, report = load_participants(name, data_dir)
+    return Cohort.seal(replace(participants, report=report), seal_key(split_key(participants.schema)))
+
+
+def load_participants(name: str, data_dir: Path | None = None) -> tuple[Participants, LoadReport]:
+    """Load a cohort's complete participants, unsealed: to check a schema, and for synthetic cohorts.
 
     Args:
         name: `sprint`, `sprint-simulated` (simulated and written where it is missing), `actg175`, `actg175-treat`,
@@ -47,7 +56,7 @@ def load_cohort(name: str, data_dir: Path | None = None) -> tuple[Cohort, LoadRe
             ACTG 175, the schema's folder for a path.
 
     Returns:
-        The cohort, and for the data steward what each rule dropped.
+        The participants, and for the data steward what each rule dropped.
 
     Raises:
         CohortError: one paragraph that says what is wrong, where, and what to do.
@@ -60,7 +69,7 @@ def load_cohort(name: str, data_dir: Path | None = None) -> tuple[Cohort, LoadRe
         ensure_simulated(directory)
     if name == "sprint":
         _require_sprint(schema, directory)
-    return read_cohort(schema, directory, packaged=data_dir is None)
+    return read_participants(schema, directory, packaged=data_dir is None)
 
 
 def _bundled(name: str) -> Schema:

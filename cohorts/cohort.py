@@ -1,54 +1,67 @@
-"""A trial's complete participants, as one array."""
+"""A handle on real participants that shows nothing of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import pickle
+from base64 import urlsafe_b64encode
 
-import numpy as np
+from cryptography.fernet import Fernet, InvalidToken
 
+from cohorts.errors import CohortError
+from cohorts.participants import Participants
 from cohorts.schema import Schema
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Cohort:
-    """Participants with their labels and values.
+    """A trial's participants, sealed. Only the schema can be read, in this process and in every other.
 
-    `schema` is public; `ids`, `labels`, `values` and their length are as private as the participants are.
+    The participants are enciphered, so there is no array or buffer to come by, and a copy or a pickle is as blind as
+    the handle. The seal's key follows from the cohort's split key, which stays with the cohort's ledger: the ledger
+    opens a cohort after it has written down what for (``Ledger.read``), and nothing else does.
 
     Args:
         schema: what is public about the cohort.
-        ids: participant identifiers, str (n,).
-        labels: index of the participant's label class, int64 (n,).
-        values: float32 (n, M, V) in each measure's unit (category index for binary and categorical ones),
-            NaN exactly where `schema.observed` is False.
+        sealed: from ``seal``.
     """
 
-    schema: Schema
-    ids: np.ndarray
-    labels: np.ndarray
-    values: np.ndarray
+    __slots__ = ("_sealed", "schema")
 
-    def __post_init__(self) -> None:
-        """Raise ValueError unless the arrays agree with each other and with the schema."""
-        shape = (len(self.ids), *self.schema.observed.shape)
-        if self.values.shape != shape or self.values.dtype != np.float32:
-            raise ValueError(f"values are {self.values.dtype} {self.values.shape}, expected float32 {shape}")
-        if self.labels.shape != shape[:1] or self.labels.dtype != np.int64:
-            raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape}, expected int64 {shape[:1]}")
-        if not np.isin(self.labels, (0, 1)).all():
-            raise ValueError("labels hold something other than 0 and 1")
-        if not (np.isnan(self.values) == ~self.schema.observed).all():
-            raise ValueError("values must be NaN exactly in the cells that the schema does not observe")
-
-    def __len__(self) -> int:
-        """The number of participants: as private as they are."""
-        return len(self.ids)
+    def __init__(self, schema: Schema, sealed: bytes) -> None:
+        self.schema, self._sealed = schema, sealed
 
     def __repr__(self) -> str:
         """The name alone, so that a log line discloses nothing."""
         return f"Cohort({self.schema.name!r})"
 
-    def take(self, index: np.ndarray) -> Cohort:
-        """The participants at `index` (integers or a bool mask (n,)), in that order."""
-        index = np.asarray(index)
-        return Cohort(self.schema, self.ids[index], self.labels[index], self.values[index])
+    @classmethod
+    def seal(cls, participants: Participants, key: bytes) -> Cohort:
+        """Close participants away.
+
+        Args:
+            participants: whom.
+            key: from ``seal_key``.
+        """
+        content = (participants.ids, participants.labels, participants.values, participants.report)
+        return cls(participants.schema, Fernet(key).encrypt(pickle.dumps(content)))
+
+    def unseal(self, key: bytes) -> Participants:
+        """The participants: for the two doors alone, which have charged for it.
+
+        Raises:
+            CohortError: the key is another cohort's.
+        """
+        try:
+            content = pickle.loads(Fernet(key).decrypt(self._sealed))  # whole and ours: Fernet authenticates it
+        except InvalidToken:
+            raise CohortError(
+                f"The participants of {self.schema.name} were sealed under another split key, so they cannot be opened "
+                "with this one. Run the study on the machine, and as the user, that the cohort's split key belongs to."
+            ) from None
+        ids, labels, values, report = content
+        return Participants(self.schema, ids, labels, values, report)
+
+
+def seal_key(split_key: bytes) -> bytes:
+    """The key of a cohort's seal, which follows from its split key."""
+    return urlsafe_b64encode(hashlib.blake2b(b"seal of a cohort", key=split_key, digest_size=32).digest())

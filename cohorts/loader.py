@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from cohorts.cells import label_indices, measure_values
-from cohorts.cohort import Cohort
 from cohorts.errors import CohortError
+from cohorts.participants import Participants
 from cohorts.report import LoadReport, RowCount, RuleCount
 from cohorts.schema import MINIMUM_PARTICIPANTS, Measure, Schema
 from cohorts.tables import Table, factorize, read_table, table_path
@@ -18,14 +18,14 @@ from cohorts.visit_rows import VisitRows, rows_by_visit
 
 
 @dataclass(frozen=True)
-class _Participants:
+class _Enrolled:
     """Who is enrolled: ids in file order, and each table's rows as positions among them."""
 
     ids: np.ndarray  # (n,) str
     position: dict[str, np.ndarray]  # table -> (rows,) int
 
 
-def read_cohort(schema: Schema, directory: Path, *, packaged: bool = False) -> tuple[Cohort, LoadReport]:
+def read_participants(schema: Schema, directory: Path, *, packaged: bool = False) -> tuple[Participants, LoadReport]:
     """Load the complete participants of a trial.
 
     A participant is kept if every measure has a value at every visit and every covariate has one.
@@ -55,7 +55,7 @@ def read_cohort(schema: Schema, directory: Path, *, packaged: bool = False) -> t
     kept, rules = _complete(schema, values, rows)
     if kept.sum() < MINIMUM_PARTICIPANTS:
         raise _too_few(schema, tables, int(kept.sum()), rules)
-    cohort = Cohort(schema, people.ids[kept], labels[kept], values[kept].astype(np.float32))
+    cohort = Participants(schema, people.ids[kept], labels[kept], values[kept].astype(np.float32))
     counts = tuple(
         RowCount(str(tables[name].path), len(tables[name]), visits.other_visits, visits.superseded)
         for name, visits in rows.items()
@@ -75,7 +75,7 @@ def _needed_columns(schema: Schema, table: str) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Participants:
+def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
     """Everyone in the label's table; a stranger to it in another table has no label, which is an error."""
     for table in tables.values():
         nameless = np.flatnonzero(table.missing(schema.participant))
@@ -104,7 +104,7 @@ def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Participants:
             )
         if name not in schema.visit_tables:
             _require_one_row_each(schema, table, position[name])
-    return _Participants(np.array(texts, dtype=str), position)
+    return _Enrolled(np.array(texts, dtype=str), position)
 
 
 def _require_one_row_each(schema: Schema, table: Table, position: np.ndarray) -> None:
@@ -120,7 +120,7 @@ def _require_one_row_each(schema: Schema, table: Table, position: np.ndarray) ->
         )
 
 
-def _labels(schema: Schema, table: Table, people: _Participants) -> np.ndarray:
+def _labels(schema: Schema, table: Table, people: _Enrolled) -> np.ndarray:
     label = schema.label
     by_row = label_indices(table, label, np.arange(len(table)))
     labels = _one_per_participant(table, label.column, by_row, people, people.position[label.table])
@@ -138,7 +138,7 @@ def _labels(schema: Schema, table: Table, people: _Participants) -> np.ndarray:
 
 
 def _one_per_participant(
-    table: Table, column: str, by_row: np.ndarray, people: _Participants, position: np.ndarray
+    table: Table, column: str, by_row: np.ndarray, people: _Enrolled, position: np.ndarray
 ) -> np.ndarray:
     """A constant of the participant (n,), NaN where no row has it; rows that disagree are an error."""
     known = np.flatnonzero(~np.isnan(by_row))
@@ -158,7 +158,7 @@ def _one_per_participant(
     return result
 
 
-def _values(schema: Schema, tables: dict[str, Table], people: _Participants, rows: dict[str, VisitRows]) -> np.ndarray:
+def _values(schema: Schema, tables: dict[str, Table], people: _Enrolled, rows: dict[str, VisitRows]) -> np.ndarray:
     """float64 (n, M, V), NaN where a value is missing or not observed."""
     values = np.full((len(people.ids), *schema.observed.shape), np.nan)
     for m, measure in enumerate(schema.all_measures):
@@ -175,9 +175,7 @@ def _values(schema: Schema, tables: dict[str, Table], people: _Participants, row
     return values
 
 
-def _static_values(
-    table: Table, column: str, measure: Measure, people: _Participants, position: np.ndarray
-) -> np.ndarray:
+def _static_values(table: Table, column: str, measure: Measure, people: _Enrolled, position: np.ndarray) -> np.ndarray:
     by_row = measure_values(table, column, measure, np.arange(len(table)))
     return _one_per_participant(table, column, by_row, people, position)
 
@@ -217,7 +215,7 @@ def _too_few(schema: Schema, tables: dict[str, Table], kept: int, rules: tuple[R
     )
 
 
-def _require_both_classes(cohort: Cohort, tables: dict[str, Table]) -> Cohort:
+def _require_both_classes(cohort: Participants, tables: dict[str, Table]) -> Participants:
     label = cohort.schema.label
     for index, each in enumerate(label.classes):
         if not (cohort.labels == index).any():

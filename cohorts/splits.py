@@ -17,8 +17,9 @@ import numpy as np
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cohorts.cohort import Cohort
+from cohorts.cohort import Cohort, seal_key
 from cohorts.errors import CohortError
+from cohorts.participants import Participants
 from cohorts.schema import Schema
 
 KEY_BYTES = 32
@@ -48,8 +49,23 @@ class Splits(NamedTuple):
     test: Cohort
 
 
-def split_participants(cohort: Cohort, key: bytes, shares: SplitShares | None = None) -> Splits:
-    """Split a cohort.
+class SplitParticipants(NamedTuple):
+    """The same, open."""
+
+    train: Participants
+    validation: Participants
+    test: Participants
+
+
+def split_cohort(cohort: Cohort, key: bytes, shares: SplitShares | None = None) -> Splits:
+    """Split a sealed cohort into sealed ones; see `split_participants`."""
+    seal = seal_key(key)
+    parts = split_participants(cohort.unseal(seal), key, shares)
+    return Splits(*(Cohort.seal(part, seal) for part in parts))
+
+
+def split_participants(cohort: Participants, key: bytes, shares: SplitShares | None = None) -> SplitParticipants:
+    """Split participants.
 
     Args:
         cohort: whom to split.
@@ -60,7 +76,7 @@ def split_participants(cohort: Cohort, key: bytes, shares: SplitShares | None = 
     position = keyed_positions(cohort.ids, key)  # (n,) in [0, 1)
     is_train = position < shares.train
     is_test = position >= shares.train + shares.validation
-    return Splits(cohort.take(is_train), cohort.take(~is_train & ~is_test), cohort.take(is_test))
+    return SplitParticipants(cohort.take(is_train), cohort.take(~is_train & ~is_test), cohort.take(is_test))
 
 
 def keyed_positions(ids: np.ndarray, key: bytes) -> np.ndarray:

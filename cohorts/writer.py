@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cohorts.cohort import Cohort
+from cohorts.participants import Participants
 from cohorts.schema import Measure, Schema
 
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
-def write_cohort(cohort: Cohort, directory: Path) -> list[Path]:
+def write_cohort(cohort: Participants, directory: Path) -> list[Path]:
     """Write every table of the schema as CSV and as Parquet.
 
     Args:
@@ -37,7 +37,7 @@ def write_cohort(cohort: Cohort, directory: Path) -> list[Path]:
     return written
 
 
-def table_frame(cohort: Cohort, table: str) -> pd.DataFrame:
+def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
     """One table of a cohort in the trial's own columns: a row per participant, or per participant and visit."""
     schema = cohort.schema
     visits = len(schema.visit_names) if table in schema.visit_tables else 1

@@ -1,7 +1,7 @@
 """Mechanisms and accounting: what training on participants costs, and what may be said about it."""
 
 from privacy.accounting import TrainingCharge, affordable_epochs, epsilon
-from privacy.errors import BudgetExhausted, LedgerError
+from privacy.errors import BudgetExhausted, LedgerError, PlanError
 from privacy.poisson import poisson_batch
 from privacy.policy import Policy
 from privacy.unaccounted import Unaccounted
@@ -9,6 +9,7 @@ from privacy.unaccounted import Unaccounted
 __all__ = [
     "BudgetExhausted",
     "LedgerError",
+    "PlanError",
     "Policy",
     "TrainingCharge",
     "Unaccounted",

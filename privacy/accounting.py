@@ -90,13 +90,13 @@ def affordable_epochs(
         noise_multiplier: ``sigma``; 0 trains without privacy and is never stopped by the budget.
         steps_per_epoch: discriminator steps in one epoch.
         max_epochs: never more than this.
-        budget_epsilon: largest epsilon allowed.
+        budget_epsilon: largest epsilon allowed; infinity allows everything.
         delta: the delta it is stated at.
 
     Returns:
         Epochs in 0..max_epochs.
     """
-    if noise_multiplier == 0:
+    if noise_multiplier == 0 or math.isinf(budget_epsilon):
         return max_epochs
 
     def fits(epochs: int) -> bool:

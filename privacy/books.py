@@ -18,11 +18,19 @@ from privacy.witness import Witness
 
 @dataclass(frozen=True)
 class Binding:
-    """Whose ledger it is: keyed fingerprints of the participants' ids, of the schema and of the split key."""
+    """Whose ledger it is.
+
+    Args:
+        ids: keyed fingerprint of the participants' ids.
+        schema: keyed fingerprint of the schema.
+        split_key: keyed fingerprint of what decides who is in which split: the key, and the shares of the splits.
+        shares: expected shares of participants in training, validation and test.
+    """
 
     ids: str
     schema: str
     split_key: str
+    shares: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,8 @@ def _content(kind: str, fields: dict[str, Any]) -> Binding | Declaration | Charg
     if kind == "declaration":
         return Declaration.from_fields(fields)
     if kind == "binding":
-        return Binding(fields["ids"], fields["schema"], fields["split_key"])
+        train, validation, test = fields["shares"]
+        return Binding(fields["ids"], fields["schema"], fields["split_key"], (train, validation, test))
     raise LedgerError(f"it is of the unknown kind {kind!r}")
 
 

@@ -15,3 +15,7 @@ class LedgerError(ValueError):
 
 class BudgetExhausted(ValueError):
     """The declared budget does not allow a request. Nothing was charged and nothing may be read."""
+
+
+class PlanError(ValueError):
+    """No study as asked for fits in the budget in a useful way: one paragraph saying why and what would."""

@@ -16,13 +16,15 @@ from typing import Any
 
 import dp_accounting
 
-from cohorts import Cohort, Schema, split_key
+from cohorts import Cohort, Schema, SplitShares, split_key
+from cohorts.cohort import seal_key
 from cohorts.splits import KEY_BYTES, user_data
 from privacy.books import Binding, Books, Entry
 from privacy.budget import Budget, Declaration, RenyiFilter, best_order
 from privacy.chain import Chain, create_chain, key_file, read_header
 from privacy.charges import SPLITS, Charge, Split, canonical_json
 from privacy.errors import LedgerError
+from privacy.reading import Reading
 from privacy.versions import installed_versions
 from privacy.witness import Witness
 
@@ -49,7 +51,9 @@ class Ledger:
         self._binding = binding or (self._books.bindings[-1] if self._books.bindings else None)
 
     @classmethod
-    def for_cohort(cls, cohort: Cohort, file: Path | None = None, adopt: bool = False) -> Ledger:
+    def for_cohort(
+        cls, cohort: Cohort, file: Path | None = None, adopt: bool = False, shares: SplitShares | None = None
+    ) -> Ledger:
         """A cohort's ledger; a new one where there never was one.
 
         Args:
@@ -57,6 +61,8 @@ class Ledger:
             file: where; ``ledger_file`` by default.
             adopt: take over a ledger that was begun with other ids or another schema, because it is the same cohort,
                 changed, or another description of the same participants. All its charges go on counting.
+            shares: of the splits that will be read; as before by default. Participants who were divided otherwise
+                before count as if they had gone through the costliest split of each division.
 
         Raises:
             LedgerError: when the ledger is missing though there was one, damaged, or another cohort's.
@@ -78,7 +84,7 @@ class Ledger:
                 "another file, or restore the private cohort's ledger from a backup."
             )
         ledger = cls(Chain(file, _key(header, key_file(file))))
-        ledger._bind(cohort, adopt)
+        ledger._bind(cohort, adopt, shares)
         return ledger
 
     @classmethod
@@ -227,6 +233,23 @@ class Ledger:
             self._read_on()
             return Witness(last, self._books.entries[last - 1].hash)
 
+    def read(self, cohort: Cohort, charges: Charge | Sequence[Charge]) -> Reading:
+        """The door: write down what is about to be read, then open the participants.
+
+        Charges of the release account are the first door, charges of the internal account the second; which of the two
+        was used stands in the ledger before anyone is read. Errors are those of ``charge``.
+        """
+        witness = self.charge(charges)
+        return Reading(cohort.unseal(seal_key(split_key(cohort.schema))), witness)
+
+    def spent(self) -> dict[Split, dp_accounting.DpEvent | None]:
+        """What each split's participants went through so far, as a study declared now would count it."""
+        binding = self._binding
+        if binding is None:
+            return dict.fromkeys(SPLITS)
+        books = self.books
+        return {split: books.spent_event(split, binding.split_key, books.since) for split in SPLITS}
+
     def left(self, study: str) -> dict[Split, float]:
         """Renyi divergence that a declared study may still spend on each split, at the declared orders."""
         counting = self.books.filters.get(study)
@@ -280,11 +303,14 @@ class Ledger:
         }
         self._chain.append([canonical_json({**content, **common}) for content in contents])
 
-    def _bind(self, cohort: Cohort, adopt: bool) -> None:
+    def _bind(self, cohort: Cohort, adopt: bool, shares: SplitShares | None) -> None:
+        divided = self._divided(shares)
+        ids = cohort.unseal(seal_key(split_key(cohort.schema))).ids  # only their keyed fingerprint is kept
         binding = Binding(
-            ids=self._chain.fingerprint(["ids", *sorted(str(each) for each in cohort.ids)]),
+            ids=self._chain.fingerprint(["ids", *sorted(str(each) for each in ids)]),
             schema=self._chain.fingerprint(["schema", cohort.schema.model_dump(mode="json", exclude_defaults=True)]),
-            split_key=self._chain.fingerprint(["split key", split_key(cohort.schema).hex()]),
+            split_key=self._chain.fingerprint(["split key", split_key(cohort.schema).hex(), *divided]),
+            shares=divided,
         )
         with self._lock, self._chain.alone():
             self._read_on()
@@ -300,6 +326,12 @@ class Ledger:
                 self._append("binding", [vars(binding)])
         self._read_on()
         self._binding = binding
+
+    def _divided(self, shares: SplitShares | None) -> tuple[float, float, float]:
+        if shares is None and self._books.bindings:
+            return self._books.bindings[-1].shares
+        shares = shares or SplitShares()
+        return shares.train, shares.validation, shares.test
 
     def _draft(
         self, study: str, budget: Budget, planned: Mapping[Split, dp_accounting.DpEvent], policy: str, afresh: bool

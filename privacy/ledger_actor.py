@@ -15,11 +15,14 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cohorts import Cohort, Schema, split_key
+from cohorts.cohort import seal_key
 from privacy.books import Binding
 from privacy.budget import Declaration
 from privacy.charges import Charge, Split
 from privacy.errors import BudgetExhausted, LedgerError
 from privacy.ledger import Ledger
+from privacy.reading import Reading
 from privacy.witness import Witness
 
 NAME = "dpgan-tune-ledger"
@@ -47,6 +50,10 @@ class LedgerServer:
     def charge(self, charges: Charge | Sequence[Charge], seen: Witness | None) -> Witness:
         """See ``Ledger.charge``."""
         return self._ledger.charge(charges, seen)
+
+    def pay(self, schema: Schema, charges: Charge | Sequence[Charge], seen: Witness | None) -> tuple[Witness, bytes]:
+        """Charge, and only then hand out the key of the cohort's seal, which lies on this machine."""
+        return self._ledger.charge(charges, seen), seal_key(split_key(schema))
 
     def left(self, study: str) -> dict[Split, float]:
         """See ``Ledger.left``."""
@@ -87,6 +94,12 @@ class LedgerClient:
         witness = self._ask(lambda: self._actor.charge.remote(charges, self.seen))
         self.seen = max(self.seen, witness) if self.seen else witness
         return self.seen
+
+    def read(self, cohort: Cohort, charges: Charge | Sequence[Charge]) -> Reading:
+        """The door: write down what is about to be read, then open the participants; errors as for ``charge``."""
+        witness, key = self._ask(lambda: self._actor.pay.remote(cohort.schema, charges, self.seen))
+        self.seen = max(self.seen, witness) if self.seen else witness
+        return Reading(cohort.unseal(key), self.seen)
 
     def left(self, study: str) -> dict[Split, float]:
         """Renyi divergence that a declared study may still spend on each split."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import dp_accounting
 import numpy as np
 
-from cohorts import Cohort, Encoding, Schema
+from cohorts import Encoding, Participants, Schema
 from privacy.noise import GaussianNoise, scale_for
 
 COUNT_SHARE = 0.2
@@ -196,7 +196,7 @@ def nearest_covariance(matrix: np.ndarray, largest_trace: float) -> np.ndarray:
 
 def surrogate_cohort(
     moments: tuple[ClassMoments, ClassMoments], schema: Schema, participants: int, randomness: np.random.Generator
-) -> Cohort:
+) -> Participants:
     """Participants drawn from noisy moments, each value one that its measure can have.
 
     It is computed from released numbers and public ones alone, so it may be read without limit.
@@ -216,7 +216,7 @@ def surrogate_cohort(
     for label, each in enumerate(moments):
         features[labels == label] = each.sample(int((labels == label).sum()), randomness)
     ids = np.array([f"S{number}" for number in range(participants)])
-    return Cohort(schema, ids, labels, Encoding(schema).decode(features))
+    return Participants(schema, ids, labels, Encoding(schema).decode(features))
 
 
 def _to_triangle(matrix: np.ndarray) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,25 @@ class UnaccountedSearch:
             "search for hyperparameters, the early stopping and the selection of epochs also read participants and "
             "are NOT covered."
         )
+
+    @property
+    def method(self) -> str:
+        """How the search read participants, in a few sentences."""
+        trained = (
+            "without noise" if math.isinf(self.epsilon) else "with differentially private stochastic gradient descent"
+        )
+        return (
+            f"It trained {self.trials} AC-GANs with different hyperparameters, those that were chosen {trained}, and "
+            "judged epochs by how well a classifier trained on synthetic participants predicts real ones."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for machines; infinity is the word "infinite"."""
+        fields = {
+            name: "infinite" if isinstance(value, float) and math.isinf(value) else value
+            for name, value in asdict(self).items()
+        }
+        return {"statement": self.first_line, "accounted": False, "policy": "unaccounted", **fields}
 
     def text(self) -> str:
         """The whole statement, one page of Markdown."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import dp_accounting
 
+from cohorts import Cohort
 from privacy.accounting import TrainingCharge
 from privacy.charges import Charge
-from privacy.policy import Books
+from privacy.policy import Books, Judge
+from privacy.reading import Reading
 from privacy.witness import Witness
 
 
@@ -27,11 +30,15 @@ class Unaccounted:
     study: str
     books: Books
 
-    def training(self, trial: str, charge: TrainingCharge, epochs: str) -> Witness:
-        """Charge a stretch of training."""
-        return self.books.charge(Charge(charge.event, "train", self.study, f"train epochs {epochs}", trial))
+    reads_participants: ClassVar[bool] = True
 
-    def scoring(self, trial: str, epoch: int) -> Witness:
-        """Charge one epoch's scores, which are not private."""
+    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Cohort) -> Reading:
+        """Charge a stretch of training and open its participants."""
+        return self.books.read(cohort, Charge(charge.event, "train", self.study, f"train epochs {epochs}", trial))
+
+    def scores(self, trial: str, epoch: int, cohort: Cohort, judge: Judge) -> tuple[dict[str, float], Witness | None]:
+        """Charge one epoch's scores, which are not private, and compute them."""
         purpose = f"score epoch {epoch} without noise"
-        return self.books.charge(Charge(dp_accounting.NonPrivateDpEvent(), "validation", self.study, purpose, trial))
+        charge = Charge(dp_accounting.NonPrivateDpEvent(), "validation", self.study, purpose, trial)
+        reading = self.books.read(cohort, charge)
+        return judge.exact(reading.participants), reading.witness

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 from optuna import Trial
 
 from search_spaces.domain import Scalar
-from search_spaces.entry import Entry
+from search_spaces.entry import Conditional, Entry
+from search_spaces.errors import SearchSpaceError
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,20 @@ class SearchSpace:
         for name, entry in self.entries:
             drawn[name] = entry.draw(name, trial, drawn)
         return drawn
+
+    def without(self, hyperparameter: str) -> SearchSpace:
+        """The space less one hyperparameter, which is decided elsewhere.
+
+        Raises:
+            SearchSpaceError: another entry depends on it.
+        """
+        for name, entry in self.entries:
+            if isinstance(entry, Conditional) and any(other == hyperparameter for other, _ in entry.when):
+                raise SearchSpaceError(
+                    f"{self.source}: {name} depends on {hyperparameter}, which the privacy budget decides here. "
+                    f"Remove the condition, or search under the policy unaccounted."
+                )
+        return replace(self, entries=tuple(entry for entry in self.entries if entry[0] != hyperparameter))
 
     def to_yaml(self) -> str:
         """Write the space as a file that loads to the same entries."""

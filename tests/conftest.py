@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cohorts import Cohort, Schema
+from cohorts import Cohort, Participants, Schema, split_key
+from cohorts.cohort import seal_key
 
 SMALL_SCHEMA = {
     "name": "small",
@@ -46,7 +47,7 @@ def schema() -> Schema:
     return Schema.model_validate(SMALL_SCHEMA)
 
 
-def small_cohort(schema: Schema, participants: int, seed: int = 0) -> Cohort:
+def small_cohort(schema: Schema, participants: int, seed: int = 0) -> Participants:
     """Participants whose pressure falls and dose rises in the treated arm."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, participants)
@@ -55,10 +56,15 @@ def small_cohort(schema: Schema, participants: int, seed: int = 0) -> Cohort:
     dose = 3 + 1.5 * labels[:, None] * time + rng.normal(0, 1, (participants, 3))
     values = np.stack([np.rint(pressure).clip(80, 200), dose.round(1).clip(0, 10)], axis=1)
     ids = np.array([f"P{number}" for number in range(participants)])
-    return Cohort(schema, ids, labels.astype(np.int64), values.astype(np.float32))
+    return Participants(schema, ids, labels.astype(np.int64), values.astype(np.float32))
+
+
+def sealed(participants: Participants) -> Cohort:
+    """What the loader would hand out."""
+    return Cohort.seal(participants, seal_key(split_key(participants.schema)))
 
 
 @pytest.fixture
-def cohort(schema: Schema) -> Cohort:
+def cohort(schema: Schema) -> Participants:
     """400 participants of the small schema."""
     return small_cohort(schema, 400)

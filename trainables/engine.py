@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from cohorts import Encoding, Participants
 from trainables.hyperparameters import Hyperparameters
 
 
@@ -46,10 +47,29 @@ class RandomStreams:
     inputs: torch.Generator
 
 
-class Engine(Protocol):
-    """Trains the AC-GAN of one trial on real participants."""
+@dataclass(frozen=True)
+class TrainingData:
+    """Participants to train on, as networks take them. Sensitive.
 
-    def train(self, steps: int, streams: RandomStreams) -> None:
+    Args:
+        features: encoded participants (n, F).
+        arms: their arms (n,), int64.
+    """
+
+    features: Tensor
+    arms: Tensor
+
+    @classmethod
+    def of(cls, participants: Participants, device: torch.device) -> TrainingData:
+        """Encode participants."""
+        features = torch.from_numpy(Encoding(participants.schema).encode(participants.values))
+        return cls(features.to(device), torch.from_numpy(participants.labels).to(device))
+
+
+class Engine(Protocol):
+    """Trains the AC-GAN of one trial. It keeps no participants between two stretches of training."""
+
+    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
         """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
 
     def generator(self) -> torch.nn.Module:

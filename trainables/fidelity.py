@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ks_2samp, spearmanr
 
-from cohorts import Cohort, Encoding
+from cohorts import Encoding, Participants
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Fidelity:
     ks: float
 
 
-def fidelity(synthetic: Cohort, real: Cohort) -> Fidelity:
+def fidelity(synthetic: Participants, real: Participants) -> Fidelity:
     """Compare a synthetic with a real cohort of the same schema.
 
     Args:

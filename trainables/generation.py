@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cohorts import Cohort, Encoding, Schema
+from cohorts import Encoding, Participants, Schema
 from trainables.engine import draw_inputs
 from trainables.hyperparameters import Hyperparameters
 from trainables.networks import build_networks
@@ -31,7 +31,7 @@ class Generator:
         self._schema = schema
 
     @torch.no_grad()
-    def generate(self, participants: int, randomness: torch.Generator) -> Cohort:
+    def generate(self, participants: int, randomness: torch.Generator) -> Participants:
         """A synthetic cohort in the trial's own units.
 
         Args:
@@ -39,13 +39,13 @@ class Generator:
             randomness: stream of the latent inputs and arms.
 
         Returns:
-            Cohort of n participants with ids S000001 and so on, arms drawn by the schema's public shares.
+            Participants of n participants with ids S000001 and so on, arms drawn by the schema's public shares.
         """
         latent, arms = draw_inputs(
             participants, self._hyperparameters.latent_size, arm_shares(self._schema), randomness
         )
         features = self._module(latent, arms).cpu().numpy()  # (n, F)
-        return Cohort(
+        return Participants(
             schema=self._schema,
             ids=np.array([f"S{number:06d}" for number in range(1, participants + 1)]),
             labels=arms.cpu().numpy(),

@@ -7,6 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from privacy import TrainingCharge
+from privacy.plan import steps_per_epoch
+
+DEFAULT_SAMPLING_RATE = 0.0125
 
 
 class Hyperparameters(BaseModel):
@@ -22,7 +25,9 @@ class Hyperparameters(BaseModel):
     discriminator_learning_rate: float = Field(2e-3, gt=0, description="Adam step of the discriminator")
     clip_norm: float = Field(1.0, gt=0, description="largest 2-norm C of one participant's gradient")
     noise_multiplier: float = Field(1.2, ge=0, description="noise sigma, in units of the clip norm")
-    sampling_rate: float = Field(0.0125, gt=0, le=1, description="chance q that a participant joins a batch")
+    sampling_rate: float = Field(
+        DEFAULT_SAMPLING_RATE, gt=0, le=1, description="chance q that a participant joins a batch"
+    )
     discriminator_steps: int = Field(5, ge=1, description="discriminator steps per generator step")
     latent_size: int = Field(32, ge=1, description="size of the generator's random input")
     width: int = Field(128, ge=1, description="units of each hidden layer (compact network)")
@@ -39,7 +44,7 @@ class Hyperparameters(BaseModel):
     @property
     def steps_per_epoch(self) -> int:
         """Discriminator steps in which every participant is expected once: 1/q, a public figure."""
-        return max(1, round(1 / self.sampling_rate))
+        return steps_per_epoch(self.sampling_rate)
 
     def charge(self, epochs: int) -> TrainingCharge:
         """What so many epochs of training are to the accountant."""

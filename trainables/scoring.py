@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from cohorts import Cohort, Encoding
+from cohorts import Encoding, Participants
+from privacy.scores import ScoreFloors, floored_auc
+from trainables.fidelity import fidelity
 
 CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "logistic_regression": lambda seed: LogisticRegression(max_iter=1000, random_state=seed),
@@ -23,6 +25,8 @@ CLASSIFIERS: dict[str, Callable[[int], Any]] = {
 }
 # The two whose AUCs steer the search, as in the SPRINT paper.
 STEERING = ("logistic_regression", "random_forest")
+# With these a floored AUC is the AUC, and 0 where an arm is missing.
+NO_FLOORS = ScoreFloors(1, 1)
 
 
 @dataclass(frozen=True)
@@ -38,29 +42,84 @@ class Score:
     accuracy: float
 
 
-def evaluate(classifier: str, train: Cohort, test: Cohort, seed: int) -> Score:
-    """Train on one cohort, predict the arms of another.
+class Fitted:
+    """A classifier trained on one cohort.
 
     Args:
         classifier: a key of ``CLASSIFIERS``.
         train: participants to learn from; from a single arm nothing is learned but that arm.
+        seed: of the classifier's own randomness.
+    """
+
+    def __init__(self, classifier: str, train: Participants, seed: int) -> None:
+        self._encoding = Encoding(train.schema)
+        self._model = None
+        self._only_label = int(train.labels[0])
+        if len(np.unique(train.labels)) > 1:
+            self._model = CLASSIFIERS[classifier](seed).fit(self._encoding.encode(train.values), train.labels)
+
+    def ranking(self, participants: Participants) -> np.ndarray:
+        """Larger for participants deemed of class 1: float64 (n,).
+
+        Each is computed from that participant alone, to the last bit: what others are there must not show in it. A
+        product by BLAS would not do, because its order of summation depends on the number of rows.
+        """
+        features = self._encoding.encode(participants.values)  # (n, F)
+        if self._model is None:
+            return np.zeros(len(features))
+        if hasattr(self._model, "coef_"):
+            return (features.astype(np.float64) * self._model.coef_[0]).sum(axis=1) + self._model.intercept_[0]
+        return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64)
+
+    def accuracy(self, participants: Participants) -> float:
+        """Share of participants whose arm is predicted right."""
+        if self._model is None:
+            return float((participants.labels == self._only_label).mean())
+        predicted = self._model.predict(self._encoding.encode(participants.values))
+        return float(accuracy_score(participants.labels, predicted))
+
+
+def evaluate(classifier: str, train: Participants, test: Participants, seed: int) -> Score:
+    """Train on one cohort, predict the arms of another.
+
+    Args:
+        classifier: a key of ``CLASSIFIERS``.
+        train: participants to learn from.
         test: participants to predict, both arms present. Sensitive where they are real.
         seed: of the classifier's own randomness.
 
     Returns:
         AUC and accuracy on ``test``.
     """
-    if len(np.unique(train.labels)) < 2:
-        return Score(auc=0.5, accuracy=float((test.labels == train.labels[0]).mean()))  # nothing to learn: a constant
-    encoding = Encoding(train.schema)
-    model = CLASSIFIERS[classifier](seed)
-    model.fit(encoding.encode(train.values), train.labels)
-    features = encoding.encode(test.values)  # (n, F)
-    if hasattr(model, "decision_function"):
-        ranking = model.decision_function(features)
-    else:
-        ranking = model.predict_proba(features)[:, 1]
-    return Score(
-        auc=float(roc_auc_score(test.labels, np.asarray(ranking))),
-        accuracy=float(accuracy_score(test.labels, model.predict(features))),
-    )
+    fitted = Fitted(classifier, train, seed)
+    return Score(float(roc_auc_score(test.labels, fitted.ranking(test))), fitted.accuracy(test))
+
+
+class SyntheticJudge:
+    """The steering classifiers, trained on synthetic participants: what a policy tries on real ones.
+
+    Args:
+        synthetic: participants to learn from.
+        seeds: the seed of each classifier.
+    """
+
+    classifiers = STEERING
+
+    def __init__(self, synthetic: Participants, seeds: Mapping[str, int]) -> None:
+        self._synthetic = synthetic
+        self._fitted = {name: Fitted(name, synthetic, seeds[name]) for name in STEERING}
+
+    def rankings(self, participants: Participants) -> list[np.ndarray]:
+        """What each classifier says of each participant: float64 (n,) each."""
+        return [fitted.ranking(participants) for fitted in self._fitted.values()]
+
+    def exact(self, participants: Participants) -> dict[str, float]:
+        """AUC and accuracy of each classifier, and likeness where the cohort is public; without noise."""
+        metrics = {}
+        for name, fitted in self._fitted.items():
+            metrics[f"auc_{name}"] = floored_auc(fitted.ranking(participants), participants.labels, NO_FLOORS)
+            metrics[f"accuracy_{name}"] = fitted.accuracy(participants)
+        if participants.schema.public:
+            likeness = fidelity(self._synthetic, participants)
+            metrics |= {"spearman": likeness.spearman, "ks": likeness.ks}
+        return metrics

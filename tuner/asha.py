@@ -67,8 +67,8 @@ class StudyASHA(ASHAScheduler):
         return decisions[epoch]
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Keep a finished trial's last score at its rung, if it is a number."""
-        if not math.isnan(result.get("score", math.nan)):
+        """Keep a finished trial's last score at its rung, if it is a number and that epoch's."""
+        if not math.isnan(result.get("score", math.nan)) and "out_of_budget" not in result:
             super().on_trial_complete(tune_controller, trial, result)
 
     def state(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-POLICIES = ("unaccounted",)
+POLICIES = ("surrogate", "composed", "unaccounted")
 ENGINES = ("opacus",)
 
 RESULTS = Path("results")
@@ -15,8 +15,8 @@ DEFAULTS = {
     "cohort": "sprint-simulated",
     "data": None,
     "search_space": "default",
-    "policy": "unaccounted",
-    "epsilon": 3.5,
+    "policy": "surrogate",
+    "epsilon": 3.0,
     "delta": 1e-5,
     "trials": 32,
     "max_epochs": 40,
@@ -44,6 +44,8 @@ examples:
       a real HIV trial that comes with a package
   python tuner/run.py --cohort my-trial.yaml --study first-try
       your own trial; docs/cohorts.md says how to describe it
+  python tuner/run.py --cohort my-trial.yaml --epsilon 1 --plan
+      what that study would cost; reads nobody
   python tuner/run.py --study first-try --resume
       go on after an interrupt
   python tuner/run.py --address auto --storage /shared/studies
@@ -92,9 +94,18 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--policy",
         choices=POLICIES,
-        help="what the search may cost; unaccounted states the cost of training alone and says so",
+        help="how the search reads participants. surrogate: it buys noisy moments, searches on participants drawn from "
+        "them, and decides among a few trials on real ones. composed: every trial reads real participants. Under both "
+        "one epsilon covers everything. unaccounted: epsilon covers the chosen trials' training only, and the release "
+        "says so",
     )
-    group.add_argument("--epsilon", type=float, metavar="E", help="largest epsilon of one trial's training")
+    group.add_argument(
+        "--epsilon",
+        type=float,
+        metavar="E",
+        help="the privacy budget to declare, for everything that reads participants; under unaccounted the largest "
+        "epsilon of one trial's training",
+    )
     group.add_argument("--delta", type=float, metavar="D", help="delta that epsilon is stated at")
     group.add_argument(
         "--ledger",
@@ -127,6 +138,9 @@ def _add_machine_options(group: argparse._ArgumentGroup) -> None:
 def _add_study_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--study", metavar="NAME", help="name of the study (default: the cohort's and the time)")
     group.add_argument("--resume", action="store_true", help="go on with an interrupted study")
+    group.add_argument(
+        "--plan", action="store_true", help="print how the budget would be divided, and stop; reads nobody"
+    )
     group.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="where studies are written")
 
 

@@ -17,7 +17,10 @@ from optuna.trial import TrialState
 from ray.tune.result import AUTO_RESULT_KEYS
 from ray.tune.search.optuna import OptunaSearch
 
+from privacy.plan import Prices
 from search_spaces import SearchSpace
+from trainables.hyperparameters import DEFAULT_SAMPLING_RATE, Hyperparameters
+from trainables.trial import START
 
 # User attributes of an Optuna trial.
 TUNE_TRIAL = "tune_trial"  # the name Tune has for it
@@ -43,6 +46,8 @@ class StudySearch(OptunaSearch):
         study_name: Optuna's name for the study.
         seed: makes the choices repeatable, also across an interrupt; None draws from the operating system.
         startup_trials: trials drawn at random before the sampler learns from results.
+        prices: decide the noise of a configuration by its sampling rate, where the budget does and not the space.
+        shortlist: configurations to run in place of what the sampler proposes, by the trial they begin from.
     """
 
     def __init__(
@@ -52,7 +57,11 @@ class StudySearch(OptunaSearch):
         study_name: str,
         seed: int | None = None,
         startup_trials: int = 10,
+        prices: Prices | None = None,
+        shortlist: Mapping[str, Hyperparameters] | None = None,
     ) -> None:
+        self._prices = prices
+        space = space.without("noise_multiplier") if prices else space
         self._database = RDBStorage(
             f"sqlite:///{database.resolve()}", engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE_S}}
         )
@@ -69,6 +78,9 @@ class StudySearch(OptunaSearch):
         self._seed = seed
         assert self._ot_study is not None  # made by Ray's constructor, because there is a space
         self._study: Study = self._ot_study
+        if shortlist and not self._study.get_trials(deepcopy=False):
+            for start, hyperparameters in shortlist.items():
+                self._study.enqueue_trial(hyperparameters.model_dump(), user_attrs={START: start})
 
     def _sampler_with(self, seed: int | None) -> TPESampler:
         # Several trials run at once: constant_liar (Optuna 5's default) keeps them from crowding one spot.
@@ -90,7 +102,16 @@ class StudySearch(OptunaSearch):
         trial = self._study.ask()
         trial.set_user_attr(TUNE_TRIAL, trial_id)
         self._ot_trials[trial_id] = trial
-        return super().suggest(trial_id)
+        return self._completed(super().suggest(trial_id), trial)
+
+    def _completed(self, config: dict[str, Any] | None, trial: Trial) -> dict[str, Any] | None:
+        """A configuration with what the space does not draw: the noise it can afford, and where it begins."""
+        if config is None:
+            return None
+        if self._prices:
+            rate = config.get("sampling_rate", DEFAULT_SAMPLING_RATE)
+            config = {**config, "noise_multiplier": self._prices.noise_multiplier(rate)}
+        return {**config, START: trial.user_attrs[START]} if START in trial.user_attrs else config
 
     def _drawn(self) -> int:
         """How many configurations the study has drawn, less those of lost trials: they are drawn again."""
@@ -152,6 +173,8 @@ class StudySearch(OptunaSearch):
             elif frozen.state == TrialState.RUNNING:
                 self._database.set_trial_user_attr(frozen._trial_id, FAILURE, LOST)
                 self._study.tell(frozen.number, state=TrialState.FAIL)
+                if START in frozen.user_attrs:  # of a shortlist none may go missing
+                    self._study.enqueue_trial(frozen.params, user_attrs={START: frozen.user_attrs[START]})
 
 
 def _metrics(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,16 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis import StudyDirectory, StudySettings
-from cohorts import Cohort, Splits, SplitShares, load_cohort, split_key, split_participants
+from analysis import StudyDirectory, StudySettings, atomic
+from cohorts import Cohort, Schema, SplitShares, load_cohort, resolve_schema
+from privacy.charges import SPLITS
+from privacy.plan import Spending, StudyPlan
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.generation import grid
 from tuner.domains import domains
 from tuner.errors import StudyError
 from tuner.options import DEFAULTS, RESULTS
+from tuner.plan import plan_study
 
-SHARES = SplitShares()
+FEWEST_EXPECTED = 3
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RECORDED_PACKAGES = ("dpgan-tune", "dp-accounting", "opacus", "optuna", "ray", "scikit-learn", "torch")
 
@@ -32,8 +35,8 @@ class StudyRequest:
         settings: what is asked for, as study.json keeps it.
         directory: where it is or will be written.
         space: the search space.
-        cohort: all participants, whose ledger is charged.
-        splits: participants to train on, to score on, and to test on.
+        cohort: all participants, sealed, whose ledger is charged.
+        plan: how the declared budget is divided; None under a policy that declares none.
         resumed: whether the study was begun earlier.
         adopt_ledger: whether a ledger begun with other files or another schema is this cohort's all the same.
     """
@@ -42,16 +45,36 @@ class StudyRequest:
     directory: StudyDirectory
     space: SearchSpace
     cohort: Cohort
-    splits: Splits
+    plan: StudyPlan | None
     resumed: bool
     adopt_ledger: bool
 
 
-def request_study(arguments: argparse.Namespace) -> StudyRequest:
-    """Check a command line and load what it names. Begins no study; a private cohort without a split key gets one.
+@dataclass(frozen=True)
+class StudyOutline:
+    """As much of a request as can be told without the participants.
+
+    Args:
+        settings: what is asked for.
+        directory: where it is or will be written.
+        schema: of the cohort.
+        space: the search space.
+        plan: how the declared budget is divided; None under a policy that declares none.
+    """
+
+    settings: StudySettings
+    directory: StudyDirectory
+    schema: Schema
+    space: SearchSpace
+    plan: StudyPlan | None
+
+
+def outline_study(arguments: argparse.Namespace) -> StudyOutline:
+    """Check a command line and plan what it asks for, reading nobody.
 
     Raises:
-        StudyError, CohortError, SearchSpaceError, AnalysisError: one paragraph saying what to mend.
+        StudyError, CohortError, SearchSpaceError, AnalysisError, PlanError, LedgerError: one paragraph saying what to
+            mend.
     """
     if arguments.resume:
         directory, settings = _settings_of_resumed(arguments)
@@ -59,19 +82,34 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
         settings = _settings_of_new(arguments)
         directory = StudyDirectory(arguments.out / settings.study)
         _check_places(directory, settings)
+    schema = resolve_schema(settings.cohort)
     space = load_search_space(settings.search_space, domains())
-    cohort, _ = load_cohort(settings.cohort, settings.data_dir)
-    _check_cohort(cohort, settings, space)
-    splits = split_participants(cohort, split_key(cohort.schema), SHARES)
-    _check_splits(splits)
+    _check_schema(schema, settings, space)
+    if arguments.resume:
+        plan = directory.spending().plan if settings.policy != "unaccounted" else None
+    else:
+        plan = plan_study(settings, schema, space)
+        settings = settings.model_copy(update={"shares": plan.shares}) if plan else settings
+    _check_splits(schema, settings.shares)
+    return StudyOutline(settings, directory, schema, space, plan)
+
+
+def request_study(arguments: argparse.Namespace) -> StudyRequest:
+    """Check a command line and load what it names. Begins no study; a private cohort without a split key gets one.
+
+    Raises:
+        StudyError, CohortError, SearchSpaceError, AnalysisError, PlanError, LedgerError: one paragraph saying what to
+            mend.
+    """
+    outline = outline_study(arguments)
     return StudyRequest(
-        settings,
-        directory,
-        space,
-        cohort,
-        splits,
+        outline.settings,
+        outline.directory,
+        outline.space,
+        load_cohort(outline.settings.cohort, outline.settings.data_dir),
+        outline.plan,
         resumed=arguments.resume,
-        adopt_ledger=arguments.adopt_ledger or cohort.schema.public,
+        adopt_ledger=arguments.adopt_ledger or outline.schema.public,
     )
 
 
@@ -171,12 +209,16 @@ def _settings_of_resumed(arguments: argparse.Namespace) -> tuple[StudyDirectory,
     return directory, directory.settings()
 
 
-def _check_cohort(cohort: Cohort, settings: StudySettings, space: SearchSpace) -> None:
-    schema = cohort.schema
+def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -> None:
     if settings.seed is not None and not schema.public:
         raise StudyError(
             f"--seed {settings.seed} was given, but the cohort {schema.name} is not marked public. Noise that can be "
             "drawn again protects nobody: leave --seed out."
+        )
+    if settings.seed is not None and settings.policy != "unaccounted":
+        raise StudyError(
+            f"--seed {settings.seed} was given, but under the policy {settings.policy} scores carry noise that cannot "
+            "be drawn again. Leave --seed out, or search under --policy unaccounted."
         )
     if "paper" in space.values("network") and grid(schema) is None:
         raise StudyError(
@@ -185,19 +227,25 @@ def _check_cohort(cohort: Cohort, settings: StudySettings, space: SearchSpace) -
         )
 
 
-def _check_splits(splits: Splits) -> None:
-    for name, cohort in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
-        if len(set(cohort.labels.tolist())) < 2:
-            raise StudyError(
-                f"The {name} participants all have the same {cohort.schema.label.name}, so nothing can be predicted. "
-                "The cohort is too small, or one class is too rare, to be split in three; choose another label."
-            )
+def _check_splits(schema: Schema, shares: SplitShares) -> None:
+    """Raise StudyError where public figures expect almost nobody of a class in a split."""
+    for split in SPLITS:
+        for each in schema.label.classes:
+            expected = schema.nominal_size * getattr(shares, split) * each.share
+            if expected < FEWEST_EXPECTED:
+                raise StudyError(
+                    f"By the schema only about {expected:.1f} {split} participants are {each.name} "
+                    f"({schema.label.name}), too few to predict anything by. The cohort is too small, or one class is "
+                    "too rare, to be split in three; choose another label."
+                )
 
 
-def begin_study(request: StudyRequest) -> None:
-    """Write down what a new study is asked to do."""
+def begin_study(request: StudyRequest, spending: Spending | None) -> None:
+    """Write down what a new study is asked to do, and how it divides what it declared."""
     if not request.resumed:
         request.settings.write(request.directory.path)
+        if spending:
+            atomic.write_text(request.directory.plan_file, spending.model_dump_json(indent=2) + "\n")
 
 
 def resume_command(request: StudyRequest, arguments: argparse.Namespace) -> str:

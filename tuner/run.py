@@ -21,15 +21,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from analysis import AnalysisError, build_release, print_report
     from cohorts import CohortError
-    from privacy import LedgerError
+    from privacy import BudgetExhausted, LedgerError, PlanError
     from search_spaces import SearchSpaceError
     from tuner.errors import StudyError
-    from tuner.request import request_study, resume_command
+    from tuner.plan import print_plan
+    from tuner.request import outline_study, request_study, resume_command
     from tuner.study import run_study
     from tuner.terminal import best_epochs_table
 
+    mistakes = (
+        AnalysisError, BudgetExhausted, CohortError, LedgerError, PlanError, SearchSpaceError, StudyError
+    )  # fmt: skip
     console = Console()
     try:
+        if options.plan:
+            outline = outline_study(options)
+            print_plan(outline.settings, outline.schema, outline.plan, console)
+            return 0
         request = request_study(options)
         if not run_study(request, options.address, console):
             console.print(
@@ -38,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             return 130
         summary = build_release(request.directory, console)
-    except (AnalysisError, CohortError, LedgerError, SearchSpaceError, StudyError) as error:
+    except mistakes as error:
         Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False)
         return 2
     console.print(best_epochs_table(summary.selection.picks))

@@ -13,23 +13,24 @@ from ray import tune
 from ray.tune import CheckpointConfig
 from rich.console import Console
 
-from analysis.study import TRIALS
-from privacy import Unaccounted
+from cohorts import split_cohort, split_key
 from privacy.ledger import Ledger
-from privacy.ledger_actor import LedgerClient, serve_ledger
+from privacy.ledger_actor import serve_ledger
+from privacy.plan import Prices, Spending
+from privacy.schedule import Schedule
 from privacy.study_record import WITNESSES, keep_record
 from privacy.witness import read_witnesses, record_witness
-from trainables.trial import DPGANTrial, TrialPlan
-from tuner.asha import SavedRungs, StudyASHA, rungs
+from trainables.trial import DPGANTrial
+from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token
 from tuner.errors import StudyError
 from tuner.optuna_search import StudySearch
-from tuner.request import SHARES, StudyRequest, begin_study
+from tuner.phases import Phase, Reader, phases
+from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
 from tuner.snapshot import Snapshots, put_back
 from tuner.terminal import StudyView, quiet_ray
 
-SNAPSHOT_FILE = "snapshot.zip"
 RAY_LOG_FILE = "ray.log"
 # A trial on a worker that is taken away (a spot machine, say) goes on from its checkpoint elsewhere.
 RESTARTS_OF_A_TRIAL = 3
@@ -95,12 +96,14 @@ def run_study(request: StudyRequest, address: str | None, console: Console) -> b
     with ray_cluster(address) as info:
         resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines())
         ledger = open_ledger(request)
-        begin_study(request)  # nothing is written before everything was found in order
+        spending = declare_budget(request, ledger)
+        begin_study(request, spending)  # nothing is written before everything was found in order
         quiet_ray(directory.path / RAY_LOG_FILE)
-        search = StudySearch(request.space, directory.database, settings.study, settings.seed)
+        splits = split_cohort(request.cohort, split_key(request.cohort.schema), settings.shares)
+        reader = Reader(splits, ledger, serve_ledger(ledger))
         with dashboards(directory.database, info) as watching:
             _announce(console, request, resources, watching)
-            finished = _search(request, search, resources, serve_ledger(ledger), console)
+            finished = all(_search(request, phase, resources, console) for phase in phases(request, spending, reader))
         assert ledger.witness is not None  # it is bound to the cohort, which is an entry
         record_witness(directory.path / WITNESSES, ledger.witness)
         if finished:
@@ -114,33 +117,57 @@ def open_ledger(request: StudyRequest) -> Ledger:
     Raises:
         LedgerError: it is missing, damaged, rolled back, or another cohort's.
     """
-    ledger = Ledger.for_cohort(request.cohort, request.settings.ledger, request.adopt_ledger)
+    settings = request.settings
+    ledger = Ledger.for_cohort(request.cohort, settings.ledger, request.adopt_ledger, settings.shares)
     witnesses = request.directory.path / WITNESSES
     ledger.verify(read_witnesses(witnesses) if witnesses.exists() else ())
     return ledger
 
 
-def _search(
-    request: StudyRequest, search: StudySearch, resources: TrialResources, books: LedgerClient, console: Console
-) -> bool:
-    """Hand the study to Ray Tune."""
-    settings, directory = request.settings, request.directory
-    scheduler = StudyASHA(settings.max_epochs)
-    view = StudyView(settings.study, settings.trials, console)
-    snapshot = directory.path / SNAPSHOT_FILE
+def declare_budget(request: StudyRequest, ledger: Ledger) -> Spending | None:
+    """Declare what the study plans, before its first reading; of a resumed study, what it declared then.
+
+    Returns:
+        The plan at its prices; None where the policy declares no budget.
+
+    Raises:
+        LedgerError: earlier studies leave no room, or the study's name was used before.
+    """
+    plan, settings, schema = request.plan, request.settings, request.cohort.schema
+    if request.resumed or plan is None:
+        return request.directory.spending() if plan else None
+    events = plan.events(schema, {} if schema.public else ledger.spent())
+    ledger.declare(settings.study, plan.budget, events, settings.policy, afresh=schema.public)
+    return Spending(plan=plan, prices=Prices.of(plan, schema, ledger.books.filters[settings.study]))
+
+
+def _search(request: StudyRequest, phase: Phase, resources: TrialResources, console: Console) -> bool:
+    """Hand one search to Ray Tune; returns whether all its trials have ended."""
+    settings, directory, schedule = request.settings, request.directory, phase.schedule
+    search = StudySearch(
+        request.space,
+        directory.database,
+        phase.optuna_study,
+        settings.seed,
+        prices=phase.prices,
+        shortlist=phase.shortlist,
+    )
+    scheduler = _scheduler(schedule)
+    view = StudyView(phase.optuna_study, schedule.trials, console)
+    snapshot = directory.path / f"{phase.experiment}.snapshot.zip"
     resumed = request.resumed and snapshot.exists()
     if resumed:
-        put_back(snapshot, directory.experiment(settings))
+        put_back(snapshot, directory.experiment(settings, phase.experiment))
     # With Tune's own limit of one, a trial that ends gives its process to the one trial that is waiting for another
     # machine to start; short trials then never leave the first machine.
     slots = resources.trials_at_once(running_machines())
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     try:
         tune.run(
-            tune.with_parameters(DPGANTrial, plan=trial_plan(request, books)),
-            name=TRIALS,
+            tune.with_parameters(DPGANTrial, plan=phase.plan),
+            name=phase.experiment,
             storage_path=directory.storage_path(settings),
-            num_samples=settings.trials,
+            num_samples=schedule.trials,
             search_alg=search,
             scheduler=scheduler,
             resources_per_trial=resources.placement(),
@@ -154,23 +181,13 @@ def _search(
         )
     finally:
         view.close()
-    return search.ended >= settings.trials
+    return search.ended >= schedule.trials
 
 
-def trial_plan(request: StudyRequest, books: LedgerClient) -> TrialPlan:
-    """What every trial of a study is given."""
-    settings = request.settings
-    return TrialPlan(
-        train=request.splits.train,
-        validation=request.splits.validation,
-        train_share=SHARES.train,
-        epsilon=settings.epsilon,
-        delta=settings.delta,
-        scored_epochs=rungs(settings.max_epochs),
-        engine=settings.engine,
-        policy=Unaccounted(settings.study, books),
-        seed=settings.seed,
-    )
+def _scheduler(schedule: Schedule) -> StudyASHA:
+    if schedule.keeps == 1:
+        return StudyASHA(schedule.rungs[-1], grace_epochs=schedule.rungs[-1])
+    return StudyASHA(schedule.rungs[-1], schedule.keeps, schedule.rungs[0])
 
 
 def _announce(console: Console, request: StudyRequest, resources: TrialResources, watching: Dashboards) -> None:
@@ -178,9 +195,8 @@ def _announce(console: Console, request: StudyRequest, resources: TrialResources
     share = f"{resources.cpus:g} CPU" + (f" and {resources.gpus:g} GPU" if resources.gpus else "")
     verb = "Going on with" if request.resumed else "Starting"
     console.print(
-        f"{verb} study [bold]{settings.study}[/]: cohort {settings.cohort}, {settings.trials} trials of at most "
-        f"{settings.max_epochs} epochs, {share} each, scored after epochs "
-        f"{', '.join(map(str, rungs(settings.max_epochs)))}",
+        f"{verb} study [bold]{settings.study}[/]: cohort {settings.cohort}, policy {settings.policy}, "
+        f"{settings.trials} trials of at most {settings.max_epochs} epochs, {share} each",
         highlight=False,
     )
     for line in watching.lines():

@@ -12,7 +12,7 @@ import yaml
 from ray import tune
 
 from analysis import StudyDirectory, StudySettings
-from cohorts import Schema, load_cohort, split_key, split_participants, write_cohort
+from cohorts import Schema, load_cohort, split_cohort, split_key, write_cohort
 from privacy import Unaccounted
 from privacy.ledger import Ledger
 from privacy.ledger_actor import serve_ledger
@@ -33,8 +33,8 @@ def write_trial_files(directory: Path, seed: int) -> None:
 
 def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
     """Search over four fixed configurations, scored after epochs 1 and 2."""
-    cohort, _ = load_cohort(settings.cohort, settings.data_dir)
-    splits = split_participants(cohort, split_key(cohort.schema))
+    cohort = load_cohort(settings.cohort, settings.data_dir)
+    splits = split_cohort(cohort, split_key(cohort.schema))
     ledger = Ledger.for_cohort(cohort, adopt=True)
 
     class Trial(DPGANTrial):

@@ -12,7 +12,7 @@ from analysis import AnalysisError, StudyDirectory, build_release, release
 from analysis.figures import Panel
 from analysis.release import Manifest, write_release
 from analysis.selection import select
-from cohorts import load_cohort
+from cohorts import load_participants
 from privacy import epsilon
 from privacy.study_record import check_record
 from tests.analysis.conftest import change_settings, write_trial_files
@@ -74,14 +74,14 @@ def test_the_statement_stands_in_the_release_and_says_the_search_is_not_covered(
 
 
 def test_data_and_figures_say_unaccounted_in_their_names(built):
-    plain = {"manifest.json", "privacy_statement.md", "README.md"}
+    plain = {"manifest.json", "privacy_statement.md", "privacy_statement.json", "README.md"}
     names = {file.name for file in built.directory.release.iterdir()} - plain
     assert all("unaccounted" in name for name in names)
     assert {name.rpartition(".")[2] for name in names} == {"csv", "parquet", "png", "yaml"}
 
 
 def test_the_released_files_load_again_as_a_cohort(built):
-    again, _ = load_cohort(str(built.directory.release / "schema-unaccounted.yaml"))
+    again, _ = load_participants(str(built.directory.release / "schema-unaccounted.yaml"))
     assert len(again) == 400
     table = pd.read_csv(built.directory.release / "visits-unaccounted.csv")
     pd.testing.assert_frame_equal(
@@ -144,9 +144,9 @@ def test_a_seed_is_refused_for_a_cohort_that_is_not_public(study):
     assert not study.release.exists()
 
 
-def test_another_policy_is_not_released_as_if_it_were_unaccounted(study):
+def test_a_study_that_planned_a_budget_is_not_released_without_its_plan(study):
     change_settings(study, policy="composed")
-    with pytest.raises(AnalysisError, match="policy composed"):
+    with pytest.raises(AnalysisError, match=r"plan.json cannot be read"):
         build_release(study, QUIET)
 
 

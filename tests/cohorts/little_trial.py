@@ -96,7 +96,7 @@ def write_trial(
     visits: pd.DataFrame | None = None,
     schema: dict[str, Any] | None = None,
 ) -> str:
-    """Write the trial and its schema; returns the schema's path as `load_cohort` takes it."""
+    """Write the trial and its schema; returns the schema's path as `load_participants` takes it."""
     directory.mkdir(parents=True, exist_ok=True)
     (people_frame() if people is None else people).to_csv(directory / "people.csv", index=False)
     (visits_frame() if visits is None else visits).to_csv(directory / "visits.csv", index=False)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from cohorts import Schema, load_cohort, resolve_schema, split_key, split_participants, write_cohort
+from cohorts import Schema, load_participants, resolve_schema, split_key, split_participants, write_cohort
 from tests.cohorts.test_cohort_files import random_cohort
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def test_the_documented_schema_loads_a_trial(documented):
     schema = Schema.load(documented)
     cohort = random_cohort(schema, [str(1000 + i) for i in range(60)], seed=0)
     write_cohort(cohort, documented.parent)
-    loaded, _ = load_cohort(str(documented))
+    loaded, _ = load_participants(str(documented))
     np.testing.assert_array_equal(loaded.values, cohort.values)
 
 
@@ -65,7 +65,7 @@ def test_pbcseq_which_nobody_wrote_for_us_loads(tmp_path):
     for file in ("fetch.py", "pbcseq.yaml"):
         shutil.copy(ROOT / "examples" / "pbcseq" / file, tmp_path)
     runpy.run_path(str(tmp_path / "fetch.py"), run_name="__main__")
-    cohort, report = load_cohort(str(tmp_path / "pbcseq.yaml"))
+    cohort, report = load_participants(str(tmp_path / "pbcseq.yaml"))
     assert report.enrolled == 312
     assert len(cohort) >= 200
     raw = pd.read_csv(tmp_path / "pbcseq.csv")
@@ -75,5 +75,5 @@ def test_pbcseq_which_nobody_wrote_for_us_loads(tmp_path):
     np.testing.assert_allclose(cohort.values[who, 1], rows["albumin"], rtol=1e-6)
     assert {len(set(split.labels)) for split in split_participants(cohort, split_key(cohort.schema))} == {2}
     write_cohort(cohort, tmp_path)
-    again, _ = load_cohort(str(tmp_path / "pbcseq.yaml"))
+    again, _ = load_participants(str(tmp_path / "pbcseq.yaml"))
     np.testing.assert_array_equal(again.values, cohort.values)

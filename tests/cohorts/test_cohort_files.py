@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cohorts import Cohort, Encoding, Schema, load_cohort, write_cohort
-from cohorts.loader import read_cohort
+from cohorts import Encoding, Participants, Schema, load_participants, write_cohort
+from cohorts.loader import read_participants
 from tests.cohorts.little_trial import write_trial
 
 identifiers = st.lists(
@@ -82,7 +82,7 @@ def schemas(draw: st.DrawFn) -> Schema:
     )
 
 
-def random_cohort(schema: Schema, ids: list[str], seed: int) -> Cohort:
+def random_cohort(schema: Schema, ids: list[str], seed: int) -> Participants:
     """Any participants that the schema allows."""
     rng = np.random.default_rng(seed)
     encoding = Encoding(schema)
@@ -91,10 +91,10 @@ def random_cohort(schema: Schema, ids: list[str], seed: int) -> Cohort:
         if measure.kind == "continuous" and measure.decimals is not None:
             values[:, m] = values[:, m].astype(np.float64).round(measure.decimals)
     labels = rng.permutation(np.arange(len(ids)) % 2)
-    return Cohort(schema, np.array(ids, dtype=str), labels.astype(np.int64), values)
+    return Participants(schema, np.array(ids, dtype=str), labels.astype(np.int64), values)
 
 
-def assert_same(one: Cohort, other: Cohort) -> None:
+def assert_same(one: Participants, other: Participants) -> None:
     assert list(one.ids) == list(other.ids)
     assert one.labels.tolist() == other.labels.tolist()
     np.testing.assert_array_equal(one.values, other.values)
@@ -108,19 +108,19 @@ def test_writing_then_loading_gives_the_same_cohort(schema, ids, seed):
     with tempfile.TemporaryDirectory() as directory:
         written = write_cohort(cohort, Path(directory))
         assert sorted(path.name for path in written) == ["people.csv", "people.parquet", "rows.csv", "rows.parquet"]
-        assert_same(read_cohort(schema, Path(directory))[0], cohort)
-        assert_same(read_cohort(in_parquet, Path(directory))[0], cohort)
+        assert_same(read_participants(schema, Path(directory))[0], cohort)
+        assert_same(read_participants(in_parquet, Path(directory))[0], cohort)
 
 
 @pytest.mark.parametrize("name", ["actg175", "actg175-treat"])
 def test_the_real_actg175_survives_the_way_there_and_back(tmp_path, name):
-    cohort, _ = load_cohort(name)
+    cohort, _ = load_participants(name)
     write_cohort(cohort, tmp_path)
-    assert_same(load_cohort(name, tmp_path)[0], cohort)
+    assert_same(load_participants(name, tmp_path)[0], cohort)
 
 
 def test_files_are_in_the_trials_own_columns_and_rounding(tmp_path):
-    cohort, _ = load_cohort(write_trial(tmp_path / "in"))
+    cohort, _ = load_participants(write_trial(tmp_path / "in"))
     write_cohort(cohort, tmp_path / "out")
     for table in ("people", "visits"):
         pd.testing.assert_frame_equal(
@@ -129,7 +129,7 @@ def test_files_are_in_the_trials_own_columns_and_rounding(tmp_path):
 
 
 def test_parquet_and_csv_hold_the_same_table(tmp_path):
-    cohort, _ = load_cohort("actg175")
+    cohort, _ = load_participants("actg175")
     write_cohort(cohort, tmp_path)
     as_csv = pd.read_csv(tmp_path / "ACTG175.csv", dtype={"pidnum": str})
     pd.testing.assert_frame_equal(as_csv, pd.read_parquet(tmp_path / "ACTG175.parquet"), check_dtype=False)

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cohorts import CohortError, load_cohort
+from cohorts import CohortError, load_participants
 from tests.cohorts.little_trial import people_frame, schema_mapping, visits_frame, write_trial
 
 spoil = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -17,7 +17,7 @@ spoil = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCh
 def complaint(name: str, *parts: object, data_dir=None) -> str:
     """The one-paragraph error of loading, which must name each of the parts."""
     with pytest.raises(CohortError) as caught:
-        load_cohort(name, data_dir)
+        load_participants(name, data_dir)
     message = str(caught.value)
     assert "\n" not in message
     for part in parts:
@@ -435,6 +435,6 @@ def test_junk_anywhere_in_a_schema_is_a_cohort_error_or_harmless(tmp_path, place
     path.write_text(yaml.safe_dump(schema))
     write_trial(tmp_path)
     try:
-        load_cohort(str(path))
+        load_participants(str(path))
     except CohortError as error:
         assert "\n" not in str(error)

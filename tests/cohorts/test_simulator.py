@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from cohorts import CohortError, load_cohort, resolve_schema
+from cohorts import CohortError, load_participants, resolve_schema
 from cohorts.simulator import VISIT_CODES, ensure_simulated, main, simulate, write_simulated
 
 
@@ -28,7 +28,7 @@ def bp(directory, baseline):
 
 @pytest.fixture(scope="module")
 def cohort(directory):
-    return load_cohort("sprint-simulated", directory)[0]
+    return load_participants("sprint-simulated", directory)[0]
 
 
 def test_the_files_are_those_of_the_challenge(directory, baseline):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cohorts import CohortError, Schema, SplitShares, load_cohort, resolve_schema, split_key, split_participants
+from cohorts import CohortError, Schema, SplitShares, load_participants, resolve_schema, split_key, split_participants
 from cohorts.splits import keyed_positions
 from tests.cohorts.little_trial import SCHEMA
 
@@ -30,14 +30,14 @@ def test_adding_or_removing_others_moves_nobody(some, others, key):
 
 
 def test_splits_are_disjoint_whole_and_near_their_shares():
-    cohort, _ = load_cohort("actg175")
+    cohort, _ = load_participants("actg175")
     splits = split_participants(cohort, split_key(cohort.schema))
     assert sorted(i for split in splits for i in split.ids) == sorted(cohort.ids)
     assert [len(split) / len(cohort) for split in splits] == pytest.approx([0.75, 0.15, 0.10], abs=0.02)
 
 
 def test_a_split_without_one_participant_differs_by_that_participant_alone():
-    cohort, _ = load_cohort("actg175")
+    cohort, _ = load_participants("actg175")
     key = split_key(cohort.schema)
     whole = split_participants(cohort, key)
     less = split_participants(cohort.take(np.arange(len(cohort)) != 17), key)

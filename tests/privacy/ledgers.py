@@ -6,25 +6,30 @@ from pathlib import Path
 
 import dp_accounting
 
-from cohorts import Cohort, Schema
+from cohorts import Cohort, Participants, Schema
 from privacy.accounting import TrainingCharge
 from privacy.budget import Budget
 from privacy.charges import Charge, Split
 from privacy.ledger import Ledger
-from tests.conftest import SMALL_SCHEMA, small_cohort
+from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 
 BUDGET = Budget(epsilon=3.0, delta=1e-5)
 EPOCH = TrainingCharge(sampling_rate=0.1, noise_multiplier=4.0, steps=10).event
 SCORE = dp_accounting.GaussianDpEvent(20.0)
 
 
-def private_cohort(name: str = "secret", participants: int = 60, seed: int = 0) -> Cohort:
-    """A private cohort of the small schema."""
+def private_participants(name: str = "secret", participants: int = 60, seed: int = 0) -> Participants:
+    """Participants of the small schema, marked private."""
     return small_cohort(Schema.model_validate({**SMALL_SCHEMA, "name": name, "public": False}), participants, seed)
 
 
+def private_cohort(name: str = "secret", participants: int = 60, seed: int = 0) -> Cohort:
+    """The same, sealed."""
+    return sealed(private_participants(name, participants, seed))
+
+
 def public_cohort() -> Cohort:
-    return small_cohort(Schema.model_validate(SMALL_SCHEMA), 60)
+    return sealed(small_cohort(Schema.model_validate(SMALL_SCHEMA), 60))
 
 
 def epoch(study: str = "first", trial: str = "t1", split: Split = "train", event=EPOCH, **other) -> Charge:

@@ -16,7 +16,17 @@ from privacy.errors import LedgerError
 from privacy.ledger import Ledger
 from privacy.sums import epsilon_by_pld, epsilon_by_rdp, steps, summarise
 from privacy.witness import Witness, read_witnesses, record_witness
-from tests.privacy.ledgers import BUDGET, EPOCH, SCORE, epoch, ledger_with, private_cohort, public_cohort
+from tests.conftest import sealed
+from tests.privacy.ledgers import (
+    BUDGET,
+    EPOCH,
+    SCORE,
+    epoch,
+    ledger_with,
+    private_cohort,
+    private_participants,
+    public_cohort,
+)
 
 noise = st.floats(1e-3, 1e6)
 gaussians = noise.map(dp_event.GaussianDpEvent)
@@ -143,8 +153,8 @@ def test_a_ledger_opened_again_is_the_same_one_and_sums_the_same():
 
 def test_the_order_of_participants_does_not_make_another_cohort():
     ledger_with(1).close()
-    cohort = private_cohort()
-    Ledger.for_cohort(cohort.take(np.arange(len(cohort))[::-1])).verify()
+    people = private_participants()
+    Ledger.for_cohort(sealed(people.take(np.arange(len(people))[::-1]))).verify()
 
 
 def test_participants_who_joined_may_be_adopted_and_earlier_charges_still_count():

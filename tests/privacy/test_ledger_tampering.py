@@ -15,8 +15,8 @@ from privacy.charges import canonical_json
 from privacy.errors import LedgerError
 from privacy.ledger import Ledger, ledger_file
 from privacy.witness import Witness
-from tests.conftest import SMALL_SCHEMA, small_cohort
-from tests.privacy.ledgers import BUDGET, epoch, ledger_with, private_cohort, public_cohort
+from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
+from tests.privacy.ledgers import BUDGET, epoch, ledger_with, private_cohort, private_participants, public_cohort
 
 
 @pytest.fixture(autouse=True)
@@ -140,12 +140,12 @@ def test_a_public_cohorts_ledger_whose_key_anyone_can_make_is_no_private_ones(fi
 
 
 def test_the_same_name_with_other_participants_or_another_schema_is_another_cohort(file):
-    cohort = private_cohort()
+    Ledger.for_cohort(private_cohort()).close()
     with pytest.raises(LedgerError, match=r"begun for the cohort secret with other participants"):
-        Ledger.for_cohort(cohort.take(np.arange(1, 60)))
+        Ledger.for_cohort(sealed(private_participants().take(np.arange(1, 60))))
     changed = Schema.model_validate({**SMALL_SCHEMA, "name": "secret", "public": False, "nominal_size": 500})
     with pytest.raises(LedgerError, match="with another schema"):
-        Ledger.for_cohort(small_cohort(changed, 60))
+        Ledger.for_cohort(sealed(small_cohort(changed, 60)))
 
 
 def test_a_ledger_rolled_back_to_an_older_copy_is_caught_by_its_witnesses(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trainables import opacus_engine
-from trainables.engine import PublicFigures, RandomStreams
+from trainables.engine import PublicFigures, RandomStreams, TrainingData
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine, ac_gan_losses
 
@@ -20,11 +20,20 @@ def participants(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]
     return features, (features[:, 0] > 0).long()
 
 
-def engine(features: torch.Tensor, arms: torch.Tensor, size: float = 100, **changes: float) -> OpacusEngine:
+class EngineOn(OpacusEngine):
+    """An engine that always trains on the same participants."""
+
+    def train(self, steps: int, streams: RandomStreams) -> None:
+        super().train(self.data, steps, streams)
+
+
+def engine(features: torch.Tensor, arms: torch.Tensor, size: float = 100, **changes: float) -> EngineOn:
     settings = {"sampling_rate": 1.0, "width": 16, "latent_size": 4, "discriminator_steps": 1000, **changes}
     public = PublicFigures(size, (0.5, 0.5), FEATURES, grid=(2, 3))
     torch.manual_seed(7)  # the same weights every time
-    return OpacusEngine(Hyperparameters(**settings), public, features, arms, torch.device("cpu"))
+    made = EngineOn(Hyperparameters(**settings), public, torch.device("cpu"))
+    made.data = TrainingData(features, arms)
+    return made
 
 
 def streams(seed: int = 3) -> RandomStreams:

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from cohorts import Cohort
+from cohorts import Participants
 from tests.conftest import small_cohort
 from trainables.fidelity import fidelity
-from trainables.scoring import CLASSIFIERS, evaluate
+from trainables.scoring import CLASSIFIERS, STEERING, Fitted, SyntheticJudge, evaluate
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
@@ -17,7 +18,7 @@ def test_participants_like_the_real_ones_teach_a_classifier_to_predict_them(clas
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_participants_with_shuffled_arms_teach_nothing(classifier, schema):
     honest = small_cohort(schema, 600, 1)
-    shuffled = Cohort(schema, honest.ids, np.random.default_rng(0).permutation(honest.labels), honest.values)
+    shuffled = Participants(schema, honest.ids, np.random.default_rng(0).permutation(honest.labels), honest.values)
     score = evaluate(classifier, shuffled, small_cohort(schema, 600, 2), seed=0)
     assert abs(score.auc - 0.5) < 0.15
 
@@ -28,7 +29,7 @@ def test_a_cohort_is_like_itself_and_less_like_one_without_correlations(cohort):
     assert itself.ks == 0
     rng = np.random.default_rng(0)
     uniform = rng.uniform([[80], [0]], [[200], [10]], (len(cohort), 2, 3)).astype(np.float32)
-    noise = fidelity(Cohort(cohort.schema, cohort.ids, cohort.labels, uniform), cohort)
+    noise = fidelity(Participants(cohort.schema, cohort.ids, cohort.labels, uniform), cohort)
     assert noise.spearman < 0.9
     assert noise.ks > 0.2
 
@@ -36,5 +37,29 @@ def test_a_cohort_is_like_itself_and_less_like_one_without_correlations(cohort):
 def test_a_measure_that_never_varies_spoils_nothing(cohort):
     values = cohort.values.copy()
     values[:, 1] = 5
-    constant = Cohort(cohort.schema, cohort.ids, cohort.labels, values)
+    constant = Participants(cohort.schema, cohort.ids, cohort.labels, values)
     assert np.isfinite(fidelity(constant, cohort).spearman)
+
+
+@pytest.mark.parametrize("classifier", STEERING)
+def test_who_else_is_ranked_does_not_show_in_a_participants_rank(classifier, schema):
+    fitted = Fitted(classifier, small_cohort(schema, 300, 1), seed=0)
+    people = small_cohort(schema, 257, 2)
+    together = fitted.ranking(people)
+    for others in (slice(0, 1), slice(0, 2), slice(5, 38), slice(1, 257)):
+        assert (fitted.ranking(people.take(np.arange(257)[others])) == together[others]).all()
+
+
+def test_a_judge_without_noise_gives_the_auc_everyone_knows(schema):
+    synthetic, real = small_cohort(schema, 300, 1), small_cohort(schema, 200, 2)
+    judge = SyntheticJudge(synthetic, dict.fromkeys(STEERING, 0))
+    exact = judge.exact(real)
+    for name, ranking in zip(judge.classifiers, judge.rankings(real), strict=True):
+        assert exact[f"auc_{name}"] == pytest.approx(roc_auc_score(real.labels, ranking))
+
+
+def test_a_split_without_one_arm_scores_nothing_and_breaks_nothing(schema):
+    people = small_cohort(schema, 200, 2)
+    judge = SyntheticJudge(small_cohort(schema, 300, 1), dict.fromkeys(STEERING, 0))
+    one_arm = judge.exact(people.take(people.labels == 1))
+    assert one_arm["auc_random_forest"] == 0

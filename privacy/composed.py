@@ -1,0 +1,56 @@
+"""The policy ``composed``: every trial reads real participants, and everything that is read adds up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cohorts import Cohort
+from privacy.accounting import TrainingCharge
+from privacy.charges import Charge
+from privacy.policy import Books, Judge
+from privacy.reading import Reading
+from privacy.scores import NoisyScores
+from privacy.witness import Witness
+
+
+@dataclass(frozen=True)
+class Composed:
+    """Train with noise, score with noise, until the declared budget is spent.
+
+    What comes next may depend on what was seen, noise included, because the ledger's filter stops the sum at one
+    order that was fixed before the first reading.
+
+    Args:
+        study: name of the study, which declared a budget.
+        books: the cohort's ledger.
+        mechanism: releases the scores of one epoch.
+    """
+
+    study: str
+    books: Books
+    mechanism: NoisyScores
+
+    reads_participants: ClassVar[bool] = True
+
+    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Cohort) -> Reading:
+        """Pay for a stretch of training and open its participants.
+
+        Raises:
+            BudgetExhausted: the stretch does not fit any more.
+        """
+        return self.books.read(cohort, Charge(charge.event, "train", self.study, f"train epochs {epochs}", trial))
+
+    def scores(self, trial: str, epoch: int, cohort: Cohort, judge: Judge) -> tuple[dict[str, float], Witness | None]:
+        """Pay for one epoch's noisy AUCs and release them.
+
+        Raises:
+            BudgetExhausted: they do not fit any more.
+        """
+        purpose = f"score epoch {epoch} with noise {self.mechanism.noise_sd:.4f}"
+        reading = self.books.read(cohort, Charge(self.mechanism.event, "validation", self.study, purpose, trial))
+        rankings = judge.rankings(reading.participants)
+        released = self.mechanism.release(rankings, reading.participants.labels)
+        return {
+            f"auc_{name}": float(auc) for name, auc in zip(judge.classifiers, released, strict=True)
+        }, reading.witness

@@ -1,0 +1,159 @@
+"""The choice of a plan: how many scores, at which epochs, and on how large a share of the participants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import dp_accounting
+
+from cohorts import Schema, SplitShares
+from privacy.budget import Budget, Declaration, RenyiFilter, best_order
+from privacy.charges import SPLITS, Split
+from privacy.errors import PlanError
+from privacy.plan import Spent, StudyPlan
+from privacy.schedule import Schedule
+from privacy.steering import ADVANTAGE, AIM, WORKABLE
+
+TEST_SHARE = 0.10
+VALIDATION_SHARES = (0.15, 0.20, 0.25, 0.30, 0.35, 0.40)
+
+SURROGATE_SHARE = 0.15
+"""Share of the training participants' budget that buys the surrogate; the rest trains."""
+
+SHORTLISTS = (4, 3, 2)
+REAL_SHARE = 0.3
+"""Share of the longest training that a shortlisted trial spends on real participants, after the surrogate."""
+
+LARGEST_EPSILON = 1e4
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asks for; public.
+
+    Args:
+        policy: how to search.
+        budget: to be declared.
+        schema: of the cohort.
+        trials: configurations to try.
+        rungs: epochs at which trials may be scored, the last of them the longest training.
+        keeps: one in so many goes on past a rung.
+        sampling_rate: the one in the middle of the search space.
+        shares: of the splits, where an earlier study fixed them; the plan chooses otherwise.
+        spent: what earlier studies ran on each split.
+    """
+
+    policy: str
+    budget: Budget
+    schema: Schema
+    trials: int
+    rungs: tuple[int, ...]
+    keeps: int
+    sampling_rate: float
+    shares: SplitShares | None = None
+    spent: Spent = field(default_factory=dict)
+
+
+def choose_plan(wish: Wish) -> StudyPlan:
+    """The plan with the least training noise whose scores steer well enough, or else the one that steers best.
+
+    Raises:
+        PlanError: even then scores would hardly do better than chance; it names the smallest epsilon that works.
+    """
+    plan = _best(wish)
+    if _kept(plan, wish) < WORKABLE:
+        raise PlanError(_refusal(plan, wish))
+    return plan
+
+
+def first_filter(plan: StudyPlan, events: Mapping[Split, dp_accounting.DpEvent]) -> RenyiFilter:
+    """What a plan would declare in a ledger that does not exist yet."""
+    orders = {split: best_order(plan.budget, events.get(split)) for split in SPLITS}
+    allowances = {split: plan.budget.allowance(order) for split, order in orders.items()}
+    return RenyiFilter(Declaration("", plan.budget, orders, allowances, split_key=""))
+
+
+def _best(wish: Wish) -> StudyPlan:
+    candidates = [(plan, _kept(plan, wish)) for plan in _candidates(wish)]
+    aimed = [plan for plan, kept in candidates if kept >= AIM]
+    if not aimed:
+        return max(candidates, key=lambda candidate: candidate[1])[0]
+    if wish.policy == "surrogate":
+        return aimed[0]  # in order of preference: a longer shortlist before more training participants
+    return min(aimed, key=lambda plan: math.sqrt(plan.paid.epochs) / plan.shares.train)  # as the noise grows
+
+
+def _kept(plan: StudyPlan, wish: Wish) -> float:
+    return plan.steering(wish.schema, wish.spent).keeps_the_better
+
+
+def _candidates(wish: Wish) -> Iterator[StudyPlan]:
+    """Every plan worth weighing, by preference."""
+    for shares in [wish.shares] if wish.shares else list(_possible_shares()):
+        for paid, free in _schedules(wish):
+            yield StudyPlan(
+                policy=wish.policy,  # type: ignore[arg-type]  # pydantic checks it
+                epsilon=wish.budget.epsilon,
+                delta=wish.budget.delta,
+                shares=shares,
+                paid=paid,
+                free=free,
+                surrogate_share=SURROGATE_SHARE if free else 0,
+                sampling_rate=wish.sampling_rate,
+            )
+
+
+def _possible_shares() -> Iterator[SplitShares]:
+    for validation in VALIDATION_SHARES:
+        yield SplitShares(train=1 - validation - TEST_SHARE, validation=validation, test=TEST_SHARE)
+
+
+def _schedules(wish: Wish) -> Iterator[tuple[Schedule, Schedule | None]]:
+    """Schedules on real and on surrogate participants."""
+    longest = wish.rungs[-1]
+    if wish.policy == "composed":
+        for first, rung in enumerate(wish.rungs):
+            if first == 0 or 4 * rung <= longest:  # later first rungs stop nobody soon enough to save anything
+                yield Schedule(trials=wish.trials, rungs=wish.rungs[first:], keeps=wish.keeps), None
+        return
+    real = max(1, round(REAL_SHARE * longest))
+    pretraining = longest - real
+    if pretraining < 1:
+        raise PlanError("The policy surrogate trains on a surrogate before it trains on participants, so it needs "
+                        "--max-epochs 2 or more.")  # fmt: skip
+    early = tuple(rung for rung in wish.rungs if 3 * rung <= 2 * pretraining)
+    free = Schedule(trials=wish.trials, rungs=(*early, pretraining, longest), keeps=wish.keeps)
+    scored = tuple(sorted({0, max(1, real // 3), real}))
+    for shortlist in sorted({min(each, wish.trials) for each in SHORTLISTS}, reverse=True):
+        yield Schedule(trials=shortlist, rungs=scored), free
+
+
+def _refusal(plan: StudyPlan, wish: Wish) -> str:
+    steering = plan.steering(wish.schema, wish.spent)
+    smallest = _smallest_workable(wish)
+    return (
+        f"With epsilon {wish.budget.epsilon:g} the {wish.policy} search of {wish.trials} trials would be steered by "
+        f"chance: {plan.paid.scores:.0f} scores carry noise of standard deviation {steering.noise_sd:.3f} each, and a "
+        f"configuration that is {ADVANTAGE:g} AUC better would be kept with probability "
+        f"{steering.keeps_the_better:.2f} (1/3 is chance, {WORKABLE:g} is asked for). The smallest --epsilon that "
+        f"works here is {smallest:.2g}; fewer --trials need less."
+    )
+
+
+def _smallest_workable(wish: Wish) -> float:
+    """By bisection, rounded up."""
+
+    def works(epsilon: float) -> bool:
+        with_more = replace(wish, budget=Budget(epsilon, wish.budget.delta))
+        return _kept(_best(with_more), with_more) >= WORKABLE
+
+    low, high = wish.budget.epsilon, 2 * wish.budget.epsilon
+    while not works(high) and high < LARGEST_EPSILON:
+        low, high = high, 2 * high
+    while high > 1.02 * low:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if works(middle) else (middle, high)
+    digits = 1 - math.floor(math.log10(high))
+    return math.ceil(high * 10**digits) / 10**digits

@@ -1,0 +1,136 @@
+"""What a study would cost: the plan it will declare, worked out without reading anyone and without Ray."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import optuna
+from rich.console import Console
+from rich.table import Table
+
+from analysis.study import StudySettings
+from cohorts import Schema, SplitShares
+from privacy.budget import Budget, RenyiFilter
+from privacy.ledger import Ledger, ledger_file
+from privacy.plan import Prices, Spent, StudyPlan
+from privacy.planning import Wish, choose_plan, first_filter
+from privacy.schedule import Schedule
+from privacy.steering import ADVANTAGE, Steering
+from search_spaces import SearchSpace
+from trainables.hyperparameters import DEFAULT_SAMPLING_RATE
+from tuner.asha import REDUCTION_FACTOR, rungs
+
+DRAWS = 101
+
+
+def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> StudyPlan | None:
+    """How a study will divide its budget; None under a policy that declares none.
+
+    Raises:
+        PlanError: what is asked for fits in no useful way.
+        LedgerError: the cohort's ledger is damaged.
+    """
+    if settings.policy == "unaccounted":
+        return None
+    ledger = _open_ledger(settings, schema)
+    spent, shares = _before(ledger, schema)
+    return choose_plan(
+        Wish(
+            settings.policy,
+            Budget(settings.epsilon, settings.delta),
+            schema,
+            settings.trials,
+            rungs(settings.max_epochs),
+            REDUCTION_FACTOR,
+            typical_sampling_rate(space),
+            shares,
+            spent,
+        )
+    )
+
+
+def typical_sampling_rate(space: SearchSpace) -> float:
+    """The median sampling rate of a search space."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = (space(study.ask()).get("sampling_rate", DEFAULT_SAMPLING_RATE) for _ in range(DRAWS))
+    return statistics.median(float(rate) for rate in drawn)
+
+
+def _open_ledger(settings: StudySettings, schema: Schema) -> Ledger | None:
+    file: Path = settings.ledger or ledger_file(schema)
+    if not file.exists():
+        return None
+    ledger = Ledger.open(file, read_only=True)
+    return ledger if ledger.binding else None
+
+
+def _before(ledger: Ledger | None, schema: Schema) -> tuple[Spent, SplitShares | None]:
+    """What earlier studies ran on each split, and the division they fixed; nothing for a public cohort."""
+    if ledger is None or schema.public:
+        return {}, None
+    assert ledger.binding is not None
+    if not ledger.books.release_charges():
+        return {}, None
+    train, validation, test = ledger.binding.shares
+    return ledger.spent(), SplitShares(train=train, validation=validation, test=test)
+
+
+def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan | None, console: Console) -> None:
+    """Show what a study would cost and how its budget is divided."""
+    if plan is None:
+        console.print(
+            f"The policy {settings.policy} declares no budget, so there is nothing to divide: epsilon "
+            f"{settings.epsilon:g} limits each trial's training, and scores are used without noise."
+        )
+        return
+    ledger = _open_ledger(settings, schema)
+    spent, _ = _before(ledger, schema)
+    events = plan.events(schema, spent)
+    declared = ledger.draft(plan.budget, events, schema.public) if ledger else first_filter(plan, events)
+    prices = Prices.of(plan, schema, declared)
+    table = Table(show_header=False, box=None, title=f"Plan for {schema.name}: nobody was read", title_justify="left")
+    for name, value in _rows(settings, schema, plan, prices, declared):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _rows(
+    settings: StudySettings, schema: Schema, plan: StudyPlan, prices: Prices, declared: RenyiFilter
+) -> list[tuple[str, str]]:
+    steering = Steering(prices.scores(schema, plan.shares))
+    orders = declared.declaration.orders
+    shares = plan.shares
+    rows = [
+        ("declared", f"epsilon {plan.epsilon:g}, delta {plan.delta:g}, for everything that reads participants"),
+        ("spent before", f"{declared.epsilon('train'):.3g} on training, {declared.epsilon('validation'):.3g} on "
+         "validation participants"),
+        ("participants", f"{shares.train:.0%} train, {shares.validation:.0%} validate, {shares.test:.0%} test (kept "
+         "for the internal report)"),
+    ]  # fmt: skip
+    if plan.free:
+        rows += [
+            ("surrogate", f"noisy moments for {plan.surrogate_share:.0%} of the training participants' budget"),
+            ("search, free", _described(plan.free) + f", the first {plan.pretraining} epochs without noise, the rest "
+             "as rehearsal"),
+        ]  # fmt: skip
+    rows += [
+        ("on real participants" if plan.free else "search", _described(plan.paid)),
+        ("training noise", f"multiplier {prices.noise_multiplier(plan.sampling_rate):.2f} at sampling rate "
+         f"{plan.sampling_rate:.3g}, so that each of {plan.paid.epochs:.0f} epochs costs the same"),
+        ("noise of one score", f"standard deviation {steering.noise_sd:.4f}"),
+        (f"keeps the better by {ADVANTAGE:g}", f"with probability {steering.keeps_the_better:.2f} at each rung; 1/3 "
+         "is chance"),
+        ("Renyi orders", f"{orders['train']:g} for training, {orders['validation']:g} for validation participants"),
+    ]  # fmt: skip
+    return rows
+
+
+def _described(schedule: Schedule) -> str:
+    after = ", ".join(map(str, schedule.rungs))
+    kept = f", one in {schedule.keeps} goes on" if schedule.keeps > 1 else ""
+    return (
+        f"{schedule.trials} trials scored after epochs {after}{kept}: about {schedule.epochs:.0f} epochs and "
+        f"{schedule.scores:.0f} scores"
+    )
