@@ -33,7 +33,18 @@ def command(*arguments: str) -> list[str]:
 def new_study(folder: Path, name: str) -> list[str]:
     return command(
         *("--cohort", str(folder / "small.yaml"), "--search-space", "smoke", "--study", name),
-        *("--trials", str(TRIALS), "--max-epochs", str(MAX_EPOCHS), "--seed", "3", "--out", str(folder / "results")),
+        *(
+            "--trials",
+            str(TRIALS),
+            "--max-epochs",
+            str(MAX_EPOCHS),
+            "--seed",
+            "3",
+            "--policy",
+            "unaccounted",
+            "--out",
+            str(folder / "results"),
+        ),
     )
 
 
