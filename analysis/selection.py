@@ -13,6 +13,8 @@ from analysis.epochs import ScoredEpoch, last_epochs
 from privacy import TrainingCharge, epsilon
 
 PICKS_PER_CLASSIFIER = 5
+# Of a study with few scored epochs not all are good: by each classifier at most one in so many is picked.
+ONE_IN = 4
 CLASSIFIERS = ("random_forest", "logistic_regression")
 
 
@@ -56,7 +58,7 @@ class Selection:
         return max(epsilon([charge], delta) for charge in self.trials_to_pay)
 
 
-def select(epochs: Sequence[ScoredEpoch], per_classifier: int = PICKS_PER_CLASSIFIER) -> Selection:
+def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> Selection:
     """Pick the best epochs of a study.
 
     A chosen trial is charged for all the training it was scored at, not only up to the picked epoch: its last
@@ -64,11 +66,13 @@ def select(epochs: Sequence[ScoredEpoch], per_classifier: int = PICKS_PER_CLASSI
 
     Args:
         epochs: all scored epochs, at least one.
-        per_classifier: how many to pick by each classifier; fewer where there are fewer epochs.
+        per_classifier: how many to pick by each classifier; five by default, or a quarter of the epochs if that is
+            fewer.
 
     Returns:
         The selection; ties go to the earlier epoch, then to the trial's name.
     """
+    per_classifier = per_classifier or min(PICKS_PER_CLASSIFIER, max(1, len(epochs) // ONE_IN))
     picks = tuple(
         Selected(epoch, classifier)
         for classifier in CLASSIFIERS
