@@ -18,7 +18,7 @@ from analysis.epochs import ScoredEpoch, scored_epochs
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
 from analysis.release import Manifest, write_release
-from analysis.selection import Selected, Selection, select
+from analysis.selection import Selected, Selection, picks_among_few, select
 from analysis.study import SHORTLIST, StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
 from cohorts import CohortError, Participants, Schema, load_cohort, resolve_schema, split_key, split_participants
@@ -90,7 +90,9 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
     _check(settings, schema)
     with _progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
-        selection = select(_scored_epochs(directory, settings))
+        epochs = _scored_epochs(directory, settings)
+        few = settings.policy != "unaccounted"  # which picks as the paper did
+        selection = select(epochs, picks_among_few(epochs)) if few else select(epochs)
         spent = check_record(directory.path, settings.ledger).summary
         progress.update(task, description="Generating participants")
         synthetic = _generate(selection, schema, random_stream(settings.seed))

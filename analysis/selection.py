@@ -13,7 +13,7 @@ from analysis.epochs import ScoredEpoch, last_epochs
 from privacy import TrainingCharge, epsilon
 
 PICKS_PER_CLASSIFIER = 5
-# Of a study with few scored epochs not all are good: by each classifier at most one in so many is picked.
+# Of few scored epochs not all are good: at most one in so many is picked.
 ONE_IN = 4
 CLASSIFIERS = ("random_forest", "logistic_regression")
 
@@ -58,7 +58,12 @@ class Selection:
         return max(epsilon([charge], delta) for charge in self.trials_to_pay)
 
 
-def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> Selection:
+def picks_among_few(epochs: Sequence[ScoredEpoch]) -> int:
+    """How many epochs a classifier picks where a budget allowed only few to be scored."""
+    return min(PICKS_PER_CLASSIFIER, max(1, len(epochs) // ONE_IN))
+
+
+def select(epochs: Sequence[ScoredEpoch], per_classifier: int = PICKS_PER_CLASSIFIER) -> Selection:
     """Pick the best epochs of a study.
 
     A chosen trial is charged for all the training it was scored at, not only up to the picked epoch: its last
@@ -66,13 +71,11 @@ def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> 
 
     Args:
         epochs: all scored epochs, at least one.
-        per_classifier: how many to pick by each classifier; five by default, or a quarter of the epochs if that is
-            fewer.
+        per_classifier: how many to pick by each classifier; fewer where there are fewer epochs.
 
     Returns:
         The selection; ties go to the earlier epoch, then to the trial's name.
     """
-    per_classifier = per_classifier or min(PICKS_PER_CLASSIFIER, max(1, len(epochs) // ONE_IN))
     picks = tuple(
         Selected(epoch, classifier)
         for classifier in CLASSIFIERS

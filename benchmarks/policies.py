@@ -100,10 +100,18 @@ def as_line(row: dict[str, Any]) -> str:
     trials = "secret" if row["trials"] is None else row["trials"]
     stated = row["stated_epsilon"] if isinstance(row["stated_epsilon"], str) else f"{row['stated_epsilon']:.3g}"
     covered = "" if row["covers_the_search"] else ", the search not covered"
-    return (
-        f"| {row['policy']} | {row['epsilon']:g} | {trials} | {noises} | {row['score_noise_sd']:.4f} | {stated}{covered} | "
-        f"{row['auc_logistic_regression']:.3f} | {row['auc_random_forest']:.3f} | {row['winning_run_epsilon']:.2f} |"
+    cells = (
+        row["policy"],
+        f"{row['epsilon']:g}",
+        trials,
+        noises,
+        f"{row['score_noise_sd']:.4f}",
+        f"{stated}{covered}",
+        f"{row['auc_logistic_regression']:.3f}",
+        f"{row['auc_random_forest']:.3f}",
+        f"{row['winning_run_epsilon']:.2f}",
     )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 if __name__ == "__main__":
