@@ -18,9 +18,9 @@ from ray.tune.experiment import Trial
 from analysis.errors import AnalysisError
 from analysis.study import TRIALS, StudyDirectory, StudySettings
 from privacy import TrainingCharge
+from trainables.candidate import hyperparameters_of
 from trainables.generation import GENERATOR_FILE
 from trainables.hyperparameters import Hyperparameters
-from trainables.trial import hyperparameters_of
 
 SCORES = ("auc_logistic_regression", "auc_random_forest")
 OTHER_SCORES = ("score", "accuracy_logistic_regression", "accuracy_random_forest", "spearman", "ks")

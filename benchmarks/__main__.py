@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 
 from cohorts import Encoding, load_participants, split_key, split_participants
-from trainables.engine import PublicFigures, RandomStreams
+from trainables.engine import PublicFigures, RandomStreams, TrainingData
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine
@@ -39,13 +39,13 @@ def main() -> None:
     public = PublicFigures(
         len(splits.train), arm_shares(cohort.schema), Encoding(cohort.schema).width, grid(cohort.schema)
     )
-    data = torch.from_numpy(Encoding(cohort.schema).encode(splits.train.values)), torch.from_numpy(splits.train.labels)
+    data = TrainingData.of(splits.train, torch.device("cpu"))
 
     rows = []
     for name, network in NETWORKS.items():
         for steps in (1, 5):
             rows.append(step_row(name, network, steps, public, data))
-    private = engine(NETWORKS["compact"], 1.0, 5, public, data)
+    private = engine(NETWORKS["compact"], 1.0, 5, public)
     synthetic = Generator(private.generator(), private._hyperparameters, cohort.schema).generate(
         len(splits.train), torch.Generator().manual_seed(0)
     )
@@ -55,21 +55,21 @@ def main() -> None:
     report("\n".join(rows))
 
 
-def engine(network: dict, noise: float, steps: int, public: PublicFigures, data: tuple) -> OpacusEngine:
+def engine(network: dict, noise: float, steps: int, public: PublicFigures) -> OpacusEngine:
     settings = Hyperparameters(
         **network, noise_multiplier=noise, sampling_rate=BATCH / public.participants, discriminator_steps=steps
     )
-    return OpacusEngine(settings, public, *data, torch.device("cpu"))
+    return OpacusEngine(settings, public, torch.device("cpu"))
 
 
-def step_row(name: str, network: dict, steps: int, public: PublicFigures, data: tuple) -> str:
+def step_row(name: str, network: dict, steps: int, public: PublicFigures, data: TrainingData) -> str:
     """One generator step and its discriminator steps, with per-participant gradients and in a plain loop."""
     streams = RandomStreams(torch.Generator().manual_seed(0), torch.Generator().manual_seed(1))
-    private = engine(network, 1.0, steps, public, data)
-    plain = PlainTraining(engine(network, 0.0, steps, public, data))
+    private = engine(network, 1.0, steps, public)
+    plain = PlainTraining(engine(network, 0.0, steps, public), data)
     with_privacy, without = [], []
     for _ in range(ROUNDS):  # taken in turn, so that a slow moment of the machine hits both
-        with_privacy.append(median_s(lambda: private.train(steps, streams), 1))
+        with_privacy.append(median_s(lambda: private.train(data, steps, streams), 1))
         without.append(median_s(lambda: plain.train(steps, streams), 1))
     ratio = statistics.median(a / b for a, b in zip(with_privacy, without, strict=True))
     what = f"{name} network, {steps} discriminator step{'s' * (steps > 1)} and a generator step, batch {BATCH}"
@@ -82,22 +82,22 @@ def step_row(name: str, network: dict, steps: int, public: PublicFigures, data: 
 class PlainTraining:
     """The same steps without per-participant gradients: what the arithmetic costs without privacy."""
 
-    def __init__(self, of: OpacusEngine) -> None:
+    def __init__(self, of: OpacusEngine, data: TrainingData) -> None:
         from torch.optim import Adam
 
         from trainables.opacus_engine import ac_gan_losses
 
-        self._engine, self._losses = of, ac_gan_losses
+        self._engine, self._data, self._losses = of, data, ac_gan_losses
         self._discriminator = of._discriminator._module
         of._discriminator.disable_hooks()
         self._optimizer = Adam(self._discriminator.parameters(), lr=1e-3)
 
     def train(self, steps: int, streams: RandomStreams) -> None:
         for _ in range(steps):
-            batch = torch.randint(len(self._engine._features), (BATCH,), generator=streams.participants)
+            batch = torch.randint(len(self._data.features), (BATCH,), generator=streams.participants)
             generated, generated_arms = self._engine._generate(BATCH, streams)
-            rows = torch.cat([self._engine._features[batch], generated])
-            arms = torch.cat([self._engine._arms[batch], generated_arms])
+            rows = torch.cat([self._data.features[batch], generated])
+            arms = torch.cat([self._data.arms[batch], generated_arms])
             targets = torch.cat([torch.ones(BATCH), torch.zeros(BATCH)])
             self._optimizer.zero_grad()
             self._losses(self._discriminator(rows), arms, targets).mean().backward()

@@ -1,7 +1,7 @@
 """What each policy gives for a declared epsilon: one whole study of the simulated SPRINT for each of both.
 
 ``python -m benchmarks.policies`` runs them one after the other, prints the table of docs/privacy.md and writes
-benchmarks/results/policies.json. It takes about an hour on two cores; ``--policy`` and ``--epsilon`` choose less.
+benchmarks/results/policies.json. It takes about an hour on two cores; the options choose less.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ def main() -> None:
     parser.add_argument("--policy", choices=POLICIES, action="append", help="only this one (may be given repeatedly)")
     parser.add_argument("--epsilon", type=float, action="append", help="only this one (may be given repeatedly)")
     parser.add_argument("--cohort", default="sprint-simulated")
+    parser.add_argument("--trials", type=int, default=16)
     given = parser.parse_args()
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for policy in given.policy or POLICIES:
         for epsilon in given.epsilon or EPSILONS:
-            row = study(given.cohort, policy, epsilon)
+            row = study(given.cohort, policy, epsilon, given.trials)
             key = (row["cohort"], row["policy"], row["epsilon"])
             rows = [each for each in rows if (each["cohort"], each["policy"], each["epsilon"]) != key] + [row]
             RESULTS.parent.mkdir(exist_ok=True)
@@ -48,11 +49,12 @@ def main() -> None:
         print(as_line(row))
 
 
-def study(cohort: str, policy: str, epsilon: float) -> dict[str, Any]:
+def study(cohort: str, policy: str, epsilon: float, trials: int) -> dict[str, Any]:
     """Run one study in a folder of its own and gather its figures."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         options = ["--cohort", cohort, "--policy", policy, "--epsilon", str(epsilon), "--study", "s", "--out", folder]
+        options += ["--trials", str(trials)]
         environment = {**os.environ, "DPGAN_TUNE_DATA": f"{folder}/data"}
         subprocess.run([sys.executable, ROOT / "tuner" / "run.py", *options], cwd=ROOT, env=environment, check=True)
         return {

@@ -19,8 +19,8 @@ from ray.tune.search.optuna import OptunaSearch
 
 from privacy.plan import Prices
 from search_spaces import SearchSpace
+from trainables.candidate import START
 from trainables.hyperparameters import DEFAULT_SAMPLING_RATE, Hyperparameters
-from trainables.trial import START
 
 # User attributes of an Optuna trial.
 TUNE_TRIAL = "tune_trial"  # the name Tune has for it

@@ -18,8 +18,8 @@ from privacy.ledger_actor import LedgerClient
 from privacy.plan import Prices, Spending
 from privacy.schedule import Schedule
 from privacy.surrogate import OnSurrogate, Surrogate, buy_moments, keep_moments, kept_moments
+from trainables.candidate import TrialPlan
 from trainables.hyperparameters import Hyperparameters
-from trainables.trial import TrialPlan
 from tuner.asha import REDUCTION_FACTOR, rungs
 from tuner.request import StudyRequest
 

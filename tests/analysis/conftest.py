@@ -18,7 +18,8 @@ from privacy.ledger import Ledger
 from privacy.ledger_actor import serve_ledger
 from privacy.study_record import keep_record
 from tests.conftest import SMALL_SCHEMA, small_cohort
-from trainables.trial import DPGANTrial, TrialPlan
+from trainables.candidate import TrialPlan
+from trainables.trial import DPGANTrial
 
 TRIALS = 4
 FAILING, STOPPED = 0.6, 0.7  # clip norms that mark the trial that fails and the one that stops early
@@ -39,7 +40,7 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
 
     class Trial(DPGANTrial):
         def step(self) -> dict:
-            if self._epoch and self._hyperparameters.clip_norm == FAILING:
+            if self._candidate.epoch and self._candidate.hyperparameters.clip_norm == FAILING:
                 raise RuntimeError("out of luck")
             return super().step()
 

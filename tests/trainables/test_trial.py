@@ -11,8 +11,9 @@ from cohorts import Participants
 from privacy import LedgerError, TrainingCharge, Unaccounted, epsilon
 from privacy.ledger import Ledger
 from tests.conftest import sealed, small_cohort
+from trainables.candidate import TrialPlan
 from trainables.generation import load_generator
-from trainables.trial import DPGANTrial, TrialPlan
+from trainables.trial import DPGANTrial
 
 CONFIG = {"sampling_rate": 0.05, "width": 16, "latent_size": 4, "noise_multiplier": 1.5}
 REPORTED = {
@@ -149,10 +150,10 @@ def test_nobody_is_read_when_the_charge_cannot_be_written(plan):
             raise LedgerError("the disk is full")
 
     running = trial(replace(plan, policy=Unaccounted("first", Broken())))
-    before = [weights.clone() for weights in running._engine._discriminator.parameters()]
+    before = [weights.clone() for weights in running._candidate.engine._discriminator.parameters()]
     with pytest.raises(LedgerError, match="disk is full"):
         running.train()
-    after = running._engine._discriminator.parameters()
+    after = running._candidate.engine._discriminator.parameters()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 

@@ -1,0 +1,180 @@
+"""One configuration in training: what it is paid for, trained by, judged by and kept as."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray.train import Checkpoint
+
+from cohorts import Cohort, Encoding, Participants
+from privacy import Policy, affordable_epochs
+from privacy.randomness import secret_stream
+from trainables.engine import Engine, PublicFigures, RandomStreams, TrainingData
+from trainables.generation import Generator, arm_shares, grid
+from trainables.hyperparameters import Hyperparameters
+from trainables.opacus_engine import OpacusEngine
+from trainables.scoring import STEERING, SyntheticJudge
+
+STATE_FILE = "trial.pt"
+START = "start"  # in a configuration: the trial whose end is this one's beginning
+ENGINES = {"opacus": OpacusEngine}
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """What all trials of a study share.
+
+    Args:
+        train: participants to train on: sealed, or a surrogate's.
+        validation: participants whose arms the score predicts; likewise.
+        train_share: public share of participants that fall into the training split.
+        epsilon: largest epsilon of one trial's training; infinity where the study's budget alone decides.
+        delta: the delta it is stated at.
+        scored_epochs: epochs after which a trial is scored and reported, ascending; the last is the longest training.
+            0 scores a trial as it begins, which makes sense where it begins from another's end.
+        engine: a key of ``ENGINES``.
+        policy: is paid before participants are read.
+        seed: makes every random number reproducible; None, the only value allowed for a private cohort, takes
+            them from the operating system.
+        pretraining: epochs at the beginning without noise or clipping, on a surrogate's participants only.
+        starts: checkpoints of earlier trials that a configuration may name under ``START``, to begin from.
+    """
+
+    train: Cohort | Participants
+    validation: Cohort | Participants
+    train_share: float
+    epsilon: float
+    delta: float
+    scored_epochs: tuple[int, ...]
+    engine: str
+    policy: Policy
+    seed: int | None
+    pretraining: int = 0
+    starts: Mapping[str, Checkpoint] = field(default_factory=dict)
+
+
+class Candidate:
+    """A configuration that trains and is scored, whoever decides how far.
+
+    Args:
+        name: of the trial, for the ledger.
+        config: hyperparameters, and perhaps the trial to begin from.
+        plan: what all trials of the study share.
+    """
+
+    def __init__(self, name: str, config: Mapping[str, Any], plan: TrialPlan) -> None:
+        self.name, self.plan, self.hyperparameters = name, plan, hyperparameters_of(config)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.epoch = 0
+        self.witness: str | None = None  # the ledger as of this trial's last charge
+        self.engine = self._new_engine()
+        if START in config:
+            with plan.starts[config[START]].as_directory() as directory:
+                self.engine.load_state_dict(self._read_state(directory)["engine"])
+
+    @property
+    def planned_epochs(self) -> int:
+        """Where it ends if nothing stops it: at the longest training, or at the most one trial may cost."""
+        return affordable_epochs(
+            self.hyperparameters.sampling_rate,
+            self.hyperparameters.noise_multiplier,
+            self.hyperparameters.steps_per_epoch,
+            self.plan.scored_epochs[-1],
+            self.plan.epsilon,
+            self.plan.delta,
+        )
+
+    def _new_engine(self) -> Engine:
+        """An engine with fresh weights, which adds noise unless this is pretraining."""
+        schema, hyperparameters = self.plan.train.schema, self.hyperparameters
+        if self.epoch < self.plan.pretraining:
+            hyperparameters = hyperparameters.model_copy(update={"noise_multiplier": 0.0})
+        public = PublicFigures(
+            schema.nominal_size * self.plan.train_share, arm_shares(schema), Encoding(schema).width, grid(schema)
+        )
+        torch.manual_seed(self._segment_seed("weights"))
+        return ENGINES[self.plan.engine](hyperparameters, public, self.device)
+
+    def train_to(self, epoch: int) -> None:
+        """Pay for the training up to an epoch, then do it. Work redone after a crash is paid for again.
+
+        Raises:
+            BudgetExhausted: it does not fit any more; nothing was trained.
+        """
+        if self.epoch and self.epoch == self.plan.pretraining:
+            pretrained = self.engine.state_dict()
+            self.engine = self._new_engine()
+            self.engine.load_state_dict(pretrained)
+        charge = self.hyperparameters.charge(epoch - self.epoch)
+        reading = self.plan.policy.training(self.name, charge, f"{self.epoch + 1} to {epoch}", self.plan.train)
+        self.witness = str(reading.witness)
+        torch.manual_seed(self._segment_seed("dropout"))
+        streams = RandomStreams(participants=self._stream("participants"), inputs=self._stream("inputs"))
+        self.engine.train(TrainingData.of(reading.participants, self.device), charge.steps, streams)
+        self.epoch = epoch
+
+    def score(self) -> dict[str, float]:
+        """Have as many synthetic participants as the public size of the training split judged.
+
+        Returns:
+            What the policy lets out, and ``score``, the mean AUC.
+
+        Raises:
+            BudgetExhausted: scores do not fit any more; nobody was read.
+        """
+        size = round(self.plan.train.schema.nominal_size * self.plan.train_share)
+        synthetic = self.generator().generate(size, self._stream("scoring"))
+        judge = SyntheticJudge(synthetic, {name: self._segment_seed(name) % 2**32 for name in STEERING})
+        metrics, witness = self.plan.policy.scores(self.name, self.epoch, self.plan.validation, judge)
+        self.witness = str(witness)
+        return {**metrics, "score": sum(metrics[f"auc_{name}"] for name in STEERING) / len(STEERING)}
+
+    def generator(self) -> Generator:
+        """What participants can be made with, as of now."""
+        return Generator(self.engine.generator(), self.hyperparameters, self.plan.train.schema)
+
+    def save(self, directory: Path, **more: Any) -> None:
+        """Write generator.pt, from which participants can be made, and trial.pt, from which training goes on."""
+        self.generator().save(directory)
+        state = {"epoch": self.epoch, "engine": self.engine.state_dict(), "witness": self.witness, **more}
+        torch.save(state, directory / STATE_FILE)
+
+    def load(self, directory: Path) -> dict[str, Any]:
+        """Go on where ``save`` stopped; returns what was saved."""
+        state = self._read_state(directory)
+        self.epoch, self.witness = state["epoch"], state["witness"]
+        self.engine = self._new_engine()
+        self.engine.load_state_dict(state["engine"])
+        return state
+
+    def _read_state(self, directory: str | Path) -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(Path(directory) / STATE_FILE, weights_only=True, map_location=self.device)
+        return state
+
+    def _segment_seed(self, purpose: str) -> int:
+        """A 63-bit seed for what follows this epoch: the operating system's unless the study is seeded.
+
+        A seeded trial depends on its configuration and epoch alone, so a resumed one repeats itself.
+        """
+        if self.plan.seed is None:
+            return secrets.randbits(63)
+        content = [self.plan.seed, self.hyperparameters.model_dump(), self.epoch, purpose]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
+        return int.from_bytes(digest[:8]) >> 1
+
+    def _stream(self, purpose: str) -> torch.Generator:
+        if self.plan.seed is None:
+            return secret_stream(self.device)
+        return torch.Generator(self.device).manual_seed(self._segment_seed(purpose))
+
+
+def hyperparameters_of(config: Mapping[str, Any]) -> Hyperparameters:
+    """The hyperparameters of a trial's configuration, which may also name another trial to begin from."""
+    return Hyperparameters(**{name: value for name, value in config.items() if name != START})
