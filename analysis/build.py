@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from analysis import internal
 from analysis.ensemble import generate, generate_ensemble, random_stream
-from analysis.epochs import ScoredEpoch, scored_epochs
+from analysis.epochs import ScoredEpoch, scored_epochs, winning_epoch
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
 from analysis.release import Manifest, write_release
@@ -111,6 +111,8 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
 
 def _scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[ScoredEpoch, ...]:
     """The epochs that may be released: of the search, or of the shortlist where the search was on a surrogate."""
+    if settings.policy != "unaccounted" and directory.spending().plan.runs:
+        return (winning_epoch(directory, settings),)
     if settings.policy == "surrogate":
         return scored_epochs(directory, settings, SHORTLIST, trials_begun=1)
     return scored_epochs(directory, settings)

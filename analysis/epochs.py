@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +17,8 @@ from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 
 from analysis.errors import AnalysisError
-from analysis.study import TRIALS, StudyDirectory, StudySettings
-from privacy import TrainingCharge
+from analysis.study import TRIALS, WINNER, WINNER_FILE, StudyDirectory, StudySettings
+from privacy import TrainingCharge, epsilon
 from trainables.candidate import hyperparameters_of
 from trainables.generation import GENERATOR_FILE
 from trainables.hyperparameters import Hyperparameters
@@ -90,6 +91,33 @@ def scored_epochs(
             "noise or smaller sampling rates."
         )
     return tuple(epochs[key] for key in sorted(epochs))
+
+
+def winning_epoch(directory: StudyDirectory, settings: StudySettings) -> ScoredEpoch:
+    """The best of a secret number of runs, the only one there is to be read.
+
+    Raises:
+        AnalysisError: it was not chosen yet, or cannot be read.
+    """
+    file = directory.winner / WINNER_FILE
+    try:
+        found = json.loads(file.read_text())
+        hyperparameters = hyperparameters_of(found["config"])
+        return ScoredEpoch(
+            trial_id=WINNER,
+            epoch=found["epoch"],
+            scores=found["scores"],
+            epsilon=epsilon([hyperparameters.charge(found["epoch"])], settings.delta),
+            checkpoint=Checkpoint(str(directory.winner)),
+            hyperparameters=hyperparameters,
+        )
+    except FileNotFoundError as error:
+        raise AnalysisError(
+            f"The study {settings.study} is not finished: its best run is not chosen yet. Go on with it first: "
+            f"python tuner/run.py --study {settings.study} --resume"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AnalysisError(f"The study's best run cannot be read from {file}: {first_line(error)}.") from error
 
 
 def last_epochs(epochs: Iterable[ScoredEpoch]) -> dict[str, ScoredEpoch]:

@@ -153,7 +153,7 @@ def _statement(
             spent,
             directory.spending(),
             chosen_trials=len(selection.trials_to_pay),
-            chosen_epochs=len(selection.picks),
+            chosen_epochs=len({(pick.epoch.trial_id, pick.epoch.epoch) for pick in selection.picks}),
             winning_run_epsilon=selection.winning_run_epsilon(settings.delta),
             nominal_size=schema.nominal_size,
         )

@@ -14,11 +14,12 @@ from analysis.errors import AnalysisError
 from cohorts import SplitShares
 
 if TYPE_CHECKING:
-    from privacy.plan import Spending
+    from privacy.prices import Spending
 
 SETTINGS_FILE = "study.json"
 PLAN_FILE = "plan.json"
 MOMENTS_FILE = "surrogate.json"
+WINNER, WINNER_FILE = "winner", "winner.json"  # the best of a secret number of runs
 TRIALS = "trials"  # the Ray Tune experiment of the search
 SHORTLIST = "shortlist"  # the one that decides, where the search ran on a surrogate
 
@@ -169,6 +170,11 @@ class StudyDirectory:
         """What the surrogate is drawn from; bought, so it may be looked at."""
         return self.path / MOMENTS_FILE
 
+    @property
+    def winner(self) -> Path:
+        """The best of a secret number of runs: its generator, and what it is."""
+        return self.path / WINNER
+
     def experiment(self, settings: StudySettings, name: str = TRIALS) -> str:
         """Path or URI of one of Ray Tune's experiment directories."""
         return f"{self.storage_path(settings)}/{name}"
@@ -179,7 +185,7 @@ class StudyDirectory:
         Raises:
             AnalysisError: it is missing or not valid.
         """
-        from privacy.plan import Spending  # here, so that --help need not wait for the accountant
+        from privacy.prices import Spending  # here, so that --help need not wait for the accountant
 
         try:
             return Spending.model_validate_json(self.plan_file.read_bytes())

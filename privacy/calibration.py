@@ -14,6 +14,7 @@ from privacy.errors import BudgetExhausted
 LEAST_NOISE, MOST_NOISE = 0.1, 1e6
 NOISE_PRECISION = 1e-4
 MOST_STEPS = 2**40
+LEAST_RHO = 1e-9
 
 Fits = Callable[[dp_accounting.DpEvent], bool]
 
@@ -68,6 +69,26 @@ def smallest_noise_multiplier(sampling_rate: float, steps: int, fits: Fits) -> f
         middle = (low * high) ** 0.5
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def largest_rho(fits: Callable[[float], bool]) -> float:
+    """The largest zCDP parameter that fits, rounded down by at most one in ten thousand.
+
+    Args:
+        fits: whether a parameter does; if one does, so does every smaller one.
+
+    Raises:
+        BudgetExhausted: when none does.
+    """
+    low, high = LEAST_RHO, 2 * LEAST_RHO
+    if not fits(low):
+        raise BudgetExhausted("The declared budget leaves no room for scores, however noisy: declare a larger epsilon.")
+    while fits(high):
+        low, high = high, 2 * high
+    while high > low * (1 + NOISE_PRECISION):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def most_steps(sampling_rate: float, noise_multiplier: float, fits: Fits, limit: int = MOST_STEPS) -> int:

@@ -49,8 +49,5 @@ class Composed:
         """
         purpose = f"score epoch {epoch} with noise {self.mechanism.noise_sd:.4f}"
         reading = self.books.read(cohort, Charge(self.mechanism.event, "validation", self.study, purpose, trial))
-        rankings = judge.rankings(reading.participants)
-        released = self.mechanism.release(rankings, reading.participants.labels)
-        return {
-            f"auc_{name}": float(auc) for name, auc in zip(judge.classifiers, released, strict=True)
-        }, reading.witness
+        people = reading.participants
+        return self.mechanism.auc_metrics(judge.classifiers, judge.rankings(people), people.labels), reading.witness

@@ -9,7 +9,7 @@ from typing import Any
 
 from privacy.charges import Charge
 from privacy.errors import LedgerError
-from privacy.plan import Spending
+from privacy.prices import Spending
 from privacy.sums import Summary
 
 KINDS = {
@@ -121,7 +121,7 @@ class DeclaredBudget:
             left_out=declaration.since,
             internal_before=summary.internal_before,
             search_trials=plan.free.trials if plan.free else 0,
-            trials=plan.paid.trials,
+            trials=None if plan.runs else plan.paid.trials,
             chosen_trials=chosen_trials,
             chosen_epochs=chosen_epochs,
             score_noise_sd=spending.prices.score_noise_sd,
@@ -142,12 +142,20 @@ class DeclaredBudget:
     @property
     def method(self) -> str:
         """How the search read participants, in a few sentences."""
+        surrogate = (
+            "It bought noisy means and covariances of each class, drew surrogate participants from them, and tried "
+            f"{self.search_trials} configurations of an AC-GAN on these, which reads nobody. "
+        )
+        if self.trials is None:
+            return (surrogate if self.search_trials else "") + (
+                "A secret number of runs each drew a configuration at random, trained an AC-GAN on participants with "
+                "differentially private stochastic gradient descent, and was judged by noisy scores on further "
+                "participants. Only the best run was ever seen."
+            )
         if self.search_trials:
-            return (
-                "It bought noisy means and covariances of each class, drew surrogate participants from them, and tried "
-                f"{self.search_trials} configurations of an AC-GAN on these, which reads nobody. At most {self.trials} "
-                "of them then went on with differentially private stochastic gradient descent on participants, and "
-                "their epochs were judged by noisy scores on further participants."
+            return surrogate + (
+                f"At most {self.trials} of them then went on with differentially private stochastic gradient descent "
+                "on participants, and their epochs were judged by noisy scores on further participants."
             )
         return (
             f"It trained up to {self.trials} AC-GANs with different hyperparameters, each with differentially private "
@@ -196,7 +204,7 @@ class DeclaredBudget:
         return (
             "## What was charged\n\n"
             f"The search ran under the policy `{self.policy}`. {self.method} The release is made by "
-            f"{self.chosen_epochs} epochs of {self.chosen_trials} trials.\n\n"
+            f"{_counted(self.chosen_epochs, 'epoch')} of {_counted(self.chosen_trials, 'trial')}.\n\n"
             f"| participants | what for | times |\n|---|---|---|\n{rows}\n\n"
             f"Each participant is in one split only, by a keyed hash of their identifier: about {train} train, "
             f"{validation} validate, {test} serve the internal report. Of the declared epsilon, "
@@ -213,8 +221,16 @@ class DeclaredBudget:
             return f"The cohort is public, and {self.left_out} earlier entries of its ledger were left out."
         if not self.other_studies:
             return "It records no other study of these participants."
-        studies = "1 other study" if self.other_studies == 1 else f"{self.other_studies} other studies"
-        return f"It also records {studies} of these participants, which the declared epsilon covers too."
+        others = "1 other study" if self.other_studies == 1 else f"{self.other_studies} other studies"
+        return f"It also records {others} of these participants, which the declared epsilon covers too."
+
+    def _unseen(self) -> str:
+        if self.trials is not None:
+            return ""
+        return (
+            " Anyone who knows how long the search took, or watched the machines while it ran: from that the secret "
+            "number of runs can be guessed."
+        )
 
     def _public_assumptions(self) -> str:
         return (
@@ -235,6 +251,10 @@ class DeclaredBudget:
         return (
             "## What it does not cover\n\n"
             "Anyone who sees `internal/`, which holds figures of real participants for the data steward, or acts on "
-            f"it.{seen} Any other study or publication of the same participants that is not in the ledger. What can be "
-            "learned about a person from the trial's result without their having taken part."
+            f"it.{seen}{self._unseen()} Any other study or publication of the same participants that is not in the "
+            "ledger. What can be learned about a person from the trial's result without their having taken part."
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dp_accounting
+from dp_accounting import dp_event
 
 from cohorts import Cohort, Schema, SplitShares, split_key
 from cohorts.cohort import seal_key
@@ -241,6 +242,33 @@ class Ledger:
         """
         witness = self.charge(charges)
         return Reading(cohort.unseal(seal_key(split_key(cohort.schema))), witness)
+
+    def read_again(self, cohort: Cohort, paid: Witness) -> Reading:
+        """The door for one of many readings that were charged together, as a secret number of runs is.
+
+        Raises:
+            LedgerError: the entry is not such a charge; nobody is opened.
+        """
+        self.require_whole(paid)
+        return Reading(cohort.unseal(seal_key(split_key(cohort.schema))), paid)
+
+    def require_whole(self, paid: Witness) -> None:
+        """Raise LedgerError unless a witness is of a charge for a whole search by a secret number of runs."""
+        with self._lock:
+            self._read_on()
+            self._require([paid])
+            content = self._books.entries[paid.count - 1].content
+        if not isinstance(content, Charge) or not isinstance(content.event, dp_event.RepeatAndSelectDpEvent):
+            raise LedgerError(f"Entry {paid.count} of the ledger {self.file} pays for one reading, not for many.")
+
+    def paid_whole(self, study: str) -> Witness | None:
+        """Witness of a study's charge for a whole search; None where it made none."""
+        for entry in reversed(self.books.entries):
+            content = entry.content
+            whole = isinstance(content, Charge) and isinstance(content.event, dp_event.RepeatAndSelectDpEvent)
+            if whole and entry.study == study:
+                return Witness(entry.number, entry.hash)
+        return None
 
     def spent(self) -> dict[Split, dp_accounting.DpEvent | None]:
         """What each split's participants went through so far, as a study declared now would count it."""

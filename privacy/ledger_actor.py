@@ -55,6 +55,11 @@ class LedgerServer:
         """Charge, and only then hand out the key of the cohort's seal, which lies on this machine."""
         return self._ledger.charge(charges, seen), seal_key(split_key(schema))
 
+    def key_again(self, schema: Schema, paid: Witness) -> bytes:
+        """Hand out the key of the cohort's seal for one of many readings that were charged together."""
+        self._ledger.require_whole(paid)
+        return seal_key(split_key(schema))
+
     def left(self, study: str) -> dict[Split, float]:
         """See ``Ledger.left``."""
         return self._ledger.left(study)
@@ -100,6 +105,10 @@ class LedgerClient:
         witness, key = self._ask(lambda: self._actor.pay.remote(cohort.schema, charges, self.seen))
         self.seen = max(self.seen, witness) if self.seen else witness
         return Reading(cohort.unseal(key), self.seen)
+
+    def read_again(self, cohort: Cohort, paid: Witness) -> Reading:
+        """See ``Ledger.read_again``."""
+        return Reading(cohort.unseal(self._ask(lambda: self._actor.key_again.remote(cohort.schema, paid))), paid)
 
     def left(self, study: str) -> dict[Split, float]:
         """Renyi divergence that a declared study may still spend on each split."""

@@ -10,9 +10,12 @@ import dp_accounting
 
 from cohorts import Schema, SplitShares
 from privacy.budget import Budget, Declaration, RenyiFilter, best_order
+from privacy.calibration import fits_in
 from privacy.charges import SPLITS, Split
 from privacy.errors import PlanError
 from privacy.plan import Spent, StudyPlan
+from privacy.prices import price
+from privacy.repeated_runs import LawOfRuns, cheapest_law
 from privacy.schedule import Schedule
 from privacy.steering import ADVANTAGE, AIM, WORKABLE
 
@@ -40,7 +43,7 @@ class Wish:
         trials: configurations to try.
         rungs: epochs at which trials may be scored, the last of them the longest training.
         keeps: one in so many goes on past a rung.
-        sampling_rate: the one in the middle of the search space.
+        sampling_rates: some that the search space gives, ascending; the plan is made by the one in the middle.
         shares: of the splits, where an earlier study fixed them; the plan chooses otherwise.
         spent: what earlier studies ran on each split.
     """
@@ -51,9 +54,14 @@ class Wish:
     trials: int
     rungs: tuple[int, ...]
     keeps: int
-    sampling_rate: float
+    sampling_rates: tuple[float, ...]
     shares: SplitShares | None = None
     spent: Spent = field(default_factory=dict)
+
+    @property
+    def sampling_rate(self) -> float:
+        """The one in the middle."""
+        return self.sampling_rates[len(self.sampling_rates) // 2]
 
 
 def choose_plan(wish: Wish) -> StudyPlan:
@@ -65,7 +73,28 @@ def choose_plan(wish: Wish) -> StudyPlan:
     plan = _best(wish)
     if _kept(plan, wish) < WORKABLE:
         raise PlanError(_refusal(plan, wish))
+    if wish.policy == "surrogate":
+        secret = _in_secret(plan, wish)
+        return min((plan, secret), key=lambda each: _typical_noise(each, wish))
     return plan
+
+
+def _in_secret(plan: StudyPlan, wish: Wish) -> StudyPlan:
+    """The same plan, deciding by a secret number of runs, as many on average, of which only the best is seen."""
+    one_run = Schedule(trials=1, rungs=plan.paid.rungs[-1:])
+
+    def under(law: LawOfRuns) -> StudyPlan:
+        return plan.model_copy(update={"paid": one_run, "runs": law})
+
+    fits = fits_in(plan.budget, 1 - plan.surrogate_share, spent=wish.spent.get("train"))
+    return under(cheapest_law(plan.paid.trials, lambda law: under(law).least_noise(fits)))
+
+
+def _typical_noise(plan: StudyPlan, wish: Wish) -> float:
+    """Geometric mean of the training noise over the search space's sampling rates."""
+    prices = price(plan, wish.schema, first_filter(plan, plan.events(wish.schema, wish.spent)))
+    logs = [math.log(prices.noise_multiplier(rate)) for rate in wish.sampling_rates]
+    return math.exp(math.fsum(logs) / len(logs))
 
 
 def first_filter(plan: StudyPlan, events: Mapping[Split, dp_accounting.DpEvent]) -> RenyiFilter:
@@ -76,7 +105,11 @@ def first_filter(plan: StudyPlan, events: Mapping[Split, dp_accounting.DpEvent])
 
 
 def _best(wish: Wish) -> StudyPlan:
-    candidates = [(plan, _kept(plan, wish)) for plan in _candidates(wish)]
+    plans = list(_candidates(wish))
+    if wish.policy == "selection":
+        chosen = _in_secret(plans[0], wish)  # the law does not depend on how the participants are divided
+        plans = [plan.model_copy(update={"paid": chosen.paid, "runs": chosen.runs}) for plan in plans]
+    candidates = [(plan, _kept(plan, wish)) for plan in plans]
     aimed = [plan for plan, kept in candidates if kept >= AIM]
     if not aimed:
         return max(candidates, key=lambda candidate: candidate[1])[0]
@@ -113,6 +146,9 @@ def _possible_shares() -> Iterator[SplitShares]:
 def _schedules(wish: Wish) -> Iterator[tuple[Schedule, Schedule | None]]:
     """Schedules on real and on surrogate participants."""
     longest = wish.rungs[-1]
+    if wish.policy == "selection":
+        yield Schedule(trials=wish.trials, rungs=(longest,)), None
+        return
     if wish.policy == "composed":
         for first, rung in enumerate(wish.rungs):
             if first == 0 or 4 * rung <= longest:  # later first rungs stop nobody soon enough to save anything

@@ -24,6 +24,13 @@ class Books(Protocol):
         """Write down what is about to be read, then open the participants."""
 
 
+class PaidBooks(Protocol):
+    """Where what was charged whole may be read piece by piece."""
+
+    def read_again(self, cohort: Cohort, paid: Witness) -> Reading:
+        """Open participants for a search that was charged whole."""
+
+
 class Judge(Protocol):
     """Classifiers that were trained on synthetic participants and may be tried on real ones."""
 

@@ -144,6 +144,10 @@ class NoisyScores:
         """The charge of one ``release``; to be written to the ledger before it."""
         return self._noise.event
 
+    def event_of(self, times: int) -> dp_accounting.ZCDpEvent:
+        """The charge of several releases."""
+        return dp_accounting.ZCDpEvent(self.rho * times)
+
     @property
     def rho(self) -> float:
         """What the charge costs, in zCDP."""
@@ -168,6 +172,13 @@ class NoisyScores:
             )
         scores = np.array([floored_auc(ranking, labels, self.floors) for ranking in rankings])
         return np.clip(self._noise.release(scores), 0, 1)
+
+    def auc_metrics(
+        self, classifiers: Sequence[str], rankings: Sequence[np.ndarray], labels: np.ndarray
+    ) -> dict[str, float]:
+        """``release`` as metrics: ``auc_`` and the classifier's name."""
+        released = self.release(rankings, labels)
+        return {f"auc_{name}": float(auc) for name, auc in zip(classifiers, released, strict=True)}
 
     @property
     def _noise(self) -> GaussianNoise:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-POLICIES = ("surrogate", "composed", "unaccounted")
+POLICIES = ("surrogate", "composed", "selection", "unaccounted")
 ENGINES = ("opacus",)
 
 RESULTS = Path("results")
@@ -95,8 +95,9 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
         "--policy",
         choices=POLICIES,
         help="how the search reads participants. surrogate: it buys noisy moments, searches on participants drawn from "
-        "them, and decides among a few trials on real ones. composed: every trial reads real participants. Under both "
-        "one epsilon covers everything. unaccounted: epsilon covers the chosen trials' training only, and the release "
+        "them, and decides among a few trials on real ones. composed: every trial reads real participants. "
+        "selection: a secret number of runs, about --trials, of which only the best is seen. Under these three one "
+        "epsilon covers everything. unaccounted: epsilon covers the chosen trials' training only, and the release "
         "says so",
     )
     group.add_argument(

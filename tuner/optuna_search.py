@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from ray.tune.result import AUTO_RESULT_KEYS
 from ray.tune.search.optuna import OptunaSearch
 
-from privacy.plan import Prices
+from privacy.prices import Prices
 from search_spaces import SearchSpace
 from trainables.candidate import START
 from trainables.hyperparameters import DEFAULT_SAMPLING_RATE, Hyperparameters

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import Path
 
 from ray.train import Checkpoint
 
 from analysis.epochs import ScoredEpoch, last_epochs, scored_epochs
 from analysis.study import SHORTLIST, TRIALS
 from cohorts import Splits
-from privacy import Unaccounted
+from privacy import Policy, Unaccounted
 from privacy.composed import Composed
 from privacy.ledger import Ledger
 from privacy.ledger_actor import LedgerClient
-from privacy.plan import Prices, Spending
+from privacy.plan import SCORE_ATTEMPTS
+from privacy.prices import Prices, RunPrices, Spending
 from privacy.schedule import Schedule
+from privacy.selection import Selection, selection_charges
 from privacy.surrogate import OnSurrogate, Surrogate, buy_moments, keep_moments, kept_moments
 from trainables.candidate import TrialPlan
 from trainables.hyperparameters import Hyperparameters
 from tuner.asha import REDUCTION_FACTOR, rungs
+from tuner.drawing import Drawing
+from tuner.errors import StudyError
 from tuner.request import StudyRequest
+from tuner.secret_runs import SecretRuns
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Reader:
     books: LedgerClient
 
 
-def phases(request: StudyRequest, spending: Spending | None, reader: Reader) -> Iterator[Phase]:
+def phases(request: StudyRequest, spending: Spending | None, reader: Reader) -> Iterator[Phase | SecretRuns]:
     """A study's searches; each is made up when the one before it has finished.
 
     Args:
@@ -68,24 +74,72 @@ def phases(request: StudyRequest, spending: Spending | None, reader: Reader) -> 
         spending: how its declared budget is divided; None where it declared none.
         reader: through what it reads participants.
     """
-    study = request.settings.study
+    study, settings = request.settings.study, request.settings
     if spending is None:
-        settings = request.settings
         schedule = Schedule(trials=settings.trials, rungs=rungs(settings.max_epochs), keeps=REDUCTION_FACTOR)
         yield Phase(TRIALS, study, schedule, _unaccounted_plan(request, reader, schedule))
     elif spending.plan.free is None:
-        yield Phase(TRIALS, study, spending.plan.paid, _composed_plan(request, spending, reader), spending.prices)
+        yield _on_participants(request, spending, reader, ())
     else:
         yield Phase(TRIALS, study, spending.plan.free, _free_plan(request, spending, reader), spending.prices)
-        shortlist = _shortlist(scored_epochs(request.directory, request.settings), spending)
-        yield Phase(
-            SHORTLIST,
-            f"{study}-{SHORTLIST}",
-            spending.plan.paid.model_copy(update={"trials": len(shortlist)}),
-            _composed_plan(request, spending, reader, {each.trial_id: each.checkpoint for each in shortlist}),
-            spending.prices,
-            {each.trial_id: each.hyperparameters for each in shortlist},
+        yield _on_participants(
+            request, spending, reader, _shortlist(scored_epochs(request.directory, settings), spending)
         )
+
+
+def _on_participants(
+    request: StudyRequest, spending: Spending, reader: Reader, shortlist: Sequence[ScoredEpoch]
+) -> Phase | SecretRuns:
+    """The search on real participants: over the space, or over a shortlist."""
+    starts = {each.trial_id: each.checkpoint for each in shortlist}
+    if isinstance(spending.prices, RunPrices):
+        return _secret_runs(request, spending, spending.prices, reader, shortlist)
+    study, schedule = request.settings.study, spending.plan.paid
+    mechanism = spending.prices.scores(request.cohort.schema, request.settings.shares)
+    plan = _paid_plan(request, spending, reader, Composed(study, reader.books, mechanism), starts)
+    if not shortlist:
+        return Phase(TRIALS, study, schedule, plan, spending.prices)
+    return Phase(
+        SHORTLIST,
+        f"{study}-{SHORTLIST}",
+        schedule.model_copy(update={"trials": len(shortlist)}),
+        plan,
+        spending.prices,
+        {each.trial_id: each.hyperparameters for each in shortlist},
+    )
+
+
+def _secret_runs(
+    request: StudyRequest, spending: Spending, prices: RunPrices, reader: Reader, shortlist: Sequence[ScoredEpoch]
+) -> SecretRuns:
+    """A secret number of runs, charged whole; every run draws afresh, from the space or from the shortlist."""
+    settings, runs = request.settings, spending.plan.runs
+    assert runs is not None
+    mechanism = prices.scores(request.cohort.schema, settings.shares)
+    paid = reader.ledger.paid_whole(settings.study)
+    if paid is None:
+        charges = selection_charges(settings.study, runs, prices, mechanism, SCORE_ATTEMPTS)
+        paid = reader.ledger.charge(charges)
+    starts = {each.trial_id: each.checkpoint for each in shortlist}
+    return SecretRuns(
+        runs=runs,
+        plan=_paid_plan(request, spending, reader, Selection(reader.books, paid, mechanism), starts),
+        draw=Drawing(request.space.without("noise_multiplier"), prices, tuple(shortlist)),
+        folder=_secret_folder(request),
+        winner=request.directory.winner,
+    )
+
+
+def _secret_folder(request: StudyRequest) -> Path:
+    storage = request.settings.storage
+    if storage is None:
+        return request.directory.internal.resolve() / "runs"
+    if "://" in storage:
+        raise StudyError(
+            f"--storage {storage} is not a folder. A secret number of runs is kept in one until the best is chosen; "
+            "name a folder that all machines see."
+        )
+    return Path(storage) / request.settings.study / "internal-runs"
 
 
 def _unaccounted_plan(request: StudyRequest, reader: Reader, schedule: Schedule) -> TrialPlan:
@@ -103,11 +157,10 @@ def _unaccounted_plan(request: StudyRequest, reader: Reader, schedule: Schedule)
     )
 
 
-def _composed_plan(
-    request: StudyRequest, spending: Spending, reader: Reader, starts: Mapping[str, Checkpoint] | None = None
+def _paid_plan(
+    request: StudyRequest, spending: Spending, reader: Reader, policy: Policy, starts: Mapping[str, Checkpoint]
 ) -> TrialPlan:
-    settings, schema = request.settings, request.cohort.schema
-    scores = spending.prices.scores(schema, settings.shares)
+    settings = request.settings
     return TrialPlan(
         train=reader.splits.train,
         validation=reader.splits.validation,
@@ -116,9 +169,9 @@ def _composed_plan(
         delta=settings.delta,
         scored_epochs=spending.plan.paid.rungs,
         engine=settings.engine,
-        policy=Composed(settings.study, reader.books, scores),
+        policy=policy,
         seed=None,
-        starts=starts or {},
+        starts=starts,
     )
 
 

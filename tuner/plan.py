@@ -13,15 +13,17 @@ from analysis.study import StudySettings
 from cohorts import Schema, SplitShares
 from privacy.budget import Budget, RenyiFilter
 from privacy.ledger import Ledger, ledger_file
-from privacy.plan import Prices, Spent, StudyPlan
+from privacy.plan import Spent, StudyPlan
 from privacy.planning import Wish, choose_plan, first_filter
+from privacy.prices import Prices, price
 from privacy.schedule import Schedule
 from privacy.steering import ADVANTAGE, Steering
 from search_spaces import SearchSpace
 from trainables.hyperparameters import DEFAULT_SAMPLING_RATE
 from tuner.asha import REDUCTION_FACTOR, rungs
 
-DRAWS = 101
+DRAWS, RATES = 99, 5
+QUANTILES = (0.1, 0.5, 0.9, 0.99)
 
 
 def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> StudyPlan | None:
@@ -43,19 +45,19 @@ def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> S
             settings.trials,
             rungs(settings.max_epochs),
             REDUCTION_FACTOR,
-            typical_sampling_rate(space),
+            typical_sampling_rates(space),
             shares,
             spent,
         )
     )
 
 
-def typical_sampling_rate(space: SearchSpace) -> float:
-    """The median sampling rate of a search space."""
+def typical_sampling_rates(space: SearchSpace) -> tuple[float, ...]:
+    """The deciles but one of a search space's sampling rates, or the one there is."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    drawn = (space(study.ask()).get("sampling_rate", DEFAULT_SAMPLING_RATE) for _ in range(DRAWS))
-    return statistics.median(float(rate) for rate in drawn)
+    drawn = [float(space(study.ask()).get("sampling_rate", DEFAULT_SAMPLING_RATE)) for _ in range(DRAWS)]
+    return tuple(statistics.quantiles(drawn, n=RATES + 1)) if len(set(drawn)) > 1 else (drawn[0],)
 
 
 def _open_ledger(settings: StudySettings, schema: Schema) -> Ledger | None:
@@ -89,7 +91,7 @@ def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan | None, 
     spent, _ = _before(ledger, schema)
     events = plan.events(schema, spent)
     declared = ledger.draft(plan.budget, events, schema.public) if ledger else first_filter(plan, events)
-    prices = Prices.of(plan, schema, declared)
+    prices = price(plan, schema, declared)
     table = Table(show_header=False, box=None, title=f"Plan for {schema.name}: nobody was read", title_justify="left")
     for name, value in _rows(settings, schema, plan, prices, declared):
         table.add_row(name, value)
@@ -115,16 +117,25 @@ def _rows(
             ("search, free", _described(plan.free) + f", the first {plan.pretraining} epochs without noise, the rest "
              "as rehearsal"),
         ]  # fmt: skip
-    rows += [
-        ("on real participants" if plan.free else "search", _described(plan.paid)),
+    where = "on real participants" if plan.free else "search"
+    if plan.runs:
+        quantiles = ", ".join(f"{plan.runs.quantile(share)} ({share:.0%})" for share in QUANTILES)
+        law = "logarithmic" if plan.runs.shape == 0 else f"truncated negative binomial, shape {plan.runs.shape:g}"
+        rows += [
+            (where, f"a secret number of runs of {plan.paid.rungs[-1]} epochs, of which only the best is ever seen"),
+            ("number of runs", f"{law} law of mean {plan.runs.mean:g}; quantiles {quantiles}"),
+        ]
+    else:
+        rows += [(where, _described(plan.paid))]
+    return [
+        *rows,
         ("training noise", f"multiplier {prices.noise_multiplier(plan.sampling_rate):.2f} at sampling rate "
-         f"{plan.sampling_rate:.3g}, so that each of {plan.paid.epochs:.0f} epochs costs the same"),
+         f"{plan.sampling_rate:.3g}; at other rates what costs the same"),
         ("noise of one score", f"standard deviation {steering.noise_sd:.4f}"),
-        (f"keeps the better by {ADVANTAGE:g}", f"with probability {steering.keeps_the_better:.2f} at each rung; 1/3 "
-         "is chance"),
+        (f"keeps the better by {ADVANTAGE:g}", f"with probability {steering.keeps_the_better:.2f} among three; 1/3 is "
+         "chance"),
         ("Renyi orders", f"{orders['train']:g} for training, {orders['validation']:g} for validation participants"),
     ]  # fmt: skip
-    return rows
 
 
 def _described(schedule: Schedule) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from analysis import StudyDirectory, StudySettings, atomic
 from cohorts import Cohort, Schema, SplitShares, load_cohort, resolve_schema
 from privacy.charges import SPLITS
-from privacy.plan import Spending, StudyPlan
+from privacy.plan import StudyPlan
+from privacy.prices import Spending
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.generation import grid

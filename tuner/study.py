@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import optuna
 import ray
 from ray import tune
 from ray.tune import CheckpointConfig
@@ -16,7 +17,7 @@ from rich.console import Console
 from cohorts import split_cohort, split_key
 from privacy.ledger import Ledger
 from privacy.ledger_actor import serve_ledger
-from privacy.plan import Prices, Spending
+from privacy.prices import Spending, price
 from privacy.schedule import Schedule
 from privacy.study_record import WITNESSES, keep_record
 from privacy.witness import read_witnesses, record_witness
@@ -28,6 +29,7 @@ from tuner.optuna_search import StudySearch
 from tuner.phases import Phase, Reader, phases
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
+from tuner.secret_runs import SecretRuns, run_secretly
 from tuner.snapshot import Snapshots, put_back
 from tuner.terminal import StudyView, quiet_ray
 
@@ -103,7 +105,7 @@ def run_study(request: StudyRequest, address: str | None, console: Console) -> b
         reader = Reader(splits, ledger, serve_ledger(ledger))
         with dashboards(directory.database, info) as watching:
             _announce(console, request, resources, watching)
-            finished = all(_search(request, phase, resources, console) for phase in phases(request, spending, reader))
+            finished = all(_run(request, phase, resources, console) for phase in phases(request, spending, reader))
         assert ledger.witness is not None  # it is bound to the cohort, which is an entry
         record_witness(directory.path / WITNESSES, ledger.witness)
         if finished:
@@ -138,7 +140,28 @@ def declare_budget(request: StudyRequest, ledger: Ledger) -> Spending | None:
         return request.directory.spending() if plan else None
     events = plan.events(schema, {} if schema.public else ledger.spent())
     ledger.declare(settings.study, plan.budget, events, settings.policy, afresh=schema.public)
-    return Spending(plan=plan, prices=Prices.of(plan, schema, ledger.books.filters[settings.study]))
+    return Spending(plan=plan, prices=price(plan, schema, ledger.books.filters[settings.study]))
+
+
+def _run(request: StudyRequest, phase: Phase | SecretRuns, resources: TrialResources, console: Console) -> bool:
+    """Carry out one search; returns whether it has ended."""
+    if isinstance(phase, Phase):
+        return _search(request, phase, resources, console)
+    _show_plan(request, phase)
+    return run_secretly(phase, resources, console)
+
+
+def _show_plan(request: StudyRequest, search: SecretRuns) -> None:
+    """Give the study's dashboard the plan, which is all there is to be seen of a secret number of runs."""
+    study = optuna.create_study(
+        storage=f"sqlite:///{request.directory.database.resolve()}",
+        study_name=f"{request.settings.study}-selection",
+        direction="maximize",
+        load_if_exists=True,
+    )
+    for name, value in search.runs.model_dump().items():
+        study.set_user_attr(f"number of runs: {name}", value)
+    study.set_user_attr("epochs of a run", search.plan.scored_epochs[-1])
 
 
 def _search(request: StudyRequest, phase: Phase, resources: TrialResources, console: Console) -> bool:
