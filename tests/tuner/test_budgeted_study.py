@@ -1,0 +1,186 @@
+"""Whole studies by the command, under policies whose epsilon covers everything."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+
+from cohorts import Schema, load_participants, write_cohort
+from privacy.charges import Charge
+from privacy.ledger import Ledger
+from tests.conftest import SMALL_SCHEMA, small_cohort
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = ("--search-space", "smoke", "--max-epochs", "4")
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "COLUMNS": "120", "DPGAN_TUNE_DATA": str(folder / "data")}
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tuner" / "run.py"), "--out", str(folder / "results"), *arguments],
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+
+
+def check(folder: Path, study: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "privacy", str(folder / "results" / study)]
+    return subprocess.run(command, env=environment(folder), capture_output=True, text=True, cwd=ROOT)
+
+
+def statement(folder: Path, study: str) -> dict:
+    return json.loads((folder / "results" / study / "release" / "privacy_statement.json").read_text())
+
+
+def charges(folder: Path, ledger_db: Path, study: str) -> list[Charge]:
+    """What a study charged for its release."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPGAN_TUNE_DATA", str(folder / "data"))
+        ledger = Ledger.open(ledger_db, read_only=True)
+    return [charge for _, charge in ledger.books.release_charges() if charge.study == study]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private trial's files."""
+    folder = tmp_path_factory.mktemp("budgeted")
+    description = {**SMALL_SCHEMA, "name": "budgeted", "public": False}
+    write_cohort(small_cohort(Schema.model_validate(description), 400, 1), folder)
+    (folder / "small.yaml").write_text(yaml.safe_dump(description))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> subprocess.CompletedProcess:
+    """A study that trains every trial on participants."""
+    return run(
+        folder, "--cohort", "small.yaml", "--study", "first", "--policy", "composed",
+        *("--epsilon", "20", "--trials", "4"), *OPTIONS,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def second(folder: Path, first: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+    """A later study of the same participants, on a surrogate."""
+    return run(
+        folder, "--cohort", "small.yaml", "--study", "second", "--policy", "surrogate",
+        *("--epsilon", "45", "--trials", "3"), *OPTIONS,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def third(folder: Path, second: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+    """A third one, by a secret number of runs."""
+    return run(
+        folder, "--cohort", "small.yaml", "--study", "third", "--policy", "selection",
+        *("--epsilon", "90", "--trials", "2"), *OPTIONS,
+    )  # fmt: skip
+
+
+def test_a_composed_study_releases_and_its_statement_covers_everything(folder, first):
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "covers everything that read participants" in first.stdout.split("Privacy statement")[-1].replace("\n", " ")
+    stated = statement(folder, "first")
+    assert (stated["epsilon"], stated["policy"], stated["accounted"]) == (20, "composed", True)
+    assert max(stated["spent"].values()) <= 20
+    assert check(folder, "first").returncode == 0
+    for file in (folder / "results" / "first" / "release").iterdir():
+        assert "unaccounted" not in file.name
+
+
+def test_its_trials_report_nothing_exact(folder, first):
+    database = f"sqlite:///{folder / 'results' / 'first' / 'study.db'}"
+    for trial in optuna.load_study(study_name="first", storage=database).trials:
+        assert not {"accuracy_random_forest", "spearman", "ks"} & trial.user_attrs.keys()
+
+
+def test_a_second_study_of_the_same_participants_counts_the_first(folder, second):
+    assert second.returncode == 0, second.stdout + second.stderr
+    stated = statement(folder, "second")
+    assert stated["other_studies"] == 1
+    assert stated["internal_before"] == 3
+    text = (folder / "results" / "second" / "release" / "privacy_statement.md").read_text()
+    assert "1 other study of these participants, which the declared epsilon covers too" in text
+    assert "looked at such figures 3 times" in text
+    assert check(folder, "second").returncode == 0
+
+
+def test_a_surrogate_is_bought_once_and_the_search_on_it_charges_nothing(folder, second):
+    directory = folder / "results" / "second"
+    charged = charges(folder, directory / "ledger.db", "second")
+    assert sum(charge.purpose.startswith("buy") for charge in charged) == 1
+    database = f"sqlite:///{directory / 'study.db'}"
+    shortlist = optuna.load_study(study_name="second-shortlist", storage=database).trials
+    assert {charge.trial for charge in charged if charge.trial} == {each.user_attrs["tune_trial"] for each in shortlist}
+    released, _ = load_participants(str(directory / "release" / "schema-synthetic.yaml"))
+    assert len(released) == SMALL_SCHEMA["nominal_size"]
+
+
+def test_a_secret_number_of_runs_leaves_nothing_but_the_best(folder, third):
+    assert third.returncode == 0, third.stdout + third.stderr
+    directory = folder / "results" / "third"
+    assert statement(folder, "third")["trials"] is None
+    assert statement(folder, "third")["other_studies"] == 2
+    assert not (directory / "internal" / "runs").exists()
+    assert not (directory / "trials").exists()
+    charged = charges(folder, directory / "ledger.db", "third")
+    assert sorted(charge.split for charge in charged) == ["train", "validation"]  # whole, however many runs there were
+    study = optuna.load_study(study_name="third-selection", storage=f"sqlite:///{directory / 'study.db'}")
+    assert study.trials == []
+    assert check(folder, "third").returncode == 0
+
+
+def test_a_study_that_does_not_fit_beside_earlier_ones_is_refused(folder, third):
+    refused = run(folder, "--cohort", "small.yaml", "--study", "fourth", "--epsilon", "5", *OPTIONS)
+    assert refused.returncode == 2
+    assert "larger" in refused.stderr
+    assert not (folder / "results" / "fourth").exists()
+
+
+def test_a_plan_reads_nobody_and_writes_nothing(tmp_path):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SMALL_SCHEMA, "name": "planned", "public": False}))
+    planned = run(tmp_path, "--cohort", "small.yaml", "--epsilon", "40", "--trials", "4", "--plan", *OPTIONS)
+    assert planned.returncode == 0, planned.stderr
+    assert "nobody was read" in planned.stdout
+    assert "training noise" in planned.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["small.yaml"]  # the trial's files are not even there
+
+
+def test_a_seed_is_refused_where_noise_cannot_be_drawn_again(tmp_path):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL_SCHEMA))
+    refused = run(tmp_path, "--cohort", "small.yaml", "--seed", "1", "--epsilon", "40", *OPTIONS)
+    assert refused.returncode == 2
+    assert "cannot be drawn again" in " ".join(refused.stderr.split())
+
+
+def test_a_study_interrupted_on_its_shortlist_goes_on_without_a_second_surrogate(tmp_path):
+    description = {**SMALL_SCHEMA, "name": "interrupted", "public": True}
+    write_cohort(small_cohort(Schema.model_validate(description), 400, 1), tmp_path)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(description))
+    command = [
+        *(sys.executable, str(ROOT / "tuner" / "run.py"), "--out", str(tmp_path / "results"), "--study", "s"),
+        *("--cohort", "small.yaml", "--epsilon", "40", "--trials", "3", *OPTIONS),
+    ]
+    started = subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    for line in started.stdout:
+        if "of 2 trials" in line or "of 3 trials ended (3" in line:
+            break
+    started.send_signal(signal.SIGINT)
+    rest = started.stdout.read()
+    assert started.wait() in (0, 130), rest
+    resumed = run(tmp_path, "--study", "s", "--resume")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    charged = charges(tmp_path, tmp_path / "data" / "cohorts" / "interrupted" / "ledger.db", "s")
+    assert sum(charge.purpose.startswith("buy") for charge in charged) == 1
