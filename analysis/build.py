@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from privacy.charges import SPLITS, Charge
 from privacy.errors import LedgerError
 from privacy.ledger import Ledger
 from privacy.study_record import check_record
+from privacy.sums import Summary
+from privacy.witness import Witness
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
         epochs = _scored_epochs(directory, settings)
         few = settings.policy != "unaccounted"  # which picks as the paper did
         selection = select(epochs, picks_among_few(epochs)) if few else select(epochs)
-        spent = check_record(directory.path, settings.ledger).summary
+        spent = _verified_ledger(directory, settings, epochs)
         progress.update(task, description="Generating participants")
         synthetic = _generate(selection, schema, random_stream(settings.seed))
         progress.update(task, description="Writing the release")
@@ -116,6 +118,18 @@ def _scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[
     if settings.policy == "surrogate":
         return scored_epochs(directory, settings, SHORTLIST, trials_begun=1)
     return scored_epochs(directory, settings)
+
+
+def _verified_ledger(directory: StudyDirectory, settings: StudySettings, epochs: Sequence[ScoredEpoch]) -> Summary:
+    """The figures of the study's ledger, found whole in the cohort's own, with all that its trials were told."""
+    told = [Witness.parse(each.witness) for each in epochs if each.witness]
+    checked = check_record(directory.path, settings.ledger, told)
+    if checked.own_ledger is None:
+        raise LedgerError(
+            f"The cohort's own ledger.db is not there, so nobody can tell whether the study's copy in {directory.path} "
+            "is all that was read. Restore it from a backup, or build the release on the machine that has it."
+        )
+    return checked.summary
 
 
 def _check(settings: StudySettings, schema: Schema) -> None:

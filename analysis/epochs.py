@@ -38,6 +38,7 @@ class ScoredEpoch:
         epsilon: of the trial's training up to here; infinity without noise.
         checkpoint: where the epoch's generator is kept, on any file system that Tune can use.
         hyperparameters: the trial's configuration.
+        witness: of the cohort's ledger, as the trial was told when it paid for the scores; empty where it paid none.
     """
 
     trial_id: str
@@ -46,6 +47,7 @@ class ScoredEpoch:
     epsilon: float
     checkpoint: Checkpoint
     hyperparameters: Hyperparameters
+    witness: str = ""
 
     @property
     def charge(self) -> TrainingCharge:
@@ -155,6 +157,7 @@ def _epochs_of(trial: Trial) -> Iterator[ScoredEpoch]:
                 epsilon=float(report["epsilon"]),
                 checkpoint=checkpoint,
                 hyperparameters=_hyperparameters(trial),
+                witness=str(report.get("ledger", "")),
             )
 
 

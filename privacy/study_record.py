@@ -56,19 +56,21 @@ def keep_record(ledger: Ledger, study_directory: Path, study: str, delta: float 
     return summary
 
 
-def check_record(study_directory: Path, own_ledger: Path | None = None) -> Checked:
+def check_record(study_directory: Path, own_ledger: Path | None = None, told: Sequence[Witness] = ()) -> Checked:
     """Check a study's record.
 
     Args:
         study_directory: ``results/STUDY``.
         own_ledger: the cohort's own ledger; looked for in the user's data directory if left out.
+        told: further witnesses, such as those that trials reported.
 
     Raises:
         LedgerError: for anything missing, broken, or not as computed again.
     """
     copy = Ledger.open(study_directory / COPY, read_only=True)
     try:
-        witnesses = read_witnesses(study_directory / WITNESSES) if (study_directory / WITNESSES).exists() else ()
+        kept = read_witnesses(study_directory / WITNESSES) if (study_directory / WITNESSES).exists() else ()
+        witnesses = [*kept, *told]
         copy.verify(witnesses)
         figures = _read_figures(study_directory / FIGURES)
         summary = _compare(copy, figures) if figures else _summary_of(copy, study_directory.resolve().name)

@@ -73,7 +73,7 @@ class Candidate:
         self.name, self.plan, self.hyperparameters = name, plan, hyperparameters_of(config)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.epoch = 0
-        self.witness: str | None = None  # the ledger as of this trial's last charge
+        self.witness = ""  # the ledger as of this trial's last charge
         self.engine = self._new_engine()
         if START in config:
             with plan.starts[config[START]].as_directory() as directory:
@@ -114,7 +114,7 @@ class Candidate:
             self.engine.load_state_dict(pretrained)
         charge = self.hyperparameters.charge(epoch - self.epoch)
         reading = self.plan.policy.training(self.name, charge, f"{self.epoch + 1} to {epoch}", self.plan.train)
-        self.witness = str(reading.witness)
+        self.witness = str(reading.witness or "")
         torch.manual_seed(self._segment_seed("dropout"))
         streams = RandomStreams(participants=self._stream("participants"), inputs=self._stream("inputs"))
         self.engine.train(TrainingData.of(reading.participants, self.device), charge.steps, streams)
@@ -133,7 +133,7 @@ class Candidate:
         synthetic = self.generator().generate(size, self._stream("scoring"))
         judge = SyntheticJudge(synthetic, {name: self._segment_seed(name) % 2**32 for name in STEERING})
         metrics, witness = self.plan.policy.scores(self.name, self.epoch, self.plan.validation, judge)
-        self.witness = str(witness)
+        self.witness = str(witness or "")
         return {**metrics, "score": sum(metrics[f"auc_{name}"] for name in STEERING) / len(STEERING)}
 
     def generator(self) -> Generator:

@@ -23,6 +23,7 @@ class DPGANTrial(tune.Trainable):
     - ``epoch``, ``planned_epochs`` (where this trial ends if nothing stops it), ``epsilon`` so far,
     - ``score``, the mean of ``auc_logistic_regression`` and ``auc_random_forest`` on validation participants, and
       what else the policy lets out,
+    - ``ledger``, the cohort's ledger as of the trial's last charge (count and hash); empty where it paid nothing,
     - ``out_of_budget`` where the study's budget did not allow what came next; the score is then the last there was.
     """
 
@@ -57,13 +58,14 @@ class DPGANTrial(tune.Trainable):
         self._scored_epoch, self._last_score = target, metrics["score"]
         return {**self._progress(), **metrics, "done": target >= self._planned_epochs}
 
-    def _progress(self) -> dict[str, float]:
+    def _progress(self) -> dict[str, float | str]:
         candidate = self._candidate
         paid_epochs = candidate.epoch if self._plan.policy.reads_participants else 0
         return {
             "epoch": candidate.epoch,
             "planned_epochs": self._planned_epochs,
             "epsilon": epsilon([candidate.hyperparameters.charge(paid_epochs)], self._plan.delta),
+            "ledger": candidate.witness,
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
