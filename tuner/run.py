@@ -35,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     try:
         if options.plan:
-            outline = outline_study(options)
+            with console.status("Dividing the budget"):
+                outline = outline_study(options)
             print_plan(outline.settings, outline.schema, outline.plan, console)
             return 0
-        request = request_study(options)
+        with console.status("Checking what is asked for, dividing the budget, loading the cohort"):
+            request = request_study(options)
         if not run_study(request, options.address, console):
             console.print(
                 f"Interrupted. What was trained is kept; go on with:\n  {resume_command(request, options)}",
