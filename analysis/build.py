@@ -172,7 +172,7 @@ def _report(
     progress: Progress,
 ) -> Transfer:
     """Compare with real participants, for the data steward."""
-    real = _open_for_steward(settings)
+    real = open_for_steward(settings, "report for the data steward")
     splits = split_participants(real, split_key(real.schema), settings.shares)
     if real.report:
         internal.write_loading(directory.internal, real.report)
@@ -191,11 +191,15 @@ def _report(
     return transfer
 
 
-def _open_for_steward(settings: StudySettings) -> Participants:
-    """The second door: write down that the data steward looks at real participants; later statements say so."""
+def open_for_steward(settings: StudySettings, purpose: str) -> Participants:
+    """The second door: write down that the data steward looks at real participants; later statements say so.
+
+    Args:
+        settings: of the study whose steward looks.
+        purpose: what for.
+    """
     cohort = load_cohort(settings.cohort, settings.data_dir)
     ledger = Ledger.for_cohort(cohort, settings.ledger, adopt=cohort.schema.public, shares=settings.shares)
-    purpose = "report for the data steward"
     charges = [Charge(NonPrivateDpEvent(), split, settings.study, purpose, account="internal") for split in SPLITS]
     try:
         return ledger.read(cohort, charges).participants

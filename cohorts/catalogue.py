@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from cohorts.cohort import Cohort, seal_key
+from cohorts.cohort import Cohort
 from cohorts.errors import CohortError
 from cohorts.loader import read_participants
 from cohorts.participants import Participants
@@ -43,7 +43,7 @@ def resolve_schema(name: str) -> Schema:
 def load_cohort(name: str, data_dir: Path | None = None) -> Cohort:
     """Load a cohort and seal it; arguments and errors are those of `load_participants`."""
     participants, report = load_participants(name, data_dir)
-    return Cohort.seal(replace(participants, report=report), seal_key(split_key(participants.schema)))
+    return Cohort.closed(replace(participants, report=report), split_key(participants.schema))
 
 
 def load_participants(name: str, data_dir: Path | None = None) -> tuple[Participants, LoadReport]:

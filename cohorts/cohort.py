@@ -45,6 +45,11 @@ class Cohort:
         content = (participants.ids, participants.labels, participants.values, participants.report)
         return cls(participants.schema, Fernet(key).encrypt(pickle.dumps(content)))
 
+    @classmethod
+    def closed(cls, participants: Participants, split_key: bytes) -> Cohort:
+        """``seal`` under the seal key of a split key."""
+        return cls.seal(participants, seal_key(split_key))
+
     def unseal(self, key: bytes) -> Participants:
         """The participants: for the two doors alone, which have charged for it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ this machine. For a ledger, the chain and every declared budget are checked.
 EPILOG = """\
 examples:
   python -m privacy results/first
+  python -m privacy audit --help
+      attack the code itself, and a release
   python -m privacy ~/.local/share/dpgan-tune/cohorts/my-trial/ledger.db --entries
 
 Exit status: 0 when everything holds; 1 when something does not, with a paragraph that says what and what to do; 2
@@ -37,6 +40,10 @@ when there is nothing to check at PATH.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["audit"]:
+        # People look for it here, but running engines and studies is for the layers above.
+        return int(importlib.import_module("analysis.audit").main(arguments[1:]))
     parser = argparse.ArgumentParser(
         prog="python -m privacy",
         description=DESCRIPTION,

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from cohorts import Cohort, Participants, Schema, split_key
-from cohorts.cohort import seal_key
 
 SMALL_SCHEMA = {
     "name": "small",
@@ -61,7 +60,7 @@ def small_cohort(schema: Schema, participants: int, seed: int = 0) -> Participan
 
 def sealed(participants: Participants) -> Cohort:
     """What the loader would hand out."""
-    return Cohort.seal(participants, seal_key(split_key(participants.schema)))
+    return Cohort.closed(participants, split_key(participants.schema))
 
 
 @pytest.fixture

@@ -1,0 +1,128 @@
+"""`python -m privacy audit`: attacks that must find less than what is stated."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from analysis.build import open_for_steward
+from analysis.errors import AnalysisError
+from analysis.membership import attack_release
+from analysis.study import StudyDirectory
+from analysis.study_canaries import StudyAudit, audit_study
+from cohorts import CohortError
+from privacy import LedgerError
+from privacy.auditing import Auc, Finding, Hits, epsilon_by_events
+from privacy.scores import NoisyScores, ScoreFloors
+from privacy.sums import epsilon_by_rdp
+from trainables.canaries import ENGINES, CanaryPlan, findings, run_canaries
+
+DESCRIPTION = """\
+Attack this installation's own code, and say what the attacks prove.
+
+An attack gives a lower bound on epsilon that holds at 95 %. A bound above what is stated means that the code does not
+do what is charged. Attacked are one run of training with planted canaries whose every noisy gradient is seen, the noise
+of scores, and a whole small study with canaries, of which everything that leaves is seen. No participant is read.
+
+With --study, the study's release is attacked as well: does it tell who was trained on from who was not? That reads the
+real participants, for the data steward alone; it is charged to the ledger's internal account and written to
+internal/audit.json.
+"""
+
+DELTA = 1e-5
+RELEASES = 10_000
+SCORES = NoisyScores(ScoreFloors(40, 40), 1, 0.02)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0 when everything holds, 1 when an attack refutes a claim, 2 for a mistake."""
+    parser = argparse.ArgumentParser(
+        prog="python -m privacy audit", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--engine", choices=sorted(ENGINES), default="opacus", help="which engine's training to attack")
+    parser.add_argument("--runs", type=int, default=1, metavar="N", help="training runs to attack, one after the other")
+    parser.add_argument("--study", type=Path, metavar="DIR", help="results/STUDY: attack its release, too")
+    given = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        membership = _membership(StudyDirectory(given.study), console) if given.study else {}
+    except (AnalysisError, CohortError, LedgerError) as error:
+        Console(stderr=True, highlight=False).print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+        return 2
+    found = _findings(given.engine, max(1, given.runs), console)
+    _show(found, membership, console)
+    return 0 if all(finding.holds for finding in found) else 1
+
+
+def _findings(engine: str, runs: int, console: Console) -> list[Finding]:
+    plan, study = CanaryPlan(), StudyAudit()
+    found: list[Finding] = []
+    with Progress(console=console, transient=True) as progress:
+        for number in range(runs):
+            task = progress.add_task(f"Training run {number + 1} of {runs}", total=plan.steps)
+            observed = run_canaries(plan, engine, tick=lambda task=task: progress.advance(task))  # type: ignore[misc]
+            found += findings(observed, plan, engine)
+        task = progress.add_task("Scores", total=2)
+        found.append(audit_scores(SCORES, lambda: progress.advance(task)))
+        task = progress.add_task("Whole study", total=study.trials)
+        found.append(audit_study(study, lambda: progress.advance(task)))
+    return found
+
+
+def audit_scores(mechanism: NoisyScores, tick: Callable[[], None] = lambda: None) -> Finding:
+    """Release the score of two data sets that differ in one participant as much as a score can, many times each.
+
+    Args:
+        mechanism: one classifier's.
+        tick: called after each data set.
+    """
+    # Class 1 is one short of its floor; the one who is added wins against everybody of class 0, which is far above its.
+    labels = np.array([1] * (mechanism.floors.positive - 1) + [0] * 10 * mechanism.floors.negative)
+    ranking = np.where(labels == 1, 0.5, np.linspace(0, 0.9, len(labels)))
+    samples = []
+    for people, ranks in ((labels, ranking), (np.append(labels, 1), np.append(ranking, 1.0))):
+        samples.append(np.array([mechanism.release([ranks], people)[0] for _ in range(RELEASES)]))
+        tick()
+    without, with_one = samples
+    middle, sd = float(np.median(np.concatenate(samples))), mechanism.noise_sd
+    events = [Hits.above(line, with_one, without) for line in (middle, middle + sd, middle + 2 * sd)]
+    return Finding.bound(
+        f"a score's noise: {RELEASES} releases of each of two neighbouring data sets",
+        epsilon_by_rdp(mechanism.event, DELTA),
+        epsilon_by_events(events, DELTA),
+    )
+
+
+def _membership(directory: StudyDirectory, console: Console) -> dict[str, Auc]:
+    settings = directory.settings()
+    if not directory.release.exists():
+        raise AnalysisError(f"{directory.path} has no release to attack. Build it first: python -m analysis DIR")
+    with console.status("Attacking the release"):
+        return attack_release(directory, settings, open_for_steward(settings, "audit of the release"))
+
+
+def _show(found: Sequence[Finding], membership: dict[str, Auc], console: Console) -> None:
+    table = Table("what was attacked", "stated", "found", "", title="Audit at 95 %", title_justify="left")
+    for finding in found:
+        table.add_row(finding.audited, finding.stated, finding.found, "holds" if finding.holds else "[red]REFUTED[/]")
+    console.print(table)
+    if membership:
+        attacks = Table(
+            "attack on the release", "AUC (95 %)", title="Who was trained on? 0.5 is chance", title_justify="left"
+        )
+        for name, auc in membership.items():
+            attacks.add_row(name, f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})")
+        console.print(attacks)
+        console.print("Never publish this table: it was computed from real participants. It is in internal/audit.json.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

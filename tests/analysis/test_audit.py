@@ -1,0 +1,105 @@
+"""The audit of scores, of a whole study and of a release holds for the code as it is, and fails for broken code."""
+
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from analysis.audit import SCORES, audit_scores, main
+from analysis.build import build_release
+from analysis.membership import closeness, likelihood_ratio
+from analysis.study_canaries import StudyAudit, audit_study
+from privacy.auditing import attack_auc
+from privacy.ledger import Ledger
+from privacy.scores import NoisyScores, floored_auc
+
+
+def test_the_noise_of_scores_is_what_is_charged():
+    finding = audit_scores(SCORES)
+    assert finding.holds
+    shown = float(finding.found.split()[-1])
+    assert shown > 0.5 * float(finding.stated.split()[-1])  # the attack is worth something
+
+
+class WithoutNoise(NoisyScores):
+    def release(self, rankings, labels):
+        return np.array([floored_auc(rankings[0], labels, self.floors)])
+
+
+class ScaledByTrueCounts(NoisyScores):
+    """The noise one would add who took the true class counts for the floors."""
+
+    def release(self, rankings, labels):
+        sd = self.noise_sd * min(self.floors.positive, self.floors.negative) / max((labels == 0).sum(), 1)
+        noise = np.random.default_rng().normal(0, sd)
+        return np.clip([floored_auc(rankings[0], labels, self.floors) + noise], 0, 1)
+
+
+class HalfTheNoise(NoisyScores):
+    def release(self, rankings, labels):
+        return NoisyScores(self.floors, self.classifiers, self.noise_sd / 2).release(rankings, labels)
+
+
+@pytest.mark.parametrize("broken", [WithoutNoise, ScaledByTrueCounts, HalfTheNoise])
+def test_scores_without_the_noise_that_is_charged_are_refuted(broken):
+    assert not audit_scores(broken(SCORES.floors, SCORES.classifiers, SCORES.noise_sd)).holds
+
+
+def test_guesses_about_the_canaries_of_a_whole_study_do_not_refute_its_epsilon():
+    small = StudyAudit(trials=2, epochs=1, canaries=200, others=300)
+    assert audit_study(small).holds
+
+
+def test_guesses_refute_the_epsilon_of_a_study_whose_training_adds_no_noise(monkeypatch):
+    """With the noise gone, what leaves the study gives canaries away."""
+    from opacus.optimizers import DPOptimizer
+
+    def without_noise(self: DPOptimizer) -> None:
+        for parameter in self.params:
+            parameter.grad = parameter.summed_grad.view_as(parameter)
+
+    monkeypatch.setattr(DPOptimizer, "add_noise", without_noise)
+    told = StudyAudit(epsilon=0.05, trials=2, epochs=30, canaries=500, others=50)
+    assert not audit_study(told).holds
+
+
+def test_a_release_that_copies_its_participants_is_found_out():
+    rng = np.random.default_rng(0)
+    members, others = rng.normal(size=(300, 6)), rng.normal(size=(300, 6))
+    copied = members + rng.normal(0, 0.01, members.shape)
+    assert attack_auc(closeness(copied, members), closeness(copied, others)).low > 0.9
+    assert attack_auc(likelihood_ratio(copied, members), likelihood_ratio(copied, others)).low > 0.5
+
+
+def test_a_release_of_strangers_gives_nobody_away():
+    rng = np.random.default_rng(0)
+    members, others, strangers = rng.normal(size=(3, 300, 6))
+    for attack in (closeness, likelihood_ratio):
+        auc = attack_auc(attack(strangers, members), attack(strangers, others))
+        assert auc.low < 0.5 < auc.high
+
+
+def test_the_attack_on_a_release_is_charged_to_the_steward_and_stays_internal(study, monkeypatch, capsys):
+    build_release(study, Console(quiet=True))
+    monkeypatch.setattr("analysis.audit._findings", lambda *_: [])
+    before = internal_charges(study)
+    assert main(["--study", str(study.path)]) == 0
+    assert internal_charges(study) == before + 3
+    found = json.loads((study.internal / "audit.json").read_text())
+    assert {0 <= auc["low"] <= auc["value"] <= auc["high"] <= 1 for auc in found.values()} == {True}
+    assert "Never publish" in capsys.readouterr().out
+    assert not (study.release / "audit.json").exists()
+
+
+def internal_charges(study) -> int:
+    from cohorts import resolve_schema
+    from privacy.ledger import ledger_file
+
+    ledger = Ledger.open(ledger_file(resolve_schema(study.settings().cohort)), read_only=True)
+    return sum(getattr(entry.content, "account", "") == "internal" for entry in ledger.books.entries)
+
+
+def test_a_study_without_a_release_cannot_be_attacked(study, capsys):
+    assert main(["--study", str(study.path)]) == 2
+    assert "no release" in capsys.readouterr().err
