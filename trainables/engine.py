@@ -46,10 +46,23 @@ class RandomStreams:
     inputs: torch.Generator
 
 
-class Engine(Protocol):
-    """Trains the AC-GAN of one trial on real participants."""
+@dataclass(frozen=True)
+class TrainingData:
+    """Participants to train on, as networks take them. Sensitive.
 
-    def train(self, steps: int, streams: RandomStreams) -> None:
+    Args:
+        features: encoded participants (n, F).
+        arms: their arms (n,), int64.
+    """
+
+    features: Tensor
+    arms: Tensor
+
+
+class Engine(Protocol):
+    """Trains the AC-GAN of one trial. It keeps no participants between two stretches of training."""
+
+    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
         """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
 
     def generator(self) -> torch.nn.Module:

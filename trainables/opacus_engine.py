@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from privacy import poisson_batch
 from trainables.averaging import GeneratorAverage
-from trainables.engine import PublicFigures, RandomStreams, draw_inputs
+from trainables.engine import PublicFigures, RandomStreams, TrainingData, draw_inputs
 from trainables.hyperparameters import Hyperparameters
 from trainables.networks import build_networks
 
@@ -56,25 +56,14 @@ class OpacusEngine:
     Args:
         hyperparameters: the trial's configuration.
         public: constants of the schema.
-        features: encoded training participants (n, F). Sensitive.
-        arms: their arms (n,). Sensitive.
         device: where the arithmetic happens.
 
     Source: Abadi et al., "Deep Learning with Differential Privacy", 2016, algorithm 1.
     """
 
-    def __init__(
-        self,
-        hyperparameters: Hyperparameters,
-        public: PublicFigures,
-        features: Tensor,
-        arms: Tensor,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, hyperparameters: Hyperparameters, public: PublicFigures, device: torch.device) -> None:
         self._hyperparameters = hyperparameters
         self._public = public
-        self._features = features.to(device)
-        self._arms = arms.to(device)
         self._expected_batch = public.expected_batch(hyperparameters)
         self._steps = 0
         generator, discriminator = build_networks(hyperparameters, public.features, public.grid)
@@ -95,23 +84,22 @@ class OpacusEngine:
             loss_reduction="mean",
         )
 
-    def train(self, steps: int, streams: RandomStreams) -> None:
+    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
         """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
         self._discriminator_optimizer.generator = streams.participants
         for _ in range(steps):
-            self._discriminator_step(streams)
+            self._discriminator_step(data, streams)
             self._steps += 1
             if self._steps % self._hyperparameters.discriminator_steps == 0:
                 self._generator_step(streams)
 
-    def _discriminator_step(self, streams: RandomStreams) -> None:
+    def _discriminator_step(self, data: TrainingData, streams: RandomStreams) -> None:
         """One noisy step: real participants by Poisson coins, about as many generated, clipped sum plus noise."""
-        batch = poisson_batch(
-            len(self._features), self._hyperparameters.sampling_rate, streams.participants
-        )  # (B,), possibly empty
+        rate = self._hyperparameters.sampling_rate
+        batch = poisson_batch(len(data.features), rate, streams.participants)  # (B,), possibly empty
         generated, generated_arms = self._generate(max(1, round(self._expected_batch)), streams)
-        rows = torch.cat([self._features[batch], generated])  # (B + G, F)
-        arms = torch.cat([self._arms[batch], generated_arms])
+        rows = torch.cat([data.features[batch], generated])  # (B + G, F)
+        arms = torch.cat([data.arms[batch], generated_arms])
         targets = torch.zeros(len(rows), device=rows.device)
         targets[: len(batch)] = 1 - self._hyperparameters.label_smoothing
 

@@ -15,7 +15,7 @@ from ray import tune
 from cohorts import Cohort, Encoding
 from privacy import Policy, affordable_epochs, epsilon
 from privacy.randomness import secret_stream
-from trainables.engine import Engine, PublicFigures, RandomStreams
+from trainables.engine import Engine, PublicFigures, RandomStreams, TrainingData
 from trainables.fidelity import fidelity
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
@@ -96,12 +96,10 @@ class DPGANTrial(tune.Trainable):
         encoding = Encoding(schema)
         public = PublicFigures(schema.nominal_size * plan.train_share, arm_shares(schema), encoding.width, grid(schema))
         torch.manual_seed(self._segment_seed("weights"))
-        self._engine: Engine = ENGINES[plan.engine](
-            hyperparameters,
-            public,
-            torch.from_numpy(encoding.encode(plan.train.values)),
-            torch.from_numpy(plan.train.labels),
-            self._device,
+        self._engine: Engine = ENGINES[plan.engine](hyperparameters, public, self._device)
+        self._data = TrainingData(
+            torch.from_numpy(encoding.encode(plan.train.values)).to(self._device),
+            torch.from_numpy(plan.train.labels).to(self._device),
         )
 
     def step(self) -> dict[str, Any]:
@@ -125,9 +123,8 @@ class DPGANTrial(tune.Trainable):
         charge = self._hyperparameters.charge(epoch - self._epoch)
         self._witness = str(self._plan.policy.training(self.trial_id, charge, f"{self._epoch + 1} to {epoch}"))
         torch.manual_seed(self._segment_seed("dropout"))
-        self._engine.train(
-            charge.steps, RandomStreams(participants=self._stream("participants"), inputs=self._stream("inputs"))
-        )
+        streams = RandomStreams(participants=self._stream("participants"), inputs=self._stream("inputs"))
+        self._engine.train(self._data, charge.steps, streams)
         self._epoch = epoch
 
     def _score(self) -> dict[str, float]:
