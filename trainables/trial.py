@@ -20,13 +20,14 @@ from trainables.fidelity import fidelity
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine
+from trainables.packed_engine import PackedEngine
 from trainables.scoring import STEERING, evaluate
 
 STATE_FILE = "trial.pt"
 # What a trial reports that never got to train: no better than guessing, and no participant was read for it.
 CHANCE = 0.5
 
-ENGINES = {"opacus": OpacusEngine}
+ENGINES: dict[str, type[OpacusEngine] | type[PackedEngine]] = {"opacus": OpacusEngine, "packed": PackedEngine}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 POLICIES = ("unaccounted",)
-ENGINES = ("opacus",)
+ENGINES = ("opacus", "packed")
 
 RESULTS = Path("results")
 
