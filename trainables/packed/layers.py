@@ -95,12 +95,20 @@ class Convolution:
         return self._windows.scatter(torch.bmm(backprops.flatten(1, 2), kernel).unflatten(1, (rows, -1)))
 
     def squared_norms(self, kept: Tensor, backprops: Tensor) -> Tensor:
-        """Sum over pairs of positions of (a_t . a_u + 1) (b_t . b_u), bounded from above."""
+        """Bounded from above: with mean activation m and sum of backprops s, that of sum (a_t - m) b_t' + m s'.
+
+        Taking the mean out first keeps most of what cancels from ever being added up.
+        """
         positions, inputs, outputs = kept.shape[2], kept.shape[3], backprops.shape[3]
-        activations_gram, backprops_gram = _gram(kept) + 1, _gram(backprops)  # (K, R, T, T)
-        exact = (activations_gram * backprops_gram).sum((2, 3))
-        largest = _trace(activations_gram) * _trace(backprops_gram)  # Cauchy-Schwarz: no sum of moduli exceeds it
-        return exact + 2 * ROUNDOFF * (inputs + outputs + positions**2) * largest
+        centred, by_outputs = kept.double(), backprops.double()  # (K, R, T, I) and (K, R, T, O)
+        mean, total = centred.mean(2, keepdim=True), by_outputs.sum(2, keepdim=True)
+        centred -= mean
+        around, pairs = _gram(centred), _gram(by_outputs)  # (K, R, T, T)
+        crossed = (centred @ mean.mT) * (by_outputs @ total.mT)  # (K, R, T, 1)
+        offset = (mean.square().sum((2, 3)) + 1) * total.square().sum((2, 3))  # the 1 for the bias
+        exact = (around * pairs).sum((2, 3)) + 2 * crossed.sum((2, 3)) + offset
+        largest = ((_trace(around) * _trace(pairs)).sqrt() + offset.sqrt()).square()  # of any sum of moduli in there
+        return exact.clamp(min=0) + 2 * ROUNDOFF * (inputs + outputs + positions**2) * largest
 
     def gradient(self, kept: Tensor, backprops: Tensor) -> Weights:
         """B'A over rows and positions, and the sums of B."""
@@ -185,8 +193,8 @@ def _squares(vectors: Tensor) -> Tensor:
 
 
 def _gram(vectors: Tensor) -> Tensor:
-    """Inner products (K, R, T, T) of each row's T vectors, in float64."""
-    wide = vectors.flatten(0, 1).double()  # (K R, T, I)
+    """Inner products (K, R, T, T) of each row's T vectors."""
+    wide = vectors.flatten(0, 1)  # (K R, T, I)
     return torch.bmm(wide, wide.mT).unflatten(0, vectors.shape[:2])
 
 
