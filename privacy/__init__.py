@@ -2,7 +2,7 @@
 
 from privacy.accounting import TrainingCharge, affordable_epochs, epsilon
 from privacy.errors import BudgetExhausted, LedgerError, PlanError
-from privacy.poisson import poisson_batch
+from privacy.poisson import poisson_batch, poisson_batches
 from privacy.policy import Policy
 from privacy.unaccounted import Unaccounted
 
@@ -16,4 +16,5 @@ __all__ = [
     "affordable_epochs",
     "epsilon",
     "poisson_batch",
+    "poisson_batches",
 ]

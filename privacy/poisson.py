@@ -20,3 +20,20 @@ def poisson_batch(participants: int, sampling_rate: float, randomness: torch.Gen
     """
     coins = torch.rand(participants, dtype=torch.float64, device=randomness.device, generator=randomness)
     return torch.nonzero(coins < sampling_rate).squeeze(1)
+
+
+def poisson_batches(
+    participants: int, sampling_rate: float, steps: int, randomness: torch.Generator
+) -> tuple[torch.Tensor, list[int]]:
+    """The batches of several steps, drawn together; each is what ``poisson_batch`` draws.
+
+    Args:
+        participants, sampling_rate, randomness: as above.
+        steps: how many batches.
+
+    Returns:
+        Row indices of all batches one after another, int64, and how many belong to each. Both sensitive.
+    """
+    coins = torch.rand(steps, participants, dtype=torch.float64, device=randomness.device, generator=randomness)
+    step, chosen = torch.nonzero(coins < sampling_rate).unbind(1)
+    return chosen, torch.bincount(step, minlength=steps).tolist()

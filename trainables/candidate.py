@@ -20,11 +20,12 @@ from trainables.engine import Engine, PublicFigures, RandomStreams, TrainingData
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine
+from trainables.packed_engine import PackedEngine
 from trainables.scoring import STEERING, SyntheticJudge
 
 STATE_FILE = "trial.pt"
 START = "start"  # in a configuration: the trial whose end is this one's beginning
-ENGINES = {"opacus": OpacusEngine}
+ENGINES: dict[str, type[OpacusEngine] | type[PackedEngine]] = {"opacus": OpacusEngine, "packed": PackedEngine}
 
 
 @dataclass(frozen=True)

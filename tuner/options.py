@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 POLICIES = ("surrogate", "composed", "selection", "unaccounted")
-ENGINES = ("opacus",)
+ENGINES = ("opacus", "packed")
 
 RESULTS = Path("results")
 

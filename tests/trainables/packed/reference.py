@@ -1,0 +1,114 @@
+"""What the packed arithmetic is compared with: networks of K trials, and per-participant gradients in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from trainables.hyperparameters import Hyperparameters
+from trainables.networks import build_networks
+from trainables.opacus_engine import ac_gan_losses
+from trainables.packed.layout import Weights
+from trainables.packed.networks import Networks, Record, Shape, packed_networks
+from trainables.packed.rows import Rows
+from trainables.packed.steps import loss_backprops
+
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Stacked:
+    """Discriminators of K trials, as modules and as a pack has them."""
+
+    modules: list[nn.Module]
+    networks: Networks
+    weights: Weights
+
+    @classmethod
+    def of(cls, settings: Hyperparameters, trials: int, grid: tuple[int, int]) -> Stacked:
+        features = grid[0] * grid[1]
+        networks = packed_networks(Shape.of(settings, features, grid), CPU)
+        modules = [build_networks(settings, features, grid)[1] for _ in range(trials)]
+        stack = torch.zeros(trials, networks.discriminator.layout.size)
+        for row, module in zip(stack, modules, strict=True):
+            networks.discriminator.layout.write(row, dict(module.named_parameters()), settings.latent_size)
+        return cls(modules, networks, networks.discriminator.layout.views(stack))
+
+    @torch.no_grad()
+    def records(self, rows: Rows) -> list[Record]:
+        network = self.networks.discriminator
+        logits, tape = network.forward(self.weights, rows.features, rows.masks)
+        return network.backward(self.weights, tape, loss_backprops(logits, rows))[0]
+
+    def reference(self, trial: int, rows: Rows) -> dict[str, Tensor]:
+        """Gradients of a trial's rows that count, each (R, *shape), float64."""
+        module = with_fixed_masks(self.modules[trial]).double()
+        counted = rows.counted[trial]
+        masks = split_masks(module, rows.masks[trial, counted])
+
+        def loss(weights: Weights, features: Tensor, arm: Tensor, target: Tensor, masks: list[Tensor]) -> Tensor:
+            logits = functional_call(module, weights, (features.unsqueeze(0), masks))
+            return ac_gan_losses(logits, arm.unsqueeze(0), target.unsqueeze(0)).sum()
+
+        return vmap(grad(loss), in_dims=(None, 0, 0, 0, 0))(
+            {name: value.detach() for name, value in module.named_parameters()},
+            rows.features[trial, counted].double(),
+            rows.arms[trial, counted].argmax(1),
+            rows.targets[trial, counted].double(),
+            masks,
+        )
+
+
+class FixedMasks(nn.Module):
+    """A discriminator whose dropout multiplies by given masks."""
+
+    def __init__(self, of: nn.Module) -> None:
+        super().__init__()
+        self.layers = of.layers
+        self.grid = (of.measures, of.visits) if hasattr(of, "measures") else None
+
+    def forward(self, features: Tensor, masks: list[Tensor]) -> Tensor:
+        left = list(masks)
+        values = features.view(-1, 1, *self.grid) if self.grid else features
+        for layer in self.layers:
+            values = values * left.pop(0) if isinstance(layer, nn.Dropout) else layer(values)
+        return values
+
+
+def with_fixed_masks(module: nn.Module) -> FixedMasks:
+    from copy import deepcopy
+
+    return FixedMasks(deepcopy(module))
+
+
+def split_masks(module: FixedMasks, masks: Tensor) -> list[Tensor]:
+    """One tensor a dropout layer, channels first as the module has them (R, C, H, W) or (R, units)."""
+    if module.grid is None:
+        return []
+    height, width = ((size + 1) // 2 for size in module.grid)
+    first, second, dense = masks.double().split([32 * height * width, 64 * height * width, 1024], dim=1)
+    return [
+        first.unflatten(1, (height * width, 32)).mT.unflatten(2, (height, width)),
+        second.unflatten(1, (height * width, 64)).mT.unflatten(2, (height, width)),
+        dense,
+    ]
+
+
+def random_rows(
+    trials: int, rows: int, features: int, dropout_units: int, seed: int, drop: float = 0.3, filled: int = 0
+) -> Rows:
+    """Random participants; the last ``filled`` of each trial do not count."""
+    stream = torch.Generator().manual_seed(seed)
+    arms = torch.randint(0, 2, (trials, rows), generator=stream)
+    counted = torch.ones(trials, rows, dtype=torch.bool)
+    counted[:, rows - filled :] = False
+    return Rows(
+        features=2 * torch.rand(trials, rows, features, generator=stream) - 1,
+        arms=nn.functional.one_hot(arms, 2).float(),
+        targets=torch.randint(0, 2, (trials, rows), generator=stream) * 0.9,
+        counted=counted,
+        masks=(torch.rand(trials, rows, dropout_units, generator=stream) >= drop) / (1 - drop),
+    )

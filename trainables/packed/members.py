@@ -1,0 +1,113 @@
+"""The trials of a pack: who they are, and which of them are worked on together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainables.engine import PublicFigures, RandomStreams
+from trainables.hyperparameters import Hyperparameters
+from trainables.packed.draws import Batch, generated_participants
+
+# A clip norm that clips nothing, for trials without privacy.
+NO_CLIPPING = 1e30
+# Trials are worked on together while the longest expected batch is at most this much longer than the shortest.
+PADDING = 1.3
+
+
+@dataclass(eq=False)
+class Member:
+    """A trial while it trains in a pack.
+
+    Args:
+        ticket: by which its owner knows it.
+        hyperparameters: of the trial.
+        public: constants of the schema.
+        streams: its random numbers.
+        batches: what its steps will see. Sensitive.
+        steps: discriminator steps taken.
+        remaining: discriminator steps left of this stretch of training.
+    """
+
+    ticket: int
+    hyperparameters: Hyperparameters
+    public: PublicFigures
+    streams: RandomStreams
+    batches: Iterator[Batch]
+    steps: int
+    remaining: int
+
+    def __post_init__(self) -> None:
+        self.generated = generated_participants(self.hyperparameters, self.public)
+        self.expected_batch = self.public.expected_batch(self.hyperparameters)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise on each number of a normalised gradient."""
+        settings = self.hyperparameters
+        return settings.noise_multiplier * settings.clip_norm / self.expected_batch
+
+    @property
+    def due(self) -> bool:
+        """Whether a generator step follows the discriminator step just taken."""
+        return self.steps % self.hyperparameters.discriminator_steps == 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """Neighbouring rows of a pack that go through the networks together.
+
+    Args:
+        rows: which.
+        members: their trials.
+        clip_norms: C of each (K, 1), float64.
+        normalisers: public expected batch of each (K, 1), float64.
+        real_targets: 1 less label smoothing (K, 1).
+        averaging: decay of the generator's running average (K, 1), float64.
+    """
+
+    rows: slice
+    members: list[Member]
+    clip_norms: Tensor
+    normalisers: Tensor
+    real_targets: Tensor
+    averaging: Tensor
+
+    @classmethod
+    def of(cls, rows: slice, members: list[Member], device: torch.device) -> Block:
+        """Gather the settings of some trials."""
+        settings = [member.hyperparameters for member in members]
+
+        def column(values: Sequence[float]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float64, device=device).unsqueeze(1)
+
+        return cls(
+            rows,
+            members,
+            clip_norms=column([each.clip_norm if each.private else NO_CLIPPING for each in settings]),
+            normalisers=column([member.expected_batch for member in members]),
+            real_targets=1 - column([each.label_smoothing for each in settings]).float(),
+            averaging=column([each.generator_averaging for each in settings]),
+        )
+
+
+def blocks(members: Sequence[Member], largest: int, device: torch.device) -> list[Block]:
+    """Cut trials, ordered by expected batch, into blocks of batches about as long.
+
+    Args:
+        members: of the pack, in order.
+        largest: rows of a block, all trials' together; a single trial may exceed it.
+        device: where settings lie.
+    """
+    cut: list[Block] = []
+    start = 0
+    for end in range(1, len(members) + 1):
+        size = members[end].generated if end < len(members) else 0
+        full = 2 * size * (end + 1 - start) > largest or size > PADDING * members[start].generated
+        if end == len(members) or full:
+            cut.append(Block.of(slice(start, end), list(members[start:end]), device))
+            start = end
+    return cut

@@ -1,0 +1,137 @@
+"""Many trials of one shape in training at once, each as if it were alone."""
+
+from __future__ import annotations
+
+import bisect
+
+import torch
+
+from trainables.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.hyperparameters import Hyperparameters
+from trainables.packed.draws import batches
+from trainables.packed.members import Block, Member, blocks
+from trainables.packed.networks import Shape, packed_networks
+from trainables.packed.slots import Slots, TrialState
+from trainables.packed.steps import discriminator_step, generator_step
+
+# Numbers of one layer's activations that go through the networks together, few enough for a processor's cache.
+CACHED_CPU = 2**19
+
+
+class Pack:
+    """Trials of one shape that train together on one device.
+
+    Trials join and leave between steps. Each draws from its own streams, and nothing of one enters another's
+    arithmetic, so what comes out for a trial does not depend on its company (up to rounding).
+
+    A discriminator step is the mechanism of ``OpacusEngine``: a Poisson batch, each real and generated participant's
+    gradient clipped to C, Gaussian noise of sigma x C on the sum, a public normaliser.
+
+    Args:
+        shape: what its trials have in common.
+        device: where the arithmetic happens.
+
+    Source: Abadi et al., "Deep Learning with Differential Privacy", 2016, algorithm 1.
+    """
+
+    def __init__(self, shape: Shape, device: torch.device) -> None:
+        self._networks = packed_networks(shape, device)
+        self._device = device
+        self._members: list[Member] = []  # as the rows are ordered: by expected batch
+        self._slots: Slots | None = None
+        self._blocks: list[Block] = []
+        self._tickets = 0
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def join(
+        self,
+        hyperparameters: Hyperparameters,
+        public: PublicFigures,
+        state: TrialState,
+        data: TrainingData,
+        steps: int,
+        streams: RandomStreams,
+    ) -> int:
+        """Take in a trial for a stretch of training.
+
+        Args:
+            hyperparameters: of the trial; its shape is the pack's.
+            public: constants of the schema.
+            state: where the trial stands; copied.
+            data: real participants. Sensitive; held until the trial leaves.
+            steps: discriminator steps of the stretch.
+            streams: the trial's own.
+
+        Returns:
+            A ticket, by which the trial is known until it leaves.
+        """
+        self._tickets += 1
+        stretch = batches(hyperparameters, public, data, steps, streams)
+        member = Member(self._tickets, hyperparameters, public, streams, stretch, state.steps, steps)
+        at = bisect.bisect(self._members, member.generated, key=lambda other: other.generated)
+        row = Slots.of(state, hyperparameters, self._networks, self._device)
+        before, after = self._members[:at], self._members[at:]
+        if self._slots is not None:
+            row = Slots.joined([self._slots.rows(slice(at)), row, self._slots.rows(slice(at, None))])
+        self._arrange([*before, member, *after], row)
+        return member.ticket
+
+    @torch.no_grad()
+    def advance(self, steps: int) -> None:
+        """Let every trial take so many discriminator steps, and the generator steps that fall between them.
+
+        Args:
+            steps: at most ``remaining``.
+        """
+        for _ in range(steps):
+            for block in self._blocks:
+                self._step(block)
+
+    @property
+    def remaining(self) -> int:
+        """Discriminator steps left of the shortest stretch; 0 when somebody is waiting to leave."""
+        return min((member.remaining for member in self._members), default=0)
+
+    def finished(self) -> list[int]:
+        """Tickets of trials whose stretch is over."""
+        return [member.ticket for member in self._members if member.remaining == 0]
+
+    def leave(self, ticket: int) -> TrialState:
+        """Let a trial go, at any point of its stretch; its participants are forgotten.
+
+        Returns:
+            Where it stands.
+        """
+        row = next(row for row, member in enumerate(self._members) if member.ticket == ticket)
+        slots, member = self._slots, self._members[row]
+        assert slots is not None
+        state = slots.state(row, member.steps, member.hyperparameters.latent_size, self._networks)
+        rest = [*self._members[:row], *self._members[row + 1 :]]
+        self._arrange(rest, Slots.joined([slots.rows(slice(row)), slots.rows(slice(row + 1, None))]))
+        return state
+
+    def _arrange(self, members: list[Member], slots: Slots) -> None:
+        """Take over members and their rows, in the same order."""
+        self._members, self._slots = members, slots if members else None
+        self._blocks = blocks(members, 4096, self._device)
+        self._gradient = torch.empty_like(slots.discriminators.weights)
+
+    def _step(self, block: Block) -> None:
+        assert self._slots is not None
+        slots = self._slots.rows(block.rows)
+        drawn = [next(member.batches) for member in block.members]
+        discriminator_step(self._networks, block, drawn, slots, self._gradient[block.rows])
+        for member in block.members:
+            member.steps += 1
+            member.remaining -= 1
+        due = [number for number, member in enumerate(block.members) if member.due]
+        if len(due) == len(block.members):
+            generator_step(self._networks, block, slots)
+        elif due:
+            chosen = torch.tensor(due, device=self._device)
+            copied = slots.rows(chosen)
+            members = [block.members[number] for number in due]
+            generator_step(self._networks, Block.of(block.rows, members, self._device), copied)
+            slots.take_generators(chosen, copied)

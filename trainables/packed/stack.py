@@ -1,0 +1,100 @@
+"""One network of K trials with its optimizer: the tensors that a pack works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from trainables.packed.adam import adam_step
+from trainables.packed.layout import Layout, Weights
+
+
+@dataclass
+class NetworkState:
+    """One network of one trial, between two stretches of training.
+
+    Args:
+        weights: by parameter name, in the trial's own shapes.
+        first, second: Adam's running moments, likewise.
+        steps: Adam steps taken.
+    """
+
+    weights: Weights
+    first: Weights
+    second: Weights
+    steps: int
+
+    @classmethod
+    def fresh(cls, module: torch.nn.Module) -> NetworkState:
+        """A network that has not been trained yet."""
+        weights = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+        first, second = ({name: torch.zeros_like(value) for name, value in weights.items()} for _ in range(2))
+        return cls(weights, first, second, 0)
+
+
+@dataclass
+class Stack:
+    """K trials' networks, each tensor with a row a trial.
+
+    Args:
+        weights: (K, P).
+        first, second: Adam's running moments (K, P).
+        steps: Adam steps taken (K, 1), float64.
+        learning_rates, beta1: Adam's settings (K, 1), float64.
+    """
+
+    weights: Tensor
+    first: Tensor
+    second: Tensor
+    steps: Tensor
+    learning_rates: Tensor
+    beta1: Tensor
+
+    @classmethod
+    def of(cls, state: NetworkState, layout: Layout, latent_size: int, device: torch.device) -> Stack:
+        """One trial's row, its optimizer's settings still to come."""
+        rows = torch.zeros(3, 1, layout.size, device=device)
+        for row, parameters in zip(rows, (state.weights, state.first, state.second), strict=True):
+            layout.write(row[0], parameters, latent_size)
+        steps = torch.full((1, 1), state.steps, dtype=torch.float64, device=device)
+        return cls(rows[0], rows[1], rows[2], steps, torch.zeros_like(steps), torch.zeros_like(steps))
+
+    def learning_at(self, learning_rate: float, beta1: float) -> Stack:
+        """The same with one setting of the optimizer for all rows."""
+        settings = (torch.full_like(self.steps, value) for value in (learning_rate, beta1))
+        return replace(self, **dict(zip(("learning_rates", "beta1"), settings, strict=True)))
+
+    @classmethod
+    def joined(cls, stacks: Sequence[Stack]) -> Stack:
+        """The rows of several, one after another."""
+        return cls(*(torch.cat(tensors) for tensors in zip(*(stack._tensors() for stack in stacks), strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def rows(self, which: slice | Tensor) -> Stack:
+        """Some trials' rows: the same memory for a slice, a copy for a tensor of numbers."""
+        return Stack(*(tensor[which] for tensor in self._tensors()))
+
+    def put(self, which: Tensor, rows: Stack) -> None:
+        """Put copied rows back."""
+        for mine, theirs in zip(self._tensors(), rows._tensors(), strict=True):
+            mine[which] = theirs
+
+    def state(self, row: int, layout: Layout, latent_size: int) -> NetworkState:
+        """One trial's network, copied."""
+        weights, first, second = (
+            layout.read(tensor[row], latent_size) for tensor in (self.weights, self.first, self.second)
+        )
+        return NetworkState(weights, first, second, int(self.steps[row]))
+
+    def adam(self, gradient: Tensor) -> None:
+        """One Adam step of every trial along its row of a gradient (K, P)."""
+        self.steps += 1
+        adam_step(self.weights, gradient, self.first, self.second, self.steps, self.learning_rates, self.beta1)
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.weights, self.first, self.second, self.steps, self.learning_rates, self.beta1

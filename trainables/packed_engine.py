@@ -1,0 +1,56 @@
+"""The fast engine: a trial whose arithmetic happens in a pack, here one of its own."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainables.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.hyperparameters import Hyperparameters
+from trainables.networks import build_networks
+from trainables.packed.networks import Shape
+from trainables.packed.pack import Pack
+from trainables.packed.slots import TrialState
+from trainables.packed.stack import NetworkState
+
+
+class PackedEngine:
+    """Trains one AC-GAN by the same steps as ``OpacusEngine``, without building per-participant gradients.
+
+    Args:
+        hyperparameters: the trial's configuration.
+        public: constants of the schema.
+        device: where the arithmetic happens.
+    """
+
+    def __init__(self, hyperparameters: Hyperparameters, public: PublicFigures, device: torch.device) -> None:
+        self._hyperparameters, self._public, self._device = hyperparameters, public, device
+        generator, discriminator = (
+            module.to(device) for module in build_networks(hyperparameters, public.features, public.grid)
+        )
+        self._average = deepcopy(generator)
+        networks = NetworkState.fresh(generator), NetworkState.fresh(discriminator)
+        self._state = TrialState(0, *networks, average=NetworkState.fresh(generator).weights)
+
+    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
+        """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
+        pack = Pack(Shape.of(self._hyperparameters, self._public.features, self._public.grid), self._device)
+        ticket = pack.join(self._hyperparameters, self._public, self._state, data, steps, streams)
+        pack.advance(steps)
+        self._state = pack.leave(ticket)
+
+    def generator(self) -> nn.Module:
+        """The generator to release: its running average, which reads no participant."""
+        self._average.load_state_dict(self._state.average)
+        return self._average
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on training later: weights, optimizer moments and step counts."""
+        return self._state.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``state_dict`` gave."""
+        self._state = TrialState.of(state)
