@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test test-all test-cluster check bench lock clean
+.PHONY: help setup run test test-all test-cluster check audit bench lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -39,6 +39,9 @@ check: $(VENV)/.installed-dev  ## lint, types, and which folder may import which
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: setup    ## attack the code itself: lower bounds that must stay below what is stated
+	$(BIN)/python -m privacy audit
 
 bench: setup    ## what a trial's step and a study's overhead cost here
 	$(BIN)/python -m benchmarks

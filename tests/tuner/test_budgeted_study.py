@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +137,14 @@ def test_a_surrogate_is_bought_once_and_the_search_on_it_charges_nothing(folder,
     assert len(released) == SMALL_SCHEMA["nominal_size"]
 
 
+def test_a_study_that_goes_on_buys_no_second_surrogate_and_charges_nothing_again(folder, second):
+    ledger = folder / "data" / "cohorts" / "budgeted" / "ledger.db"
+    before = charges(folder, ledger, "second")
+    resumed = run(folder, "--study", "second", "--resume")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert charges(folder, ledger, "second") == before
+
+
 def test_a_secret_number_of_runs_leaves_nothing_but_the_best(folder, third):
     assert third.returncode == 0, third.stdout + third.stderr
     directory = folder / "results" / "third"
@@ -173,29 +180,3 @@ def test_a_seed_is_refused_where_noise_cannot_be_drawn_again(tmp_path):
     refused = run(tmp_path, "--cohort", "small.yaml", "--seed", "1", "--epsilon", "40", *OPTIONS)
     assert refused.returncode == 2
     assert "cannot be drawn again" in " ".join(refused.stderr.split())
-
-
-def test_a_study_interrupted_on_its_shortlist_goes_on_without_a_second_surrogate(tmp_path):
-    description = {**SMALL_SCHEMA, "name": "interrupted", "public": True}
-    write_cohort(small_cohort(Schema.model_validate(description), 400, 1), tmp_path)
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(description))
-    write_space(tmp_path)
-    command = [
-        *(sys.executable, str(ROOT / "tuner" / "run.py"), "--out", str(tmp_path / "results"), "--study", "s"),
-        *("--cohort", "small.yaml", "--epsilon", "1000", "--trials", "3"),
-        *("--search-space", "rates.yaml", "--max-epochs", "20"),
-    ]
-    started = subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    assert started.stdout is not None
-    for line in started.stdout:
-        if "finished after epoch 6/6" in line:  # as long as a shortlisted trial trains
-            break
-    else:
-        raise AssertionError("there was no shortlist")
-    started.send_signal(signal.SIGINT)
-    rest = started.stdout.read()
-    assert started.wait() == 130, rest
-    resumed = run(tmp_path, "--study", "s", "--resume")
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    charged = charges(tmp_path, tmp_path / "data" / "cohorts" / "interrupted" / "ledger.db", "s")
-    assert sum(charge.purpose.startswith("buy") for charge in charged) == 1
