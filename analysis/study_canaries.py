@@ -26,6 +26,9 @@ from trainables.networks import build_networks
 GUESS_ONE_IN = 10
 """One guess for so many canaries, fixed beforehand: the surest on both sides."""
 
+LEARNER = {"width": 64, "clip_norm": 1.0, "discriminator_learning_rate": 0.01}
+"""Quick to learn single participants by heart, where nothing stops it."""
+
 SCHEMA = Schema.model_validate(
     {
         "name": "audited-study",
@@ -86,7 +89,7 @@ def audit_study(audit: StudyAudit, tick: Callable[[], None] = lambda: None) -> F
     evidence = np.zeros(audit.canaries)
     with TemporaryDirectory() as folder:
         for candidate in _study(audit, _sealed(train), _sealed(_ordinary(800, rng)), Path(folder)):
-            evidence += _how_real(candidate, canaries)
+            evidence += _remembered(candidate, canaries)
             tick()
     guesses = audit.canaries // GUESS_ONE_IN
     right = one_run_guesses(evidence, included, guesses)
@@ -124,7 +127,7 @@ def _study(audit: StudyAudit, train: Cohort, validation: Cohort, folder: Path) -
     noise = prices.noise_multiplier(plan.sampling_rate)
     trained = []
     for number in range(audit.trials):
-        config = {"sampling_rate": plan.sampling_rate, "noise_multiplier": noise, "width": 64, "clip_norm": 1.0}
+        config = {"sampling_rate": plan.sampling_rate, "noise_multiplier": noise, **LEARNER}
         candidate = Candidate(f"audit-{number}", config, trial_plan)
         candidate.train_to(audit.epochs)
         candidate.score()
@@ -133,8 +136,11 @@ def _study(audit: StudyAudit, train: Cohort, validation: Cohort, folder: Path) -
     return trained
 
 
-def _how_real(candidate: Candidate, canaries: Participants) -> np.ndarray:
-    """How real a trial's discriminator, which leaves the study in its checkpoint, takes each canary to be: (m,)."""
+def _remembered(candidate: Candidate, canaries: Participants) -> np.ndarray:
+    """Log-likelihood of each canary's arm in the discriminator that a trial leaves in its checkpoint: (m,).
+
+    Arms are fair coins, so only who trained on a canary can know its arm.
+    """
     encoding = Encoding(SCHEMA)
     _, discriminator = build_networks(candidate.hyperparameters, encoding.width, grid(SCHEMA))
     state = candidate.engine.state_dict()["discriminator"]
@@ -142,8 +148,8 @@ def _how_real(candidate: Candidate, canaries: Participants) -> np.ndarray:
     with torch.no_grad():
         logits = discriminator.eval()(torch.from_numpy(encoding.encode(canaries.values)))  # (m, 1 + 2)
     arms = torch.from_numpy(canaries.labels)
-    likely = torch.log_softmax(logits[:, 1:], dim=1).gather(1, arms[:, None]).squeeze(1)
-    return np.asarray((logits[:, 0] + likely).double().numpy())
+    likely = torch.log_softmax(logits[:, 1:], dim=1).gather(1, arms[:, None])
+    return np.asarray(likely.squeeze(1).double().numpy())
 
 
 def _ordinary(count: int, rng: np.random.Generator) -> Participants:

@@ -60,7 +60,7 @@ def test_guesses_refute_the_epsilon_of_a_study_whose_training_adds_no_noise(monk
             parameter.grad = parameter.summed_grad.view_as(parameter)
 
     monkeypatch.setattr(DPOptimizer, "add_noise", without_noise)
-    told = StudyAudit(epsilon=0.05, trials=2, epochs=30, canaries=500, others=50)
+    told = StudyAudit(epsilon=0.05, trials=3, epochs=40, canaries=500, others=50)
     assert not audit_study(told).holds
 
 
