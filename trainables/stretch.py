@@ -1,0 +1,64 @@
+"""A stretch of one trial's training: what it costs, and what it is trained with once that is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from cohorts import Cohort, Participants
+from privacy import Policy, TrainingCharge
+from privacy.randomness import secret_stream
+from trainables.engine import RandomStreams, TrainingData
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Training that a trial asks for; public, and small enough to be sent to where it will happen.
+
+    Args:
+        trial: its name, for the ledger.
+        charge: the steps, as they will be charged.
+        epochs: the same in words, such as ``1 to 3``.
+        seeds: of the two streams of ``RandomStreams``; None, the only value allowed for a private cohort, has them
+            seeded by the operating system where the training happens.
+    """
+
+    trial: str
+    charge: TrainingCharge
+    epochs: str
+    seeds: Mapping[str, int] | None
+
+    def pay(self, policy: Policy, participants: Cohort | Participants, device: torch.device) -> PaidStretch:
+        """Pay for it, and only then open the participants, in this process.
+
+        Raises:
+            BudgetExhausted: it does not fit any more; nobody was read.
+        """
+        reading = policy.training(self.trial, self.charge, self.epochs, participants)
+        data = TrainingData.of(reading.participants, device)
+        return PaidStretch(data, self.charge.steps, self._streams(device), str(reading.witness or ""))
+
+    def _streams(self, device: torch.device) -> RandomStreams:
+        seeds = self.seeds
+        if seeds is None:
+            return RandomStreams(secret_stream(device), secret_stream(device))
+        return RandomStreams(**{name: torch.Generator(device).manual_seed(seed) for name, seed in seeds.items()})
+
+
+@dataclass(frozen=True)
+class PaidStretch:
+    """What an engine needs for a stretch. Sensitive; it stays in the process that paid.
+
+    Args:
+        data: participants.
+        steps: discriminator steps.
+        streams: random numbers.
+        witness: the ledger as of the charge; empty where nothing was charged.
+    """
+
+    data: TrainingData
+    steps: int
+    streams: RandomStreams
+    witness: str
