@@ -1,8 +1,11 @@
 import math
+import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opacus.accountants import PRVAccountant
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
 from privacy import TrainingCharge, affordable_epochs, epsilon
@@ -16,15 +19,29 @@ def test_the_papers_configuration_costs_what_todays_accountant_says():
     assert epsilon([paper], DELTA) == pytest.approx(1.597, abs=5e-4)
 
 
-@pytest.mark.parametrize(("rate", "noise", "steps"), [(0.01, 1.0, 1000), (0.05, 2.0, 500), (0.002, 0.9, 20_000)])
+def test_a_third_accountant_lies_where_it_should_for_the_papers_configuration():
+    """Opacus's numerical one, another method and other people's code, off by at most 0.05."""
+    accountant = PRVAccountant()
+    accountant.history = [(1.0, 1 / 6000, 3_000_000)]
+    assert accountant.get_epsilon(DELTA, eps_error=0.05) == pytest.approx(1.516, abs=5e-4)
+
+
+CHANCE = random.Random(20)
+CONFIGURATIONS = [
+    (10 ** CHANCE.uniform(-4, -1), CHANCE.uniform(0.6, 10), CHANCE.randint(1, 100_000)) for _ in range(20)
+]
+
+
+@pytest.mark.filterwarnings("ignore:Optimal order is the")
+@pytest.mark.parametrize(("rate", "noise", "steps"), CONFIGURATIONS)
 def test_opacus_and_dp_accounting_agree_on_the_same_orders(rate, noise, steps):
-    orders = rdp.RdpAccountant()._orders
-    orders = [order for order in orders if order >= 2]
+    """On whole orders; between them each cuts its series elsewhere, and they were seen to differ by up to 0.15 %."""
+    orders = [float(order) for order in range(2, 65)]
+    curve = np.array(compute_rdp(q=rate, noise_multiplier=noise, steps=steps, orders=orders))
+    theirs, _ = get_privacy_spent(orders=orders, rdp=curve, delta=DELTA)
     ours = rdp.RdpAccountant(orders)
     ours.compose(TrainingCharge(rate, noise, steps).event)
-    theirs, _ = get_privacy_spent(
-        orders=orders, rdp=compute_rdp(q=rate, noise_multiplier=noise, steps=steps, orders=orders), delta=DELTA
-    )
+    np.testing.assert_allclose(ours._rdp, curve, rtol=1e-6)
     assert ours.get_epsilon(DELTA) == pytest.approx(theirs, rel=1e-6)
 
 
