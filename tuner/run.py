@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 130
         summary = build_release(request.directory, console)
     except mistakes as error:
-        Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False)
+        Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False, soft_wrap=True)
         return 2
     console.print(best_epochs_table(summary.selection.picks))
     print_report(summary, console)
