@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,17 @@ from ray.train import Checkpoint
 from cohorts import Cohort, Encoding, Participants
 from privacy import Policy, affordable_epochs
 from privacy.randomness import secret_stream
-from trainables.engine import Engine, PublicFigures, RandomStreams, TrainingData
+from trainables.engine import Engine, PublicFigures
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine
+from trainables.pack_service import PackClient, PackedTraining, serve_packs
 from trainables.packed_engine import PackedEngine
 from trainables.scoring import STEERING, SyntheticJudge
+from trainables.stretch import Stretch
 
 STATE_FILE = "trial.pt"
+STREAMS = ("participants", "inputs")  # those of RandomStreams
 START = "start"  # in a configuration: the trial whose end is this one's beginning
 ENGINES: dict[str, type[OpacusEngine] | type[PackedEngine]] = {"opacus": OpacusEngine, "packed": PackedEngine}
 
@@ -46,6 +49,7 @@ class TrialPlan:
             them from the operating system.
         pretraining: epochs at the beginning without noise or clipping, on a surrogate's participants only.
         starts: checkpoints of earlier trials that a configuration may name under ``START``, to begin from.
+        packs: where trials train together; None has each train in its own process.
     """
 
     train: Cohort | Participants
@@ -59,6 +63,21 @@ class TrialPlan:
     seed: int | None
     pretraining: int = 0
     starts: Mapping[str, Checkpoint] = field(default_factory=dict)
+    packs: PackClient | None = None
+
+    @property
+    def public(self) -> PublicFigures:
+        """What training may know for free."""
+        schema = self.train.schema
+        return PublicFigures(
+            schema.nominal_size * self.train_share, arm_shares(schema), Encoding(schema).width, grid(schema)
+        )
+
+    def served(self) -> TrialPlan:
+        """The same, its trials packed by this Ray; as it is where the engine packs nothing."""
+        if self.engine != "packed":
+            return self
+        return replace(self, packs=serve_packs(PackedTraining(self.policy, self.train, self.public)))
 
 
 class Candidate:
@@ -72,7 +91,8 @@ class Candidate:
 
     def __init__(self, name: str, config: Mapping[str, Any], plan: TrialPlan) -> None:
         self.name, self.plan, self.hyperparameters = name, plan, hyperparameters_of(config)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        elsewhere = plan.packs is not None
+        self.device = torch.device("cuda" if torch.cuda.is_available() and not elsewhere else "cpu")
         self.epoch = 0
         self.witness = ""  # the ledger as of this trial's last charge
         self.engine = self._new_engine()
@@ -94,14 +114,11 @@ class Candidate:
 
     def _new_engine(self) -> Engine:
         """An engine with fresh weights, which adds noise unless this is pretraining."""
-        schema, hyperparameters = self.plan.train.schema, self.hyperparameters
+        hyperparameters = self.hyperparameters
         if self.epoch < self.plan.pretraining:
             hyperparameters = hyperparameters.model_copy(update={"noise_multiplier": 0.0})
-        public = PublicFigures(
-            schema.nominal_size * self.plan.train_share, arm_shares(schema), Encoding(schema).width, grid(schema)
-        )
         torch.manual_seed(self._segment_seed("weights"))
-        return ENGINES[self.plan.engine](hyperparameters, public, self.device)
+        return ENGINES[self.plan.engine](hyperparameters, self.plan.public, self.device)
 
     def train_to(self, epoch: int) -> None:
         """Pay for the training up to an epoch, then do it. Work redone after a crash is paid for again.
@@ -114,12 +131,19 @@ class Candidate:
             self.engine = self._new_engine()
             self.engine.load_state_dict(pretrained)
         charge = self.hyperparameters.charge(epoch - self.epoch)
-        reading = self.plan.policy.training(self.name, charge, f"{self.epoch + 1} to {epoch}", self.plan.train)
-        self.witness = str(reading.witness or "")
-        torch.manual_seed(self._segment_seed("dropout"))
-        streams = RandomStreams(participants=self._stream("participants"), inputs=self._stream("inputs"))
-        self.engine.train(TrainingData.of(reading.participants, self.device), charge.steps, streams)
+        seeds = None if self.plan.seed is None else {name: self._segment_seed(name) for name in STREAMS}
+        self.witness = self._train(Stretch(self.name, charge, f"{self.epoch + 1} to {epoch}", seeds))
         self.epoch = epoch
+
+    def _train(self, stretch: Stretch) -> str:
+        """Pay for a stretch and train it, here or in a pack; returns the witness of the charge."""
+        if self.plan.packs is not None:
+            assert isinstance(self.engine, PackedEngine)
+            return self.engine.train_in(self.plan.packs, stretch)
+        paid = stretch.pay(self.plan.policy, self.plan.train, self.device)
+        torch.manual_seed(self._segment_seed("dropout"))
+        self.engine.train(paid.data, paid.steps, paid.streams)
+        return paid.witness
 
     def score(self) -> dict[str, float]:
         """Have as many synthetic participants as the public size of the training split judged.

@@ -140,7 +140,9 @@ class PackClient:
             raise (error.cause if isinstance(error.cause, LedgerError | BudgetExhausted) else error) from None
         except RayActorError as error:
             _wait_until(lambda: ray.get(pack.device.remote()))
-            raise PackLost("The process that trained this trial died; the trial goes on from its checkpoint.") from error
+            raise PackLost(
+                "The process that trained this trial died; the trial goes on from its checkpoint."
+            ) from error
 
 
 def device_of_trial() -> tuple[str, str | None]:

@@ -1,4 +1,4 @@
-"""The fast engine: a trial whose arithmetic happens in a pack, here one of its own."""
+"""The fast engine: a trial whose arithmetic happens in a pack, its own or one that it shares."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from torch import nn
 from trainables.engine import PublicFigures, RandomStreams, TrainingData
 from trainables.hyperparameters import Hyperparameters
 from trainables.networks import build_networks
+from trainables.pack_service import PackClient
 from trainables.packed.networks import Shape
 from trainables.packed.pack import Pack
 from trainables.packed.slots import TrialState
 from trainables.packed.stack import NetworkState
+from trainables.stretch import Stretch
 
 
 class PackedEngine:
@@ -41,6 +43,14 @@ class PackedEngine:
         ticket = pack.join(self._hyperparameters, self._public, self._state, data, steps, streams)
         pack.advance(steps)
         self._state = pack.leave(ticket)
+
+    def train_in(self, packs: PackClient, stretch: Stretch) -> str:
+        """Take a stretch's steps in a pack that this process's trials share; returns the witness of its charge.
+
+        Errors are those of ``PackClient.train``.
+        """
+        self._state, witness = packs.train(stretch, self._hyperparameters, self._state)
+        return witness
 
     def generator(self) -> nn.Module:
         """The generator to release: its running average, which reads no participant."""

@@ -26,6 +26,7 @@ from privacy.plan import SCORE_ATTEMPTS, segment_epochs
 from privacy.repeated_runs import LawOfRuns
 from trainables.candidate import Candidate, TrialPlan
 from trainables.generation import GENERATOR_FILE
+from trainables.pack_service import PackLost
 from tuner.errors import StudyError
 from tuner.resources import TrialResources, running_machines
 
@@ -62,10 +63,12 @@ def run_secretly(search: SecretRuns, resources: TrialResources, console: Console
         return True
     _draw_once(search)
     workers = max(1, resources.trials_at_once(running_machines()))
-    share = ray.remote(max_retries=RETRIES, num_cpus=resources.cpus, num_gpus=resources.gpus)(_carry_out_share)
+    share = ray.remote(_carry_out_share).options(
+        num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES, retry_exceptions=[PackLost]
+    )
     try:
         with console.status("Searching. How many runs there are and how they do, nobody learns."):
-            plan = ray.put(search.plan)
+            plan = ray.put(search.plan.served())
             ray.get([share.remote(plan, search.folder, worker, workers) for worker in range(workers)])
     except KeyboardInterrupt:
         return False

@@ -187,7 +187,7 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     try:
         tune.run(
-            tune.with_parameters(DPGANTrial, plan=phase.plan),
+            tune.with_parameters(DPGANTrial, plan=phase.plan.served()),
             name=phase.experiment,
             storage_path=directory.storage_path(settings),
             num_samples=schedule.trials,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,18 @@ class TrialState:
         """Nothing but tensors, numbers and names."""
         networks = {name: vars(getattr(self, name)) for name in ("generator", "discriminator")}
         return {"steps": self.steps, "average": self.average, **networks}
+
+    def on(self, device: torch.device) -> TrialState:
+        """The same on another device."""
+
+        def moved(weights: Weights) -> Weights:
+            return {name: value.to(device) for name, value in weights.items()}
+
+        generator, discriminator = (
+            replace(state, weights=moved(state.weights), first=moved(state.first), second=moved(state.second))
+            for state in (self.generator, self.discriminator)
+        )
+        return TrialState(self.steps, generator, discriminator, moved(self.average))
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> TrialState:
