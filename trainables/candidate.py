@@ -19,7 +19,6 @@ from privacy.randomness import secret_stream
 from trainables.engine import Engine, PublicFigures
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
-from trainables.opacus_engine import OpacusEngine
 from trainables.pack_service import PackClient, PackedTraining, serve_packs
 from trainables.packed_engine import PackedEngine
 from trainables.scoring import STEERING, SyntheticJudge
@@ -28,7 +27,6 @@ from trainables.stretch import Stretch
 STATE_FILE = "trial.pt"
 STREAMS = ("participants", "inputs")  # those of RandomStreams
 START = "start"  # in a configuration: the trial whose end is this one's beginning
-ENGINES: dict[str, type[OpacusEngine] | type[PackedEngine]] = {"opacus": OpacusEngine, "packed": PackedEngine}
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class TrialPlan:
         delta: the delta it is stated at.
         scored_epochs: epochs after which a trial is scored and reported, ascending; the last is the longest training.
             0 scores a trial as it begins, which makes sense where it begins from another's end.
-        engine: a key of ``ENGINES``.
+        engine: ``packed`` or ``opacus``.
         policy: is paid before participants are read.
         seed: makes every random number reproducible; None, the only value allowed for a private cohort, takes
             them from the operating system.
@@ -118,7 +116,7 @@ class Candidate:
         if self.epoch < self.plan.pretraining:
             hyperparameters = hyperparameters.model_copy(update={"noise_multiplier": 0.0})
         torch.manual_seed(self._segment_seed("weights"))
-        return ENGINES[self.plan.engine](hyperparameters, self.plan.public, self.device)
+        return new_engine(self.plan.engine, hyperparameters, self.plan.public, self.device)
 
     def train_to(self, epoch: int) -> None:
         """Pay for the training up to an epoch, then do it. Work redone after a crash is paid for again.
@@ -198,6 +196,15 @@ class Candidate:
         if self.plan.seed is None:
             return secret_stream(self.device)
         return torch.Generator(self.device).manual_seed(self._segment_seed(purpose))
+
+
+def new_engine(name: str, hyperparameters: Hyperparameters, public: PublicFigures, device: torch.device) -> Engine:
+    """An engine with fresh weights, drawn from PyTorch's global stream."""
+    if name == "packed":
+        return PackedEngine(hyperparameters, public, device)
+    from trainables.opacus_engine import OpacusEngine  # a second's import that packed trials do without
+
+    return OpacusEngine(hyperparameters, public, device)
 
 
 def hyperparameters_of(config: Mapping[str, Any]) -> Hyperparameters:

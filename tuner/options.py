@@ -20,7 +20,7 @@ DEFAULTS = {
     "delta": 1e-5,
     "trials": 32,
     "max_epochs": 40,
-    "engine": "opacus",
+    "engine": "packed",
     "cpus_per_trial": None,
     "gpus_per_trial": None,
     "ledger": None,

@@ -96,7 +96,8 @@ def run_study(request: StudyRequest, address: str | None, console: Console) -> b
     """
     settings, directory = request.settings, request.directory
     with ray_cluster(address) as info:
-        resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines())
+        packed = settings.engine == "packed"
+        resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines(), packed)
         ledger = open_ledger(request)
         spending = declare_budget(request, ledger)
         begin_study(request, spending)  # nothing is written before everything was found in order

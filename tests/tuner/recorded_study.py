@@ -9,17 +9,36 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import trainables.trial
-import tuner.study
-from trainables.candidate import Candidate, TrialPlan
-from trainables.engine import Engine
+import tuner.phases
+from privacy import Policy, TrainingCharge
 from tuner.run import main
 
-RECORD = "DPGAN_TUNE_TEST_RECORD"
+
+@dataclass(frozen=True)
+class Recording:
+    """A policy that also writes down what it let through, in whichever process that was."""
+
+    policy: Policy
+    file: str
+
+    @property
+    def reads_participants(self) -> bool:
+        return self.policy.reads_participants
+
+    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Any) -> Any:
+        reading = self.policy.training(trial, charge, epochs, cohort)
+        figures = [charge.sampling_rate, charge.noise_multiplier, charge.steps]
+        write(self.file, what="train", trial=trial, charge=figures)
+        return reading
+
+    def scores(self, trial: str, epoch: int, cohort: Any, judge: Any) -> Any:
+        scores = self.policy.scores(trial, epoch, cohort, judge)
+        write(self.file, what="score", trial=trial)
+        return scores
 
 
 def write(file: str, **fields: Any) -> None:
@@ -30,35 +49,19 @@ def write(file: str, **fields: Any) -> None:
     os.close(descriptor)
 
 
-def recorded(file: str) -> type[trainables.trial.DPGANTrial]:
-    """The trial that writes down what it does; Ray carries the class to its workers as it is."""
+def recorded(file: str) -> None:
+    """Have every plan of trials on real participants carry a policy that records."""
+    planned = tuner.phases._paid_plan
 
-    class RecordedCandidate(Candidate):
-        def _new_engine(self) -> Engine:
-            engine = super()._new_engine()
-            train, run = engine.train, self.hyperparameters
+    def recording_plan(*arguments: Any) -> Any:
+        plan = planned(*arguments)
+        return replace(plan, policy=Recording(plan.policy, file))
 
-            def recording(data: Any, steps: int, streams: Any) -> None:
-                charge = [run.sampling_rate, run.noise_multiplier, steps]
-                write(file, what="train", trial=self.name, charge=charge)
-                train(data, steps, streams)
-
-            engine.train = recording  # type: ignore[method-assign]
-            return engine
-
-        def score(self) -> dict[str, float]:
-            metrics = super().score()
-            write(file, what="score", trial=self.name)
-            return metrics
-
-    class RecordedTrial(trainables.trial.DPGANTrial):
-        def setup(self, config: Mapping[str, Any], plan: TrialPlan) -> None:
-            trainables.trial.Candidate = RecordedCandidate
-            super().setup(config, plan)
-
-    return RecordedTrial
+    tuner.phases._paid_plan = recording_plan
 
 
 if __name__ == "__main__":
-    tuner.study.DPGANTrial = recorded(str(Path(sys.argv[1]).resolve()))
+    from tests.tuner import recorded_study  # so that Ray's workers find the class under its own name
+
+    recorded_study.recorded(str(Path(sys.argv[1]).resolve()))
     sys.exit(main(sys.argv[2:]))

@@ -24,9 +24,10 @@ from privacy.sums import epsilon_by_rdp
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
 ROOT = Path(__file__).parents[2]
-VICTIMS = ("driver", "trial", "ledger")
-PROCESS = {"trial": "ray::_Inner", "ledger": "ray::LedgerServer"}  # Tune wraps a trainable that has parameters
+VICTIMS = ("driver", "trial", "ledger", "pack")
+PROCESS = {"trial": "ray::_Inner", "ledger": "ray::LedgerServer", "pack": "ray::PackServer"}  # Tune wraps a trainable that has parameters
 RANDOM_KILLS = 50
+AT_ONCE = 4  # trials of the study
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
@@ -119,7 +120,7 @@ def require_honest_ledger(folder: Path, kills: int) -> None:
     lines = executed(folder)
     ran = [TrainingCharge(*line["charge"]).event for line in lines if line["what"] == "train"]
     charged = [charge.event for charge in charges if charge.split == "train"]
-    in_flight = 2 * kills  # at most two trials run at once here
+    in_flight = AT_ONCE * kills
     assert epsilon_by_rdp(composed(charged), 1e-5) >= epsilon_by_rdp(composed(ran), 1e-5) * (1 - 1e-12)
     assert not Counter(map(repr, ran)) - Counter(map(repr, charged)), "everything that ran was charged"
     assert sum((Counter(map(repr, charged)) - Counter(map(repr, ran))).values()) <= in_flight

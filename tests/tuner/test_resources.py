@@ -43,6 +43,14 @@ def test_few_cores_beside_a_gpu_are_shared_evenly():
     assert settled.trials_at_once([small]) == 8
 
 
+def test_packed_trials_take_less():
+    laptop, machine = (trial_resources(None, None, each, packed=True) for each in (LAPTOP, {"CPU": 64.0}))
+    assert laptop == TrialResources(cpus=0.25, gpus=0.0)
+    assert machine.trials_at_once([{"CPU": 64.0}]) == 32
+    on_gpu = trial_resources(None, None, GPU_MACHINE, packed=True)
+    assert on_gpu.trials_at_once([GPU_MACHINE]) == 64
+
+
 def test_a_head_without_work_does_not_count():
     settled = trial_resources(None, None, [HEAD_WITHOUT_WORK, GPU_MACHINE])
     assert settled.trials_at_once([HEAD_WITHOUT_WORK, GPU_MACHINE]) == 8

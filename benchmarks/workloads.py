@@ -1,0 +1,60 @@
+"""What the benches measure, read from workloads.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from cohorts import Encoding, SplitParticipants, load_participants, split_key, split_participants
+from trainables.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.generation import arm_shares, grid
+from trainables.hyperparameters import Hyperparameters
+
+FILE = Path(__file__).with_name("workloads.yaml")
+CPU = torch.device("cpu")
+
+
+@cache
+def workloads() -> dict[str, Any]:
+    """The file, as it is."""
+    return yaml.safe_load(FILE.read_text())
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Participants of a public cohort, and what is public about those that are trained on."""
+
+    splits: SplitParticipants
+    public: PublicFigures
+
+    @property
+    def data(self) -> TrainingData:
+        """Those that are trained on."""
+        return TrainingData.of(self.splits.train, CPU)
+
+
+@cache
+def workload(cohort: str | None = None) -> Workload:
+    """A bundled cohort, that of the file by default."""
+    participants, _ = load_participants(cohort or workloads()["cohort"])
+    schema = participants.schema
+    splits = split_participants(participants, split_key(schema))
+    public = PublicFigures(len(splits.train), arm_shares(schema), Encoding(schema).width, grid(schema))
+    return Workload(splits, public)
+
+
+def hyperparameters(network: str, public: PublicFigures, batch: int | None = None, **changes: Any) -> Hyperparameters:
+    """The configuration of every trial of a network."""
+    rate = (batch or workloads()["batch"]) / public.participants
+    settings = {**workloads()["hyperparameters"], **workloads()["networks"][network], "sampling_rate": rate}
+    return Hyperparameters(**{**settings, **changes})
+
+
+def streams(trial: int) -> RandomStreams:
+    """Random numbers of a trial, the same in every run."""
+    return RandomStreams(torch.Generator().manual_seed(2 * trial), torch.Generator().manual_seed(2 * trial + 1))
