@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TWO_AT_A_TIME := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run test test-all test-cluster check audit bench lock clean
+.PHONY: help setup run test test-all test-cluster check audit bench bench-engine bench-study lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -46,6 +46,12 @@ audit: setup    ## attack the code itself: lower bounds that must stay below wha
 
 bench: setup    ## what a trial's step and a study's overhead cost here
 	$(BIN)/python -m benchmarks
+
+bench-engine: setup  ## the packed engine against Opacus: steps per second, memory
+	$(BIN)/python -m benchmarks.engine
+
+bench-study: setup  ## the same study through Ray Tune with both engines
+	$(BIN)/python -m benchmarks.study
 
 lock:           ## bring the lock files up to date with pyproject.toml
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock

@@ -1,7 +1,7 @@
 """What privacy costs in time: a trial's steps and its scoring, measured side by side in one run.
 
-``make bench`` prints the table and writes it to docs/performance.md. Ratios carry over to other machines, seconds
-do not.
+``make bench`` prints the table and writes it to docs/performance.md. Ratios carry over to other machines, seconds do
+not.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from benchmarks.page import write_section
 from cohorts import Encoding, load_participants, split_key, split_participants
 from trainables.engine import PublicFigures, RandomStreams, TrainingData
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine
-from trainables.scoring import STEERING, evaluate
+from trainables.scoring import STEERING, Fitted
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BATCH = 64
 ROUNDS = 7
 NETWORKS = {
@@ -49,8 +48,8 @@ def main() -> None:
     synthetic = Generator(private.generator(), private._hyperparameters, cohort.schema).generate(
         len(splits.train), torch.Generator().manual_seed(0)
     )
-    for classifier in STEERING:
-        seconds = median_s(lambda classifier=classifier: evaluate(classifier, synthetic, splits.validation, 0), 3)
+    for classifier, new in STEERING.items():
+        seconds = median_s(lambda new=new: Fitted(new(0), synthetic).ranking(splits.validation), 3)
         rows.append(f"| scoring one epoch, {classifier.replace('_', ' ')} | | {seconds * 1000:.0f} ms | |")
     report("\n".join(rows))
 
@@ -118,13 +117,13 @@ def median_s(work: Callable[[], object], rounds: int) -> float:
 
 def report(rows: str) -> None:
     text = (
-        "# What a trial costs in time\n\n"
+        "## What privacy costs\n\n"
         f"Measured by `make bench` on {date.today():%d %B %Y}: {platform.machine()}, one thread, PyTorch "
         f"{torch.__version__}, simulated SPRINT.\nMedians of {ROUNDS} rounds taken in turn; the ratio is the median "
         "of the rounds' ratios.\n\n"
         "| work | not private | private (Opacus) | ratio |\n|---|---|---|---|\n" + rows + "\n"
     )
-    PAGE.write_text(text)
+    write_section("privacy", text)
     Console().print(text, highlight=False)
 
 

@@ -25,7 +25,11 @@ from tests.conftest import SMALL_SCHEMA, small_cohort
 
 ROOT = Path(__file__).parents[2]
 VICTIMS = ("driver", "trial", "ledger", "pack")
-PROCESS = {"trial": "ray::_Inner", "ledger": "ray::LedgerServer", "pack": "ray::PackServer"}  # Tune wraps a trainable that has parameters
+PROCESS = {
+    "trial": "ray::_Inner",
+    "ledger": "ray::LedgerServer",
+    "pack": "ray::PackServer",
+}  # Tune wraps a trainable that has parameters
 RANDOM_KILLS = 50
 AT_ONCE = 4  # trials of the study
 

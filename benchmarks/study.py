@@ -1,0 +1,197 @@
+"""The same study through Ray Tune with both engines: wall time, and where it goes.
+
+``make bench-study`` prints the table, writes it to docs/performance.md and the raw figures to
+benchmarks/results/study.json. Every study is a process of its own with a Ray of its own; the clock runs from the first
+trial's placement to the last one's end, start of the trials' processes included. ``--runs`` chooses fewer runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from rich.console import Console
+
+from benchmarks.page import write_section
+from benchmarks.workloads import hyperparameters, workload, workloads
+from cohorts import SplitShares, load_cohort, split_cohort, split_key
+from privacy import Unaccounted
+from privacy.ledger import Ledger
+from privacy.ledger_actor import serve_ledger
+from trainables import scoring
+from trainables.candidate import TrialPlan
+from trainables.trial import DPGANTrial
+from tuner.resources import machines, trial_resources
+
+RESULTS = Path(__file__).parent / "results" / "study.json"
+# What is run: an engine and a scorer; or trials that do nothing, for what Ray Tune itself takes.
+SIDES = (
+    ("opacus", "default"),
+    ("packed", "default"),
+    ("opacus", "steering"),
+    ("packed", "steering"),
+    ("packed", "none"),
+    ("empty", "none"),
+)
+
+
+class DefaultScorer(DPGANTrial):
+    """A trial that is scored by scikit-learn's default forest."""
+
+    def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:  # type: ignore[override]
+        """See ``DPGANTrial``."""
+        scoring.STEERING["random_forest"] = scoring.CLASSIFIERS["random_forest"]
+        super().setup(config, plan)
+
+
+class NoScorer(DPGANTrial):
+    """A trial that is trained and reported, and never scored."""
+
+    def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:  # type: ignore[override]
+        """See ``DPGANTrial``."""
+        super().setup(config, plan)
+        self._candidate.score = lambda: {"score": 0.5}  # type: ignore[method-assign]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """See ``DPGANTrial``."""
+        self.setup(new_config, self._plan)
+        return True
+
+
+class Empty(tune.Trainable):
+    """A trial that reports as often and does nothing."""
+
+    def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:  # type: ignore[override]
+        """Nothing to build."""
+        self._left = len(plan.scored_epochs)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin again."""
+        self._left = len(workloads()["study"]["scored_epochs"])
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Report."""
+        self._left -= 1
+        return {"score": 0.5, "done": self._left == 0}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to keep."""
+
+
+TRIALS = {"default": DefaultScorer, "steering": DPGANTrial, "none": NoScorer}
+
+
+def main() -> None:
+    """Measure all sides in turn, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=workloads()["runs"])
+    parser.add_argument("--side", nargs=2, metavar=("ENGINE", "SCORER"), help="print the seconds of one study")
+    given = parser.parse_args()
+    if given.side:
+        print(json.dumps({"seconds": study(*given.side)}))
+        return
+    runs = []
+    for run in range(given.runs):
+        for engine, scorer in SIDES:
+            command = [sys.executable, "-m", "benchmarks.study", "--side", engine, scorer]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
+            runs.append({"engine": engine, "scorer": scorer, "run": run, "seconds": seconds})
+            Console(stderr=True).print(runs[-1])
+    ratios = {
+        "study_opacus_over_packed": ratio(runs, ("opacus", "default"), ("packed", "default")),
+        "study_opacus_over_packed_steering_scorer": ratio(runs, ("opacus", "steering"), ("packed", "steering")),
+    }
+    RESULTS.write_text(json.dumps({"ratios": ratios, "runs": runs}, indent=1) + "\n")
+    report(ratios, runs)
+
+
+def study(engine: str, scorer: str) -> float:
+    """Seconds that one study takes."""
+    asked, cohort = workloads()["study"], load_cohort(workloads()["cohort"])[0]
+    with tempfile.TemporaryDirectory() as folder:
+        ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ledger = Ledger.for_cohort(cohort, Path(folder) / "ledger.db")
+        splits = split_cohort(cohort, split_key(cohort.schema))
+        plan = TrialPlan(
+            train=splits.train,
+            validation=splits.validation,
+            train_share=SplitShares().train,
+            epsilon=inf,
+            delta=1e-5,
+            scored_epochs=tuple(asked["scored_epochs"]),
+            engine=engine,
+            policy=Unaccounted("bench", serve_ledger(ledger)),
+            seed=1,
+        )
+        resources = trial_resources(None, None, machines(), packed=engine != "opacus")
+        trial = Empty if engine == "empty" else TRIALS[scorer]
+        begin = time.perf_counter()
+        tune.run(
+            tune.with_parameters(trial, plan=plan.served()),
+            config=hyperparameters(asked["network"], workload().public).model_dump(),
+            num_samples=asked["trials"],
+            resources_per_trial=resources.placement(),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+            storage_path=folder,
+            reuse_actors=True,
+            verbose=0,
+        )
+        seconds = time.perf_counter() - begin
+        ray.shutdown()
+    return seconds
+
+
+def ratio(runs: list[dict[str, Any]], slow: tuple[str, str], fast: tuple[str, str]) -> float:
+    """Median over runs of one side by another."""
+    seconds = {(run["engine"], run["scorer"], run["run"]): run["seconds"] for run in runs}
+    count = 1 + max(run["run"] for run in runs)
+    return statistics.median(seconds[*slow, run] / seconds[*fast, run] for run in range(count))
+
+
+def report(ratios: dict[str, float], runs: list[dict[str, Any]]) -> None:
+    """Print the table and put it on the page."""
+    medians = {
+        (engine, scorer): statistics.median(
+            run["seconds"] for run in runs if (run["engine"], run["scorer"]) == (engine, scorer)
+        )
+        for engine, scorer in SIDES
+    }
+    fastest = medians["packed", "steering"]
+    scored = 1 - medians["packed", "none"] / fastest
+    asked = workloads()["study"]
+    text = (
+        "## A study with both engines\n\n"
+        f"Measured by `make bench-study` on {date.today():%d %B %Y}: {platform.machine()}, {workloads()['threads']} "
+        f"cores, {asked['trials']} trials of {asked['epochs']} epochs of the\ncompact network through Ray Tune, scored "
+        f"at epochs {', '.join(map(str, asked['scored_epochs']))}, nobody stopped early. Medians of "
+        f"{1 + max(run['run'] for run in runs)} runs.\n\n"
+        "| engine | scorer | seconds |\n|---|---|---|\n"
+        + "".join(f"| {engine} | {scorer} | {medians[engine, scorer]:.0f} |\n" for engine, scorer in SIDES)
+        + "\n| ratio | measured | at least |\n|---|---|---|\n"
+        f"| opacus / packed, both scored by scikit-learn's default forest | {ratios['study_opacus_over_packed']:.1f}x "
+        "| 5x |\n"
+        f"| opacus / packed, both with the steering forest | {ratios['study_opacus_over_packed_steering_scorer']:.1f}x "
+        "| |\n\n"
+        f"Scoring is {scored:.0%} of the packed study's time; trials that do nothing but report take "
+        f"{medians['empty', 'none']:.0f} seconds.\n"
+    )
+    write_section("study", text)
+    Console(width=160).print(text, highlight=False)
+
+
+if __name__ == "__main__":
+    main()
