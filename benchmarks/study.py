@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -33,7 +34,7 @@ from privacy.ledger_actor import serve_ledger
 from trainables import scoring
 from trainables.candidate import TrialPlan
 from trainables.trial import DPGANTrial
-from tuner.resources import machines, trial_resources
+from tuner.resources import machines, running_machines, trial_resources
 
 RESULTS = Path(__file__).parent / "results" / "study.json"
 # What is run: an engine and a scorer; or trials that do nothing, for what Ray Tune itself takes.
@@ -121,7 +122,7 @@ def main() -> None:
 
 def study(engine: str, scorer: str) -> float:
     """Seconds that one study takes."""
-    asked, cohort = workloads()["study"], load_cohort(workloads()["cohort"])[0]
+    asked, cohort = workloads()["study"], load_cohort(workloads()["cohort"])
     with tempfile.TemporaryDirectory() as folder:
         ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         ledger = Ledger.for_cohort(cohort, Path(folder) / "ledger.db")
@@ -138,6 +139,8 @@ def study(engine: str, scorer: str) -> float:
             seed=1,
         )
         resources = trial_resources(None, None, machines(), packed=engine != "opacus")
+        at_once = resources.trials_at_once(running_machines())
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once + 1)  # as in a study
         trial = Empty if engine == "empty" else TRIALS[scorer]
         begin = time.perf_counter()
         tune.run(
