@@ -19,7 +19,7 @@ class GhostEngine(OpacusEngine):
     def __init__(self, hyperparameters: Hyperparameters, public: PublicFigures, device: torch.device) -> None:
         super().__init__(hyperparameters, public, device)
         self._discriminator = GradSampleModuleFastGradientClipping(
-            self._discriminator._module,
+            self._discriminator.to_standard_module(),
             loss_reduction="sum",
             max_grad_norm=hyperparameters.clip_norm,
             use_ghost_clipping=True,
