@@ -63,7 +63,7 @@ def engine(network: dict, noise: float, steps: int, public: PublicFigures) -> Op
 
 def step_row(name: str, network: dict, steps: int, public: PublicFigures, data: TrainingData) -> str:
     """One generator step and its discriminator steps, with per-participant gradients and in a plain loop."""
-    streams = RandomStreams(torch.Generator().manual_seed(0), torch.Generator().manual_seed(1))
+    streams = RandomStreams.seeded(0)
     private = engine(network, 1.0, steps, public)
     plain = PlainTraining(engine(network, 0.0, steps, public), data)
     with_privacy, without = [], []

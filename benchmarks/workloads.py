@@ -57,4 +57,4 @@ def hyperparameters(network: str, public: PublicFigures, batch: int | None = Non
 
 def streams(trial: int) -> RandomStreams:
     """Random numbers of a trial, the same in every run."""
-    return RandomStreams(torch.Generator().manual_seed(2 * trial), torch.Generator().manual_seed(2 * trial + 1))
+    return RandomStreams.seeded(trial)

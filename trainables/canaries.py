@@ -186,7 +186,7 @@ def run_canaries(
         tick()
 
     instrument.plant(coordinates, RAW_NORM * plan.hyperparameters.clip_norm, see)
-    streams = RandomStreams(participants=_fork(randomness), inputs=_fork(randomness))
+    streams = RandomStreams.of(lambda name: _fork(randomness))
     trained.train(_participants(plan, included, randomness), plan.steps, streams)
     return Observed(np.stack(seen), included.numpy())
 

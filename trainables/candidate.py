@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ray.train import Checkpoint
 from cohorts import Cohort, Encoding, Participants
 from privacy import Policy, affordable_epochs
 from privacy.randomness import secret_stream
-from trainables.engine import Engine, PublicFigures
+from trainables.engine import Engine, PublicFigures, RandomStreams
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
 from trainables.pack_service import PackClient, PackedTraining, serve_packs
@@ -25,7 +25,7 @@ from trainables.scoring import STEERING, SyntheticJudge
 from trainables.stretch import Stretch
 
 STATE_FILE = "trial.pt"
-STREAMS = ("participants", "inputs")  # those of RandomStreams
+STREAMS = tuple(each.name for each in fields(RandomStreams))
 START = "start"  # in a configuration: the trial whose end is this one's beginning
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import torch
@@ -33,18 +34,35 @@ class PublicFigures:
         return hyperparameters.sampling_rate * self.participants
 
 
-@dataclass
+@dataclass(frozen=True)
 class RandomStreams:
-    """The random numbers of one stretch of training.
+    """The random numbers of one stretch of training, for each purpose a stream of its own.
+
+    What the first two draw must stay secret, so in private mode streams are seeded by the operating system and never
+    stored.
 
     Args:
-        participants: draws the Poisson batches and the noise. What these two draw must stay secret, so in private
-            mode the stream is seeded by the operating system and never stored.
+        participants: draws the Poisson batches.
+        noise: draws the noise of every step.
         inputs: draws latent inputs and arms of generated participants.
+        dropout: draws what the packed engine drops; Opacus's modules take PyTorch's global stream.
     """
 
     participants: torch.Generator
+    noise: torch.Generator
     inputs: torch.Generator
+    dropout: torch.Generator
+
+    @classmethod
+    def of(cls, stream: Callable[[str], torch.Generator]) -> RandomStreams:
+        """Each from its name."""
+        return cls(**{each.name: stream(each.name) for each in fields(cls)})
+
+    @classmethod
+    def seeded(cls, seed: int) -> RandomStreams:
+        """The same numbers every time, on the CPU: for what is public or made up."""
+        seeds = dict(zip((each.name for each in fields(cls)), range(4 * seed, 4 * seed + 4), strict=True))
+        return cls.of(lambda name: torch.Generator().manual_seed(seeds[name]))
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class OpacusEngine:
 
     def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
         """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
-        self._discriminator_optimizer.generator = streams.participants
+        self._discriminator_optimizer.generator = streams.noise
         for _ in range(steps):
             self._discriminator_step(data, streams)
             self._steps += 1

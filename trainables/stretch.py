@@ -21,7 +21,7 @@ class Stretch:
         trial: its name, for the ledger.
         charge: the steps, as they will be charged.
         epochs: the same in words, such as ``1 to 3``.
-        seeds: of the two streams of ``RandomStreams``; None, the only value allowed for a private cohort, has them
+        seeds: of the streams of ``RandomStreams``; None, the only value allowed for a private cohort, has them
             seeded by the operating system where the training happens.
     """
 
@@ -43,8 +43,8 @@ class Stretch:
     def _streams(self, device: torch.device) -> RandomStreams:
         seeds = self.seeds
         if seeds is None:
-            return RandomStreams(secret_stream(device), secret_stream(device))
-        return RandomStreams(**{name: torch.Generator(device).manual_seed(seed) for name, seed in seeds.items()})
+            return RandomStreams.of(lambda name: secret_stream(device))
+        return RandomStreams.of(lambda name: torch.Generator(device).manual_seed(seeds[name]))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def engine(features: torch.Tensor, arms: torch.Tensor, size: float = 100, **chan
 
 
 def streams(seed: int = 3) -> RandomStreams:
-    return RandomStreams(torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1))
+    return RandomStreams.seeded(seed)
 
 
 def gradient_of_one_step(trained: OpacusEngine, seed: int = 3) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def engine(kind: type = PackedEngine, **changes: float | str) -> PackedEngine | 
 
 
 def streams(seed: int = 3) -> RandomStreams:
-    return RandomStreams(torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1))
+    return RandomStreams.seeded(seed)
 
 
 def gradient_of_one_step(trained: PackedEngine, data: TrainingData, seed: int = 3) -> torch.Tensor:
@@ -79,8 +80,11 @@ def test_without_privacy_whole_training_is_that_of_opacus(network, no_dropout):
     for number in range(6):  # one step at a time, since the engines look ahead differently in their streams
         for each in (ours, theirs):
             each.train(participants(60), 1, streams(number))
-    for packed, reference in zip(ours.generator().parameters(), theirs.generator().parameters(), strict=True):
-        torch.testing.assert_close(packed, reference, rtol=1e-3, atol=1e-5)
+    pairs = zip(ours.generator().parameters(), theirs.generator().parameters(), strict=True)
+    apart = torch.cat([(packed - reference).detach().abs().flatten() for packed, reference in pairs])
+    # Adam moves a weight whose gradient is rounding alone by a whole learning rate, whichever way; such are few.
+    assert (apart > 1e-5).float().mean() < 1e-4
+    assert apart.max() < 3 * rates["generator_learning_rate"]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -115,7 +119,7 @@ def test_ten_thousand_noisy_gradients_are_the_mechanisms():
     noisy = []
     for seed in range(draws):
         trained = engine(**changes, noise_multiplier=sigma)
-        secret = RandomStreams(torch.Generator().manual_seed(10 + seed), torch.Generator().manual_seed(4))
+        secret = replace(streams(), noise=torch.Generator().manual_seed(10 + seed))
         trained.train(data, 1, secret)
         first = trained.state_dict()["discriminator"]["first"]
         noisy.append(torch.cat([value.flatten() for value in first.values()]) / 0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainables.engine import PublicFigures, RandomStreams
 from trainables.hyperparameters import Hyperparameters
-from trainables.packed.draws import Batch, generated_participants
+from trainables.packed.draws import Course
 
 # A clip norm that clips nothing, for trials without privacy.
 NO_CLIPPING = 1e30
@@ -27,33 +27,25 @@ class Member:
         hyperparameters: of the trial.
         public: constants of the schema.
         streams: its random numbers.
-        batches: what its steps will see. Sensitive.
-        steps: discriminator steps taken.
-        remaining: discriminator steps left of this stretch of training.
+        course: what its steps will see. Sensitive.
     """
 
     ticket: int
     hyperparameters: Hyperparameters
     public: PublicFigures
     streams: RandomStreams
-    batches: Iterator[Batch]
-    steps: int
-    remaining: int
+    course: Course
 
-    def __post_init__(self) -> None:
-        self.generated = generated_participants(self.hyperparameters, self.public)
-        self.expected_batch = self.public.expected_batch(self.hyperparameters)
+    @property
+    def expected_batch(self) -> float:
+        """Public normaliser of a gradient."""
+        return self.public.expected_batch(self.hyperparameters)
 
     @property
     def noise(self) -> float:
         """Standard deviation of the noise on each number of a normalised gradient."""
         settings = self.hyperparameters
         return settings.noise_multiplier * settings.clip_norm / self.expected_batch
-
-    @property
-    def due(self) -> bool:
-        """Whether a generator step follows the discriminator step just taken."""
-        return self.steps % self.hyperparameters.discriminator_steps == 0
 
 
 @dataclass(frozen=True)
@@ -105,8 +97,8 @@ def blocks(members: Sequence[Member], largest: int, device: torch.device) -> lis
     cut: list[Block] = []
     start = 0
     for end in range(1, len(members) + 1):
-        size = members[end].generated if end < len(members) else 0
-        full = 2 * size * (end + 1 - start) > largest or size > PADDING * members[start].generated
+        size = members[end].course.generated if end < len(members) else 0
+        full = 2 * size * (end + 1 - start) > largest or size > PADDING * members[start].course.generated
         if end == len(members) or full:
             cut.append(Block.of(slice(start, end), list(members[start:end]), device))
             start = end

@@ -8,14 +8,18 @@ import torch
 
 from trainables.engine import PublicFigures, RandomStreams, TrainingData
 from trainables.hyperparameters import Hyperparameters
-from trainables.packed.draws import batches
+from trainables.packed.draws import Course
 from trainables.packed.members import Block, Member, blocks
+from trainables.packed.memory import keep_freed_memory
 from trainables.packed.networks import Shape, packed_networks
+from trainables.packed.rows import Feed
 from trainables.packed.slots import Slots, TrialState
 from trainables.packed.steps import discriminator_step, generator_step
 
-# Numbers of one layer's activations that go through the networks together, few enough for a processor's cache.
-CACHED_CPU = 2**19
+# Rows of a step that go through the networks together, all trials' counted: few enough for a processor's caches.
+BLOCK_ROWS = 4096
+# Steps whose participants are laid out together.
+FEED_STEPS = 8
 
 
 class Pack:
@@ -35,6 +39,7 @@ class Pack:
     """
 
     def __init__(self, shape: Shape, device: torch.device) -> None:
+        keep_freed_memory()
         self._networks = packed_networks(shape, device)
         self._device = device
         self._members: list[Member] = []  # as the rows are ordered: by expected batch
@@ -68,9 +73,9 @@ class Pack:
             A ticket, by which the trial is known until it leaves.
         """
         self._tickets += 1
-        stretch = batches(hyperparameters, public, data, steps, streams)
-        member = Member(self._tickets, hyperparameters, public, streams, stretch, state.steps, steps)
-        at = bisect.bisect(self._members, member.generated, key=lambda other: other.generated)
+        course = Course(hyperparameters, public, data, streams, state.steps, steps)
+        member = Member(self._tickets, hyperparameters, public, streams, course)
+        at = bisect.bisect(self._members, course.generated, key=lambda other: other.course.generated)
         row = Slots.of(state, hyperparameters, self._networks, self._device)
         before, after = self._members[:at], self._members[at:]
         if self._slots is not None:
@@ -85,18 +90,18 @@ class Pack:
         Args:
             steps: at most ``remaining``.
         """
-        for _ in range(steps):
+        for first in range(0, steps, FEED_STEPS):
             for block in self._blocks:
-                self._step(block)
+                self._take_steps(block, min(FEED_STEPS, steps - first))
 
     @property
     def remaining(self) -> int:
         """Discriminator steps left of the shortest stretch; 0 when somebody is waiting to leave."""
-        return min((member.remaining for member in self._members), default=0)
+        return min((member.course.remaining for member in self._members), default=0)
 
     def finished(self) -> list[int]:
         """Tickets of trials whose stretch is over."""
-        return [member.ticket for member in self._members if member.remaining == 0]
+        return [member.ticket for member in self._members if member.course.remaining == 0]
 
     def leave(self, ticket: int) -> TrialState:
         """Let a trial go, at any point of its stretch; its participants are forgotten.
@@ -107,7 +112,7 @@ class Pack:
         row = next(row for row, member in enumerate(self._members) if member.ticket == ticket)
         slots, member = self._slots, self._members[row]
         assert slots is not None
-        state = slots.state(row, member.steps, member.hyperparameters.latent_size, self._networks)
+        state = slots.state(row, member.course.done, member.hyperparameters.latent_size, self._networks)
         rest = [*self._members[:row], *self._members[row + 1 :]]
         self._arrange(rest, Slots.joined([slots.rows(slice(row)), slots.rows(slice(row + 1, None))]))
         return state
@@ -115,18 +120,22 @@ class Pack:
     def _arrange(self, members: list[Member], slots: Slots) -> None:
         """Take over members and their rows, in the same order."""
         self._members, self._slots = members, slots if members else None
-        self._blocks = blocks(members, 4096, self._device)
+        self._blocks = blocks(members, BLOCK_ROWS, self._device)
         self._gradient = torch.empty_like(slots.discriminators.weights)
 
-    def _step(self, block: Block) -> None:
+    def _take_steps(self, block: Block, steps: int) -> None:
         assert self._slots is not None
-        slots = self._slots.rows(block.rows)
-        drawn = [next(member.batches) for member in block.members]
-        discriminator_step(self._networks, block, drawn, slots, self._gradient[block.rows])
-        for member in block.members:
-            member.steps += 1
-            member.remaining -= 1
-        due = [number for number, member in enumerate(block.members) if member.due]
+        slots, courses = self._slots.rows(block.rows), [member.course for member in block.members]
+        feed = Feed.of(courses, steps, block.real_targets, self._networks.latent_size)
+        for step in range(steps):
+            discriminator_step(self._networks, block, feed, step, slots, self._gradient[block.rows])
+            for course in courses:
+                course.step_taken()
+            self._move_generators(block, slots)
+
+    def _move_generators(self, block: Block, slots: Slots) -> None:
+        """Take the generator steps that are due."""
+        due = [number for number, member in enumerate(block.members) if member.course.generator_is_due]
         if len(due) == len(block.members):
             generator_step(self._networks, block, slots)
         elif due:

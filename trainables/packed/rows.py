@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from trainables.networks import ARMS
-from trainables.packed.draws import Batch
+from trainables.packed.draws import Course, Inputs
 
 # Rows of one pass of a trial; more are processed in further passes and never cut.
 CHUNK_ROWS = 512
@@ -26,55 +26,110 @@ class Rows:
         arms: of each row, one-hot (K, R, 2).
         targets: 1 for real, 0 for generated, or smoothed (K, R).
         counted: False where a row only fills up (K, R).
-        masks: what dropout multiplies by (K, R, D).
+        masks: what dropout multiplies by (K, R, D); None for a network without dropout.
     """
 
     features: Tensor
     arms: Tensor
     targets: Tensor
     counted: Tensor
-    masks: Tensor
+    masks: Tensor | None
 
     def chunks(self) -> Iterator[Rows]:
         """The same rows, at most ``CHUNK_ROWS`` at a time."""
         if self.counted.shape[1] <= CHUNK_ROWS:
             yield self
             return
-        parts = (tensor.split(CHUNK_ROWS, dim=1) for tensor in vars(self).values())
-        yield from (Rows(*chunk) for chunk in zip(*parts, strict=True))
-
-    def beside(self, others: Rows) -> Rows:
-        """These rows, then the others."""
-        pairs = zip(vars(self).values(), vars(others).values(), strict=True)
-        return Rows(*(torch.cat(pair, dim=1) for pair in pairs))
-
-    def showing(self, features: Tensor) -> Rows:
-        """The same rows with other features."""
-        return replace(self, features=features)
+        for first in range(0, self.counted.shape[1], CHUNK_ROWS):
+            chunk = slice(first, first + CHUNK_ROWS)
+            features, arms, targets, counted = (
+                each[:, chunk] for each in (self.features, self.arms, self.targets, self.counted)
+            )
+            yield Rows(features, arms, targets, counted, None if self.masks is None else self.masks[:, chunk])
 
 
-def real_rows(drawn: Sequence[Batch], targets: Tensor, masks: DropoutMasks) -> Rows:
-    """The participants of K Poisson batches.
+@dataclass(frozen=True)
+class Feed:
+    """What the next T discriminator steps of K trials see: G generated participants each, then their Poisson batches.
 
     Args:
-        drawn: the batches.
-        targets: of each trial's real participants (K, 1).
-        masks: draws what is dropped.
+        latent: inputs of the participants to generate, with their one-hot arms (T, K, G, Z + 2).
+        features: of the batches, room for the generated ones before them (T, K, G + R, F). Sensitive.
+        arms: one-hot (T, K, G + R, 2).
+        targets: (T, K, G + R).
+        counted: False where a row only fills up (T, K, G + R).
+        generated, sizes: how many of each trial's rows count (K,), and (T, K). Sensitive.
     """
-    features = pad_sequence([batch.features for batch in drawn], batch_first=True)  # (K, R, F)
-    arms = pad_sequence([batch.arms for batch in drawn], batch_first=True)
-    sizes = [len(batch.arms) for batch in drawn]
-    counted = _counted(sizes, features)
-    return Rows(features, _one_hot(arms), targets.expand(counted.shape), counted, masks.draw(sizes, features))
+
+    latent: Tensor
+    features: Tensor
+    arms: Tensor
+    targets: Tensor
+    counted: Tensor
+    generated: list[int]
+    sizes: list[list[int]]
+
+    @classmethod
+    def of(cls, courses: Sequence[Course], steps: int, targets: Tensor, latent_size: int) -> Feed:
+        """Lay the draws of K trials side by side.
+
+        Args:
+            courses: of the trials.
+            steps: T, at most as many as each has left.
+            targets: of each trial's real participants (K, 1).
+            latent_size: the pack's, at least every trial's Z.
+        """
+        drawn = [course.next_steps(steps) for course in courses]
+        sizes = [[size for part in parts for size in part.sizes] for parts in drawn]  # of each trial
+        generated = [course.generated for course in courses]
+        most, longest, shape = max(generated), max(map(max, sizes)), (steps, len(courses))
+        features = targets.new_zeros(*shape, most + longest, drawn[0][0].features.shape[2])
+        arms = targets.new_zeros(*shape, most + longest, dtype=torch.int64)
+        latent = targets.new_zeros(*shape, most, latent_size + ARMS)
+        for trial, (parts, count) in enumerate(zip(drawn, generated, strict=True)):
+            first = 0
+            for part in parts:
+                now = slice(first, first := first + len(part))
+                features[now, trial, most : most + part.features.shape[1]] = part.features[:, :longest]
+                arms[now, trial, most : most + part.arms.shape[1]] = part.arms[:, :longest]
+                arms[now, trial, :count] = part.generated_arms
+                latent[now, trial, :count, : part.latent.shape[2]] = part.latent
+        one_hot = _one_hot(arms)
+        latent[..., latent_size:] = one_hot[:, :, :most]
+        real = torch.arange(most + longest, device=targets.device) >= most
+        by_step = [list(each) for each in zip(*sizes, strict=True)]
+        counted = torch.cat([_counted([generated] * steps, most, targets), _counted(by_step, longest, targets)], dim=2)
+        return cls(latent, features, one_hot, (targets * real).expand(*shape, -1), counted, generated, by_step)
+
+    def latent_rows(self, step: int) -> Rows:
+        """Participants of one step that are still to be generated."""
+        most = self.latent.shape[2]
+        arms, targets, counted = (each[step, :, :most] for each in (self.arms, self.targets, self.counted))
+        return Rows(self.latent[step], arms, targets, counted, masks=None)
+
+    def rows(self, step: int, generated: Tensor, masks: DropoutMasks) -> Rows:
+        """All participants of one step.
+
+        Args:
+            step: which.
+            generated: those that were generated (K, G, F).
+            masks: draws what is dropped.
+        """
+        most, shown = generated.shape[1], generated.shape[1] + max(self.sizes[step])
+        features, arms, targets, counted = (
+            each[step, :, :shown] for each in (self.features, self.arms, self.targets, self.counted)
+        )
+        features[:, :most] = generated
+        spans = [[(0, count), (most, size)] for count, size in zip(self.generated, self.sizes[step], strict=True)]
+        return Rows(features, arms, targets, counted, masks.draw(spans, features))
 
 
-def latent_rows(inputs: Sequence[tuple[Tensor, Tensor]], latent_size: int, target: float, masks: DropoutMasks) -> Rows:
-    """Participants of K trials that are still to be generated.
+def opposed_rows(inputs: Sequence[Inputs], latent_size: int, masks: DropoutMasks) -> Rows:
+    """Participants of K trials that their generators hope will pass for real.
 
     Args:
         inputs: latent (G, Z) and arms (G,) of each, Z its own.
         latent_size: the pack's, at least every Z.
-        target: of all.
         masks: draws what is dropped.
     """
     arms = _one_hot(pad_sequence([each for _, each in inputs], batch_first=True))
@@ -83,8 +138,9 @@ def latent_rows(inputs: Sequence[tuple[Tensor, Tensor]], latent_size: int, targe
         row[: len(latent), : latent.shape[1]] = latent
     features[..., latent_size:] = arms
     sizes = [len(each) for _, each in inputs]
-    counted = _counted(sizes, features)
-    return Rows(features, arms, features.new_full(counted.shape, target), counted, masks.draw(sizes, features))
+    counted = _counted(sizes, features.shape[1], features)
+    targets = features.new_ones(1, 1).expand(counted.shape)
+    return Rows(features, arms, targets, counted, masks.draw([[(0, size)] for size in sizes], features))
 
 
 @dataclass(frozen=True)
@@ -101,18 +157,19 @@ class DropoutMasks:
     probability: float
     streams: Sequence[torch.Generator]
 
-    def draw(self, sizes: Sequence[int], rows: Tensor) -> Tensor:
-        """(K, R, D), drawn for the first so many rows of each trial.
+    def draw(self, spans: Sequence[Sequence[tuple[int, int]]], rows: Tensor) -> Tensor | None:
+        """(K, R, D), drawn for the rows of each trial that count; None for a network without dropout.
 
         Args:
-            sizes: how many, of each trial.
+            spans: of each trial, where such rows begin and how many they are.
             rows: (K, R, ...).
         """
-        masks = rows.new_zeros(*rows.shape[:2], self.units)
         if self.units == 0:
-            return masks
-        for mask, size, stream in zip(masks, sizes, self.streams, strict=True):
-            mask[:size].uniform_(generator=stream)
+            return None
+        masks = rows.new_zeros(*rows.shape[:2], self.units)
+        for mask, parts, stream in zip(masks, spans, self.streams, strict=True):
+            for first, count in parts:
+                mask[first : first + count].uniform_(generator=stream)
         return masks.ge_(self.probability).div_(1 - self.probability)
 
 
@@ -120,7 +177,7 @@ def _one_hot(arms: Tensor) -> Tensor:
     return functional.one_hot(arms, ARMS).float()
 
 
-def _counted(sizes: Sequence[int], like: Tensor) -> Tensor:
-    """True for the first so many rows of each trial (K, R)."""
-    numbers = torch.arange(like.shape[1], device=like.device)
-    return numbers < torch.tensor(sizes, device=like.device).unsqueeze(1)
+def _counted(sizes: Sequence[int] | Sequence[Sequence[int]], rows: int, like: Tensor) -> Tensor:
+    """True for the first so many rows of each (..., R)."""
+    numbers = torch.arange(rows, device=like.device)
+    return numbers < torch.tensor(sizes, device=like.device).unsqueeze(-1)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from trainables.engine import draw_inputs
 from trainables.packed.clipping import clip_factors, clipped_sum, squared_norms
-from trainables.packed.draws import Batch
 from trainables.packed.members import Block
 from trainables.packed.networks import DROPOUT, Networks
-from trainables.packed.rows import DropoutMasks, Rows, latent_rows, real_rows
+from trainables.packed.rows import DropoutMasks, Feed, Rows, opposed_rows
 from trainables.packed.slots import Slots
 
 
 def discriminator_step(
     networks: Networks,
     block: Block,
-    drawn: Sequence[Batch],
+    feed: Feed,
+    step: int,
     slots: Slots,
     gradient: Tensor,
 ) -> None:
@@ -28,14 +25,16 @@ def discriminator_step(
     Args:
         networks: of the pack.
         block: the trials.
-        drawn: what each of them sees.
+        feed: what they see.
+        step: which of the feed's steps.
         slots: their rows.
         gradient: room for theirs (K, P).
     """
     network, weights = networks.discriminator, networks.discriminator.layout.views(slots.discriminators.weights)
     draw_noise(gradient, block)
     gradients = network.layout.views(gradient)
-    for rows in _discriminator_rows(networks, block, drawn, slots).chunks():
+    generated = _generated(networks, feed.latent_rows(step), slots)
+    for rows in feed.rows(step, generated, _masks(networks, block)).chunks():
         logits, tape = network.forward(weights, rows.features, rows.masks)
         records, _ = network.backward(weights, tape, loss_backprops(logits, rows))
         factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
@@ -48,19 +47,15 @@ def draw_noise(gradient: Tensor, block: Block) -> None:
     """Fill each trial's row of a gradient (K, P) with its own noise, scaled as the normalised gradient is."""
     for row, member in zip(gradient, block.members, strict=True):
         if member.hyperparameters.private:
-            row.normal_(0.0, member.noise, generator=member.streams.participants)
+            row.normal_(0.0, member.noise, generator=member.streams.noise)
         else:
             row.zero_()
 
 
-def _discriminator_rows(networks: Networks, block: Block, drawn: Sequence[Batch], slots: Slots) -> Rows:
-    masks = _masks(networks, block)
-    real = real_rows(drawn, block.real_targets, masks)
-    inputs = [(batch.latent, batch.generated_arms) for batch in drawn]
-    latent = latent_rows(inputs, networks.latent_size, 0.0, masks)
+def _generated(networks: Networks, latent: Rows, slots: Slots) -> Tensor:
+    """Participants as the generators are now (K, G, F)."""
     weights = networks.generator.layout.views(slots.generators.weights)
-    generated = [networks.generator.forward(weights, rows.features)[0] for rows in latent.chunks()]
-    return real.beside(latent.showing(torch.cat(generated, dim=1)))
+    return torch.cat([networks.generator.forward(weights, rows.features)[0] for rows in latent.chunks()], dim=1)
 
 
 def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
@@ -75,13 +70,10 @@ def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
     against = networks.discriminator.layout.views(slots.discriminators.weights)
     gradient = torch.zeros_like(slots.generators.weights)
     gradients = networks.generator.layout.views(gradient)
-    sizes = [2 * member.generated for member in block.members]
-    inputs = [
-        draw_inputs(size, member.hyperparameters.latent_size, member.public.arm_shares, member.streams.inputs)
-        for size, member in zip(sizes, block.members, strict=True)
-    ]
+    inputs = [member.course.opposed() for member in block.members]
+    sizes = [len(arms) for _, arms in inputs]
     share = 1 / torch.tensor(sizes, device=gradient.device).view(-1, 1, 1)  # of a row in its trial's mean loss
-    for rows in latent_rows(inputs, networks.latent_size, 1.0, _masks(networks, block)).chunks():
+    for rows in opposed_rows(inputs, networks.latent_size, _masks(networks, block)).chunks():
         features, tape = networks.generator.forward(weights, rows.features)
         logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
         backprops = loss_backprops(logits, rows) * share
@@ -106,11 +98,11 @@ def loss_backprops(logits: Tensor, rows: Rows) -> Tensor:
     Returns:
         (K, R, 1 + 2), zero for rows that only fill up.
     """
-    source = logits[..., :1].sigmoid() - rows.targets.unsqueeze(2)
-    arm = logits[..., 1:].softmax(2) - rows.arms
-    return torch.cat([source, arm], dim=2).masked_fill(~rows.counted.unsqueeze(2), 0.0)
+    source = logits[..., 0].sigmoid() - rows.targets
+    arm = (logits[..., 2] - logits[..., 1]).sigmoid() - rows.arms[..., 1]  # softmax of two
+    return torch.stack([source, -arm, arm], dim=2).masked_fill_(~rows.counted.unsqueeze(2), 0.0)
 
 
 def _masks(networks: Networks, block: Block) -> DropoutMasks:
-    streams = [member.streams.inputs for member in block.members]
+    streams = [member.streams.dropout for member in block.members]
     return DropoutMasks(networks.discriminator.dropout_units, DROPOUT, streams)

@@ -41,9 +41,7 @@ class Trial:
         stream = torch.Generator().manual_seed(number)
         features = 2 * torch.rand(participants + number, GRID[0] * GRID[1], generator=stream) - 1
         self.data = TrainingData(features, (features[:, 0] > 0).long())
-        self.streams = RandomStreams(
-            torch.Generator().manual_seed(100 + number), torch.Generator().manual_seed(200 + number)
-        )
+        self.streams = RandomStreams.seeded(100 + number)
         torch.manual_seed(number)
         self.engine = PackedEngine(self.settings, self.public, CPU)
         self.state = TrialState.of(self.engine.state_dict())
