@@ -16,23 +16,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import date
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ray
 from ray import tune
 from rich.console import Console
 
+from benchmarks.empty_trial import EmptyTrial
 from benchmarks.page import write_section
 from benchmarks.workloads import hyperparameters, workload, workloads
-from cohorts import SplitShares, load_cohort, split_cohort, split_key
+from cohorts import Cohort, Participants, SplitShares, load_cohort, split_cohort, split_key
 from privacy import Unaccounted
 from privacy.ledger import Ledger
 from privacy.ledger_actor import serve_ledger
-from trainables import scoring
+from privacy.policy import Judge
 from trainables.candidate import TrialPlan
+from trainables.pack_host import trials_of
+from trainables.scoring import CLASSIFIERS, STEERING, SyntheticJudge
 from trainables.trial import DPGANTrial
 from tuner.resources import machines, running_machines, trial_resources
 
@@ -48,45 +52,28 @@ SIDES = (
 )
 
 
-class DefaultScorer(DPGANTrial):
-    """A trial that is scored by scikit-learn's default forest."""
+class DefaultJudge(SyntheticJudge):
+    """With scikit-learn's default forest."""
 
-    def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:  # type: ignore[override]
-        """See ``DPGANTrial``."""
-        scoring.STEERING["random_forest"] = scoring.CLASSIFIERS["random_forest"]
-        super().setup(config, plan)
+    makers: ClassVar = {name: CLASSIFIERS[name] for name in STEERING}
 
 
-class NoScorer(DPGANTrial):
-    """A trial that is trained and reported, and never scored."""
+class NoJudge(SyntheticJudge):
+    """Trains nothing."""
 
-    def _start(self, config: dict[str, Any]) -> None:
-        super()._start(config)
-        self._candidate.score = lambda: {"score": 0.5}  # type: ignore[method-assign]
-
-
-class Empty(tune.Trainable):
-    """A trial that reports as often and does nothing."""
-
-    def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:  # type: ignore[override]
-        """Nothing to build."""
-        self._left = len(plan.scored_epochs)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin again."""
-        self._left = len(workloads()["study"]["scored_epochs"])
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Report."""
-        self._left -= 1
-        return {"score": 0.5, "done": self._left == 0}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing to keep."""
+    def __init__(self, synthetic: Participants, seeds: Mapping[str, int]) -> None:
+        """Nothing to train."""
 
 
-TRIALS = {"default": DefaultScorer, "steering": DPGANTrial, "none": NoScorer}
+class Unscored(Unaccounted):
+    """Trains and reports, and scores nobody."""
+
+    def scores(self, trial: str, epoch: int, cohort: Cohort, judge: Judge) -> tuple[dict[str, float], None]:
+        """The same for all."""
+        return {f"auc_{name}": 0.5 for name in judge.classifiers}, None
+
+
+JUDGES = {"default": DefaultJudge, "steering": SyntheticJudge, "none": NoJudge}
 
 
 def main() -> None:
@@ -128,17 +115,20 @@ def study(engine: str, scorer: str) -> float:
             epsilon=inf,
             delta=1e-5,
             scored_epochs=tuple(asked["scored_epochs"]),
-            engine=engine,
-            policy=Unaccounted("bench", serve_ledger(ledger)),
+            engine="opacus" if engine == "opacus" else "packed",
+            policy=(Unscored if scorer == "none" else Unaccounted)("bench", serve_ledger(ledger)),
             seed=1,
+            judge=JUDGES[scorer],
         )
         resources = trial_resources(None, None, machines(), packed=engine != "opacus")
         at_once = resources.trials_at_once(running_machines())
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once + 1)  # as in a study
-        trial = Empty if engine == "empty" else TRIALS[scorer]
+        trainable = tune.with_parameters(DPGANTrial, trials=trials_of(plan))
+        if engine == "empty":
+            trainable = tune.with_parameters(EmptyTrial, reports=len(asked["scored_epochs"]))
         begin = time.perf_counter()
         tune.run(
-            tune.with_parameters(trial, plan=plan.served()),
+            trainable,
             config=hyperparameters(asked["network"], workload().public).model_dump(),
             num_samples=asked["trials"],
             resources_per_trial=resources.placement(),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from ray.train import Checkpoint
@@ -16,17 +16,39 @@ from ray.train import Checkpoint
 from cohorts import Cohort, Encoding, Participants
 from privacy import Policy, affordable_epochs
 from privacy.randomness import secret_stream
+from privacy.witness import Witness
 from trainables.engine import Engine, PublicFigures, RandomStreams
 from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
-from trainables.pack_service import PackClient, PackedTraining, serve_packs
+from trainables.packed.slots import TrialState
 from trainables.packed_engine import PackedEngine
-from trainables.scoring import STEERING, SyntheticJudge
+from trainables.scoring import Scoring, SyntheticJudge
 from trainables.stretch import Stretch
+
+T = TypeVar("T")
 
 STATE_FILE = "trial.pt"
 STREAMS = tuple(each.name for each in fields(RandomStreams))
 START = "start"  # in a configuration: the trial whose end is this one's beginning
+
+
+class Packs(Protocol):
+    """Where trials train together, in this process or in others."""
+
+    device: torch.device
+
+    def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
+        """Pay for a stretch and train it; returns where the trial stands and the witness of the charge."""
+
+    def do(self, work: Callable[[], T]) -> T:
+        """Do something else with tensors without getting in the way of training."""
+
+
+class Scorers(Protocol):
+    """Where trials are scored."""
+
+    def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
+        """See ``Scoring.pay``."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +69,9 @@ class TrialPlan:
             them from the operating system.
         pretraining: epochs at the beginning without noise or clipping, on a surrogate's participants only.
         starts: checkpoints of earlier trials that a configuration may name under ``START``, to begin from.
-        packs: where trials train together; None has each train in its own process.
+        packs: where trials train together; None has each train by itself.
+        scorers: where trials are scored; None scores them in this process.
+        judge: of synthetic participants.
     """
 
     train: Cohort | Participants
@@ -61,7 +85,9 @@ class TrialPlan:
     seed: int | None
     pretraining: int = 0
     starts: Mapping[str, Checkpoint] = field(default_factory=dict)
-    packs: PackClient | None = None
+    packs: Packs | None = None
+    scorers: Scorers | None = None
+    judge: type[SyntheticJudge] = SyntheticJudge
 
     @property
     def public(self) -> PublicFigures:
@@ -71,11 +97,9 @@ class TrialPlan:
             schema.nominal_size * self.train_share, arm_shares(schema), Encoding(schema).width, grid(schema)
         )
 
-    def served(self) -> TrialPlan:
-        """The same, its trials packed by this Ray; as it is where the engine packs nothing."""
-        if self.engine != "packed":
-            return self
-        return replace(self, packs=serve_packs(PackedTraining(self.policy, self.train, self.public)))
+    def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
+        """Pay for the scores of an epoch and compute them, in this process; see ``Scoring.pay``."""
+        return scoring.pay(self.policy, self.validation, self.judge)
 
 
 class Candidate:
@@ -89,8 +113,8 @@ class Candidate:
 
     def __init__(self, name: str, config: Mapping[str, Any], plan: TrialPlan) -> None:
         self.name, self.plan, self.hyperparameters = name, plan, hyperparameters_of(config)
-        elsewhere = plan.packs is not None
-        self.device = torch.device("cuda" if torch.cuda.is_available() and not elsewhere else "cpu")
+        here = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = plan.packs.device if plan.packs else here
         self.epoch = 0
         self.witness = ""  # the ledger as of this trial's last charge
         self.engine = self._new_engine()
@@ -115,8 +139,17 @@ class Candidate:
         hyperparameters = self.hyperparameters
         if self.epoch < self.plan.pretraining:
             hyperparameters = hyperparameters.model_copy(update={"noise_multiplier": 0.0})
-        torch.manual_seed(self._segment_seed("weights"))
-        return new_engine(self.plan.engine, hyperparameters, self.plan.public, self.device)
+        seed = self._segment_seed("weights")
+
+        def fresh() -> Engine:
+            torch.manual_seed(seed)  # the stream that weights are drawn from is the process's
+            return new_engine(self.plan.engine, hyperparameters, self.plan.public, self.device)
+
+        return self._do(fresh)
+
+    def _do(self, work: Callable[[], T]) -> T:
+        """Compute with tensors, where this process trains other trials too between their steps."""
+        return self.plan.packs.do(work) if self.plan.packs else work()
 
     def train_to(self, epoch: int) -> None:
         """Pay for the training up to an epoch, then do it. Work redone after a crash is paid for again.
@@ -137,7 +170,9 @@ class Candidate:
         """Pay for a stretch and train it, here or in a pack; returns the witness of the charge."""
         if self.plan.packs is not None:
             assert isinstance(self.engine, PackedEngine)
-            return self.engine.train_in(self.plan.packs, stretch)
+            trained, witness = self.plan.packs.train(stretch, self.engine.hyperparameters, self.engine.state)
+            self.engine.state = trained
+            return witness
         paid = stretch.pay(self.plan.policy, self.plan.train, self.device)
         torch.manual_seed(self._segment_seed("dropout"))
         self.engine.train(paid.data, paid.steps, paid.streams)
@@ -153,11 +188,14 @@ class Candidate:
             BudgetExhausted: scores do not fit any more; nobody was read.
         """
         size = round(self.plan.train.schema.nominal_size * self.plan.train_share)
-        synthetic = self.generator().generate(size, self._stream("scoring"))
-        judge = SyntheticJudge(synthetic, {name: self._segment_seed(name) % 2**32 for name in STEERING})
-        metrics, witness = self.plan.policy.scores(self.name, self.epoch, self.plan.validation, judge)
+        stream = self._stream("scoring")
+        synthetic = self._do(lambda: self.generator().generate(size, stream))
+        names = self.plan.judge.makers
+        seeds = {name: self._segment_seed(name) % 2**32 for name in names}
+        scorers = self.plan.scorers or self.plan
+        metrics, witness = scorers.score(Scoring(self.name, self.epoch, synthetic, seeds))
         self.witness = str(witness or "")
-        return {**metrics, "score": sum(metrics[f"auc_{name}"] for name in STEERING) / len(STEERING)}
+        return {**metrics, "score": sum(metrics[f"auc_{name}"] for name in names) / len(names)}
 
     def generator(self) -> Generator:
         """What participants can be made with, as of now."""
@@ -165,7 +203,7 @@ class Candidate:
 
     def save(self, directory: Path, **more: Any) -> None:
         """Write generator.pt, from which participants can be made, and trial.pt, from which training goes on."""
-        self.generator().save(directory)
+        self._do(lambda: self.generator().save(directory))
         state = {"epoch": self.epoch, "engine": self.engine.state_dict(), "witness": self.witness, **more}
         torch.save(state, directory / STATE_FILE)
 

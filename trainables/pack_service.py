@@ -1,29 +1,28 @@
 """Packs as a service to the trials of a study: one process for each device, wherever trials run.
 
-A trial is an ordinary Ray Tune trial in a process of its own, and asks the pack of its device to train it. The pack's
-process pays for a stretch and opens the participants itself, so they never travel between processes.
+A trial is an ordinary Ray Tune trial in a process of its own, and asks the pack of its device to train it. All that is
+heavy about it is done by the pack's process: it pays for a stretch and opens the participants itself, so they never
+travel between processes. What trials and their keeper need is here, and imports nothing that takes long.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import ray
-import torch
-from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cohorts import Cohort, Participants
-from privacy import BudgetExhausted, LedgerError, Policy
-from trainables.engine import PublicFigures
-from trainables.hyperparameters import Hyperparameters
-from trainables.packed.loop import PackLoop
-from trainables.packed.slots import TrialState
-from trainables.stretch import Stretch
+if TYPE_CHECKING:
+    from trainables.candidate import TrialPlan
+    from trainables.hyperparameters import Hyperparameters
+    from trainables.packed.slots import TrialState
+    from trainables.stretch import Stretch
 
 # Trials of one device that may be under way at once.
 LARGEST_COMPANY = 1024
@@ -32,63 +31,62 @@ PAUSE_S = 0.2
 
 
 class PackLost(RuntimeError):
-    """The process of a pack died. What it was training is lost; a trial goes on from its last checkpoint."""
-
-
-@dataclass(frozen=True)
-class PackedTraining:
-    """What all trials of a search train with, wherever they do.
-
-    Args:
-        policy: is paid before participants are read.
-        participants: to train on, sealed unless they are a surrogate's.
-        public: constants of the schema.
-    """
-
-    policy: Policy
-    participants: Cohort | Participants
-    public: PublicFigures
+    """The process that trained or scored a trial died. What it did is lost; the trial goes on from its checkpoint."""
 
 
 class PackServer:
-    """What runs in the process of one device.
+    """What runs in the process of one device: ``PackHost``, and nothing before it is there.
 
     Args:
-        training: what trials train with.
+        plan: what all trials of the search share.
         gpu: which GPU of its machine, as CUDA counts them; None for the CPU.
     """
 
-    def __init__(self, training: PackedTraining, gpu: str | None) -> None:
+    def __init__(self, plan: TrialPlan, gpu: str | None) -> None:
         if gpu is not None:  # Ray hides the GPUs of an actor that asks for none; its trials asked for this one
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
-        self._training, self._device = training, torch.device("cpu" if gpu is None else "cuda")
-        self._loop = PackLoop(training.public, self._device)
+        from trainables.pack_host import PackHost
+
+        self._host = PackHost(plan, "cpu" if gpu is None else "cuda")
 
     def device(self) -> str:
         """Where it does its arithmetic."""
-        return str(self._device)
+        return str(self._host.device)
+
+    def begin(self, trial: str, config: Mapping[str, Any]) -> None:
+        """Take in a trial."""
+        self._host.begin(trial, config)
+
+    def step(self, trial: str) -> dict[str, Any]:
+        """Train a trial to its next scored epoch beside the others, and have it scored."""
+        return self._host.trial(trial).step()
+
+    def save(self, trial: str, directory: Path) -> None:
+        """Write a trial to a folder of this machine."""
+        self._host.trial(trial).save(directory)
+
+    def load(self, trial: str, directory: Path) -> None:
+        """Have a trial go on where it was saved."""
+        self._host.trial(trial).load(directory)
+
+    def end(self, trial: str) -> None:
+        """Forget a trial."""
+        self._host.end(trial)
 
     def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
-        """Pay for a stretch, then train it beside the others.
-
-        Returns:
-            Where the trial stands, and the witness of the charge.
-        """
-        paid = stretch.pay(self._training.policy, self._training.participants, self._device)
-        trained = self._loop.train(hyperparameters, state, paid)
-        return trained.on(torch.device("cpu")), paid.witness
+        """Train somebody else's trial for one stretch; its state comes and goes."""
+        return self._host.train_guest(stretch, hyperparameters, state)
 
 
 class PackKeeper:
     """Starts the pack of a device when its first trial asks. It is the driver's, and the packs end with it.
 
     Args:
-        training: what trials train with.
+        plan: reference of what all trials share; in a list, so that it stays one.
     """
 
-    def __init__(self, training: PackedTraining) -> None:
-        self._training = ray.put(training)
+    def __init__(self, plan: list[ray.ObjectRef]) -> None:
+        self._plan = plan[0]
         self._packs: dict[tuple[str, str | None], Any] = {}
 
     def pack(self, node: str, gpu: str | None) -> Any:
@@ -108,63 +106,93 @@ class PackKeeper:
                     max_concurrency=LARGEST_COMPANY,
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
-                .remote(self._training, gpu)
+                .remote(self._plan, gpu)
             )
         return self._packs[node, gpu]
 
 
-class PackClient:
-    """The packs as a trial sees them; small, and picklable to any node.
+@dataclass(frozen=True)
+class HostedTrials:
+    """Trials that run in the pack of the device of which the process that begins them holds a share.
 
     Args:
         keeper: of the packs.
     """
 
-    def __init__(self, keeper: Any) -> None:
-        self._keeper = keeper
+    keeper: Any
 
-    def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
-        """Have the pack of this process's device pay for a stretch and train it.
-
-        Returns:
-            Where the trial stands, on the CPU, and the witness of the charge.
+    def begin(self, name: str, config: Mapping[str, Any]) -> HostedTrial:
+        """A new trial with a configuration.
 
         Raises:
-            BudgetExhausted: it does not fit any more; nobody was read.
-            PackLost: the pack's process died; it is back, but the stretch is lost and was perhaps paid for.
+            PackLost: the pack died just now.
         """
-        try:
-            pack = ray.get(self._keeper.pack.remote(*device_of_trial()))
-            return ray.get(pack.train.remote(stretch, hyperparameters, state))
-        except RayTaskError as error:
-            raise (error.cause if isinstance(error.cause, LedgerError | BudgetExhausted) else error) from None
-        except RayActorError as error:
-            _wait_until(lambda: ray.get(pack.device.remote()))
-            raise PackLost(
-                "The process that trained this trial died; the trial goes on from its checkpoint."
-            ) from error
+        pack = pack_of_this_process(self.keeper)
+        answer(pack, pack.begin.remote(name, config))
+        return HostedTrial(pack, name)
 
 
-def device_of_trial() -> tuple[str, str | None]:
-    """Where Ray has placed this process: its node, and the GPU of which it holds a share."""
+@dataclass(frozen=True)
+class HostedTrial:
+    """A trial under way in a pack. Every request may raise ``PackLost``.
+
+    Args:
+        pack: where.
+        name: of the trial.
+    """
+
+    pack: Any
+    name: str
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next scored epoch, score it, and say what Tune is told; see ``Progress.step``."""
+        return answer(self.pack, self.pack.step.remote(self.name))
+
+    def save(self, directory: Path) -> None:
+        """Have the generator and the state that training goes on from written."""
+        answer(self.pack, self.pack.save.remote(self.name, directory.resolve()))
+
+    def load(self, directory: Path) -> None:
+        """Go on where ``save`` stopped."""
+        answer(self.pack, self.pack.load.remote(self.name, directory.resolve()))
+
+    def end(self) -> None:
+        """Tell the pack, without waiting for it."""
+        self.pack.end.remote(self.name)
+
+
+def pack_of_this_process(keeper: Any) -> Any:
+    """The pack of the device where Ray has placed this process: of its node, and the GPU of which it holds a share."""
     context = ray.get_runtime_context()
     gpus = context.get_accelerator_ids().get("GPU", [])
-    return context.get_node_id(), gpus[0] if gpus else None
+    return ray.get(keeper.pack.remote(context.get_node_id(), gpus[0] if gpus else None))
 
 
-def serve_packs(training: PackedTraining) -> PackClient:
-    """Be ready to start packs; they end with this driver."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    keeper: Any = ray.remote(PackKeeper)
-    return PackClient(keeper.options(num_cpus=0, scheduling_strategy=here).remote(training))
+def answer(actor: Any, reference: ray.ObjectRef) -> Any:
+    """What an actor answers.
+
+    Args:
+        actor: that was asked; it has a method ``device``, and comes back when it dies.
+        reference: of the answer.
+
+    Raises:
+        PackLost: its process died; it is back, but what it did is lost and was perhaps paid for.
+    """
+    try:
+        return ray.get(reference)
+    except RayActorError as error:
+        _wait_until_back(actor)
+        raise PackLost(
+            "The process that trained or scored this trial died; the trial goes on from its checkpoint."
+        ) from error
 
 
-def _wait_until(answers: Callable[[], Any]) -> None:
+def _wait_until_back(actor: Any) -> None:
     """Wait for a process that is being started again, for a while."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
-            answers()
+            ray.get(actor.device.remote())
             return
         except ActorUnavailableError:
             time.sleep(PAUSE_S)

@@ -11,16 +11,16 @@ from torch import nn
 from trainables.engine import PublicFigures, RandomStreams, TrainingData
 from trainables.hyperparameters import Hyperparameters
 from trainables.networks import build_networks
-from trainables.pack_service import PackClient
 from trainables.packed.networks import Shape
 from trainables.packed.pack import Pack
 from trainables.packed.slots import TrialState
 from trainables.packed.stack import NetworkState
-from trainables.stretch import Stretch
 
 
 class PackedEngine:
     """Trains one AC-GAN by the same steps as ``OpacusEngine``, without building per-participant gradients.
+
+    ``state`` is where the trial stands; a pack that is shared with other trials takes it and gives back another.
 
     Args:
         hyperparameters: the trial's configuration.
@@ -29,38 +29,30 @@ class PackedEngine:
     """
 
     def __init__(self, hyperparameters: Hyperparameters, public: PublicFigures, device: torch.device) -> None:
-        self._hyperparameters, self._public, self._device = hyperparameters, public, device
+        self.hyperparameters, self._public, self._device = hyperparameters, public, device
         generator, discriminator = (
             module.to(device) for module in build_networks(hyperparameters, public.features, public.grid)
         )
         self._average = deepcopy(generator)
         networks = NetworkState.fresh(generator), NetworkState.fresh(discriminator)
-        self._state = TrialState(0, *networks, average=NetworkState.fresh(generator).weights)
+        self.state = TrialState(0, *networks, average=NetworkState.fresh(generator).weights)
 
     def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
         """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
-        pack = Pack(Shape.of(self._hyperparameters, self._public.features, self._public.grid), self._device)
-        ticket = pack.join(self._hyperparameters, self._public, self._state, data, steps, streams)
+        pack = Pack(Shape.of(self.hyperparameters, self._public.features, self._public.grid), self._device)
+        ticket = pack.join(self.hyperparameters, self._public, self.state, data, steps, streams)
         pack.advance(steps)
-        self._state = pack.leave(ticket)
-
-    def train_in(self, packs: PackClient, stretch: Stretch) -> str:
-        """Take a stretch's steps in a pack that this process's trials share; returns the witness of its charge.
-
-        Errors are those of ``PackClient.train``.
-        """
-        self._state, witness = packs.train(stretch, self._hyperparameters, self._state)
-        return witness
+        self.state = pack.leave(ticket)
 
     def generator(self) -> nn.Module:
         """The generator to release: its running average, which reads no participant."""
-        self._average.load_state_dict(self._state.average)
+        self._average.load_state_dict(self.state.average)
         return self._average
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on training later: weights, optimizer moments and step counts."""
-        return self._state.state_dict()
+        return self.state.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state that ``state_dict`` gave."""
-        self._state = TrialState.of(state)
+        self.state = TrialState.of(state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -13,8 +13,10 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from cohorts import Encoding, Participants
+from cohorts import Cohort, Encoding, Participants
+from privacy import Policy
 from privacy.scores import ScoreFloors, floored_auc
+from privacy.witness import Witness
 from trainables.fidelity import fidelity
 
 CLASSIFIERS: dict[str, Callable[[int], Any]] = {
@@ -106,11 +108,16 @@ class SyntheticJudge:
         seeds: the seed of each classifier.
     """
 
-    classifiers = tuple(STEERING)
+    makers: ClassVar[Mapping[str, Callable[[int], Any]]] = STEERING
 
     def __init__(self, synthetic: Participants, seeds: Mapping[str, int]) -> None:
         self._synthetic = synthetic
-        self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in STEERING.items()}
+        self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in self.makers.items()}
+
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.makers)
 
     def rankings(self, participants: Participants) -> list[np.ndarray]:
         """What each classifier says of each participant: float64 (n,) each."""
@@ -126,3 +133,33 @@ class SyntheticJudge:
             likeness = fidelity(self._synthetic, participants)
             metrics |= {"spearman": likeness.spearman, "ks": likeness.ks}
         return metrics
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """One epoch of a trial to be scored; public, and small enough to be sent to where it will happen.
+
+    Args:
+        trial: its name, for the ledger.
+        epoch: which.
+        synthetic: participants it generated.
+        seeds: the seed of each classifier.
+    """
+
+    trial: str
+    epoch: int
+    synthetic: Participants
+    seeds: Mapping[str, int]
+
+    def pay(
+        self, policy: Policy, participants: Cohort | Participants, judge: type[SyntheticJudge]
+    ) -> tuple[dict[str, float], Witness | None]:
+        """Train classifiers, pay for the scores, and only then try them on participants, in this process.
+
+        Returns:
+            What the policy lets out, and the witness of the charge.
+
+        Raises:
+            BudgetExhausted: it does not fit any more; nobody was read.
+        """
+        return policy.scores(self.trial, self.epoch, participants, judge(self.synthetic, self.seeds))

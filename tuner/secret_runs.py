@@ -26,6 +26,7 @@ from privacy.plan import SCORE_ATTEMPTS, segment_epochs
 from privacy.repeated_runs import LawOfRuns
 from trainables.candidate import Candidate, TrialPlan
 from trainables.generation import GENERATOR_FILE
+from trainables.pack_host import served
 from trainables.pack_service import PackLost
 from tuner.errors import StudyError
 from tuner.resources import TrialResources, running_machines
@@ -68,7 +69,7 @@ def run_secretly(search: SecretRuns, resources: TrialResources, console: Console
     )
     try:
         with console.status("Searching. How many runs there are and how they do, nobody learns."):
-            plan = ray.put(search.plan.served())
+            plan = ray.put(served(search.plan))
             ray.get([share.remote(plan, search.folder, worker, workers) for worker in range(workers)])
     except KeyboardInterrupt:
         return False

@@ -21,6 +21,7 @@ from privacy.prices import Spending, price
 from privacy.schedule import Schedule
 from privacy.study_record import WITNESSES, keep_record
 from privacy.witness import read_witnesses, record_witness
+from trainables.pack_host import trials_of
 from trainables.trial import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token
@@ -188,7 +189,7 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     try:
         tune.run(
-            tune.with_parameters(DPGANTrial, plan=phase.plan.served()),
+            tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
             name=phase.experiment,
             storage_path=directory.storage_path(settings),
             num_samples=schedule.trials,

@@ -19,6 +19,7 @@ from privacy.ledger_actor import serve_ledger
 from privacy.study_record import keep_record
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.candidate import TrialPlan
+from trainables.progress import LocalTrials
 from trainables.trial import DPGANTrial
 
 TRIALS = 4
@@ -40,7 +41,8 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
 
     class Trial(DPGANTrial):
         def step(self) -> dict:
-            if self._candidate.epoch and self._candidate.hyperparameters.clip_norm == FAILING:
+            candidate = self._running.candidate
+            if candidate.epoch and candidate.hyperparameters.clip_norm == FAILING:
                 raise RuntimeError("out of luck")
             return super().step()
 
@@ -59,7 +61,7 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
             seed=3,
         )
         tune.Tuner(
-            tune.with_parameters(Trial, plan=plan),
+            tune.with_parameters(Trial, trials=LocalTrials(plan)),
             param_space={"sampling_rate": 0.1, "width": 8, "latent_size": 4, "depth": 1, "clip_norm": clip_norms},
             run_config=tune.RunConfig(
                 name="trials",

@@ -18,7 +18,8 @@ from privacy.ledger_actor import serve_ledger
 from privacy.scores import NoisyScores, ScoreFloors
 from tests.conftest import sealed, small_cohort
 from trainables.candidate import Candidate, TrialPlan
-from trainables.pack_service import PackLost, device_of_trial
+from trainables.pack_host import served
+from trainables.pack_service import PackLost, pack_of_this_process
 
 SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multiplier": 2.0}
 
@@ -41,22 +42,24 @@ def ledger(cluster, schema, tmp_path, monkeypatch):
 @pytest.fixture
 def plan(ledger, schema):
     books = serve_ledger(ledger)
-    yield TrialPlan(
-        train=sealed(small_cohort(schema, 300)),
-        validation=sealed(small_cohort(schema, 100, seed=1)),
-        train_share=0.75,
-        epsilon=float("inf"),
-        delta=1e-5,
-        scored_epochs=(1, 2, 4),
-        engine="packed",
-        policy=Composed("first", books, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),
-        seed=None,
-    ).served()
+    yield served(
+        TrialPlan(
+            train=sealed(small_cohort(schema, 300)),
+            validation=sealed(small_cohort(schema, 100, seed=1)),
+            train_share=0.75,
+            epsilon=float("inf"),
+            delta=1e-5,
+            scored_epochs=(1, 2, 4),
+            engine="packed",
+            policy=Composed("first", books, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),
+            seed=None,
+        )
+    )
     ray.kill(books._actor)
 
 
 def pack_of(plan):
-    return ray.get(plan.packs._keeper.pack.remote(*device_of_trial()))
+    return pack_of_this_process(plan.packs._keeper)
 
 
 def trained(ledger):

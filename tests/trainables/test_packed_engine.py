@@ -43,7 +43,7 @@ def gradient_of_one_step(trained: PackedEngine, data: TrainingData, seed: int = 
     """The gradient handed to Adam in the first discriminator step (P,): its first moment begins as a share of it."""
     trained.train(data, 1, streams(seed))
     first = trained.state_dict()["discriminator"]["first"]
-    share = 1 - trained._hyperparameters.adam_beta1
+    share = 1 - trained.hyperparameters.adam_beta1
     return torch.cat([value.flatten() for value in first.values()]) / share
 
 

@@ -13,6 +13,7 @@ from privacy.ledger import Ledger
 from tests.conftest import sealed, small_cohort
 from trainables.candidate import TrialPlan
 from trainables.generation import load_generator
+from trainables.progress import LocalTrials
 from trainables.trial import DPGANTrial
 
 CONFIG = {"sampling_rate": 0.05, "width": 16, "latent_size": 4, "noise_multiplier": 1.5}
@@ -51,7 +52,7 @@ def plan(cohort: Participants, ledger: Ledger) -> TrialPlan:
 
 
 def trial(plan: TrialPlan, **changes: object) -> DPGANTrial:
-    return tune.with_parameters(DPGANTrial, plan=plan)(config={**CONFIG, **changes})
+    return tune.with_parameters(DPGANTrial, trials=LocalTrials(plan))(config={**CONFIG, **changes})
 
 
 def numbers(result: dict) -> dict:
@@ -62,10 +63,10 @@ def numbers(result: dict) -> dict:
 def local_parameters(monkeypatch):
     """Hand the plan over directly: these tests need no cluster."""
 
-    def with_parameters(trainable, plan):
+    def with_parameters(trainable, trials):
         class Bound(trainable):
             def setup(self, config):
-                super().setup(config, plan=plan)
+                super().setup(config, trials=trials)
 
         return Bound
 
@@ -150,10 +151,10 @@ def test_nobody_is_read_when_the_charge_cannot_be_written(plan):
             raise LedgerError("the disk is full")
 
     running = trial(replace(plan, policy=Unaccounted("first", Broken())))
-    before = [weights.clone() for weights in running._candidate.engine._discriminator.parameters()]
+    before = [weights.clone() for weights in running._running.candidate.engine._discriminator.parameters()]
     with pytest.raises(LedgerError, match="disk is full"):
         running.train()
-    after = running._candidate.engine._discriminator.parameters()
+    after = running._running.candidate.engine._discriminator.parameters()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 

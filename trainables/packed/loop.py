@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 
@@ -15,6 +16,8 @@ from trainables.packed.networks import Shape
 from trainables.packed.pack import Pack
 from trainables.packed.slots import TrialState
 from trainables.stretch import PaidStretch
+
+T = TypeVar("T")
 
 # Steps that a pack takes before newcomers are let in and another pack has its turn.
 TURN = 8
@@ -37,19 +40,69 @@ class Arrival:
     trained: Future[TrialState] = field(default_factory=Future)
 
 
+class Company:
+    """The trials of one shape: those that train, and those that wait until they are in step with them.
+
+    Args:
+        shape: what its trials have in common.
+        public: constants of the schema.
+        device: where the arithmetic happens.
+    """
+
+    def __init__(self, shape: Shape, public: PublicFigures, device: torch.device) -> None:
+        self._public, self._pack = public, Pack(shape, device)
+        self._training: dict[int, Future[TrialState]] = {}  # by ticket
+        self._waiting: list[Arrival] = []
+
+    def __bool__(self) -> bool:
+        """Whether anybody is there."""
+        return bool(self._training or self._waiting)
+
+    def admit(self, arrival: Arrival) -> None:
+        """Let a trial wait for its turn."""
+        self._waiting.append(arrival)
+
+    def turn(self) -> None:
+        """Let in who is in step, train some steps, and let go who has finished."""
+        self._waiting = [arrival for arrival in self._waiting if not self._joins(arrival)]
+        pack = self._pack
+        pack.advance(min([TURN, pack.remaining, *map(self._wait_of, self._waiting)]))
+        for ticket in pack.finished():
+            self._training.pop(ticket).set_result(pack.leave(ticket))
+
+    def disband(self, error: Exception) -> None:
+        """Tell everybody why it is over."""
+        for trained in {*self._training.values(), *(arrival.trained for arrival in self._waiting)}:
+            trained.set_exception(error)
+
+    def _joins(self, arrival: Arrival) -> bool:
+        if self._wait_of(arrival):
+            return False
+        paid = arrival.paid
+        ticket = self._pack.join(
+            arrival.hyperparameters, self._public, arrival.state, paid.data, paid.steps, paid.streams
+        )
+        self._training[ticket] = arrival.trained
+        return True
+
+    def _wait_of(self, arrival: Arrival) -> int:
+        return self._pack.steps_until_in_step(arrival.hyperparameters, arrival.state.steps)
+
+
 class PackLoop:
     """All packs of one device, one for each shape of networks; they take turns.
 
     Args:
         public: constants of the schema.
         device: where the arithmetic happens.
+        threads: how many to compute with, asked before every turn; None leaves PyTorch's number.
     """
 
-    def __init__(self, public: PublicFigures, device: torch.device) -> None:
-        self._public, self._device = public, device
-        self._packs: dict[Shape, Pack] = {}
-        self._training: dict[Shape, dict[int, Future[TrialState]]] = {}  # by ticket
+    def __init__(self, public: PublicFigures, device: torch.device, threads: Callable[[], int] | None = None) -> None:
+        self._public, self._device, self._threads = public, device, threads
+        self._companies: dict[Shape, Company] = {}
         self._arrivals: list[Arrival] = []
+        self._errands: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         threading.Thread(target=self._run, daemon=True, name="packs").start()
 
@@ -71,48 +124,58 @@ class PackLoop:
             self._changed.notify()
         return arrival.trained.result()
 
+    def do(self, work: Callable[[], T]) -> T:
+        """Have something else done with tensors between two turns, by the thread that trains.
+
+        Every thread that computes with tensors gets helpers of its own from OpenMP; with more of them than cores they
+        wait for each other in a way that makes training several times slower.
+        """
+        done: Future[T] = Future()
+
+        def errand() -> None:
+            try:
+                done.set_result(work())
+            except Exception as error:
+                done.set_exception(error)
+
+        with self._changed:
+            self._errands.append(errand)
+            self._changed.notify()
+        return done.result()
+
     def _run(self) -> None:
         while True:
-            self._let_in(self._wait())
-            for shape in list(self._packs):
-                self._safely(shape, lambda shape=shape: self._turn(shape))  # type: ignore[misc]
+            arrivals, errands = self._wait()
+            for errand in errands:
+                errand()
+            for arrival in arrivals:
+                self._admit(arrival)
+            if self._threads:
+                torch.set_num_threads(self._threads())
+            for shape, company in list(self._companies.items()):
+                try:
+                    company.turn()
+                except Exception as error:
+                    company.disband(error)
+                    del self._companies[shape]
+                    continue
+                if not company:
+                    del self._companies[shape]
 
-    def _wait(self) -> list[Arrival]:
-        """Who came; waits for somebody when nobody is training."""
+    def _wait(self) -> tuple[list[Arrival], list[Callable[[], None]]]:
+        """Who came, and what else is to be done; waits for something when nobody is training."""
         with self._changed:
-            while not self._arrivals and not self._packs:
+            while not (self._arrivals or self._errands or self._companies):
                 self._changed.wait()
-            arrivals, self._arrivals = self._arrivals, []
-        return arrivals
+            arrivals, errands, self._arrivals, self._errands = self._arrivals, self._errands, [], []
+        return arrivals, errands
 
-    def _let_in(self, arrivals: list[Arrival]) -> None:
-        for arrival in arrivals:
-            shape = Shape.of(arrival.hyperparameters, self._public.features, self._public.grid)
-            if shape not in self._packs:
-                self._packs[shape], self._training[shape] = Pack(shape, self._device), {}
-            self._safely(shape, lambda arrival=arrival, shape=shape: self._join(shape, arrival), arrival)  # type: ignore[misc]
-
-    def _join(self, shape: Shape, arrival: Arrival) -> None:
-        paid = arrival.paid
-        ticket = self._packs[shape].join(
-            arrival.hyperparameters, self._public, arrival.state, paid.data, paid.steps, paid.streams
-        )
-        self._training[shape][ticket] = arrival.trained
-
-    def _turn(self, shape: Shape) -> None:
-        pack, training = self._packs[shape], self._training[shape]
-        pack.advance(min(TURN, pack.remaining))
-        for ticket in pack.finished():
-            training.pop(ticket).set_result(pack.leave(ticket))
-        if not training:
-            del self._packs[shape], self._training[shape]
-
-    def _safely(self, shape: Shape, work: Callable[[], None], arrival: Arrival | None = None) -> None:
-        """Do something with a pack; if it fails, all trials in it learn why and the pack is given up."""
-        try:
-            work()
-        except Exception as error:
-            self._packs.pop(shape, None)
-            waiting = list(self._training.pop(shape, {}).values())
-            for trained in [*waiting, *([arrival.trained] if arrival else [])]:
-                trained.set_exception(error)
+    def _admit(self, arrival: Arrival) -> None:
+        shape = Shape.of(arrival.hyperparameters, self._public.features, self._public.grid)
+        if shape not in self._companies:
+            try:
+                self._companies[shape] = Company(shape, self._public, self._device)
+            except Exception as error:
+                arrival.trained.set_exception(error)
+                return
+        self._companies[shape].admit(arrival)

@@ -46,6 +46,7 @@ class Pack:
         self._slots: Slots | None = None
         self._blocks: list[Block] = []
         self._tickets = 0
+        self._clock = 0  # discriminator steps, by which its trials' generator steps fall together
 
     def __len__(self) -> int:
         return len(self._members)
@@ -72,6 +73,8 @@ class Pack:
         Returns:
             A ticket, by which the trial is known until it leaves.
         """
+        if not self._members:
+            self._clock = state.steps
         self._tickets += 1
         course = Course(hyperparameters, public, data, streams, state.steps, steps)
         member = Member(self._tickets, hyperparameters, public, streams, course)
@@ -83,6 +86,17 @@ class Pack:
         self._arrange([*before, member, *after], row)
         return member.ticket
 
+    def steps_until_in_step(self, hyperparameters: Hyperparameters, done: int) -> int:
+        """Steps to wait before joining, for generator steps that fall together with those of others alike.
+
+        It changes nothing about a trial, but a generator step of one trial takes nearly as long as one of many.
+
+        Args:
+            hyperparameters: of the trial that wants to join.
+            done: discriminator steps that it has taken.
+        """
+        return (done - self._clock) % hyperparameters.discriminator_steps if self._members else 0
+
     @torch.no_grad()
     def advance(self, steps: int) -> None:
         """Let every trial take so many discriminator steps, and the generator steps that fall between them.
@@ -93,6 +107,7 @@ class Pack:
         for first in range(0, steps, FEED_STEPS):
             for block in self._blocks:
                 self._take_steps(block, min(FEED_STEPS, steps - first))
+        self._clock += steps
 
     @property
     def remaining(self) -> int:

@@ -1,0 +1,130 @@
+"""The trials of one device, in the one process that trains them all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import ray
+import torch
+from ray.exceptions import RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from privacy import BudgetExhausted, LedgerError
+from trainables.candidate import Candidate, TrialPlan
+from trainables.hyperparameters import Hyperparameters
+from trainables.pack_service import HostedTrials, PackKeeper, answer, pack_of_this_process
+from trainables.packed.loop import PackLoop
+from trainables.packed.slots import TrialState
+from trainables.progress import LocalTrials, Progress
+from trainables.scorers import Scorers
+from trainables.stretch import Stretch
+from trainables.trial import Trials
+
+CPU = torch.device("cpu")
+T = TypeVar("T")
+
+
+class PackHost:
+    """Trains trials together, has them scored by other processes, and keeps them while they are under way.
+
+    Args:
+        plan: what all trials share.
+        device: where the arithmetic happens.
+    """
+
+    def __init__(self, plan: TrialPlan, device: str) -> None:
+        cores = len(os.sched_getaffinity(0))
+        scorers = Scorers(plan, cores)
+        self.device = torch.device(device)
+        # A core that scores has no time to train, and two threads of which one must wait are slower than one.
+        self._loop = PackLoop(plan.public, self.device, threads=lambda: max(1, cores - scorers.busy))
+        self._plan = replace(plan, packs=self, scorers=scorers)
+        self._trials: dict[str, Progress] = {}
+
+    def begin(self, trial: str, config: Mapping[str, Any]) -> None:
+        """Take in a trial; one of the same name begins anew."""
+        self._trials[trial] = Progress(Candidate(trial, config, self._plan))
+
+    def trial(self, name: str) -> Progress:
+        """A trial that was taken in."""
+        return self._trials[name]
+
+    def end(self, trial: str) -> None:
+        """Forget a trial."""
+        self._trials.pop(trial, None)
+
+    def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
+        """Pay for a stretch, then train it beside the others.
+
+        Returns:
+            Where the trial stands, and the witness of the charge.
+
+        Raises:
+            BudgetExhausted: it does not fit any more; nobody was read.
+        """
+        paid = stretch.pay(self._plan.policy, self._plan.train, self.device)
+        return self._loop.train(hyperparameters, state, paid), paid.witness
+
+    def do(self, work: Callable[[], T]) -> T:
+        """See ``PackLoop.do``."""
+        return self._loop.do(work)
+
+    def train_guest(
+        self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState
+    ) -> tuple[TrialState, str]:
+        """``train`` for a trial of another process, whose state is on the CPU before and after."""
+        trained, witness = self.train(stretch, hyperparameters, state)
+        return trained.on(CPU), witness
+
+
+class PackClient:
+    """The packs as a candidate in another process sees them; small, and picklable to any node.
+
+    Args:
+        keeper: of the packs.
+    """
+
+    device = CPU
+
+    def __init__(self, keeper: Any) -> None:
+        self._keeper = keeper
+
+    def do(self, work: Callable[[], T]) -> T:
+        """In this process, which does not train."""
+        return work()
+
+    def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
+        """Have the pack of this process's device pay for a stretch and train it.
+
+        Returns:
+            Where the trial stands, on the CPU, and the witness of the charge.
+
+        Raises:
+            BudgetExhausted: it does not fit any more; nobody was read.
+            PackLost: the pack's process died; it is back, but the stretch is lost and was perhaps paid for.
+        """
+        pack = pack_of_this_process(self._keeper)
+        try:
+            return answer(pack, pack.train.remote(stretch, hyperparameters, state))
+        except RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, LedgerError | BudgetExhausted) else error) from None
+
+
+def trials_of(plan: TrialPlan) -> Trials:
+    """Where the trials of a plan run, by its engine: packed by this Ray, or each in its own process."""
+    return HostedTrials(_keeper(plan)) if plan.engine == "packed" else LocalTrials(plan)
+
+
+def served(plan: TrialPlan) -> TrialPlan:
+    """A plan for candidates that are not Ray Tune's, whose training is packed all the same where the engine packs."""
+    return replace(plan, packs=PackClient(_keeper(plan))) if plan.engine == "packed" else plan
+
+
+def _keeper(plan: TrialPlan) -> Any:
+    """Be ready to start packs; they end with this driver."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    keeper: Any = ray.remote(PackKeeper)
+    return keeper.options(num_cpus=0, scheduling_strategy=here).remote([ray.put(plan)])

@@ -1,0 +1,77 @@
+"""Processes that score trials, as many as a machine has cores: forests grow beside the training, not in its way."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from privacy.witness import Witness
+from trainables.candidate import TrialPlan
+from trainables.pack_service import answer
+from trainables.scoring import Scoring
+
+
+class Scorer:
+    """What runs in one such process.
+
+    Args:
+        plan: what all trials share; its policy is paid before participants are read.
+    """
+
+    def __init__(self, plan: TrialPlan) -> None:
+        self._plan = plan
+
+    def device(self) -> str:
+        """Where it does its arithmetic."""
+        return "cpu"
+
+    def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
+        """Train the classifiers, pay, and try them on participants."""
+        return self._plan.score(scoring)
+
+
+class Scorers:
+    """The scorers of this machine, one epoch of one trial each at a time.
+
+    Args:
+        plan: what all trials share.
+        count: how many.
+    """
+
+    def __init__(self, plan: TrialPlan, count: int) -> None:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        shared, scorer = ray.put(plan), ray.remote(Scorer)
+        self._count, self._idle = count, SimpleQueue[Any]()
+        for _ in range(count):
+            self._idle.put(
+                scorer.options(
+                    num_cpus=0,  # trials hold the shares of the cores that it uses
+                    max_restarts=-1,
+                    max_task_retries=0,  # a score that is done again must be paid for again
+                    scheduling_strategy=here,
+                ).remote(shared)
+            )
+
+    @property
+    def busy(self) -> int:
+        """How many are scoring now."""
+        return self._count - self._idle.qsize()
+
+    def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
+        """Have the next idle one score. May be called from many threads.
+
+        Returns:
+            What the policy lets out, and the witness of the charge.
+
+        Raises:
+            BudgetExhausted: it does not fit any more; nobody was read.
+            PackLost: the scorer died; the score was perhaps paid for.
+        """
+        scorer = self._idle.get()
+        try:
+            return answer(scorer, scorer.score.remote(scoring))
+        finally:
+            self._idle.put(scorer)
