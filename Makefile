@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TWO_AT_A_TIME := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run test test-all test-cluster check audit bench bench-engine bench-study lock clean
+.PHONY: help setup run test test-all test-cluster check audit bench bench-engine bench-growth bench-study lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -49,6 +49,9 @@ bench: setup    ## what a trial's step and a study's overhead cost here
 
 bench-engine: setup  ## the packed engine against Opacus: steps per second, memory
 	$(BIN)/python -m benchmarks.engine
+
+bench-growth: setup  ## how the packed engine's cost grows with trials, participants and width
+	$(BIN)/python -m benchmarks.growth
 
 bench-study: setup  ## the same study through Ray Tune with both engines
 	$(BIN)/python -m benchmarks.study

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m privacy audit", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--engine", choices=sorted(ENGINES), default="opacus", help="which engine's training to attack")
+    parser.add_argument("--engine", choices=sorted(ENGINES), help="attack this one only (default: all)")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="training runs to attack, one after the other")
     parser.add_argument("--study", type=Path, metavar="DIR", help="results/STUDY: attack its release, too")
     given = parser.parse_args(arguments)
@@ -57,23 +58,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (AnalysisError, CohortError, LedgerError) as error:
         Console(stderr=True, highlight=False).print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
         return 2
-    found = _findings(given.engine, max(1, given.runs), console)
+    engines = [given.engine] if given.engine else sorted(ENGINES)
+    found = _findings(engines, max(1, given.runs), console)
     _show(found, membership, console)
     return 0 if all(finding.holds for finding in found) else 1
 
 
-def _findings(engine: str, runs: int, console: Console) -> list[Finding]:
-    plan, study = CanaryPlan(), StudyAudit()
+def _findings(engines: Sequence[str], runs: int, console: Console) -> list[Finding]:
+    plan = CanaryPlan()
     found: list[Finding] = []
     with Progress(console=console, transient=True) as progress:
-        for number in range(runs):
-            task = progress.add_task(f"Training run {number + 1} of {runs}", total=plan.steps)
-            observed = run_canaries(plan, engine, tick=lambda task=task: progress.advance(task))  # type: ignore[misc]
-            found += findings(observed, plan, engine)
-        task = progress.add_task("Scores", total=2)
-        found.append(audit_scores(SCORES, lambda: progress.advance(task)))
-        task = progress.add_task("Whole study", total=study.trials)
-        found.append(audit_study(study, lambda: progress.advance(task)))
+
+        def ticking(what: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(what, total=total)
+            return lambda: progress.advance(task)
+
+        for engine, number in product(engines, range(1, runs + 1)):
+            ticks = ticking(f"Training run {number} of {runs}, {engine} engine", plan.steps)
+            found += findings(run_canaries(plan, engine, tick=ticks), plan, engine)
+        found.append(audit_scores(SCORES, ticking("Scores", 2)))
+        for study in (StudyAudit(engine=engine) for engine in engines):
+            found.append(audit_study(study, ticking(f"Whole study, {study.engine} engine", study.trials)))
     return found
 
 

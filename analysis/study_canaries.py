@@ -57,6 +57,7 @@ class StudyAudit:
     """A small study of made-up participants under a declared budget.
 
     Args:
+        engine: that trains.
         epsilon: declared.
         delta: declared.
         trials: how many train.
@@ -65,6 +66,7 @@ class StudyAudit:
         others: participants besides.
     """
 
+    engine: str = "packed"
     epsilon: float = 3.0
     delta: float = 1e-5
     trials: int = 3
@@ -94,7 +96,8 @@ def audit_study(audit: StudyAudit, tick: Callable[[], None] = lambda: None) -> F
     guesses = audit.canaries // GUESS_ONE_IN
     right = one_run_guesses(evidence, included, guesses)
     bound = one_run_epsilon(audit.canaries, guesses, right, audit.delta)
-    what = f"whole study, {audit.trials} trials and their scores: {right} of {guesses} guesses about canaries right"
+    guessed = f"{right} of {guesses} guesses about canaries right"
+    what = f"whole study, {audit.engine} engine, {audit.trials} trials and their scores: {guessed}"
     return Finding.bound(what, audit.epsilon, bound)
 
 
@@ -120,7 +123,7 @@ def _study(audit: StudyAudit, train: Cohort, validation: Cohort, folder: Path) -
         epsilon=math.inf,
         delta=audit.delta,
         scored_epochs=plan.paid.rungs,
-        engine="opacus",
+        engine=audit.engine,
         policy=Composed("audit", ledger, prices.scores(SCHEMA, shares)),
         seed=None,
     )
@@ -144,7 +147,8 @@ def _remembered(candidate: Candidate, canaries: Participants) -> np.ndarray:
     encoding = Encoding(SCHEMA)
     _, discriminator = build_networks(candidate.hyperparameters, encoding.width, grid(SCHEMA))
     state = candidate.engine.state_dict()["discriminator"]
-    discriminator.load_state_dict({name.removeprefix("_module."): value for name, value in state.items()})
+    weights = state.get("weights", state)  # the packed engine keeps its optimizer's moments beside them
+    discriminator.load_state_dict({name.removeprefix("_module."): value for name, value in weights.items()})
     with torch.no_grad():
         logits = discriminator.eval()(torch.from_numpy(encoding.encode(canaries.values)))  # (m, 1 + 2)
     arms = torch.from_numpy(canaries.labels)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,14 +31,14 @@ from privacy.auditing import (
     one_run_epsilon,
     one_run_guesses,
 )
+from trainables.canary_instruments import MARK, Instrument, OpacusInstrument, PackedInstrument
 from trainables.engine import Engine, PublicFigures, RandomStreams, TrainingData
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine
+from trainables.packed_engine import PackedEngine
 
 # A canary's raw gradient, in clip norms: unclipped, it cannot be missed.
 RAW_NORM = 100.0
-# A canary's first feature is this plus its number. Encoded participants lie in [-1, 1]; float32 holds it exactly.
-MARK = 2.0**20
 # One guess in so many canaries, half of them "in", when all steps are looked at together.
 ONE_GUESS_IN = 20
 FEATURES = 36
@@ -87,70 +86,9 @@ class Observed:
     included: np.ndarray
 
 
-class Instrument(Protocol):
-    """Fitted to one engine: gives canaries their gradients and copies every noisy gradient."""
-
-    @property
-    def parameters(self) -> int:
-        """How many parameters the discriminator has."""
-
-    def plant(self, coordinates: Tensor, raw_norm: float, see: Callable[[Tensor], None]) -> None:
-        """From now on marked rows have gradient ``raw_norm`` at their coordinate; ``see`` gets noisy ones (m,)."""
-
-
-class OpacusInstrument:
-    """Overwrites per-participant gradients before Opacus clips them, and looks after it added noise.
-
-    Args:
-        engine: to be fitted; it is spoilt for any other use.
-    """
-
-    def __init__(self, engine: OpacusEngine) -> None:
-        self._discriminator, self._optimizer = engine._discriminator, engine._discriminator_optimizer
-        self._numbers = torch.empty(0, dtype=torch.int64)  # canary of each row of the batch, -1 for none
-
-    @property
-    def parameters(self) -> int:
-        """How many parameters the discriminator has."""
-        return sum(parameter.numel() for parameter in self._optimizer.params)
-
-    def plant(self, coordinates: Tensor, raw_norm: float, see: Callable[[Tensor], None]) -> None:
-        """From now on marked rows have gradient ``raw_norm`` at their coordinate; ``see`` gets noisy ones (m,)."""
-        clip = self._optimizer.clip_and_accumulate
-
-        def plant_then_clip() -> None:
-            self._overwrite(coordinates, raw_norm)
-            clip()
-
-        self._discriminator.register_forward_pre_hook(self._recognise)
-        self._optimizer.clip_and_accumulate = plant_then_clip
-        self._optimizer.attach_step_hook(
-            lambda optimizer: see(torch.cat([each.grad.flatten() for each in optimizer.params])[coordinates])
-        )
-
-    def _recognise(self, module: torch.nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        rows = inputs[0]
-        marked = rows[:, 0] >= MARK
-        self._numbers = torch.where(marked, rows[:, 0] - MARK, -1.0).long()
-        return (torch.where(marked[:, None], 0.0, rows),)
-
-    def _overwrite(self, coordinates: Tensor, raw_norm: float) -> None:
-        rows = torch.nonzero(self._numbers >= 0).squeeze(1)
-        places = coordinates[self._numbers[rows]]
-        first = 0
-        for parameter in self._optimizer.params:
-            gradients = parameter.grad_sample.flatten(1)  # (B, P of this parameter)
-            end = first + gradients.shape[1]
-            gradients[:, coordinates[(coordinates >= first) & (coordinates < end)] - first] = 0
-            gradients[rows] = 0
-            own = (places >= first) & (places < end)
-            gradients[rows[own], places[own] - first] = raw_norm
-            parameter.grad_sample = gradients.view_as(parameter.grad_sample)
-            first = end
-
-
 ENGINES: Mapping[str, tuple[Callable[..., Engine], Callable[..., Instrument]]] = {
     "opacus": (OpacusEngine, OpacusInstrument),
+    "packed": (PackedEngine, PackedInstrument),
 }
 
 
@@ -174,7 +112,8 @@ def run_canaries(
     torch.manual_seed(int(torch.randint(2**62, (1,), generator=randomness)))
     trained = make_engine(plan.hyperparameters, public, torch.device("cpu"))
     instrument = make_instrument(trained)
-    coordinates = torch.randperm(instrument.parameters, generator=randomness)[: plan.canaries]
+    places = instrument.places
+    coordinates = places[torch.randperm(len(places), generator=randomness)[: plan.canaries]]
     if len(coordinates) < plan.canaries:
         raise ValueError(f"{plan.canaries} canaries are too many for a discriminator of {len(coordinates)} parameters")
     included = torch.rand(plan.canaries, generator=randomness) < 0.5

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from ray.train import Checkpoint
@@ -25,10 +26,9 @@ from trainables.packed_engine import PackedEngine
 from trainables.scoring import Scoring, SyntheticJudge
 from trainables.stretch import Stretch
 
-T = TypeVar("T")
-
 STATE_FILE = "trial.pt"
 STREAMS = tuple(each.name for each in fields(RandomStreams))
+GLOBAL_STREAM = threading.Lock()  # PyTorch's, of which fresh weights are drawn; in a pack many trials begin at once
 START = "start"  # in a configuration: the trial whose end is this one's beginning
 
 
@@ -39,9 +39,6 @@ class Packs(Protocol):
 
     def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
         """Pay for a stretch and train it; returns where the trial stands and the witness of the charge."""
-
-    def do(self, work: Callable[[], T]) -> T:
-        """Do something else with tensors without getting in the way of training."""
 
 
 class Scorers(Protocol):
@@ -139,17 +136,9 @@ class Candidate:
         hyperparameters = self.hyperparameters
         if self.epoch < self.plan.pretraining:
             hyperparameters = hyperparameters.model_copy(update={"noise_multiplier": 0.0})
-        seed = self._segment_seed("weights")
-
-        def fresh() -> Engine:
-            torch.manual_seed(seed)  # the stream that weights are drawn from is the process's
+        with GLOBAL_STREAM:
+            torch.manual_seed(self._segment_seed("weights"))
             return new_engine(self.plan.engine, hyperparameters, self.plan.public, self.device)
-
-        return self._do(fresh)
-
-    def _do(self, work: Callable[[], T]) -> T:
-        """Compute with tensors, where this process trains other trials too between their steps."""
-        return self.plan.packs.do(work) if self.plan.packs else work()
 
     def train_to(self, epoch: int) -> None:
         """Pay for the training up to an epoch, then do it. Work redone after a crash is paid for again.
@@ -188,8 +177,7 @@ class Candidate:
             BudgetExhausted: scores do not fit any more; nobody was read.
         """
         size = round(self.plan.train.schema.nominal_size * self.plan.train_share)
-        stream = self._stream("scoring")
-        synthetic = self._do(lambda: self.generator().generate(size, stream))
+        synthetic = self.generator().generate(size, self._stream("scoring"))
         names = self.plan.judge.makers
         seeds = {name: self._segment_seed(name) % 2**32 for name in names}
         scorers = self.plan.scorers or self.plan
@@ -203,7 +191,7 @@ class Candidate:
 
     def save(self, directory: Path, **more: Any) -> None:
         """Write generator.pt, from which participants can be made, and trial.pt, from which training goes on."""
-        self._do(lambda: self.generator().save(directory))
+        self.generator().save(directory)
         state = {"epoch": self.epoch, "engine": self.engine.state_dict(), "witness": self.witness, **more}
         torch.save(state, directory / STATE_FILE)
 

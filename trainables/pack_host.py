@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 import torch
@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from privacy import BudgetExhausted, LedgerError
 from trainables.candidate import Candidate, TrialPlan
 from trainables.hyperparameters import Hyperparameters
-from trainables.pack_service import HostedTrials, PackKeeper, answer, pack_of_this_process
+from trainables.pack_service import HostedTrials, PackKeeper, answer, seat
 from trainables.packed.loop import PackLoop
 from trainables.packed.slots import TrialState
 from trainables.progress import LocalTrials, Progress
@@ -24,7 +24,6 @@ from trainables.stretch import Stretch
 from trainables.trial import Trials
 
 CPU = torch.device("cpu")
-T = TypeVar("T")
 
 
 class PackHost:
@@ -33,15 +32,14 @@ class PackHost:
     Args:
         plan: what all trials share.
         device: where the arithmetic happens.
+        scorers: how many processes score its trials.
     """
 
-    def __init__(self, plan: TrialPlan, device: str) -> None:
-        cores = len(os.sched_getaffinity(0))
-        scorers = Scorers(plan, cores)
+    def __init__(self, plan: TrialPlan, device: str, scorers: int) -> None:
+        torch.set_num_threads(1)  # every other core has a pack of its own
         self.device = torch.device(device)
-        # A core that scores has no time to train, and two threads of which one must wait are slower than one.
-        self._loop = PackLoop(plan.public, self.device, threads=lambda: max(1, cores - scorers.busy))
-        self._plan = replace(plan, packs=self, scorers=scorers)
+        self._loop = PackLoop(plan.public, self.device)
+        self._plan = replace(plan, packs=self, scorers=Scorers(plan, scorers))
         self._trials: dict[str, Progress] = {}
 
     def begin(self, trial: str, config: Mapping[str, Any]) -> None:
@@ -68,10 +66,6 @@ class PackHost:
         paid = stretch.pay(self._plan.policy, self._plan.train, self.device)
         return self._loop.train(hyperparameters, state, paid), paid.witness
 
-    def do(self, work: Callable[[], T]) -> T:
-        """See ``PackLoop.do``."""
-        return self._loop.do(work)
-
     def train_guest(
         self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState
     ) -> tuple[TrialState, str]:
@@ -92,10 +86,6 @@ class PackClient:
     def __init__(self, keeper: Any) -> None:
         self._keeper = keeper
 
-    def do(self, work: Callable[[], T]) -> T:
-        """In this process, which does not train."""
-        return work()
-
     def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
         """Have the pack of this process's device pay for a stretch and train it.
 
@@ -106,7 +96,7 @@ class PackClient:
             BudgetExhausted: it does not fit any more; nobody was read.
             PackLost: the pack's process died; it is back, but the stretch is lost and was perhaps paid for.
         """
-        pack = pack_of_this_process(self._keeper)
+        pack = seat(self._keeper, f"process {os.getpid()}")
         try:
             return answer(pack, pack.train.remote(stretch, hyperparameters, state))
         except RayTaskError as error:

@@ -1,4 +1,5 @@
-"""Packs as a service to the trials of a study: one process for each device, wherever trials run.
+"""Packs as a service to the trials of a study: one process for each GPU, or each core of a machine without, wherever
+trials run.
 
 A trial is an ordinary Ray Tune trial in a process of its own, and asks the pack of its device to train it. All that is
 heavy about it is done by the pack's process: it pays for a stretch and opens the participants itself, so they never
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from trainables.packed.slots import TrialState
     from trainables.stretch import Stretch
 
+Device = tuple[str, str | None, int]  # node, GPU of it, and core where there is no GPU
+
 # Trials of one device that may be under way at once.
-LARGEST_COMPANY = 1024
+LARGEST_COMPANY = 256
 PATIENCE_S = 120.0
 PAUSE_S = 0.2
 
@@ -39,15 +43,16 @@ class PackServer:
 
     Args:
         plan: what all trials of the search share.
-        gpu: which GPU of its machine, as CUDA counts them; None for the CPU.
+        gpu: which GPU of its machine, as CUDA counts them; None for a core.
+        scorers: how many processes score its trials.
     """
 
-    def __init__(self, plan: TrialPlan, gpu: str | None) -> None:
+    def __init__(self, plan: TrialPlan, gpu: str | None, scorers: int) -> None:
         if gpu is not None:  # Ray hides the GPUs of an actor that asks for none; its trials asked for this one
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         from trainables.pack_host import PackHost
 
-        self._host = PackHost(plan, "cpu" if gpu is None else "cuda")
+        self._host = PackHost(plan, "cpu" if gpu is None else "cuda", scorers)
 
     def device(self) -> str:
         """Where it does its arithmetic."""
@@ -79,7 +84,10 @@ class PackServer:
 
 
 class PackKeeper:
-    """Starts the pack of a device when its first trial asks. It is the driver's, and the packs end with it.
+    """Starts packs when trials ask for one, and spreads the trials. It is the driver's, and the packs end with it.
+
+    A GPU has one pack. A machine without has one for each core, because two threads of one pack wait for each other
+    more than they gain; each takes trials when no other has fewer.
 
     Args:
         plan: reference of what all trials share; in a list, so that it stays one.
@@ -87,17 +95,39 @@ class PackKeeper:
 
     def __init__(self, plan: list[ray.ObjectRef]) -> None:
         self._plan = plan[0]
-        self._packs: dict[tuple[str, str | None], Any] = {}
+        self._packs: dict[Device, Any] = {}
+        self._seated: dict[str, Device] = {}  # by trial
 
-    def pack(self, node: str, gpu: str | None) -> Any:
-        """The pack of a device.
+    def seat(self, trial: str, node: str, gpu: str | None) -> Any:
+        """The pack for a trial; the same as before for one that had a seat on that machine.
 
         Args:
+            trial: its name.
             node: Ray's id of the machine.
-            gpu: which of its GPUs; None for the CPU.
+            gpu: which of its GPUs it holds a share of; None for the CPU.
         """
-        if (node, gpu) not in self._packs:
-            self._packs[node, gpu] = (
+        had = self._seated.get(trial)
+        if had is None or had[0] != node:
+            self._seated[trial] = self._least_taken(node, gpu)
+        return self._pack(self._seated[trial])
+
+    def leave(self, trial: str) -> None:
+        """A trial has ended."""
+        self._seated.pop(trial, None)
+
+    def _least_taken(self, node: str, gpu: str | None) -> Device:
+        if gpu is not None:
+            return node, gpu, 0
+        taken = Counter(self._seated.values())
+        cores = range(max(1, int(_resources(node).get("CPU", 1))))
+        return min(((node, None, core) for core in cores), key=lambda device: (taken[device], device[2]))
+
+    def _pack(self, device: Device) -> Any:
+        node, gpu, _ = device
+        if device not in self._packs:
+            has = _resources(node)
+            scorers = 1 if gpu is None else max(1, int(has.get("CPU", 1) // max(1, has.get("GPU", 1))))
+            self._packs[device] = (
                 ray.remote(PackServer)
                 .options(
                     num_cpus=0,  # trials hold the shares of the device that it uses
@@ -106,9 +136,14 @@ class PackKeeper:
                     max_concurrency=LARGEST_COMPANY,
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
-                .remote(self._plan, gpu)
+                .remote(self._plan, gpu, scorers)
             )
-        return self._packs[node, gpu]
+        return self._packs[device]
+
+
+def _resources(node: str) -> dict[str, float]:
+    """What a machine has."""
+    return next((each["Resources"] for each in ray.nodes() if each["NodeID"] == node), {})
 
 
 @dataclass(frozen=True)
@@ -127,9 +162,9 @@ class HostedTrials:
         Raises:
             PackLost: the pack died just now.
         """
-        pack = pack_of_this_process(self.keeper)
+        pack = seat(self.keeper, name)
         answer(pack, pack.begin.remote(name, config))
-        return HostedTrial(pack, name)
+        return HostedTrial(pack, name, self.keeper)
 
 
 @dataclass(frozen=True)
@@ -139,10 +174,12 @@ class HostedTrial:
     Args:
         pack: where.
         name: of the trial.
+        keeper: of the packs.
     """
 
     pack: Any
     name: str
+    keeper: Any
 
     def step(self) -> dict[str, Any]:
         """Train to the next scored epoch, score it, and say what Tune is told; see ``Progress.step``."""
@@ -157,15 +194,16 @@ class HostedTrial:
         answer(self.pack, self.pack.load.remote(self.name, directory.resolve()))
 
     def end(self) -> None:
-        """Tell the pack, without waiting for it."""
+        """Tell the pack and the keeper, without waiting for them."""
         self.pack.end.remote(self.name)
+        self.keeper.leave.remote(self.name)
 
 
-def pack_of_this_process(keeper: Any) -> Any:
-    """The pack of the device where Ray has placed this process: of its node, and the GPU of which it holds a share."""
+def seat(keeper: Any, trial: str) -> Any:
+    """The pack for a trial of this process: on its node, and of the GPU of which Ray gave it a share."""
     context = ray.get_runtime_context()
     gpus = context.get_accelerator_ids().get("GPU", [])
-    return ray.get(keeper.pack.remote(context.get_node_id(), gpus[0] if gpus else None))
+    return ray.get(keeper.seat.remote(trial, context.get_node_id(), gpus[0] if gpus else None))
 
 
 def answer(actor: Any, reference: ray.ObjectRef) -> Any:

@@ -39,10 +39,19 @@ class PackedEngine:
 
     def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
         """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
-        pack = Pack(Shape.of(self.hyperparameters, self._public.features, self._public.grid), self._device)
+        pack = self.new_pack()
         ticket = pack.join(self.hyperparameters, self._public, self.state, data, steps, streams)
         pack.advance(steps)
         self.state = pack.leave(ticket)
+
+    @property
+    def shape(self) -> Shape:
+        """What trials have in common that can share a pack with this one."""
+        return Shape.of(self.hyperparameters, self._public.features, self._public.grid)
+
+    def new_pack(self) -> Pack:
+        """A pack for this trial alone."""
+        return Pack(self.shape, self._device)
 
     def generator(self) -> nn.Module:
         """The generator to release: its running average, which reads no participant."""

@@ -1,4 +1,4 @@
-"""Processes that score trials, as many as a machine has cores: forests grow beside the training, not in its way."""
+"""Processes that score the trials of a pack: forests grow beside the training, not in its way."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Scorer:
 
 
 class Scorers:
-    """The scorers of this machine, one epoch of one trial each at a time.
+    """The scorers of one pack, on its machine, one epoch of one trial each at a time.
 
     Args:
         plan: what all trials share.
@@ -44,7 +44,7 @@ class Scorers:
     def __init__(self, plan: TrialPlan, count: int) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         shared, scorer = ray.put(plan), ray.remote(Scorer)
-        self._count, self._idle = count, SimpleQueue[Any]()
+        self._idle = SimpleQueue[Any]()
         for _ in range(count):
             self._idle.put(
                 scorer.options(
@@ -54,11 +54,6 @@ class Scorers:
                     scheduling_strategy=here,
                 ).remote(shared)
             )
-
-    @property
-    def busy(self) -> int:
-        """How many are scoring now."""
-        return self._count - self._idle.qsize()
 
     def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
         """Have the next idle one score. May be called from many threads.

@@ -13,6 +13,7 @@ from analysis.study_canaries import StudyAudit, audit_study
 from privacy.auditing import attack_auc
 from privacy.ledger import Ledger
 from privacy.scores import NoisyScores, floored_auc
+from trainables.packed.members import Member
 
 
 def test_the_noise_of_scores_is_what_is_charged():
@@ -46,12 +47,14 @@ def test_scores_without_the_noise_that_is_charged_are_refuted(broken):
     assert not audit_scores(broken(SCORES.floors, SCORES.classifiers, SCORES.noise_sd)).holds
 
 
-def test_guesses_about_the_canaries_of_a_whole_study_do_not_refute_its_epsilon():
-    small = StudyAudit(trials=2, epochs=1, canaries=200, others=300)
+@pytest.mark.parametrize("engine", ["opacus", "packed"])
+def test_guesses_about_the_canaries_of_a_whole_study_do_not_refute_its_epsilon(engine):
+    small = StudyAudit(engine=engine, trials=2, epochs=1, canaries=200, others=300)
     assert audit_study(small).holds
 
 
-def test_guesses_refute_the_epsilon_of_a_study_whose_training_adds_no_noise(monkeypatch):
+@pytest.mark.parametrize("engine", ["opacus", "packed"])
+def test_guesses_refute_the_epsilon_of_a_study_whose_training_adds_no_noise(monkeypatch, engine):
     """With the noise gone, what leaves the study gives canaries away."""
     from opacus.optimizers import DPOptimizer
 
@@ -60,7 +63,8 @@ def test_guesses_refute_the_epsilon_of_a_study_whose_training_adds_no_noise(monk
             parameter.grad = parameter.summed_grad.view_as(parameter)
 
     monkeypatch.setattr(DPOptimizer, "add_noise", without_noise)
-    told = StudyAudit(epsilon=0.05, trials=3, epochs=40, canaries=500, others=50)
+    monkeypatch.setattr(Member, "noise", 0.0)
+    told = StudyAudit(engine=engine, epsilon=0.05, trials=3, epochs=40, canaries=500, others=50)
     assert not audit_study(told).holds
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from opacus.optimizers import DPOptimizer
 
+from privacy import poisson_batches
 from trainables import canaries
 from trainables.canaries import (
     CanaryPlan,
@@ -15,8 +16,14 @@ from trainables.canaries import (
     scale_of_noise,
 )
 from trainables.opacus_engine import OpacusEngine
+from trainables.packed import draws, steps
+from trainables.packed.clipping import clipped_sum, squared_norms
+from trainables.packed.members import Member
 
 PLAN = CanaryPlan()
+
+
+ENGINES = sorted(canaries.ENGINES)
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, engine: type[OpacusEngine]) -> None:
@@ -24,9 +31,9 @@ def broken(monkeypatch: pytest.MonkeyPatch, engine: type[OpacusEngine]) -> None:
     monkeypatch.setitem(canaries.ENGINES, "opacus", (engine, OpacusInstrument))
 
 
-@pytest.fixture(scope="module")
-def unbroken():
-    return run_canaries(PLAN, seed=1)
+@pytest.fixture(scope="module", params=ENGINES)
+def unbroken(request):
+    return run_canaries(PLAN, request.param, seed=1)
 
 
 def test_the_bound_of_unbroken_code_lies_between_half_of_the_stated_epsilon_and_all_of_it(unbroken):
@@ -41,9 +48,10 @@ def test_the_noise_of_unbroken_code_has_the_stated_scale(unbroken):
     assert scale_of_noise(unbroken, PLAN.hyperparameters).as_stated
 
 
-def test_a_sampled_canary_shows_as_exactly_one_clip_norm_where_there_is_no_noise():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sampled_canary_shows_as_exactly_one_clip_norm_where_there_is_no_noise(engine):
     quiet = PLAN.hyperparameters.model_copy(update={"noise_multiplier": 1e-6, "clip_norm": 0.3})
-    seen = run_canaries(CanaryPlan(quiet, steps=5, canaries=500), seed=2)
+    seen = run_canaries(CanaryPlan(quiet, steps=5, canaries=500), engine, seed=2)
     assert np.abs(seen.gradients[:, ~seen.included]).max() < 1e-4
     inside = seen.gradients[:, seen.included]
     assert ((np.abs(inside) < 1e-4) | (np.abs(inside - 1) < 1e-4)).all()
@@ -117,11 +125,44 @@ def test_sampling_twice_as_often_as_charged_is_caught(monkeypatch):
     assert lower_bound(run_canaries(PLAN, seed=7), PLAN) > PLAN.stated_epsilon
 
 
+def test_halved_noise_in_a_pack_is_caught(monkeypatch):
+    fair = Member.noise.fget
+    monkeypatch.setattr(Member, "noise", property(lambda member: fair(member) / 2))
+    seen = run_canaries(PLAN, "packed", seed=3)
+    assert lower_bound(seen, PLAN) > PLAN.stated_epsilon
+    assert not scale_of_noise(seen, PLAN.hyperparameters).as_stated
+
+
+@pytest.mark.parametrize("layer", [0, 1], ids=["last", "middle"])
+def test_a_layer_of_a_pack_whose_gradient_is_not_clipped_is_caught(monkeypatch, layer):
+    def clip_all_but_one(records, factors):
+        spared = records[layer]
+        whole = spared.layer.gradient(spared.kept, spared.backprops / (PLAN.hyperparameters.sampling_rate * 3000))
+        return clipped_sum(records, factors) | whole
+
+    monkeypatch.setattr(steps, "clipped_sum", clip_all_but_one)
+    assert lower_bound(run_canaries(PLAN, "packed", seed=4), PLAN) > PLAN.stated_epsilon
+
+
+def test_a_layer_of_a_pack_that_is_left_out_of_the_norm_is_caught(monkeypatch):
+    monkeypatch.setattr(steps, "squared_norms", lambda records: squared_norms([records[0], *records[2:]]))
+    assert lower_bound(run_canaries(PLAN, "packed", seed=5), PLAN) > PLAN.stated_epsilon
+
+
+def test_a_pack_that_samples_twice_as_often_as_charged_is_caught(monkeypatch):
+    def twice(participants, rate, count, randomness):
+        return poisson_batches(participants, 2 * rate, count, randomness)
+
+    monkeypatch.setattr(draws, "poisson_batches", twice)
+    assert lower_bound(run_canaries(PLAN, "packed", seed=7), PLAN) > PLAN.stated_epsilon
+
+
 @pytest.mark.slow
-def test_forty_unbroken_runs_give_at_most_two_false_alarms():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_forty_unbroken_runs_give_at_most_two_false_alarms(engine):
     alarms = 0
     for seed in range(40):
-        seen = run_canaries(PLAN, seed=100 + seed)
+        seen = run_canaries(PLAN, engine, seed=100 + seed)
         found = canaries.findings(seen, PLAN)
         alarms += not all(each.holds for each in found)
         assert lower_bound(seen, PLAN) >= 0.5 * PLAN.stated_epsilon

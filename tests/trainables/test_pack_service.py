@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import psutil
 import pytest
 import ray
 import torch
@@ -18,8 +21,8 @@ from privacy.ledger_actor import serve_ledger
 from privacy.scores import NoisyScores, ScoreFloors
 from tests.conftest import sealed, small_cohort
 from trainables.candidate import Candidate, TrialPlan
-from trainables.pack_host import served
-from trainables.pack_service import PackLost, pack_of_this_process
+from trainables.pack_host import served, trials_of
+from trainables.pack_service import PackLost, seat
 
 SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multiplier": 2.0}
 
@@ -42,32 +45,36 @@ def ledger(cluster, schema, tmp_path, monkeypatch):
 @pytest.fixture
 def plan(ledger, schema):
     books = serve_ledger(ledger)
-    yield served(
-        TrialPlan(
-            train=sealed(small_cohort(schema, 300)),
-            validation=sealed(small_cohort(schema, 100, seed=1)),
-            train_share=0.75,
-            epsilon=float("inf"),
-            delta=1e-5,
-            scored_epochs=(1, 2, 4),
-            engine="packed",
-            policy=Composed("first", books, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),
-            seed=None,
-        )
+    yield TrialPlan(
+        train=sealed(small_cohort(schema, 300)),
+        validation=sealed(small_cohort(schema, 100, seed=1)),
+        train_share=0.75,
+        epsilon=float("inf"),
+        delta=1e-5,
+        scored_epochs=(1, 2, 4),
+        engine="packed",
+        policy=Composed("first", books, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),
+        seed=None,
     )
     ray.kill(books._actor)
 
 
+@pytest.fixture
+def elsewhere(plan):
+    """The same for candidates that ask packs to train them."""
+    return served(plan)
+
+
 def pack_of(plan):
-    return pack_of_this_process(plan.packs._keeper)
+    return seat(plan.packs._keeper, f"process {os.getpid()}")
 
 
 def trained(ledger):
     return [charge for _, charge in ledger.books.release_charges() if charge.split == "train"]
 
 
-def test_trials_of_one_device_share_one_process_which_pays_for_each(plan, ledger):
-    candidates = [Candidate(f"trial {number}", SETTINGS, plan) for number in range(4)]
+def test_trials_of_one_device_share_one_process_which_pays_for_each(elsewhere, ledger):
+    candidates = [Candidate(f"trial {number}", SETTINGS, elsewhere) for number in range(4)]
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda candidate: candidate.train_to(2), candidates))
     assert sorted(charge.trial for charge in trained(ledger)) == [f"trial {number}" for number in range(4)]
@@ -75,13 +82,13 @@ def test_trials_of_one_device_share_one_process_which_pays_for_each(plan, ledger
     assert all(candidate.engine.state_dict()["steps"] == 20 for candidate in candidates)
     weights = [candidate.engine.generator().state_dict()["layers.0.weight"] for candidate in candidates]
     assert not torch.equal(weights[0], weights[1])
-    pack = pack_of(plan)
+    pack = pack_of(elsewhere)
     assert ray.get(pack.__ray_call__.remote(lambda server: os.getpid())) != os.getpid()
 
 
-def test_a_seeded_trial_is_the_same_in_a_pack_and_alone(plan):
-    alone = Candidate("alone", SETTINGS, replace(plan, packs=None, seed=5))
-    packed = Candidate("packed", SETTINGS, replace(plan, seed=5))
+def test_a_seeded_trial_is_the_same_in_a_pack_and_alone(elsewhere):
+    alone = Candidate("alone", SETTINGS, replace(elsewhere, packs=None, seed=5))
+    packed = Candidate("packed", SETTINGS, replace(elsewhere, seed=5))
     for candidate in (alone, packed):
         candidate.train_to(2)
     ours, theirs = (candidate.engine.generator().state_dict() for candidate in (packed, alone))
@@ -89,17 +96,17 @@ def test_a_seeded_trial_is_the_same_in_a_pack_and_alone(plan):
         torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-4)
 
 
-def test_a_stretch_that_does_not_fit_in_the_budget_is_not_trained(plan, ledger):
-    candidate = Candidate("greedy", {**SETTINGS, "noise_multiplier": 0.3}, plan)
+def test_a_stretch_that_does_not_fit_in_the_budget_is_not_trained(elsewhere, ledger):
+    candidate = Candidate("greedy", {**SETTINGS, "noise_multiplier": 0.3}, elsewhere)
     with pytest.raises(BudgetExhausted, match="train epochs 1 to 4"):
         candidate.train_to(4)
     assert candidate.epoch == 0 and not trained(ledger)
 
 
-def test_a_pack_that_dies_comes_back_and_what_it_was_doing_is_paid_for_again(plan, ledger):
-    candidate = Candidate("unlucky", SETTINGS, plan)
+def test_a_pack_that_dies_comes_back_and_what_it_was_doing_is_paid_for_again(elsewhere, ledger):
+    candidate = Candidate("unlucky", SETTINGS, elsewhere)
     candidate.train_to(1)
-    pack_of(plan).__ray_call__.remote(lambda server: os._exit(1))
+    pack_of(elsewhere).__ray_call__.remote(lambda server: os._exit(1))
     while True:  # the process lives on for a moment
         try:
             candidate.train_to(candidate.epoch + 1)
@@ -109,3 +116,57 @@ def test_a_pack_that_dies_comes_back_and_what_it_was_doing_is_paid_for_again(pla
     candidate.train_to(reached + 1)
     assert len(trained(ledger)) == charged + 1
     assert charged in (reached, reached + 1)  # the one in flight may have been paid for
+
+
+def scored(ledger):
+    return [charge for _, charge in ledger.books.release_charges() if charge.split == "validation"]
+
+
+def test_a_hosted_trial_is_trained_scored_and_paid_for_by_other_processes(plan, ledger):
+    running = trials_of(plan).begin("hosted", SETTINGS)
+    reports = [running.step() for _ in plan.scored_epochs]
+    assert [report["epoch"] for report in reports] == [1, 2, 4]
+    assert [report["done"] for report in reports] == [False, False, True]
+    assert all(report["ledger"] and 0 <= report["score"] <= 1 for report in reports)
+    assert [charge.trial for charge in trained(ledger)] == ["hosted"] * 3
+    assert len(scored(ledger)) == 3
+
+
+def test_a_hosted_trial_goes_on_from_its_checkpoint_when_its_pack_died(plan, ledger, tmp_path):
+    trials = trials_of(plan)
+    running = trials.begin("unlucky", SETTINGS)
+    running.step()
+    running.save(tmp_path)
+    running.pack.__ray_call__.remote(lambda server: os._exit(1))
+    with pytest.raises(PackLost):
+        while True:  # the process lives on for a moment
+            running.step()
+    paid = len(trained(ledger))
+    again = trials.begin("unlucky", SETTINGS)
+    again.load(tmp_path)
+    assert again.step()["epoch"] == 2
+    assert len(trained(ledger)) == paid + 1  # the stretch is redone, so it is paid for again
+
+
+def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(plan, ledger):
+    trials = trials_of(plan)
+    first = trials.begin("first", SETTINGS)
+    first.step()
+    for scorer in processes_named("ray::Scorer"):
+        scorer.kill()
+    with pytest.raises(PackLost):
+        while True:
+            first.step()
+    assert 0 <= trials.begin("second", SETTINGS).step()["score"] <= 1
+
+
+def processes_named(title: str) -> list[psutil.Process]:
+    """What this test's Ray runs under such a title."""
+    return [each for each in psutil.Process().children(recursive=True) if " ".join(each.cmdline()).startswith(title)]
+
+
+def test_the_process_of_a_packed_trial_imports_nothing_heavy():
+    heavy = "{'torch', 'sklearn', 'opacus', 'opendp', 'dp_accounting', 'optuna'}"
+    program = f"import sys, trainables.trial, trainables.pack_service; print({heavy} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"

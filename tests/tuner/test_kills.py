@@ -24,11 +24,12 @@ from privacy.sums import epsilon_by_rdp
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
 ROOT = Path(__file__).parents[2]
-VICTIMS = ("driver", "trial", "ledger", "pack")
+VICTIMS = ("driver", "trial", "ledger", "pack", "scorer")
 PROCESS = {
     "trial": "ray::_Inner",
     "ledger": "ray::LedgerServer",
     "pack": "ray::PackServer",
+    "scorer": "ray::Scorer",
 }  # Tune wraps a trainable that has parameters
 RANDOM_KILLS = 50
 AT_ONCE = 4  # trials of the study

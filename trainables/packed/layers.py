@@ -54,15 +54,15 @@ class Linear:
     """Fully connected: one outer product a row, so the norm is a product of norms and nothing can cancel."""
 
     def __init__(self, name: str) -> None:
-        self._weight, self._bias = f"{name}.weight", f"{name}.bias"
+        self.weight, self._bias = f"{name}.weight", f"{name}.bias"
 
     def forward(self, weights: Weights, inputs: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
         """(K, R, O) from (K, R, I)."""
-        return torch.baddbmm(weights[self._bias].unsqueeze(1), inputs, weights[self._weight].mT), inputs
+        return torch.baddbmm(weights[self._bias].unsqueeze(1), inputs, weights[self.weight].mT), inputs
 
     def backward(self, weights: Weights, kept: Tensor, backprops: Tensor) -> Tensor:
         """(K, R, I) from (K, R, O)."""
-        return torch.bmm(backprops, weights[self._weight])
+        return torch.bmm(backprops, weights[self.weight])
 
     def squared_norms(self, kept: Tensor, backprops: Tensor) -> Tensor:
         """|b|^2 (|a|^2 + 1), the 1 for the bias."""
@@ -70,7 +70,7 @@ class Linear:
 
     def gradient(self, kept: Tensor, backprops: Tensor) -> Weights:
         """B'A and the column sums of B."""
-        return {self._weight: torch.bmm(backprops.mT, kept), self._bias: backprops.sum(1)}
+        return {self.weight: torch.bmm(backprops.mT, kept), self._bias: backprops.sum(1)}
 
 
 class Convolution:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import torch
 
@@ -16,8 +14,6 @@ from trainables.packed.networks import Shape
 from trainables.packed.pack import Pack
 from trainables.packed.slots import TrialState
 from trainables.stretch import PaidStretch
-
-T = TypeVar("T")
 
 # Steps that a pack takes before newcomers are let in and another pack has its turn.
 TURN = 8
@@ -95,14 +91,12 @@ class PackLoop:
     Args:
         public: constants of the schema.
         device: where the arithmetic happens.
-        threads: how many to compute with, asked before every turn; None leaves PyTorch's number.
     """
 
-    def __init__(self, public: PublicFigures, device: torch.device, threads: Callable[[], int] | None = None) -> None:
-        self._public, self._device, self._threads = public, device, threads
+    def __init__(self, public: PublicFigures, device: torch.device) -> None:
+        self._public, self._device = public, device
         self._companies: dict[Shape, Company] = {}
         self._arrivals: list[Arrival] = []
-        self._errands: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         threading.Thread(target=self._run, daemon=True, name="packs").start()
 
@@ -124,34 +118,10 @@ class PackLoop:
             self._changed.notify()
         return arrival.trained.result()
 
-    def do(self, work: Callable[[], T]) -> T:
-        """Have something else done with tensors between two turns, by the thread that trains.
-
-        Every thread that computes with tensors gets helpers of its own from OpenMP; with more of them than cores they
-        wait for each other in a way that makes training several times slower.
-        """
-        done: Future[T] = Future()
-
-        def errand() -> None:
-            try:
-                done.set_result(work())
-            except Exception as error:
-                done.set_exception(error)
-
-        with self._changed:
-            self._errands.append(errand)
-            self._changed.notify()
-        return done.result()
-
     def _run(self) -> None:
         while True:
-            arrivals, errands = self._wait()
-            for errand in errands:
-                errand()
-            for arrival in arrivals:
+            for arrival in self._wait():
                 self._admit(arrival)
-            if self._threads:
-                torch.set_num_threads(self._threads())
             for shape, company in list(self._companies.items()):
                 try:
                     company.turn()
@@ -162,13 +132,13 @@ class PackLoop:
                 if not company:
                     del self._companies[shape]
 
-    def _wait(self) -> tuple[list[Arrival], list[Callable[[], None]]]:
-        """Who came, and what else is to be done; waits for something when nobody is training."""
+    def _wait(self) -> list[Arrival]:
+        """Who came; waits for somebody when nobody is training."""
         with self._changed:
-            while not (self._arrivals or self._errands or self._companies):
+            while not (self._arrivals or self._companies):
                 self._changed.wait()
-            arrivals, errands, self._arrivals, self._errands = self._arrivals, self._errands, [], []
-        return arrivals, errands
+            arrivals, self._arrivals = self._arrivals, []
+        return arrivals
 
     def _admit(self, arrival: Arrival) -> None:
         shape = Shape.of(arrival.hyperparameters, self._public.features, self._public.grid)

@@ -11,6 +11,7 @@ from torch import Tensor
 from trainables.engine import PublicFigures, RandomStreams
 from trainables.hyperparameters import Hyperparameters
 from trainables.packed.draws import Course
+from trainables.packed.placing import placed
 
 # A clip norm that clips nothing, for trials without privacy.
 NO_CLIPPING = 1e30
@@ -74,7 +75,7 @@ class Block:
         settings = [member.hyperparameters for member in members]
 
         def column(values: Sequence[float]) -> Tensor:
-            return torch.tensor(values, dtype=torch.float64, device=device).unsqueeze(1)
+            return placed(values, device, torch.float64).unsqueeze(1)
 
         return cls(
             rows,

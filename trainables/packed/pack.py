@@ -12,6 +12,7 @@ from trainables.packed.draws import Course
 from trainables.packed.members import Block, Member, blocks
 from trainables.packed.memory import keep_freed_memory
 from trainables.packed.networks import Shape, packed_networks
+from trainables.packed.placing import placed
 from trainables.packed.rows import Feed
 from trainables.packed.slots import Slots, TrialState
 from trainables.packed.steps import discriminator_step, generator_step
@@ -127,7 +128,7 @@ class Pack:
         row = next(row for row, member in enumerate(self._members) if member.ticket == ticket)
         slots, member = self._slots, self._members[row]
         assert slots is not None
-        state = slots.state(row, member.course.done, member.hyperparameters.latent_size, self._networks)
+        state = slots.state(row, member.course.done, member.hyperparameters.latent_size)
         rest = [*self._members[:row], *self._members[row + 1 :]]
         self._arrange(rest, Slots.joined([slots.rows(slice(row)), slots.rows(slice(row + 1, None))]))
         return state
@@ -154,7 +155,7 @@ class Pack:
         if len(due) == len(block.members):
             generator_step(self._networks, block, slots)
         elif due:
-            chosen = torch.tensor(due, device=self._device)
+            chosen = placed(due, self._device)
             copied = slots.rows(chosen)
             members = [block.members[number] for number in due]
             generator_step(self._networks, Block.of(block.rows, members, self._device), copied)

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from trainables.networks import ARMS
 from trainables.packed.draws import Course, Inputs
+from trainables.packed.placing import placed
 
 # Rows of one pass of a trial; more are processed in further passes and never cut.
 CHUNK_ROWS = 512
@@ -180,4 +181,4 @@ def _one_hot(arms: Tensor) -> Tensor:
 def _counted(sizes: Sequence[int] | Sequence[Sequence[int]], rows: int, like: Tensor) -> Tensor:
     """True for the first so many rows of each (..., R)."""
     numbers = torch.arange(rows, device=like.device)
-    return numbers < torch.tensor(sizes, device=like.device).unsqueeze(-1)
+    return numbers < placed(sizes, like.device).unsqueeze(-1)

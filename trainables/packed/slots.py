@@ -99,11 +99,11 @@ class Slots:
         self.generators.put(which, changed.generators)
         self.averages[which] = changed.averages
 
-    def state(self, row: int, steps: int, latent_size: int, networks: Networks) -> TrialState:
+    def state(self, row: int, steps: int, latent_size: int) -> TrialState:
         """One trial's state, copied."""
         return TrialState(
             steps,
-            self.generators.state(row, networks.generator.layout, latent_size),
-            self.discriminators.state(row, networks.discriminator.layout, latent_size),
-            networks.generator.layout.read(self.averages[row], latent_size),
+            self.generators.state(row, latent_size),
+            self.discriminators.state(row, latent_size),
+            self.generators.layout.read(self.averages[row], latent_size),
         )

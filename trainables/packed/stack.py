@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -40,18 +41,25 @@ class Stack:
     """K trials' networks, each tensor with a row a trial.
 
     Args:
+        layout: of a row.
         weights: (K, P).
         first, second: Adam's running moments (K, P).
         steps: Adam steps taken (K, 1), float64.
         learning_rates, beta1: Adam's settings (K, 1), float64.
     """
 
+    layout: Layout
     weights: Tensor
     first: Tensor
     second: Tensor
     steps: Tensor
     learning_rates: Tensor
     beta1: Tensor
+
+    @cached_property
+    def parameters(self) -> Weights:
+        """The weights by parameter name (K, *shape), sharing their memory."""
+        return self.layout.views(self.weights)
 
     @classmethod
     def of(cls, state: NetworkState, layout: Layout, latent_size: int, device: torch.device) -> Stack:
@@ -60,34 +68,35 @@ class Stack:
         for row, parameters in zip(rows, (state.weights, state.first, state.second), strict=True):
             layout.write(row[0], parameters, latent_size)
         steps = torch.full((1, 1), state.steps, dtype=torch.float64, device=device)
-        return cls(rows[0], rows[1], rows[2], steps, torch.zeros_like(steps), torch.zeros_like(steps))
+        return cls(layout, rows[0], rows[1], rows[2], steps, torch.zeros_like(steps), torch.zeros_like(steps))
 
     def learning_at(self, learning_rate: float, beta1: float) -> Stack:
         """The same with one setting of the optimizer for all rows."""
-        settings = (torch.full_like(self.steps, value) for value in (learning_rate, beta1))
-        return replace(self, **dict(zip(("learning_rates", "beta1"), settings, strict=True)))
+        rates, decays = (torch.full_like(self.steps, value) for value in (learning_rate, beta1))
+        return replace(self, learning_rates=rates, beta1=decays)
 
     @classmethod
     def joined(cls, stacks: Sequence[Stack]) -> Stack:
         """The rows of several, one after another."""
-        return cls(*(torch.cat(tensors) for tensors in zip(*(stack._tensors() for stack in stacks), strict=True)))
+        tensors = (torch.cat(parts) for parts in zip(*(stack._tensors() for stack in stacks), strict=True))
+        return cls(stacks[0].layout, *tensors)
 
     def __len__(self) -> int:
         return len(self.weights)
 
     def rows(self, which: slice | Tensor) -> Stack:
         """Some trials' rows: the same memory for a slice, a copy for a tensor of numbers."""
-        return Stack(*(tensor[which] for tensor in self._tensors()))
+        return Stack(self.layout, *(tensor[which] for tensor in self._tensors()))
 
     def put(self, which: Tensor, rows: Stack) -> None:
         """Put copied rows back."""
         for mine, theirs in zip(self._tensors(), rows._tensors(), strict=True):
             mine[which] = theirs
 
-    def state(self, row: int, layout: Layout, latent_size: int) -> NetworkState:
+    def state(self, row: int, latent_size: int) -> NetworkState:
         """One trial's network, copied."""
         weights, first, second = (
-            layout.read(tensor[row], latent_size) for tensor in (self.weights, self.first, self.second)
+            self.layout.read(tensor[row], latent_size) for tensor in (self.weights, self.first, self.second)
         )
         return NetworkState(weights, first, second, int(self.steps[row]))
 

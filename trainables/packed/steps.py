@@ -8,6 +8,7 @@ from torch import Tensor
 from trainables.packed.clipping import clip_factors, clipped_sum, squared_norms
 from trainables.packed.members import Block
 from trainables.packed.networks import DROPOUT, Networks
+from trainables.packed.placing import placed
 from trainables.packed.rows import DropoutMasks, Feed, Rows, opposed_rows
 from trainables.packed.slots import Slots
 
@@ -30,7 +31,7 @@ def discriminator_step(
         slots: their rows.
         gradient: room for theirs (K, P).
     """
-    network, weights = networks.discriminator, networks.discriminator.layout.views(slots.discriminators.weights)
+    network, weights = networks.discriminator, slots.discriminators.parameters
     draw_noise(gradient, block)
     gradients = network.layout.views(gradient)
     generated = _generated(networks, feed.latent_rows(step), slots)
@@ -54,7 +55,7 @@ def draw_noise(gradient: Tensor, block: Block) -> None:
 
 def _generated(networks: Networks, latent: Rows, slots: Slots) -> Tensor:
     """Participants as the generators are now (K, G, F)."""
-    weights = networks.generator.layout.views(slots.generators.weights)
+    weights = slots.generators.parameters
     return torch.cat([networks.generator.forward(weights, rows.features)[0] for rows in latent.chunks()], dim=1)
 
 
@@ -66,13 +67,13 @@ def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
         block: the trials.
         slots: their rows.
     """
-    weights = networks.generator.layout.views(slots.generators.weights)
-    against = networks.discriminator.layout.views(slots.discriminators.weights)
+    weights = slots.generators.parameters
+    against = slots.discriminators.parameters
     gradient = torch.zeros_like(slots.generators.weights)
     gradients = networks.generator.layout.views(gradient)
     inputs = [member.course.opposed() for member in block.members]
     sizes = [len(arms) for _, arms in inputs]
-    share = 1 / torch.tensor(sizes, device=gradient.device).view(-1, 1, 1)  # of a row in its trial's mean loss
+    share = 1 / placed(sizes, gradient.device).view(-1, 1, 1)  # of a row in its trial's mean loss
     for rows in opposed_rows(inputs, networks.latent_size, _masks(networks, block)).chunks():
         features, tape = networks.generator.forward(weights, rows.features)
         logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
