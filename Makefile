@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TWO_AT_A_TIME := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+AT_A_TIME := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup run test test-all test-cluster check audit bench bench-engine bench-growth bench-study lock clean
 
@@ -26,11 +26,11 @@ setup: $(VENV)/.installed  ## install into .venv, from the lock file
 run: setup      ## search on a simulated SPRINT trial and write a synthetic release (minutes)
 	$(BIN)/python tuner/run.py --cohort sprint-simulated $(ARGS)
 
-test: $(VENV)/.installed-dev  ## the fast tests, two files at a time
-	$(BIN)/python -m pytest $(TWO_AT_A_TIME)
+test: $(VENV)/.installed-dev  ## the fast tests, three files at a time: they often wait
+	$(BIN)/python -m pytest $(AT_A_TIME)
 
 test-all: $(VENV)/.installed-dev  ## the slow and statistical tests too
-	$(BIN)/python -m pytest $(TWO_AT_A_TIME) -m "not cluster"
+	$(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster"
 
 test-cluster: $(VENV)/.installed-dev  ## two hosts as network namespaces (root, sshd, iproute2, rsync)
 	$(BIN)/python -m pytest tests/cluster -m cluster

@@ -38,11 +38,12 @@ def main() -> None:
     axes = {"trials": asked["trials"], "participants": asked["participants"], "width": asked["widths"]}
     rows = [measured(axis, value, asked["steps"]) for axis, values in axes.items() for value in values]
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+    others = f"{MIDDLE['trials']} trials, {MIDDLE['participants']:,} participants, width {MIDDLE['width']}"
     text = (
         "## How the cost grows\n\n"
         f"Measured by `make bench-growth` on {date.today():%d %B %Y}: {platform.machine()}, {workloads()['threads']} "
-        f"threads, compact network, batch {workloads()['batch']}, medians of {ROUNDS}.\nOne thing varies at a time; the "
-        f"others are {MIDDLE['trials']} trials, {MIDDLE['participants']:,} participants, width {MIDDLE['width']}.\n\n"
+        f"threads, compact network, batch {workloads()['batch']}, medians of {ROUNDS}.\nOne thing varies at a time; "
+        f"the others are {others}.\n\n"
         "| what varies | | milliseconds of a trial-step |\n|---|---|---|\n"
         + "".join(f"| {row['axis']} | {row['value']:,} | {row['ms']:.2f} |\n" for row in rows)
     )

@@ -82,7 +82,7 @@ class OpacusInstrument:
 
 
 class CanaryNetwork:
-    """A packed discriminator that gives marked rows what their gradient is to be made of.
+    """A packed discriminator that gives marked rows what their gradient is to be made of, and all others none.
 
     A linear layer's gradient is an outer product of activations and backprops, so one number in each makes a gradient
     along one coordinate: norms, factors and sums are then the engine's own. The bias beside it gets next to nothing.
@@ -115,14 +115,13 @@ class CanaryNetwork:
     def backward(
         self, weights: Weights, tape: list[Any], backprops: Tensor, to_inputs: bool = False
     ) -> tuple[list[Record], Tensor]:
-        """With activations and backprops of marked rows replaced."""
+        """With activations and backprops of all rows replaced."""
         records, to_features = self._of.backward(weights, tape, backprops, to_inputs)
         return [self._planted(record) for record in records], to_features
 
     def _planted(self, record: Record) -> Record:
         canaries, outputs, inputs = self._places[record.layer.weight]
-        marked = (self._numbers >= 0).unsqueeze(2)
-        kept, backprops = record.kept.masked_fill(marked, 0.0), record.backprops.masked_fill(marked, 0.0)
+        kept, backprops = torch.zeros_like(record.kept), torch.zeros_like(record.backprops)
         place = torch.full((int(self._numbers.max()) + 2,), -1)  # of each canary among those of this layer
         here = canaries < len(place) - 1
         place[canaries[here]] = torch.nonzero(here).squeeze(1)

@@ -53,7 +53,7 @@ def test_guesses_about_the_canaries_of_a_whole_study_do_not_refute_its_epsilon(e
     assert audit_study(small).holds
 
 
-@pytest.mark.parametrize("engine", ["opacus", "packed"])
+@pytest.mark.parametrize("engine", [pytest.param("opacus", marks=pytest.mark.slow), "packed"])
 def test_guesses_refute_the_epsilon_of_a_study_whose_training_adds_no_noise(monkeypatch, engine):
     """With the noise gone, what leaves the study gives canaries away."""
     from opacus.optimizers import DPOptimizer

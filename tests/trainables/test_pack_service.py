@@ -22,7 +22,7 @@ from privacy.scores import NoisyScores, ScoreFloors
 from tests.conftest import sealed, small_cohort
 from trainables.candidate import Candidate, TrialPlan
 from trainables.pack_host import served, trials_of
-from trainables.pack_service import PackLost, seat
+from trainables.pack_service import PackKeeper, PackLost, seat
 
 SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multiplier": 2.0}
 
@@ -158,6 +158,17 @@ def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(plan, ledger
         while True:
             first.step()
     assert 0 <= trials.begin("second", SETTINGS).step()["score"] <= 1
+
+
+def test_trials_are_spread_over_the_packs_of_a_machine_and_keep_their_seats(cluster):
+    keeper = PackKeeper([None])
+    keeper._pack = lambda device: device
+    first, second, third = (keeper.seat(name, ray.nodes()[0]["NodeID"], None) for name in "abc")
+    assert first != second  # the machine has two cores
+    assert keeper.seat("b", ray.nodes()[0]["NodeID"], None) == second
+    keeper.leave("b")
+    assert keeper.seat("d", ray.nodes()[0]["NodeID"], None) == second != third
+    assert keeper.seat("e", ray.nodes()[0]["NodeID"], "1") == (ray.nodes()[0]["NodeID"], "1", 0)
 
 
 def processes_named(title: str) -> list[psutil.Process]:

@@ -83,7 +83,7 @@ def test_without_privacy_whole_training_is_that_of_opacus(network, no_dropout):
     pairs = zip(ours.generator().parameters(), theirs.generator().parameters(), strict=True)
     apart = torch.cat([(packed - reference).detach().abs().flatten() for packed, reference in pairs])
     # Adam moves a weight whose gradient is rounding alone by a whole learning rate, whichever way; such are few.
-    assert (apart > 1e-5).float().mean() < 1e-4
+    assert (apart > 1e-5).float().mean() < 1e-3
     assert apart.max() < 3 * rates["generator_learning_rate"]
 
 

@@ -127,3 +127,14 @@ def test_a_pack_keeps_no_participants_of_trials_that_left():
     del trial
     gc.collect()
     assert seen() is None
+
+
+def test_trials_join_when_their_generator_steps_fall_together():
+    first, second = Trial(0, COMPACT), Trial(0, COMPACT)
+    pack = Pack(first.shape, CPU)
+    assert pack.steps_until_in_step(first.settings, 3) == 0  # nobody to wait for
+    first.join(pack)
+    for _ in range(first.settings.discriminator_steps):
+        wait = pack.steps_until_in_step(second.settings, second.state.steps)
+        assert (pack._clock + wait - second.state.steps) % second.settings.discriminator_steps == 0
+        pack.advance(1)
