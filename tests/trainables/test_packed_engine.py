@@ -12,7 +12,8 @@ from scipy.stats import kstest
 from trainables.engine import PublicFigures, RandomStreams, TrainingData
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine
-from trainables.packed import rows
+from trainables.packed import draws, rows
+from trainables.packed.slots import TrialState
 from trainables.packed_engine import PackedEngine
 
 GRID = (3, 4)
@@ -173,6 +174,16 @@ def test_the_generator_moves_once_per_so_many_discriminator_steps():
     assert torch.equal(start, weights())
     trained.train(participants(40), 1, streams())
     assert not torch.equal(start, weights())
+
+
+def test_a_generator_that_moves_less_often_than_batches_are_drawn_moves_all_the_same():
+    trained = engine(discriminator_steps=2 * draws.AHEAD + 3, sampling_rate=0.2)
+    before = TrialState.of(deepcopy(trained.state_dict()))
+    trained.train(participants(40), 5 * draws.AHEAD, streams())
+    assert trained.state.generator.steps == 2
+    for name, weights in trained.state.generator.weights.items():
+        assert weights.isfinite().all()
+        assert not torch.equal(weights, before.generator.weights[name])
 
 
 @pytest.mark.parametrize("network", NETWORKS)

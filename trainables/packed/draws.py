@@ -108,9 +108,8 @@ class Course:
         )
         latent, arms = self._inputs(steps * generated)
         each = settings.discriminator_steps
-        generator_steps = (before + steps) // each - before // each
-        opposing = self._inputs(2 * generated * generator_steps)
-        self._opposed.extend(zip(*(tensor.split(2 * generated) for tensor in opposing), strict=True))
+        for _ in range(before // each, (before + steps) // each):
+            self._opposed.append(self._inputs(2 * generated))
         places = pad_sequence(chosen.split(sizes), batch_first=True, padding_value=-1)  # (T, R)
         self._drawn.append(
             Draws(
