@@ -97,14 +97,18 @@ class LedgerClient:
             LedgerError: the ledger is not what it should be, or gone; nothing may be read.
         """
         witness = self._ask(lambda: self._actor.charge.remote(charges, self.seen))
-        self.seen = max(self.seen, witness) if self.seen else witness
-        return self.seen
+        self._see(witness)
+        return witness
 
     def read(self, cohort: Cohort, charges: Charge | Sequence[Charge]) -> Reading:
         """The door: write down what is about to be read, then open the participants; errors as for ``charge``."""
         witness, key = self._ask(lambda: self._actor.pay.remote(cohort.schema, charges, self.seen))
+        self._see(witness)
+        return Reading(cohort.unseal(key), witness)
+
+    def _see(self, witness: Witness) -> None:
+        """Remember the latest witness; threads that lose one to each other ask the ledger for no less than it has."""
         self.seen = max(self.seen, witness) if self.seen else witness
-        return Reading(cohort.unseal(key), self.seen)
 
     def read_again(self, cohort: Cohort, paid: Witness) -> Reading:
         """See ``Ledger.read_again``."""
@@ -172,6 +176,7 @@ def serve_ledger(ledger: Ledger) -> LedgerClient:
             num_cpus=0,
             max_restarts=-1,
             max_task_retries=0,
+            enable_task_events=False,  # how often it was asked would tell the number of secret runs
             scheduling_strategy=here,
         )
         .remote(ledger.file.resolve(), ledger.binding, ledger.witness)

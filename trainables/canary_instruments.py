@@ -100,9 +100,8 @@ class CanaryNetwork:
         self.layout, self.dropout_units = of.layout, of.dropout_units
         self._numbers = torch.empty(0, dtype=torch.int64)  # canary of each row, -1 for none (K, R)
         self._places = {}
-        for name, index in _weights(
-            of
-        ).items():  # of each weight: canary, output and input of its gradient's coordinate
+        # Of each weight matrix: its canaries, and the output and input of each one's coordinate.
+        for name, index in _weights(of).items():
             canaries = torch.nonzero(torch.isin(coordinates, index)).squeeze(1)
             within = coordinates[canaries] - index[0, 0]
             self._places[name] = canaries, within // index.shape[1], within % index.shape[1]

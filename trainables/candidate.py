@@ -32,7 +32,7 @@ GLOBAL_STREAM = threading.Lock()  # PyTorch's, of which fresh weights are drawn;
 START = "start"  # in a configuration: the trial whose end is this one's beginning
 
 
-class Packs(Protocol):
+class Company(Protocol):
     """Where trials train together, in this process or in others."""
 
     device: torch.device
@@ -41,7 +41,7 @@ class Packs(Protocol):
         """Pay for a stretch and train it; returns where the trial stands and the witness of the charge."""
 
 
-class Scorers(Protocol):
+class Scoreboard(Protocol):
     """Where trials are scored."""
 
     def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
@@ -82,8 +82,8 @@ class TrialPlan:
     seed: int | None
     pretraining: int = 0
     starts: Mapping[str, Checkpoint] = field(default_factory=dict)
-    packs: Packs | None = None
-    scorers: Scorers | None = None
+    packs: Company | None = None
+    scorers: Scoreboard | None = None
     judge: type[SyntheticJudge] = SyntheticJudge
 
     @property

@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from privacy import BudgetExhausted, LedgerError
 from trainables.candidate import Candidate, TrialPlan
 from trainables.hyperparameters import Hyperparameters
-from trainables.pack_service import HostedTrials, PackKeeper, answer, seat
+from trainables.pack_service import LOST, HostedTrials, PackKeeper, PackLost, Packs, answer
 from trainables.packed.loop import PackLoop
 from trainables.packed.slots import TrialState
 from trainables.progress import LocalTrials, Progress
@@ -40,19 +40,25 @@ class PackHost:
         self.device = torch.device(device)
         self._loop = PackLoop(plan.public, self.device)
         self._plan = replace(plan, packs=self, scorers=Scorers(plan, scorers))
-        self._trials: dict[str, Progress] = {}
+        self._trials: dict[str, Progress] = {}  # by seat
 
-    def begin(self, trial: str, config: Mapping[str, Any]) -> None:
-        """Take in a trial; one of the same name begins anew."""
-        self._trials[trial] = Progress(Candidate(trial, config, self._plan))
+    def begin(self, seat: str, trial: str, config: Mapping[str, Any]) -> None:
+        """Take in a trial."""
+        self._trials[seat] = Progress(Candidate(trial, config, self._plan))
 
-    def trial(self, name: str) -> Progress:
-        """A trial that was taken in."""
-        return self._trials[name]
+    def trial(self, seat: str) -> Progress:
+        """A trial that was taken in.
 
-    def end(self, trial: str) -> None:
+        Raises:
+            PackLost: by a process before this one.
+        """
+        if seat not in self._trials:
+            raise PackLost(LOST)
+        return self._trials[seat]
+
+    def end(self, seat: str) -> None:
         """Forget a trial."""
-        self._trials.pop(trial, None)
+        self._trials.pop(seat, None)
 
     def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
         """Pay for a stretch, then train it beside the others.
@@ -78,13 +84,13 @@ class PackClient:
     """The packs as a candidate in another process sees them; small, and picklable to any node.
 
     Args:
-        keeper: of the packs.
+        packs: of the search.
     """
 
     device = CPU
 
-    def __init__(self, keeper: Any) -> None:
-        self._keeper = keeper
+    def __init__(self, packs: Packs) -> None:
+        self._packs = packs
 
     def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
         """Have the pack of this process's device pay for a stretch and train it.
@@ -96,7 +102,7 @@ class PackClient:
             BudgetExhausted: it does not fit any more; nobody was read.
             PackLost: the pack's process died; it is back, but the stretch is lost and was perhaps paid for.
         """
-        pack = seat(self._keeper, f"process {os.getpid()}")
+        pack = self._packs.pack(f"process {os.getpid()} of {ray.get_runtime_context().get_node_id()}")
         try:
             return answer(pack, pack.train.remote(stretch, hyperparameters, state))
         except RayTaskError as error:
@@ -105,16 +111,17 @@ class PackClient:
 
 def trials_of(plan: TrialPlan) -> Trials:
     """Where the trials of a plan run, by its engine: packed by this Ray, or each in its own process."""
-    return HostedTrials(_keeper(plan)) if plan.engine == "packed" else LocalTrials(plan)
+    return HostedTrials(_packs(plan)) if plan.engine == "packed" else LocalTrials(plan)
 
 
 def served(plan: TrialPlan) -> TrialPlan:
     """A plan for candidates that are not Ray Tune's, whose training is packed all the same where the engine packs."""
-    return replace(plan, packs=PackClient(_keeper(plan))) if plan.engine == "packed" else plan
+    return replace(plan, packs=PackClient(_packs(plan))) if plan.engine == "packed" else plan
 
 
-def _keeper(plan: TrialPlan) -> Any:
+def _packs(plan: TrialPlan) -> Packs:
     """Be ready to start packs; they end with this driver."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    keeper: Any = ray.remote(PackKeeper)
-    return keeper.options(num_cpus=0, scheduling_strategy=here).remote([ray.put(plan)])
+    held, keeper = [ray.put(plan)], ray.remote(PackKeeper)
+    options = {"num_cpus": 0, "max_restarts": -1, "enable_task_events": False, "scheduling_strategy": here}
+    return Packs(keeper.options(**options).remote(held), held)

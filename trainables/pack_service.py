@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError
@@ -31,6 +32,7 @@ Device = tuple[str, str | None, int]  # node, GPU of it, and core where there is
 # Trials of one device that may be under way at once.
 LARGEST_COMPANY = 256
 PATIENCE_S = 120.0
+LOST = "The process that trained or scored this trial died; the trial goes on from its checkpoint."
 PAUSE_S = 0.2
 
 
@@ -39,7 +41,7 @@ class PackLost(RuntimeError):
 
 
 class PackServer:
-    """What runs in the process of one device: ``PackHost``, and nothing before it is there.
+    """What runs in the process of one device. A trial has a seat there, by whose number it is known.
 
     Args:
         plan: what all trials of the search share.
@@ -50,33 +52,29 @@ class PackServer:
     def __init__(self, plan: TrialPlan, gpu: str | None, scorers: int) -> None:
         if gpu is not None:  # Ray hides the GPUs of an actor that asks for none; its trials asked for this one
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-        from trainables.pack_host import PackHost
+        from trainables.pack_host import PackHost  # trials import this module, and not that one
 
         self._host = PackHost(plan, "cpu" if gpu is None else "cuda", scorers)
 
-    def device(self) -> str:
-        """Where it does its arithmetic."""
-        return str(self._host.device)
-
-    def begin(self, trial: str, config: Mapping[str, Any]) -> None:
+    def begin(self, seat: str, trial: str, config: Mapping[str, Any]) -> None:
         """Take in a trial."""
-        self._host.begin(trial, config)
+        self._host.begin(seat, trial, config)
 
-    def step(self, trial: str) -> dict[str, Any]:
+    def step(self, seat: str) -> dict[str, Any]:
         """Train a trial to its next scored epoch beside the others, and have it scored."""
-        return self._host.trial(trial).step()
+        return self._host.trial(seat).step()
 
-    def save(self, trial: str, directory: Path) -> None:
+    def save(self, seat: str, directory: Path) -> None:
         """Write a trial to a folder of this machine."""
-        self._host.trial(trial).save(directory)
+        self._host.trial(seat).save(directory)
 
-    def load(self, trial: str, directory: Path) -> None:
+    def load(self, seat: str, directory: Path) -> None:
         """Have a trial go on where it was saved."""
-        self._host.trial(trial).load(directory)
+        self._host.trial(seat).load(directory)
 
-    def end(self, trial: str) -> None:
+    def end(self, seat: str) -> None:
         """Forget a trial."""
-        self._host.end(trial)
+        self._host.end(seat)
 
     def train(self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
         """Train somebody else's trial for one stretch; its state comes and goes."""
@@ -84,7 +82,7 @@ class PackServer:
 
 
 class PackKeeper:
-    """Starts packs when trials ask for one, and spreads the trials. It is the driver's, and the packs end with it.
+    """Starts packs when trials ask for a seat, and spreads the trials. It is the driver's, and the packs end with it.
 
     A GPU has one pack. A machine without has one for each core, because two threads of one pack wait for each other
     more than they gain; each takes trials when no other has fewer.
@@ -96,33 +94,32 @@ class PackKeeper:
     def __init__(self, plan: list[ray.ObjectRef]) -> None:
         self._plan = plan[0]
         self._packs: dict[Device, Any] = {}
-        self._seated: dict[str, Device] = {}  # by trial
+        self._seats: dict[str, Device] = {}
 
-    def seat(self, trial: str, node: str, gpu: str | None) -> Any:
-        """The pack for a trial; the same as before for one that had a seat on that machine.
+    def pack(self, seat: str, node: str, gpu: str | None) -> Any:
+        """The pack in which a seat is; a new one where the fewest are.
 
         Args:
-            trial: its name.
+            seat: its number.
             node: Ray's id of the machine.
-            gpu: which of its GPUs it holds a share of; None for the CPU.
+            gpu: of which GPU it takes a share; None for the CPU.
         """
-        had = self._seated.get(trial)
-        if had is None or had[0] != node:
-            self._seated[trial] = self._least_taken(node, gpu)
-        return self._pack(self._seated[trial])
+        if seat not in self._seats:
+            self._seats[seat] = self._least_taken(node, gpu)
+        return self._pack_of(self._seats[seat])
 
-    def leave(self, trial: str) -> None:
-        """A trial has ended."""
-        self._seated.pop(trial, None)
+    def leave(self, seat: str) -> None:
+        """A seat is free."""
+        self._seats.pop(seat, None)
 
     def _least_taken(self, node: str, gpu: str | None) -> Device:
         if gpu is not None:
             return node, gpu, 0
-        taken = Counter(self._seated.values())
+        taken = Counter(self._seats.values())
         cores = range(max(1, int(_resources(node).get("CPU", 1))))
         return min(((node, None, core) for core in cores), key=lambda device: (taken[device], device[2]))
 
-    def _pack(self, device: Device) -> Any:
+    def _pack_of(self, device: Device) -> Any:
         node, gpu, _ = device
         if device not in self._packs:
             has = _resources(node)
@@ -134,6 +131,7 @@ class PackKeeper:
                     max_restarts=-1,
                     max_task_retries=0,  # a stretch that is done again must be paid for again
                     max_concurrency=LARGEST_COMPANY,
+                    enable_task_events=False,  # their number would tell that of secret runs
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
                 .remote(self._plan, gpu, scorers)
@@ -147,24 +145,51 @@ def _resources(node: str) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class Packs:
+    """All packs of a search, as any process sees them.
+
+    Args:
+        keeper: of the packs.
+        plan: what the keeper was started with; held, because Ray can start it again only while that exists.
+    """
+
+    keeper: Any
+    plan: list[ray.ObjectRef]
+
+    def pack(self, seat: str) -> Any:
+        """The pack in which a seat of this process is: on its node, of the GPU of which Ray gave it a share.
+
+        Raises:
+            PackLost: the keeper died just now, and the packs with it.
+        """
+        context = ray.get_runtime_context()
+        gpus = context.get_accelerator_ids().get("GPU", [])
+        node, gpu = context.get_node_id(), gpus[0] if gpus else None
+        return answer(self.keeper, self.keeper.pack.remote(seat, node, gpu))
+
+
+@dataclass(frozen=True)
 class HostedTrials:
     """Trials that run in the pack of the device of which the process that begins them holds a share.
 
     Args:
-        keeper: of the packs.
+        packs: of the search.
     """
 
-    keeper: Any
+    packs: Packs
 
     def begin(self, name: str, config: Mapping[str, Any]) -> HostedTrial:
         """A new trial with a configuration.
 
+        Tune may begin a trial in one process while it still ends it in another, so each has a seat of its own.
+
         Raises:
             PackLost: the pack died just now.
         """
-        pack = seat(self.keeper, name)
-        answer(pack, pack.begin.remote(name, config))
-        return HostedTrial(pack, name, self.keeper)
+        seat = f"{name} {uuid4().hex}"
+        pack = self.packs.pack(seat)
+        answer(pack, pack.begin.remote(seat, name, config))
+        return HostedTrial(pack, seat, self.packs.keeper)
 
 
 @dataclass(frozen=True)
@@ -173,44 +198,37 @@ class HostedTrial:
 
     Args:
         pack: where.
-        name: of the trial.
+        seat: of the trial.
         keeper: of the packs.
     """
 
     pack: Any
-    name: str
+    seat: str
     keeper: Any
 
     def step(self) -> dict[str, Any]:
         """Train to the next scored epoch, score it, and say what Tune is told; see ``Progress.step``."""
-        return answer(self.pack, self.pack.step.remote(self.name))
+        return answer(self.pack, self.pack.step.remote(self.seat))
 
     def save(self, directory: Path) -> None:
         """Have the generator and the state that training goes on from written."""
-        answer(self.pack, self.pack.save.remote(self.name, directory.resolve()))
+        answer(self.pack, self.pack.save.remote(self.seat, directory.resolve()))
 
     def load(self, directory: Path) -> None:
         """Go on where ``save`` stopped."""
-        answer(self.pack, self.pack.load.remote(self.name, directory.resolve()))
+        answer(self.pack, self.pack.load.remote(self.seat, directory.resolve()))
 
     def end(self) -> None:
         """Tell the pack and the keeper, without waiting for them."""
-        self.pack.end.remote(self.name)
-        self.keeper.leave.remote(self.name)
-
-
-def seat(keeper: Any, trial: str) -> Any:
-    """The pack for a trial of this process: on its node, and of the GPU of which Ray gave it a share."""
-    context = ray.get_runtime_context()
-    gpus = context.get_accelerator_ids().get("GPU", [])
-    return ray.get(keeper.seat.remote(trial, context.get_node_id(), gpus[0] if gpus else None))
+        self.pack.end.remote(self.seat)
+        self.keeper.leave.remote(self.seat)
 
 
 def answer(actor: Any, reference: ray.ObjectRef) -> Any:
     """What an actor answers.
 
     Args:
-        actor: that was asked; it has a method ``device``, and comes back when it dies.
+        actor: that was asked; it comes back when it dies.
         reference: of the answer.
 
     Raises:
@@ -220,9 +238,7 @@ def answer(actor: Any, reference: ray.ObjectRef) -> Any:
         return ray.get(reference)
     except RayActorError as error:
         _wait_until_back(actor)
-        raise PackLost(
-            "The process that trained or scored this trial died; the trial goes on from its checkpoint."
-        ) from error
+        raise PackLost(LOST) from error
 
 
 def _wait_until_back(actor: Any) -> None:
@@ -230,7 +246,7 @@ def _wait_until_back(actor: Any) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
-            ray.get(actor.device.remote())
+            ray.get(actor.__ray_ready__.remote())
             return
         except ActorUnavailableError:
             time.sleep(PAUSE_S)

@@ -24,10 +24,6 @@ class Scorer:
     def __init__(self, plan: TrialPlan) -> None:
         self._plan = plan
 
-    def device(self) -> str:
-        """Where it does its arithmetic."""
-        return "cpu"
-
     def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
         """Train the classifiers, pay, and try them on participants."""
         return self._plan.score(scoring)
@@ -43,7 +39,8 @@ class Scorers:
 
     def __init__(self, plan: TrialPlan, count: int) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        shared, scorer = ray.put(plan), ray.remote(Scorer)
+        scorer = ray.remote(Scorer)
+        self._plan = ray.put(plan)  # held, because Ray can start a scorer again only while it exists
         self._idle = SimpleQueue[Any]()
         for _ in range(count):
             self._idle.put(
@@ -51,8 +48,9 @@ class Scorers:
                     num_cpus=0,  # trials hold the shares of the cores that it uses
                     max_restarts=-1,
                     max_task_retries=0,  # a score that is done again must be paid for again
+                    enable_task_events=False,
                     scheduling_strategy=here,
-                ).remote(shared)
+                ).remote(self._plan)
             )
 
     def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:

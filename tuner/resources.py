@@ -14,10 +14,9 @@ from tuner.dashboards import LOOPBACK
 from tuner.errors import StudyError
 
 GPU_SHARE = 0.125
-# A packed trial's own process only asks, waits and scores; its arithmetic happens in the pack.
+# A packed trial's own process only asks and waits; others train and score it.
 PACKED_GPU_SHARE = 0.0156  # 64 to a GPU
-PACKED_CORE_SHARE = 0.25
-PACKED_TRIALS = 32  # on a machine without a GPU; more of them are no faster
+PACKED_CORE_SHARE = 0.25  # four to the pack of a core
 SMALLEST_SHARE = 0.0001  # Ray counts resources in ten-thousandths
 
 Machine = Mapping[str, float]
@@ -53,8 +52,7 @@ def trial_resources(
     """Settle what one trial takes: as asked for, and where nothing was asked for, as the machines suggest.
 
     A machine with a GPU gives each trial an eighth of it and an even share of the cores, at most one; a machine
-    without gives each trial one core. Packed trials take less: a 64th of a GPU, or a quarter of a core and more on
-    a machine of many cores.
+    without gives each trial one core. Packed trials take less: a 64th of a GPU, or a quarter of a core.
 
     Args:
         cpus_per_trial: cores asked for, or None.
@@ -157,7 +155,7 @@ def _gpu_share(packed: bool) -> float:
 def _core_share(gpus: float, available: Sequence[Machine], packed: bool) -> float:
     """Cores per trial when nobody asked: an even share where the GPUs are the narrow place, else one."""
     if packed and not gpus:
-        return max(PACKED_CORE_SHARE, max(machine.get("CPU", 0) for machine in available) / PACKED_TRIALS)
+        return PACKED_CORE_SHARE
     shares = [1.0]
     for machine in available:
         cores, trials = machine.get("CPU", 0), _fitting(machine, TrialResources(0, gpus))

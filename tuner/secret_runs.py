@@ -105,23 +105,30 @@ def _carry_out(plan: TrialPlan, config: Mapping[str, Any], folder: Path) -> None
     if (folder / STATE).exists():
         candidate.load(folder / STATE)
     while candidate.epoch < longest:
-        if not _may(folder, "train", -(-longest // stretch) + 1):
+        target = min(longest, candidate.epoch + stretch)
+        if not _may(folder, "train", target - candidate.epoch, longest + stretch):  # as RunPrices has it
             return
-        candidate.train_to(min(longest, candidate.epoch + stretch))
+        candidate.train_to(target)
         with atomic.replaced_directory(folder / STATE) as building:
             candidate.save(building)
-    if _may(folder, "score", SCORE_ATTEMPTS):
+    if _may(folder, "score", 1, SCORE_ATTEMPTS):
         atomic.write_text(folder / RESULT, json.dumps(candidate.score()))
 
 
-def _may(folder: Path, what: str, times: int) -> bool:
-    """Whether a run may do something once more; it is noted, durably, before it does."""
+def _may(folder: Path, what: str, times: int, most: int) -> bool:
+    """Whether a run may do something so many times more; it is noted, durably, before it does.
+
+    Args:
+        folder: of the run.
+        what: that it wants to do.
+        times: how often now: epochs to train, or 1.
+        most: how often in all, what was lost included.
+    """
     with (folder / f"{ATTEMPTS}-{what}").open("a+") as file:
         file.seek(0)
-        begun = len(file.readlines())
-        if begun >= times:
+        if sum(map(int, file.readlines())) + times > most:
             return False
-        file.write("begun\n")
+        file.write(f"{times}\n")
         file.flush()
         os.fsync(file.fileno())
     return True

@@ -22,7 +22,7 @@ from privacy.scores import NoisyScores, ScoreFloors
 from tests.conftest import sealed, small_cohort
 from trainables.candidate import Candidate, TrialPlan
 from trainables.pack_host import served, trials_of
-from trainables.pack_service import PackKeeper, PackLost, seat
+from trainables.pack_service import PackKeeper, PackLost
 
 SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multiplier": 2.0}
 
@@ -66,7 +66,7 @@ def elsewhere(plan):
 
 
 def pack_of(plan):
-    return seat(plan.packs._keeper, f"process {os.getpid()}")
+    return plan.packs._packs.pack(f"process {os.getpid()} of {ray.get_runtime_context().get_node_id()}")
 
 
 def trained(ledger):
@@ -157,18 +157,46 @@ def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(plan, ledger
     with pytest.raises(PackLost):
         while True:
             first.step()
-    assert 0 <= trials.begin("second", SETTINGS).step()["score"] <= 1
+    first.end()
+    second = trials.begin("second", SETTINGS)
+    assert second.pack == first.pack  # so it is scored where the first one was not
+    assert 0 <= second.step()["score"] <= 1
 
 
 def test_trials_are_spread_over_the_packs_of_a_machine_and_keep_their_seats(cluster):
     keeper = PackKeeper([None])
-    keeper._pack = lambda device: device
-    first, second, third = (keeper.seat(name, ray.nodes()[0]["NodeID"], None) for name in "abc")
-    assert first != second  # the machine has two cores
-    assert keeper.seat("b", ray.nodes()[0]["NodeID"], None) == second
+    keeper._pack_of = lambda device: device
+    node = ray.nodes()[0]["NodeID"]  # of two cores
+    first, second, third = (keeper.pack(seat, node, None) for seat in "abc")
+    assert first != second
+    assert keeper.pack("b", node, None) == second
     keeper.leave("b")
-    assert keeper.seat("d", ray.nodes()[0]["NodeID"], None) == second != third
-    assert keeper.seat("e", ray.nodes()[0]["NodeID"], "1") == (ray.nodes()[0]["NodeID"], "1", 0)
+    assert keeper.pack("d", node, None) == second != third
+    assert keeper.pack("e", node, "1") == (node, "1", 0)
+
+
+def test_a_trial_that_ends_in_one_process_goes_on_in_another(plan):
+    """Tune moves a trial to a process it has at hand while it still ends it where it began."""
+    trials = trials_of(plan)
+    first, second = (trials.begin("moved", SETTINGS) for _ in range(2))
+    assert second.step()["epoch"] == 1
+    first.end()
+    assert second.step()["epoch"] == 2
+
+
+def test_trials_go_on_after_the_keeper_of_the_packs_died(plan, tmp_path):
+    trials = trials_of(plan)
+    running = trials.begin("orphan", SETTINGS)
+    running.step()
+    running.save(tmp_path)
+    for keeper in processes_named("ray::PackKeeper"):
+        keeper.kill()
+    with pytest.raises(PackLost):
+        while True:
+            trials.begin("another", SETTINGS).step()
+    again = trials.begin("orphan", SETTINGS)
+    again.load(tmp_path)
+    assert again.step()["epoch"] == 2
 
 
 def processes_named(title: str) -> list[psutil.Process]:

@@ -46,7 +46,7 @@ def test_few_cores_beside_a_gpu_are_shared_evenly():
 def test_packed_trials_take_less():
     laptop, machine = (trial_resources(None, None, each, packed=True) for each in (LAPTOP, {"CPU": 64.0}))
     assert laptop == TrialResources(cpus=0.25, gpus=0.0)
-    assert machine.trials_at_once([{"CPU": 64.0}]) == 32
+    assert machine.trials_at_once([{"CPU": 64.0}]) == 256
     on_gpu = trial_resources(None, None, GPU_MACHINE, packed=True)
     assert on_gpu.trials_at_once([GPU_MACHINE]) == 64
 

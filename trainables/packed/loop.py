@@ -64,7 +64,8 @@ class Company:
         pack = self._pack
         pack.advance(min([TURN, pack.remaining, *map(self._wait_of, self._waiting)]))
         for ticket in pack.finished():
-            self._training.pop(ticket).set_result(pack.leave(ticket))
+            trained = pack.leave(ticket)  # before its future is taken out: if this fails, disband tells it
+            self._training.pop(ticket).set_result(trained)
 
     def disband(self, error: Exception) -> None:
         """Tell everybody why it is over."""
@@ -119,18 +120,27 @@ class PackLoop:
         return arrival.trained.result()
 
     def _run(self) -> None:
-        while True:
-            for arrival in self._wait():
+        while True:  # what holds participants is local to these two, so that nothing of them stays while nobody trains
+            self._admit_newcomers()
+            self._take_turns()
+
+    def _admit_newcomers(self) -> None:
+        for arrival in self._wait():
+            try:
                 self._admit(arrival)
-            for shape, company in list(self._companies.items()):
-                try:
-                    company.turn()
-                except Exception as error:
-                    company.disband(error)
-                    del self._companies[shape]
-                    continue
-                if not company:
-                    del self._companies[shape]
+            except Exception as error:
+                arrival.trained.set_exception(error)
+
+    def _take_turns(self) -> None:
+        for shape, company in list(self._companies.items()):
+            try:
+                company.turn()
+            except Exception as error:
+                company.disband(error)
+                del self._companies[shape]
+                continue
+            if not company:
+                del self._companies[shape]
 
     def _wait(self) -> list[Arrival]:
         """Who came; waits for somebody when nobody is training."""
@@ -143,9 +153,5 @@ class PackLoop:
     def _admit(self, arrival: Arrival) -> None:
         shape = Shape.of(arrival.hyperparameters, self._public.features, self._public.grid)
         if shape not in self._companies:
-            try:
-                self._companies[shape] = Company(shape, self._public, self._device)
-            except Exception as error:
-                arrival.trained.set_exception(error)
-                return
+            self._companies[shape] = Company(shape, self._public, self._device)
         self._companies[shape].admit(arrival)
