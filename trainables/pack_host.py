@@ -122,6 +122,6 @@ def served(plan: TrialPlan) -> TrialPlan:
 def _packs(plan: TrialPlan) -> Packs:
     """Be ready to start packs; they end with this driver."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    held, keeper = [ray.put(plan)], ray.remote(PackKeeper)
+    keeper = ray.remote(PackKeeper)
     options = {"num_cpus": 0, "max_restarts": -1, "enable_task_events": False, "scheduling_strategy": here}
-    return Packs(keeper.options(**options).remote(held), held)
+    return Packs(keeper.options(**options).remote(), [ray.put(plan)])

@@ -86,27 +86,24 @@ class PackKeeper:
 
     A GPU has one pack. A machine without has one for each core, because two threads of one pack wait for each other
     more than they gain; each takes trials when no other has fewer.
-
-    Args:
-        plan: reference of what all trials share; in a list, so that it stays one.
     """
 
-    def __init__(self, plan: list[ray.ObjectRef]) -> None:
-        self._plan = plan[0]
+    def __init__(self) -> None:
         self._packs: dict[Device, Any] = {}
         self._seats: dict[str, Device] = {}
 
-    def pack(self, seat: str, node: str, gpu: str | None) -> Any:
+    def pack(self, seat: str, node: str, gpu: str | None, plan: list[ray.ObjectRef]) -> Any:
         """The pack in which a seat is; a new one where the fewest are.
 
         Args:
             seat: its number.
             node: Ray's id of the machine.
             gpu: of which GPU it takes a share; None for the CPU.
+            plan: reference of what all trials share; in a list, so that it stays one.
         """
         if seat not in self._seats:
             self._seats[seat] = self._least_taken(node, gpu)
-        return self._pack_of(self._seats[seat])
+        return self._pack_of(self._seats[seat], plan[0])
 
     def leave(self, seat: str) -> None:
         """A seat is free."""
@@ -119,7 +116,7 @@ class PackKeeper:
         cores = range(max(1, int(_resources(node).get("CPU", 1))))
         return min(((node, None, core) for core in cores), key=lambda device: (taken[device], device[2]))
 
-    def _pack_of(self, device: Device) -> Any:
+    def _pack_of(self, device: Device, plan: ray.ObjectRef) -> Any:
         node, gpu, _ = device
         if device not in self._packs:
             has = _resources(node)
@@ -134,7 +131,7 @@ class PackKeeper:
                     enable_task_events=False,  # their number would tell that of secret runs
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
-                .remote(self._plan, gpu, scorers)
+                .remote(plan, gpu, scorers)
             )
         return self._packs[device]
 
@@ -150,7 +147,7 @@ class Packs:
 
     Args:
         keeper: of the packs.
-        plan: what the keeper was started with; held, because Ray can start it again only while that exists.
+        plan: reference of what all trials share; held here, because Ray can start a pack again only while it exists.
     """
 
     keeper: Any
@@ -165,7 +162,7 @@ class Packs:
         context = ray.get_runtime_context()
         gpus = context.get_accelerator_ids().get("GPU", [])
         node, gpu = context.get_node_id(), gpus[0] if gpus else None
-        return answer(self.keeper, self.keeper.pack.remote(seat, node, gpu))
+        return answer(self.keeper, self.keeper.pack.remote(seat, node, gpu, self.plan))
 
 
 @dataclass(frozen=True)

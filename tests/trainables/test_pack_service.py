@@ -164,15 +164,15 @@ def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(plan, ledger
 
 
 def test_trials_are_spread_over_the_packs_of_a_machine_and_keep_their_seats(cluster):
-    keeper = PackKeeper([None])
-    keeper._pack_of = lambda device: device
+    keeper = PackKeeper()
+    keeper._pack_of = lambda device, plan: device
     node = ray.nodes()[0]["NodeID"]  # of two cores
-    first, second, third = (keeper.pack(seat, node, None) for seat in "abc")
+    first, second, third = (keeper.pack(seat, node, None, [None]) for seat in "abc")
     assert first != second
-    assert keeper.pack("b", node, None) == second
+    assert keeper.pack("b", node, None, [None]) == second
     keeper.leave("b")
-    assert keeper.pack("d", node, None) == second != third
-    assert keeper.pack("e", node, "1") == (node, "1", 0)
+    assert keeper.pack("d", node, None, [None]) == second != third
+    assert keeper.pack("e", node, "1", [None]) == (node, "1", 0)
 
 
 def test_a_trial_that_ends_in_one_process_goes_on_in_another(plan):
