@@ -35,7 +35,8 @@ depth: 1
 """
 STUDY = (
     f"python tuner/run.py --cohort sprint-simulated --search-space {SHARED}/long-epochs.yaml --trials {TRIALS} "
-    f"--max-epochs 1 --study shared --cpus-per-trial {os.cpu_count()} --address auto --storage {SHARED}"
+    f"--max-epochs 1 --policy unaccounted --study shared --cpus-per-trial {os.cpu_count()} --address auto "
+    f"--storage {SHARED}"
 )
 HELPERS = {"ray::DashboardA", "ray::RuntimeEnv"}  # idle without a raylet, and gone a minute after it
 GET_WITHOUT_TOKEN = """
