@@ -103,7 +103,7 @@ class Stack:
     def adam(self, gradient: Tensor) -> None:
         """One Adam step of every trial along its row of a gradient (K, P)."""
         self.steps += 1
-        adam_step(self.weights, gradient, self.first, self.second, self.steps, self.learning_rates, self.beta1)
+        adam_step(self, gradient)
 
     def _tensors(self) -> tuple[Tensor, ...]:
         return self.weights, self.first, self.second, self.steps, self.learning_rates, self.beta1
