@@ -7,7 +7,7 @@ from opacus.grad_sample import GradSampleModuleFastGradientClipping
 from opacus.optimizers import DPOptimizerFastGradientClipping
 from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
 
-from privacy import poisson_batch
+from privacy.poisson import poisson_batch
 from trainables.engine import PublicFigures, RandomStreams, TrainingData
 from trainables.hyperparameters import Hyperparameters
 from trainables.opacus_engine import OpacusEngine, ac_gan_losses

@@ -2,7 +2,6 @@
 
 from privacy.accounting import TrainingCharge, affordable_epochs, epsilon
 from privacy.errors import BudgetExhausted, LedgerError, PlanError
-from privacy.poisson import poisson_batch, poisson_batches
 from privacy.policy import Policy
 from privacy.unaccounted import Unaccounted
 
@@ -15,6 +14,4 @@ __all__ = [
     "Unaccounted",
     "affordable_epochs",
     "epsilon",
-    "poisson_batch",
-    "poisson_batches",
 ]

@@ -14,7 +14,6 @@ Lecuyer, "Practical Privacy Filters and Odometers with Renyi Differential Privac
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -25,10 +24,10 @@ import dp_accounting
 import numpy as np
 from dp_accounting import rdp
 
-from privacy.charges import SPLITS, Charge, Split, canonical_json, event_fields, event_from_fields
+from privacy.charges import SPLITS, Charge, Split
 from privacy.errors import BudgetExhausted, LedgerError
+from privacy.renyi import ORDERS, rdp_at, rdp_curve
 
-ORDERS: tuple[float, ...] = tuple(float(order) for order in rdp.rdp_privacy_accountant.DEFAULT_RDP_ORDERS)
 # Sums of floats and the inverted conversion are off by less than this, relatively; budgets are rounded down by it.
 ROUNDING = 1e-9
 
@@ -74,28 +73,6 @@ def _allowance(epsilon: float, delta: float, order: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low * (1 - ROUNDING)
-
-
-def rdp_curve(event: dp_accounting.DpEvent) -> np.ndarray:
-    """Renyi divergences of an event at ``ORDERS``, by dp_accounting: float64 (orders,)."""
-    return _curve(canonical_json(event_fields(event)), ORDERS)
-
-
-def rdp_at(event: dp_accounting.DpEvent, order: float) -> float:
-    """Renyi divergence of an event at one of ``ORDERS``, by dp_accounting; infinity where it has no figure."""
-    text = canonical_json(event_fields(event))
-    if "RepeatAndSelectDpEvent" in text:  # its figure at one order is made from those at all orders
-        return float(_curve(text, ORDERS)[ORDERS.index(order)])
-    return float(_curve(text, (order,))[0])
-
-
-@functools.lru_cache(maxsize=4096)
-def _curve(event: str, orders: tuple[float, ...]) -> np.ndarray:
-    accountant = rdp.RdpAccountant(orders, dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE)
-    accountant.compose(event_from_fields(json.loads(event)))
-    curve = np.nan_to_num(accountant._rdp, nan=math.inf, posinf=math.inf)  # the accountant has no public way to say it
-    curve.flags.writeable = False
-    return np.maximum(curve, 0.0)
 
 
 def best_order(

@@ -8,8 +8,9 @@ import dp_accounting
 import numpy as np
 
 from privacy.accounting import TrainingCharge
-from privacy.budget import ORDERS, Budget, rdp_at, rdp_curve
+from privacy.budget import Budget
 from privacy.errors import BudgetExhausted
+from privacy.renyi import ORDERS, rdp_at, rdp_curve
 
 LEAST_NOISE, MOST_NOISE = 0.1, 1e6
 NOISE_PRECISION = 1e-4

@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Schema, SplitShares
 from privacy.accounting import TrainingCharge
-from privacy.budget import RenyiFilter, rdp_at
+from privacy.budget import RenyiFilter
 from privacy.calibration import smallest_noise_multiplier
 from privacy.errors import PlanError
 from privacy.moments import NoisyMoments
 from privacy.plan import CLASSIFIERS, StudyPlan, segment_epochs, steps_per_epoch
+from privacy.renyi import rdp_at
 from privacy.repeated_runs import dominated_noise
 from privacy.scores import NoisyScores, public_floors
 

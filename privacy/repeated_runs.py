@@ -22,8 +22,8 @@ from dp_accounting.rdp import rdp_privacy_accountant
 from pydantic import BaseModel, ConfigDict, Field
 
 from privacy.accounting import TrainingCharge
-from privacy.budget import rdp_curve
 from privacy.calibration import smallest_noise_multiplier
+from privacy.renyi import rdp_curve
 
 SHAPES = (0.0, 0.5, 1.0)
 """Laws that are weighed: logarithmic, one between, geometric. A Poisson number may be 0, which releases nothing."""

@@ -23,7 +23,7 @@ from trainables.generation import Generator, arm_shares, grid
 from trainables.hyperparameters import Hyperparameters
 from trainables.packed.slots import TrialState
 from trainables.packed_engine import PackedEngine
-from trainables.scoring import Scoring, SyntheticJudge
+from trainables.scoring import Scoring, ScoringPlan, SyntheticJudge
 from trainables.stretch import Stretch
 
 STATE_FILE = "trial.pt"
@@ -45,7 +45,7 @@ class Scoreboard(Protocol):
     """Where trials are scored."""
 
     def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
-        """See ``Scoring.pay``."""
+        """See ``ScoringPlan.score``."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,10 @@ class TrialPlan:
             schema.nominal_size * self.train_share, arm_shares(schema), Encoding(schema).width, grid(schema)
         )
 
-    def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
-        """Pay for the scores of an epoch and compute them, in this process; see ``Scoring.pay``."""
-        return scoring.pay(self.policy, self.validation, self.judge)
+    @property
+    def scoring(self) -> ScoringPlan:
+        """How trials are scored."""
+        return ScoringPlan(self.policy, self.validation, self.judge)
 
 
 class Candidate:
@@ -180,7 +181,7 @@ class Candidate:
         synthetic = self.generator().generate(size, self._stream("scoring"))
         names = self.plan.judge.makers
         seeds = {name: self._segment_seed(name) % 2**32 for name in names}
-        scorers = self.plan.scorers or self.plan
+        scorers = self.plan.scorers or self.plan.scoring
         metrics, witness = scorers.score(Scoring(self.name, self.epoch, synthetic, seeds))
         self.witness = str(witness or "")
         return {**metrics, "score": sum(metrics[f"auc_{name}"] for name in names) / len(names)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import ks_2samp, spearmanr
+from scipy.stats import spearmanr
 
 from cohorts import Encoding, Participants
 
@@ -37,10 +37,17 @@ def fidelity(synthetic: Participants, real: Participants) -> Fidelity:
     """
     encoding = Encoding(real.schema)
     ours, theirs = encoding.encode(synthetic.values), encoding.encode(real.values)  # (n, F), (m, F)
-    # The statistic alone: an exact p-value would take longer than the training did.
-    distances = [ks_2samp(ours[:, f], theirs[:, f], method="asymp").statistic for f in range(encoding.width)]
+    distances = [_ks_distance(ours[:, f], theirs[:, f]) for f in range(encoding.width)]
     ranks = spearmanr(_correlations(ours), _correlations(theirs)).statistic
     return Fidelity(spearman=float(np.nan_to_num(ranks)), ks=float(np.mean(distances)))
+
+
+def _ks_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Of two samples (n,) and (m,): what ``scipy.stats.ks_2samp`` says, without the p-value that takes it longer."""
+    first, second = np.sort(first), np.sort(second)
+    places = np.concatenate([first, second])
+    shares = [np.searchsorted(sample, places, side="right") / len(sample) for sample in (first, second)]
+    return float(np.abs(shares[0] - shares[1]).max())
 
 
 def _correlations(features: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from privacy import poisson_batch
+from privacy.poisson import poisson_batch
 from trainables.averaging import GeneratorAverage
 from trainables.engine import PublicFigures, RandomStreams, TrainingData, draw_inputs
 from trainables.hyperparameters import Hyperparameters

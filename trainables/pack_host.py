@@ -39,7 +39,7 @@ class PackHost:
         torch.set_num_threads(1)  # every other core has a pack of its own
         self.device = torch.device(device)
         self._loop = PackLoop(plan.public, self.device)
-        self._plan = replace(plan, packs=self, scorers=Scorers(plan, scorers))
+        self._plan = replace(plan, packs=self, scorers=Scorers(plan.scoring, scorers))
         self._trials: dict[str, Progress] = {}  # by seat
 
     def begin(self, seat: str, trial: str, config: Mapping[str, Any]) -> None:

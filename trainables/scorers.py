@@ -9,19 +9,18 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from privacy.witness import Witness
-from trainables.candidate import TrialPlan
 from trainables.pack_service import answer
-from trainables.scoring import Scoring
+from trainables.scoring import Scoring, ScoringPlan
 
 
 class Scorer:
-    """What runs in one such process.
+    """What runs in one such process, which needs no PyTorch.
 
     Args:
-        plan: what all trials share; its policy is paid before participants are read.
+        plan: how it scores.
     """
 
-    def __init__(self, plan: TrialPlan) -> None:
+    def __init__(self, plan: ScoringPlan) -> None:
         self._plan = plan
 
     def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
@@ -33,11 +32,11 @@ class Scorers:
     """The scorers of one pack, on its machine, one epoch of one trial each at a time.
 
     Args:
-        plan: what all trials share.
+        plan: how they score.
         count: how many.
     """
 
-    def __init__(self, plan: TrialPlan, count: int) -> None:
+    def __init__(self, plan: ScoringPlan, count: int) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         scorer = ray.remote(Scorer)
         self._plan = ray.put(plan)  # held, because Ray can start a scorer again only while it exists

@@ -64,24 +64,17 @@ class Fitted:
             self._model = model.fit(self._encoding.encode(train.values), train.labels)
 
     def ranking(self, participants: Participants) -> np.ndarray:
-        """Larger for participants deemed of class 1: float64 (n,).
+        """Larger for participants deemed of class 1, above 0 where that is what is predicted: float64 (n,).
 
         Each is computed from that participant alone, to the last bit: what others are there must not show in it. A
         product by BLAS would not do, because its order of summation depends on the number of rows.
         """
         features = self._encoding.encode(participants.values)  # (n, F)
         if self._model is None:
-            return np.zeros(len(features))
+            return np.full(len(features), self._only_label - 0.5)
         if hasattr(self._model, "coef_"):
             return (features.astype(np.float64) * self._model.coef_[0]).sum(axis=1) + self._model.intercept_[0]
-        return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64)
-
-    def accuracy(self, participants: Participants) -> float:
-        """Share of participants whose arm is predicted right."""
-        if self._model is None:
-            return float((participants.labels == self._only_label).mean())
-        predicted = self._model.predict(self._encoding.encode(participants.values))
-        return float(accuracy_score(participants.labels, predicted))
+        return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64) - 0.5
 
 
 def evaluate(classifier: str, train: Participants, test: Participants, seed: int) -> Score:
@@ -97,7 +90,8 @@ def evaluate(classifier: str, train: Participants, test: Participants, seed: int
         AUC and accuracy on ``test``.
     """
     fitted = Fitted(CLASSIFIERS[classifier](seed), train)
-    return Score(float(roc_auc_score(test.labels, fitted.ranking(test))), fitted.accuracy(test))
+    ranking = fitted.ranking(test)
+    return Score(float(roc_auc_score(test.labels, ranking)), float(accuracy_score(test.labels, ranking > 0)))
 
 
 class SyntheticJudge:
@@ -127,8 +121,9 @@ class SyntheticJudge:
         """AUC and accuracy of each classifier, and likeness where the cohort is public; without noise."""
         metrics = {}
         for name, fitted in self._fitted.items():
-            metrics[f"auc_{name}"] = floored_auc(fitted.ranking(participants), participants.labels, NO_FLOORS)
-            metrics[f"accuracy_{name}"] = fitted.accuracy(participants)
+            ranking = fitted.ranking(participants)
+            metrics[f"auc_{name}"] = floored_auc(ranking, participants.labels, NO_FLOORS)
+            metrics[f"accuracy_{name}"] = float(accuracy_score(participants.labels, ranking > 0))
         if participants.schema.public:
             likeness = fidelity(self._synthetic, participants)
             metrics |= {"spearman": likeness.spearman, "ks": likeness.ks}
@@ -151,9 +146,22 @@ class Scoring:
     synthetic: Participants
     seeds: Mapping[str, int]
 
-    def pay(
-        self, policy: Policy, participants: Cohort | Participants, judge: type[SyntheticJudge]
-    ) -> tuple[dict[str, float], Witness | None]:
+
+@dataclass(frozen=True)
+class ScoringPlan:
+    """How every epoch of a search is scored.
+
+    Args:
+        policy: is paid before participants are read.
+        participants: whose arms are predicted: sealed, or a surrogate's.
+        judge: of synthetic participants.
+    """
+
+    policy: Policy
+    participants: Cohort | Participants
+    judge: type[SyntheticJudge]
+
+    def score(self, scoring: Scoring) -> tuple[dict[str, float], Witness | None]:
         """Train classifiers, pay for the scores, and only then try them on participants, in this process.
 
         Returns:
@@ -162,4 +170,5 @@ class Scoring:
         Raises:
             BudgetExhausted: it does not fit any more; nobody was read.
         """
-        return policy.scores(self.trial, self.epoch, participants, judge(self.synthetic, self.seeds))
+        judge = self.judge(scoring.synthetic, scoring.seeds)
+        return self.policy.scores(scoring.trial, scoring.epoch, self.participants, judge)

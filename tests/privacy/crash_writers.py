@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from privacy.budget import ORDERS, rdp_at
 from privacy.ledger import Ledger
+from privacy.renyi import ORDERS, rdp_at
 from tests.privacy.ledgers import EPOCH, epoch
 
 

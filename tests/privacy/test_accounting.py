@@ -1,6 +1,7 @@
 import math
 import random
 
+import dp_accounting
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,25 @@ def test_a_whole_noise_multiplier_costs_the_same_however_it_is_written(noise):
 def test_noise_that_the_accountant_would_misjudge_is_refused(noise):
     with pytest.raises(ValueError, match="noise multiplier"):
         TrainingCharge(0.01, noise, 10)
+
+
+@given(
+    st.lists(
+        st.builds(
+            TrainingCharge,
+            sampling_rate=st.floats(1e-4, 1),
+            noise_multiplier=st.one_of(st.just(0.0), st.floats(0.1, 100)),
+            steps=st.integers(0, 10**6),
+        ),
+        max_size=4,
+    ),
+    st.floats(1e-9, 0.5),
+)
+@settings(max_examples=50, deadline=None)
+def test_epsilon_is_that_of_all_events_handed_to_the_accountant_whole(charges, delta):
+    accountant = rdp.RdpAccountant()
+    accountant.compose(dp_accounting.ComposedDpEvent([charge.event for charge in charges]))
+    assert epsilon(charges, delta) == pytest.approx(accountant.get_epsilon(delta), rel=1e-12)
 
 
 def test_nothing_done_costs_nothing_and_no_noise_costs_everything():

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.accounting import TrainingCharge, epsilon
-from privacy.budget import ORDERS, Budget, best_order, rdp_at
+from privacy.budget import Budget, best_order
 from privacy.calibration import fits_in, most_steps, smallest_noise_multiplier
 from privacy.charges import SPLITS
 from privacy.errors import BudgetExhausted, LedgerError
 from privacy.ledger import Ledger
+from privacy.renyi import ORDERS, rdp_at
 from tests.privacy.ledgers import BUDGET, EPOCH, SCORE, epoch, ledger_with, private_cohort
 
 budgets = st.builds(Budget, st.floats(0.3, 12), st.floats(1e-8, 1e-3))

@@ -10,10 +10,11 @@ from dp_accounting import dp_event, rdp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.budget import Budget, rdp_at, rdp_curve
+from privacy.budget import Budget
 from privacy.charges import Charge, composed, event_fields, event_from_fields
 from privacy.errors import LedgerError
 from privacy.ledger import Ledger
+from privacy.renyi import rdp_at, rdp_curve
 from privacy.sums import epsilon_by_pld, epsilon_by_rdp, steps, summarise
 from privacy.witness import Witness, read_witnesses, record_witness
 from tests.conftest import sealed

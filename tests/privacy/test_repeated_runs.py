@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.stats import geom, logser, nbinom
 
 from privacy.accounting import TrainingCharge
-from privacy.budget import ORDERS, rdp_at, rdp_curve
 from privacy.charges import event_fields, event_from_fields
+from privacy.renyi import ORDERS, rdp_at, rdp_curve
 from privacy.repeated_runs import LawOfRuns, cheapest_law, dominated, dominated_noise
 from privacy.sums import epsilon_by_rdp
 

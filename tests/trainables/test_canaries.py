@@ -5,7 +5,7 @@ import pytest
 import torch
 from opacus.optimizers import DPOptimizer
 
-from privacy import poisson_batches
+from privacy.poisson import poisson_batches
 from trainables import canaries
 from trainables.canaries import (
     CanaryPlan,
@@ -17,7 +17,7 @@ from trainables.canaries import (
 )
 from trainables.opacus_engine import OpacusEngine
 from trainables.packed import draws, steps
-from trainables.packed.clipping import clipped_sum, squared_norms
+from trainables.packed.clipping import add_clipped, squared_norms
 from trainables.packed.members import Member
 
 PLAN = CanaryPlan()
@@ -135,12 +135,12 @@ def test_halved_noise_in_a_pack_is_caught(monkeypatch):
 
 @pytest.mark.parametrize("layer", [0, 1], ids=["last", "middle"])
 def test_a_layer_of_a_pack_whose_gradient_is_not_clipped_is_caught(monkeypatch, layer):
-    def clip_all_but_one(records, factors):
-        spared = records[layer]
-        whole = spared.layer.gradient(spared.kept, spared.backprops / (PLAN.hyperparameters.sampling_rate * 3000))
-        return clipped_sum(records, factors) | whole
+    def clip_all_but_one(total, records, factors):
+        add_clipped(total, [record for record in records if record is not records[layer]], factors)
+        unclipped = torch.full_like(factors, 1 / (PLAN.hyperparameters.sampling_rate * 3000))
+        add_clipped(total, [records[layer]], unclipped)
 
-    monkeypatch.setattr(steps, "clipped_sum", clip_all_but_one)
+    monkeypatch.setattr(steps, "add_clipped", clip_all_but_one)
     assert lower_bound(run_canaries(PLAN, "packed", seed=4), PLAN) > PLAN.stated_epsilon
 
 

@@ -205,7 +205,17 @@ def processes_named(title: str) -> list[psutil.Process]:
 
 
 def test_the_process_of_a_packed_trial_imports_nothing_heavy():
-    heavy = "{'torch', 'sklearn', 'opacus', 'opendp', 'dp_accounting', 'optuna'}"
-    program = f"import sys, trainables.trial, trainables.pack_service; print({heavy} & set(sys.modules))"
+    heavy = {"torch", "sklearn", "opacus", "opendp", "dp_accounting", "optuna"}
+    assert not heavy & imported_by("trainables.trial, trainables.pack_service")
+
+
+@pytest.mark.parametrize("modules", ["trainables.scorers", "privacy.ledger_actor"])
+def test_processes_without_networks_do_not_import_pytorch(modules):
+    assert "torch" not in imported_by(modules)
+
+
+def imported_by(modules: str) -> set[str]:
+    """What a fresh Python has imported once it has these."""
+    program = f"import sys, {modules}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "set()"
+    return set(ran.stdout.split())

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
-from cohorts import Participants
+from cohorts import Encoding, Participants
 from tests.conftest import small_cohort
 from trainables.fidelity import fidelity
 from trainables.scoring import CLASSIFIERS, STEERING, Fitted, SyntheticJudge, evaluate
@@ -32,6 +33,29 @@ def test_a_cohort_is_like_itself_and_less_like_one_without_correlations(cohort):
     noise = fidelity(Participants(cohort.schema, cohort.ids, cohort.labels, uniform), cohort)
     assert noise.spearman < 0.9
     assert noise.ks > 0.2
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (40, 7), (30, 300)])
+def test_the_distance_of_marginals_is_that_of_kolmogorov_and_smirnov(schema, sizes):
+    first, second = (small_cohort(schema, size, seed) for seed, size in enumerate(sizes))
+    first.values[:, :, 1] = np.round(first.values[:, :, 1], -1)  # ties
+    ours, theirs = (Encoding(schema).encode(each.values) for each in (first, second))
+    expected = [ks_2samp(a, b, method="asymp").statistic for a, b in zip(ours.T, theirs.T, strict=True)]
+    assert fidelity(first, second).ks == pytest.approx(np.mean(expected))
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_accuracy_is_that_of_the_classifiers_own_predictions(classifier, schema):
+    train, test = small_cohort(schema, 60, 1), small_cohort(schema, 200, 2)
+    encode = Encoding(schema).encode
+    model = CLASSIFIERS[classifier](0).fit(encode(train.values), train.labels)
+    assert evaluate(classifier, train, test, 0).accuracy == model.score(encode(test.values), test.labels)
+
+
+def test_synthetic_participants_of_one_arm_predict_that_arm(cohort):
+    only = cohort.take(np.flatnonzero(cohort.labels == 1))
+    score = evaluate("random_forest", only, cohort, seed=0)
+    assert (score.auc, score.accuracy) == (0.5, cohort.labels.mean())
 
 
 def test_a_measure_that_never_varies_spoils_nothing(cohort):

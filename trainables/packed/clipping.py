@@ -40,23 +40,21 @@ def clip_factors(squares: Tensor, clip_norms: Tensor) -> Tensor:
     return torch.where(norms < ENDLESS * clip_norms, factors, 0.0)
 
 
-def clipped_sum(records: Sequence[Record], factors: Tensor) -> Weights:
-    """Sum over rows of factor x gradient, by parameter name, each (K, *shape).
+def add_clipped(total: Weights, records: Sequence[Record], factors: Tensor) -> None:
+    """Add factor x gradient of every row to a total.
 
     A row of factor 0 adds exactly nothing, even if what it holds is infinite or no number.
 
     Args:
+        total: by parameter name, each (K, *shape); changed in place.
         records: of every weighted layer.
         factors: of every row (K, R).
     """
     silent = factors == 0
     if silent.is_cuda or silent.any():  # on a GPU looking would make the host wait
         records = [_without(record, silent) for record in records]
-    total: Weights = {}
     for record in records:
-        weighted = record.backprops * _beside(factors.to(record.backprops.dtype), record.backprops)
-        total |= record.layer.gradient(record.kept, weighted)
-    return total
+        record.layer.add_gradient(total, record.kept, record.backprops, factors.to(record.backprops.dtype))
 
 
 def _without(record: Record, silent: Tensor) -> Record:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from privacy import poisson_batches
+from privacy.poisson import poisson_batches
 from trainables.engine import PublicFigures, RandomStreams, TrainingData, draw_inputs
 from trainables.hyperparameters import Hyperparameters
 

@@ -26,8 +26,9 @@ from trainables.packed.layout import Weights
 ROUNDOFF, FLOAT32_ROUNDOFF = 2.0**-53, 2.0**-24
 # The least positive number that float32 holds to full precision.
 SMALLEST_FLOAT32 = 2.0**-126
-# Squares that float32 adds up before float64 takes over.
+# Squares that float32 adds up before float64 takes over, and by how much their sum may then be too small.
 ADDED_IN_FLOAT32 = 64
+LOST_IN_FLOAT32 = 1 + (ADDED_IN_FLOAT32 + 4) * FLOAT32_ROUNDOFF
 
 
 class Layer(Protocol):
@@ -46,8 +47,8 @@ class WeightedLayer(Layer, Protocol):
     def squared_norms(self, kept: Tensor, backprops: Tensor) -> Tensor:
         """Squared 2-norm of each row's gradient (K, R), float64, never too small by more than its own roundoff."""
 
-    def gradient(self, kept: Tensor, backprops: Tensor) -> Weights:
-        """Sum of the rows' gradients, by parameter name, each (K, *shape)."""
+    def add_gradient(self, total: Weights, kept: Any, backprops: Tensor, factors: Tensor) -> None:
+        """Add the rows' gradients, each times its factor (K, R), to a total by parameter name, each (K, *shape)."""
 
 
 class Linear:
@@ -66,11 +67,16 @@ class Linear:
 
     def squared_norms(self, kept: Tensor, backprops: Tensor) -> Tensor:
         """|b|^2 (|a|^2 + 1), the 1 for the bias."""
-        return _squares(backprops) * (_squares(kept) + 1)
+        return _squares(backprops).mul_(_squares(kept).add_(1)).mul_(LOST_IN_FLOAT32**2)
 
-    def gradient(self, kept: Tensor, backprops: Tensor) -> Weights:
-        """B'A and the column sums of B."""
-        return {self.weight: torch.bmm(backprops.mT, kept), self._bias: backprops.sum(1)}
+    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor, factors: Tensor) -> None:
+        """B'A and the column sums of B, the factors on whichever of the two is thinner."""
+        total[self._bias] += torch.bmm(factors.unsqueeze(1), backprops).squeeze(1)
+        if kept.shape[2] < backprops.shape[2]:
+            kept = kept * factors.unsqueeze(2)
+        else:
+            backprops = backprops * factors.unsqueeze(2)
+        total[self.weight].baddbmm_(backprops.mT, kept)
 
 
 class Convolution:
@@ -114,14 +120,12 @@ class Convolution:
         largest = ((_trace(around) * _trace(pairs)).sqrt() + offset.sqrt()).square()  # of any sum of moduli in there
         return exact.clamp(min=0) + 2 * ROUNDOFF * (inputs + outputs + positions**2) * largest
 
-    def gradient(self, kept: Tensor, backprops: Tensor) -> Weights:
+    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor, factors: Tensor) -> None:
         """B'A over rows and positions, and the sums of B."""
-        flat = backprops.flatten(1, 2)  # (K, R T, O)
+        flat = (backprops * factors[..., None, None]).flatten(1, 2)  # (K, R T, O)
         kernel = torch.bmm(flat.mT, kept.flatten(1, 2)).unflatten(2, (self._windows.taps, -1))  # (K, O, taps, I)
-        return {
-            self._weight: kernel.mT.unflatten(3, self._windows.kernel),  # (K, O, I, height, width)
-            self._bias: flat.sum(1),
-        }
+        total[self._weight] += kernel.mT.unflatten(3, self._windows.kernel)  # (K, O, I, height, width)
+        total[self._bias] += flat.sum(1)
 
 
 class Rectifier:
@@ -137,7 +141,7 @@ class Rectifier:
 
     def backward(self, weights: Weights, kept: Tensor, backprops: Tensor) -> Tensor:
         """A row's sign before is its sign after. Overwrites ``backprops``."""
-        return torch.ops.aten.leaky_relu_backward(backprops, kept, self._slope, True, grad_input=backprops)
+        return torch.ops.aten.leaky_relu_backward.grad_input(backprops, kept, self._slope, True, grad_input=backprops)
 
 
 class Tanh:
@@ -150,7 +154,7 @@ class Tanh:
 
     def backward(self, weights: Weights, kept: Tensor, backprops: Tensor) -> Tensor:
         """By 1 - tanh^2."""
-        return torch.ops.aten.tanh_backward(backprops, kept)
+        return torch.ops.aten.tanh_backward.default(backprops, kept)
 
 
 class Dropout:
@@ -192,10 +196,11 @@ class Reshape:
 
 
 def _squares(vectors: Tensor) -> Tensor:
-    """Squared norms over the last axis, float64: never too small, and too large by less than 1 in 200,000.
+    """Squared norms over the last axis (K, R), float64: too small by less than a factor ``LOST_IN_FLOAT32``.
 
     Squares are added up in float32, a few at a time, which takes a third of the time, and then in float64. What float32
-    may have lost, by rounding in whichever order it adds or by a square too small for it, is added on top.
+    may have lost by rounding, in whichever order it adds, is for the caller to add on top; what it lost by a square
+    too small for it is added here.
 
     Source: Higham, "Accuracy and Stability of Numerical Algorithms", 2002, equation 4.4.
     """
@@ -203,10 +208,10 @@ def _squares(vectors: Tensor) -> Tensor:
     if length > ADDED_IN_FLOAT32:
         padded = functional.pad(vectors, (0, -length % ADDED_IN_FLOAT32)) if length % ADDED_IN_FLOAT32 else vectors
         parts = torch.linalg.vector_norm(padded.unflatten(-1, (-1, ADDED_IN_FLOAT32)), dim=-1)
-        squares = parts.double().square().sum(-1)
+        norms = torch.linalg.vector_norm(parts, dim=-1, dtype=torch.float64)
     else:
-        squares = torch.linalg.vector_norm(vectors, dim=-1).double().square()
-    return squares.mul_(1 + (ADDED_IN_FLOAT32 + 4) * FLOAT32_ROUNDOFF).add_(length * SMALLEST_FLOAT32)
+        norms = torch.linalg.vector_norm(vectors, dim=-1).double()
+    return norms.square_().add_(length * SMALLEST_FLOAT32)
 
 
 def _gram(vectors: Tensor) -> Tensor:

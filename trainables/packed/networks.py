@@ -70,7 +70,7 @@ class Network:
 
     def __init__(self, layers: Sequence[Layer], layout: Layout, dropout_units: int = 0) -> None:
         self.layers, self.layout, self.dropout_units = list(layers), layout, dropout_units
-        self._first_weighted = next(number for number, layer in enumerate(layers) if hasattr(layer, "gradient"))
+        self._first_weighted = next(number for number, layer in enumerate(layers) if hasattr(layer, "add_gradient"))
 
     def forward(self, weights: Weights, inputs: Tensor, masks: Tensor | None = None) -> tuple[Tensor, list[Any]]:
         """Outputs, and what each layer kept.
@@ -100,7 +100,7 @@ class Network:
         records = []
         for number in reversed(range(len(self.layers))):
             layer, kept = self.layers[number], tape[number]
-            if hasattr(layer, "gradient"):
+            if hasattr(layer, "add_gradient"):
                 records.append(Record(layer, kept, backprops))
                 if number == self._first_weighted and not to_inputs:
                     return records, backprops
@@ -209,6 +209,6 @@ class EmbeddedArm:
         """Never needed: inputs are random numbers."""
         raise NotImplementedError
 
-    def gradient(self, kept: Tensor, backprops: Tensor) -> Weights:
+    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor, factors: Tensor) -> None:
         """Each arm's rows summed."""
-        return {self._weight: torch.bmm(kept[..., -ARMS:].mT, backprops * kept[..., :-ARMS])}
+        total[self._weight].baddbmm_(kept[..., -ARMS:].mT * factors.unsqueeze(1), backprops * kept[..., :-ARMS])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainables.packed.clipping import clip_factors, clipped_sum, squared_norms
+from trainables.packed.clipping import add_clipped, clip_factors, squared_norms
 from trainables.packed.members import Block
 from trainables.packed.networks import DROPOUT, Networks
 from trainables.packed.placing import placed
@@ -39,8 +39,7 @@ def discriminator_step(
         logits, tape = network.forward(weights, rows.features, rows.masks)
         records, _ = network.backward(weights, tape, loss_backprops(logits, rows))
         factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
-        for name, total in clipped_sum(records, factors).items():
-            gradients[name].add_(total)
+        add_clipped(gradients, records, factors)
     slots.discriminators.adam(gradient)
 
 
@@ -73,16 +72,15 @@ def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
     gradients = networks.generator.layout.views(gradient)
     inputs = [member.course.opposed() for member in block.members]
     sizes = [len(arms) for _, arms in inputs]
-    share = 1 / placed(sizes, gradient.device).view(-1, 1, 1)  # of a row in its trial's mean loss
+    shares = 1 / placed(sizes, gradient.device).unsqueeze(1)  # of a row in its trial's mean loss (K, 1)
     for rows in opposed_rows(inputs, networks.latent_size, _masks(networks, block)).chunks():
         features, tape = networks.generator.forward(weights, rows.features)
         logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
-        backprops = loss_backprops(logits, rows) * share
+        backprops = loss_backprops(logits, rows)
         _, by_features = networks.discriminator.backward(against, discriminator_tape, backprops, to_inputs=True)
         records, _ = networks.generator.backward(weights, tape, by_features)
         for record in records:
-            for name, total in record.layer.gradient(record.kept, record.backprops).items():
-                gradients[name].add_(total)
+            record.layer.add_gradient(gradients, record.kept, record.backprops, shares.expand(rows.counted.shape))
     slots.generators.adam(gradient)
     taken = slots.generators.steps
     decay = torch.minimum(block.averaging, taken / (taken + 9))  # as in GeneratorAverage

@@ -154,19 +154,16 @@ class UpsampledConvolution:
             total = total + group.table.scatter(windows)
         return total
 
-    def gradient(self, kept: list[Tensor], backprops: Tensor) -> Weights:
+    def add_gradient(self, total: Weights, kept: list[Tensor], backprops: Tensor, factors: Tensor) -> None:
         """Each tap's gradient is the sum over the neighbours and phases where it counts."""
-        total = torch.zeros(1, device=backprops.device)
+        backprops = backprops * factors[..., None, None]
         for group, windows, part in zip(self._grid.groups, kept, self._split(backprops), strict=True):
             kernel = torch.bmm(windows.mT, part)  # (K, neighbours x I, phases x O)
             places = group.spread.shape[1] // group.phases
             kernel = kernel.unflatten(2, (group.phases, -1)).unflatten(1, (places, -1))  # (K, N, I, phases, O)
             by_place = kernel.permute(0, 4, 2, 1, 3).flatten(3)  # (K, O, I, N x phases)
-            total = total + by_place @ group.spread.T
-        return {
-            self._weight: total.unflatten(3, (self._window, self._window)),
-            self._bias: backprops.sum((1, 2)),
-        }
+            total[self._weight] += (by_place @ group.spread.T).unflatten(3, (self._window, self._window))
+        total[self._bias] += backprops.sum((1, 2))
 
     def _split(self, backprops: Tensor) -> list[Tensor]:
         """Each group's (K, R source, phases x O)."""
@@ -217,13 +214,12 @@ class StridedReadout:
         """(K, R, U, I) from (K, R, T)."""
         return torch.bmm(self._by_tap(backprops), self._taps(weights).mT).unflatten(1, (backprops.shape[1], -1))
 
-    def gradient(self, kept: Tensor, backprops: Tensor) -> Weights:
+    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor, factors: Tensor) -> None:
         """Sums over rows and pixels."""
+        backprops = backprops * factors.unsqueeze(2)
         kernel = torch.bmm(kept.flatten(1, 2).mT, self._by_tap(backprops))  # (K, I, taps)
-        return {
-            self._weight: kernel.unflatten(2, (self._window, self._window)).unsqueeze(1),
-            self._bias: backprops.sum((1, 2)).unsqueeze(1),
-        }
+        total[self._weight] += kernel.unflatten(2, (self._window, self._window)).unsqueeze(1)
+        total[self._bias] += backprops.sum((1, 2)).unsqueeze(1)
 
     def _taps(self, weights: Weights) -> Tensor:
         """(K, I, taps)."""

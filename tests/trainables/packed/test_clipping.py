@@ -11,9 +11,10 @@ from torch.utils._pytree import tree_leaves
 
 from tests.trainables.packed.reference import CPU, Stacked, random_rows
 from trainables.hyperparameters import Hyperparameters
-from trainables.packed.clipping import clip_factors, clipped_sum, squared_norms
+from trainables.packed.clipping import add_clipped, clip_factors, squared_norms
 from trainables.packed.grids import Windows
 from trainables.packed.layers import Convolution, Linear
+from trainables.packed.layout import Weights
 from trainables.packed.networks import Record
 
 GRID = (3, 12)
@@ -24,12 +25,19 @@ def norms_of(gradients: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.cat([gradient.flatten(1) for gradient in gradients.values()], dim=1).norm(dim=1)
 
 
+def clipped_sum(stacked: Stacked, records: list[Record], factors: torch.Tensor) -> Weights:
+    layout = stacked.networks.discriminator.layout
+    total = layout.views(torch.zeros(len(factors), layout.size))
+    add_clipped(total, records, factors)
+    return total
+
+
 def check(stacked: Stacked, rows, clip_norm: float) -> None:
     """Norms, factors and clipped sums of every trial against float64, to 1e-5."""
     records = stacked.records(rows)
     squares = squared_norms(records)
     factors = clip_factors(squares, torch.full((len(squares), 1), clip_norm, dtype=torch.float64))
-    sums = clipped_sum(records, factors)
+    sums = clipped_sum(stacked, records, factors)
     for trial in range(len(squares)):
         gradients = stacked.reference(trial, rows)
         norms = norms_of(gradients)
@@ -156,7 +164,7 @@ def test_a_linear_layers_contribution_never_exceeds_the_clip_norm(scale, offset)
 def contributions(record: Record, squares: torch.Tensor, clip_norm: float) -> torch.Tensor:
     """Norms, in float64, of what each row adds to the sum: outer products of what the product is taken of."""
     factors = clip_factors(squares, torch.full((len(squares), 1), clip_norm, dtype=torch.float64))
-    weighted = (record.backprops * factors.float()[..., None, None]).double()  # as clipped_sum rounds
+    weighted = (record.backprops * factors.float()[..., None, None]).double()  # as add_clipped rounds
     gradients = torch.einsum("krti,krto->kroi", record.kept.double(), weighted)
     return (gradients.square().sum((2, 3)) + weighted.sum(2).square().sum(2)).sqrt()
 
@@ -170,7 +178,7 @@ def test_an_endless_participant_adds_nothing_and_spoils_nobody(settings_of, bad)
 
     def summed(chosen) -> dict[str, torch.Tensor]:
         records = stacked.records(chosen)
-        return clipped_sum(records, clip_factors(squared_norms(records), clip_norms))
+        return clipped_sum(stacked, records, clip_factors(squared_norms(records), clip_norms))
 
     rows.counted[0, 2] = False
     without = summed(rows)
@@ -206,5 +214,5 @@ def test_nothing_of_size_participants_times_parameters_is_allocated():
     rows = random_rows(1, 64, 36, network.dropout_units, seed=1)
     with LargestTensor() as largest:
         records = stacked.records(rows)
-        clipped_sum(records, clip_factors(squared_norms(records), torch.ones(1, 1, dtype=torch.float64)))
+        clipped_sum(stacked, records, clip_factors(squared_norms(records), torch.ones(1, 1, dtype=torch.float64)))
     assert network.layout.size <= largest.numbers < 2 * network.layout.size  # per participant would be 64 times
