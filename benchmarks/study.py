@@ -45,7 +45,6 @@ RESULTS = Path(__file__).parent / "results" / "study.json"
 SIDES = (
     ("opacus", "default"),
     ("packed", "default"),
-    ("opacus", "steering"),
     ("packed", "steering"),
     ("packed", "none"),
     ("empty", "none"),
@@ -93,10 +92,7 @@ def main() -> None:
             seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
             runs.append({"engine": engine, "scorer": scorer, "run": run, "seconds": seconds})
             Console(stderr=True).print(runs[-1])
-    ratios = {
-        "study_opacus_over_packed": ratio(runs, ("opacus", "default"), ("packed", "default")),
-        "study_opacus_over_packed_steering_scorer": ratio(runs, ("opacus", "steering"), ("packed", "steering")),
-    }
+    ratios = {"study_opacus_over_packed": ratio(runs, ("opacus", "default"), ("packed", "default"))}
     RESULTS.write_text(json.dumps({"ratios": ratios, "runs": runs}, indent=1) + "\n")
     report(ratios, runs)
 
@@ -171,9 +167,7 @@ def report(ratios: dict[str, float], runs: list[dict[str, Any]]) -> None:
         + "".join(f"| {engine} | {scorer} | {medians[engine, scorer]:.0f} |\n" for engine, scorer in SIDES)
         + "\n| ratio | measured | at least |\n|---|---|---|\n"
         f"| opacus / packed, both scored by scikit-learn's default forest | {ratios['study_opacus_over_packed']:.1f}x "
-        "| 5x |\n"
-        f"| opacus / packed, both with the steering forest | {ratios['study_opacus_over_packed_steering_scorer']:.1f}x "
-        "| |\n\n"
+        "| 5x |\n\n"
         f"Scoring is {scored:.0%} of the packed study's time; trials that do nothing but report take "
         f"{medians['empty', 'none']:.0f} seconds.\n"
     )

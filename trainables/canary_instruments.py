@@ -14,6 +14,7 @@ from trainables.packed.layout import Weights
 from trainables.packed.members import Block
 from trainables.packed.networks import Network, Record, Shape
 from trainables.packed.pack import Pack
+from trainables.packed.rows import Feed
 from trainables.packed.slots import Slots
 from trainables.packed_engine import PackedEngine
 
@@ -147,9 +148,9 @@ class CanaryPack(Pack):
         planted: Any = CanaryNetwork(self._networks.discriminator, coordinates, raw_norm)
         self._networks = replace(self._networks, discriminator=planted)
 
-    def _move_generators(self, block: Block, slots: Slots) -> None:
-        self.see(self._gradient[0].clone())
-        super()._move_generators(block, slots)
+    def _take_step(self, block: Block, feed: Feed, step: int, slots: Slots) -> None:
+        super()._take_step(block, feed, step, slots)
+        self.see(slots.discriminators.gradient[0].clone())
 
 
 class PackedInstrument:

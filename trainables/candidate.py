@@ -9,10 +9,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from ray.train import Checkpoint
 
 from cohorts import Cohort, Encoding, Participants
 from privacy import Policy, affordable_epochs
@@ -25,6 +24,9 @@ from trainables.packed.slots import TrialState
 from trainables.packed_engine import PackedEngine
 from trainables.scoring import Scoring, ScoringPlan, SyntheticJudge
 from trainables.stretch import Stretch
+
+if TYPE_CHECKING:
+    from ray.train import Checkpoint
 
 STATE_FILE = "trial.pt"
 STREAMS = tuple(each.name for each in fields(RandomStreams))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 import torch
@@ -21,7 +21,9 @@ from trainables.packed.slots import TrialState
 from trainables.progress import LocalTrials, Progress
 from trainables.scorers import Scorers
 from trainables.stretch import Stretch
-from trainables.trial import Trials
+
+if TYPE_CHECKING:
+    from trainables.trial import Trials
 
 CPU = torch.device("cpu")
 

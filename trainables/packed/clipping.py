@@ -53,8 +53,9 @@ def add_clipped(total: Weights, records: Sequence[Record], factors: Tensor) -> N
     silent = factors == 0
     if silent.is_cuda or silent.any():  # on a GPU looking would make the host wait
         records = [_without(record, silent) for record in records]
+    factors = factors.to(records[0].backprops.dtype)
     for record in records:
-        record.layer.add_gradient(total, record.kept, record.backprops, factors.to(record.backprops.dtype))
+        record.layer.add_gradient(total, record.kept, record.backprops, factors)
 
 
 def _without(record: Record, silent: Tensor) -> Record:

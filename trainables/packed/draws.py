@@ -76,6 +76,11 @@ class Course:
         """Whether a generator step follows the discriminator step just taken."""
         return self.done % self._hyperparameters.discriminator_steps == 0
 
+    @property
+    def steps_until_generator_moves(self) -> int:
+        """Discriminator steps that see the generator as it is now."""
+        return self._hyperparameters.discriminator_steps - self.done % self._hyperparameters.discriminator_steps
+
     def next_steps(self, steps: int) -> list[Draws]:
         """What the next discriminator steps see, in one or more parts; they count as taken by ``step_taken``."""
         parts = []

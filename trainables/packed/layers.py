@@ -59,7 +59,7 @@ class Linear:
 
     def forward(self, weights: Weights, inputs: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
         """(K, R, O) from (K, R, I)."""
-        return torch.baddbmm(weights[self._bias].unsqueeze(1), inputs, weights[self.weight].mT), inputs
+        return torch.bmm(inputs, weights[self.weight].mT).add_(weights[self._bias].unsqueeze(1)), inputs
 
     def backward(self, weights: Weights, kept: Tensor, backprops: Tensor) -> Tensor:
         """(K, R, I) from (K, R, O)."""

@@ -26,12 +26,12 @@ class Layout:
     def __init__(self, module: nn.Module, latent: frozenset[str] = frozenset(), latent_size: int = 0) -> None:
         self._shapes = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
         self._latent, self._latent_size = latent, latent_size
-        self.size = sum(math.prod(shape) for shape in self._shapes.values())
+        self._sizes = [math.prod(shape) for shape in self._shapes.values()]
+        self.size = sum(self._sizes)
 
     def views(self, rows: Tensor) -> Weights:
         """The parameters (K, *shape) in rows (K, P), sharing their memory."""
-        sizes = [math.prod(shape) for shape in self._shapes.values()]
-        parts = rows.split(sizes, dim=1)
+        parts = rows.split(self._sizes, dim=1)
         return {
             name: part.view(len(rows), *shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
         }

@@ -15,7 +15,7 @@ from trainables.packed.networks import Shape, packed_networks
 from trainables.packed.placing import placed
 from trainables.packed.rows import Feed
 from trainables.packed.slots import Slots, TrialState
-from trainables.packed.steps import discriminator_step, generator_step
+from trainables.packed.steps import discriminator_step, generate, generator_step
 
 # Rows of a step that go through the networks together, all trials' counted: few enough for a processor's caches.
 BLOCK_ROWS = 4096
@@ -137,17 +137,24 @@ class Pack:
         """Take over members and their rows, in the same order."""
         self._members, self._slots = members, slots if members else None
         self._blocks = blocks(members, BLOCK_ROWS, self._device)
-        self._gradient = torch.empty_like(slots.discriminators.weights)
 
     def _take_steps(self, block: Block, steps: int) -> None:
         assert self._slots is not None
         slots, courses = self._slots.rows(block.rows), [member.course for member in block.members]
         feed = Feed.of(courses, steps, block.real_targets, self._networks.latent_size)
-        for step in range(steps):
-            discriminator_step(self._networks, block, feed, step, slots, self._gradient[block.rows])
-            for course in courses:
-                course.step_taken()
+        first = 0
+        while first < steps:
+            last = min([steps, *(first + course.steps_until_generator_moves for course in courses)])
+            generate(self._networks, feed, slice(first, last), slots)
+            for step in range(first, last):
+                self._take_step(block, feed, step, slots)
             self._move_generators(block, slots)
+            first = last
+
+    def _take_step(self, block: Block, feed: Feed, step: int, slots: Slots) -> None:
+        discriminator_step(self._networks, block, feed, step, slots)
+        for member in block.members:
+            member.course.step_taken()
 
     def _move_generators(self, block: Block, slots: Slots) -> None:
         """Take the generator steps that are due."""

@@ -54,7 +54,7 @@ class Feed:
     """What the next T discriminator steps of K trials see: G generated participants each, then their Poisson batches.
 
     Args:
-        latent: inputs of the participants to generate, with their one-hot arms (T, K, G, Z + 2).
+        latent: inputs of the participants to generate, with their one-hot arms (K, T, G, Z + 2).
         features: of the batches, room for the generated ones before them (T, K, G + R, F). Sensitive.
         arms: one-hot (T, K, G + R, 2).
         targets: (T, K, G + R).
@@ -86,7 +86,7 @@ class Feed:
         most, longest, shape = max(generated), max(map(max, sizes)), (steps, len(courses))
         features = targets.new_zeros(*shape, most + longest, drawn[0][0].features.shape[2])
         arms = targets.new_zeros(*shape, most + longest, dtype=torch.int64)
-        latent = targets.new_zeros(*shape, most, latent_size + ARMS)
+        latent = targets.new_zeros(len(courses), steps, most, latent_size + ARMS)
         for trial, (parts, count) in enumerate(zip(drawn, generated, strict=True)):
             first = 0
             for part in parts:
@@ -94,33 +94,31 @@ class Feed:
                 features[now, trial, most : most + part.features.shape[1]] = part.features[:, :longest]
                 arms[now, trial, most : most + part.arms.shape[1]] = part.arms[:, :longest]
                 arms[now, trial, :count] = part.generated_arms
-                latent[now, trial, :count, : part.latent.shape[2]] = part.latent
+                latent[trial, now, :count, : part.latent.shape[2]] = part.latent
         one_hot = _one_hot(arms)
-        latent[..., latent_size:] = one_hot[:, :, :most]
+        latent[..., latent_size:] = one_hot[:, :, :most].transpose(0, 1)
         real = torch.arange(most + longest, device=targets.device) >= most
         by_step = [list(each) for each in zip(*sizes, strict=True)]
         counted = torch.cat([_counted([generated] * steps, most, targets), _counted(by_step, longest, targets)], dim=2)
         return cls(latent, features, one_hot, (targets * real).expand(*shape, -1), counted, generated, by_step)
 
-    def latent_rows(self, step: int) -> Rows:
-        """Participants of one step that are still to be generated."""
+    def take_generated(self, steps: slice, generated: Tensor) -> None:
+        """Put the participants that were generated for some steps (K, steps x G, F) before the real ones."""
         most = self.latent.shape[2]
-        arms, targets, counted = (each[step, :, :most] for each in (self.arms, self.targets, self.counted))
-        return Rows(self.latent[step], arms, targets, counted, masks=None)
+        self.features[steps, :, :most] = generated.unflatten(1, (-1, most)).transpose(0, 1)
 
-    def rows(self, step: int, generated: Tensor, masks: DropoutMasks) -> Rows:
+    def rows(self, step: int, masks: DropoutMasks) -> Rows:
         """All participants of one step.
 
         Args:
             step: which.
-            generated: those that were generated (K, G, F).
             masks: draws what is dropped.
         """
-        most, shown = generated.shape[1], generated.shape[1] + max(self.sizes[step])
+        most = self.latent.shape[2]
+        shown = most + max(self.sizes[step])
         features, arms, targets, counted = (
             each[step, :, :shown] for each in (self.features, self.arms, self.targets, self.counted)
         )
-        features[:, :most] = generated
         spans = [[(0, count), (most, size)] for count, size in zip(self.generated, self.sizes[step], strict=True)]
         return Rows(features, arms, targets, counted, masks.draw(spans, features))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,6 +37,17 @@ class NetworkState:
         return cls(weights, first, second, 0)
 
 
+class Row(NamedTuple):
+    """One trial's row of a stack: tensors (P,), and its settings."""
+
+    weights: Tensor
+    gradient: Tensor
+    first: Tensor
+    second: Tensor
+    learning_rate: float
+    beta1: float
+
+
 @dataclass
 class Stack:
     """K trials' networks, each tensor with a row a trial.
@@ -46,6 +58,7 @@ class Stack:
         first, second: Adam's running moments (K, P).
         steps: Adam steps taken (K, 1), float64.
         learning_rates, beta1: Adam's settings (K, 1), float64.
+        gradient: room for that of the next step (K, P).
     """
 
     layout: Layout
@@ -55,11 +68,24 @@ class Stack:
     steps: Tensor
     learning_rates: Tensor
     beta1: Tensor
+    gradient: Tensor
 
     @cached_property
     def parameters(self) -> Weights:
         """The weights by parameter name (K, *shape), sharing their memory."""
         return self.layout.views(self.weights)
+
+    @cached_property
+    def gradients(self) -> Weights:
+        """The gradient likewise."""
+        return self.layout.views(self.gradient)
+
+    @cached_property
+    def by_trial(self) -> list[Row]:
+        """Each trial's row, sharing its memory, with its settings."""
+        tensors = (each.unbind() for each in (self.weights, self.gradient, self.first, self.second))
+        settings = (each.flatten().tolist() for each in (self.learning_rates, self.beta1))
+        return [Row(*row) for row in zip(*tensors, *settings, strict=True)]
 
     @classmethod
     def of(cls, state: NetworkState, layout: Layout, latent_size: int, device: torch.device) -> Stack:
@@ -68,7 +94,9 @@ class Stack:
         for row, parameters in zip(rows, (state.weights, state.first, state.second), strict=True):
             layout.write(row[0], parameters, latent_size)
         steps = torch.full((1, 1), state.steps, dtype=torch.float64, device=device)
-        return cls(layout, rows[0], rows[1], rows[2], steps, torch.zeros_like(steps), torch.zeros_like(steps))
+        weights, first, second = rows.unbind()
+        rates, decays = torch.zeros_like(steps), torch.zeros_like(steps)
+        return cls(layout, weights, first, second, steps, rates, decays, gradient=torch.empty_like(weights))
 
     def learning_at(self, learning_rate: float, beta1: float) -> Stack:
         """The same with one setting of the optimizer for all rows."""
@@ -89,8 +117,8 @@ class Stack:
         return Stack(self.layout, *(tensor[which] for tensor in self._tensors()))
 
     def put(self, which: Tensor, rows: Stack) -> None:
-        """Put copied rows back."""
-        for mine, theirs in zip(self._tensors(), rows._tensors(), strict=True):
+        """Put what a step changes of copied rows back."""
+        for mine, theirs in zip(self._tensors()[:4], rows._tensors()[:4], strict=True):
             mine[which] = theirs
 
     def state(self, row: int, latent_size: int) -> NetworkState:
@@ -100,10 +128,10 @@ class Stack:
         )
         return NetworkState(weights, first, second, int(self.steps[row]))
 
-    def adam(self, gradient: Tensor) -> None:
-        """One Adam step of every trial along its row of a gradient (K, P)."""
+    def adam(self) -> None:
+        """One Adam step of every trial along its gradient."""
         self.steps += 1
-        adam_step(self, gradient)
+        adam_step(self)
 
     def _tensors(self) -> tuple[Tensor, ...]:
-        return self.weights, self.first, self.second, self.steps, self.learning_rates, self.beta1
+        return self.weights, self.first, self.second, self.steps, self.learning_rates, self.beta1, self.gradient

@@ -9,53 +9,45 @@ from trainables.packed.clipping import add_clipped, clip_factors, squared_norms
 from trainables.packed.members import Block
 from trainables.packed.networks import DROPOUT, Networks
 from trainables.packed.placing import placed
-from trainables.packed.rows import DropoutMasks, Feed, Rows, opposed_rows
+from trainables.packed.rows import CHUNK_ROWS, DropoutMasks, Feed, Rows, opposed_rows
 from trainables.packed.slots import Slots
+from trainables.packed.stack import Stack
 
 
-def discriminator_step(
-    networks: Networks,
-    block: Block,
-    feed: Feed,
-    step: int,
-    slots: Slots,
-    gradient: Tensor,
-) -> None:
+def discriminator_step(networks: Networks, block: Block, feed: Feed, step: int, slots: Slots) -> None:
     """One noisy step: real participants by Poisson coins, about as many generated, clipped sum plus noise.
 
     Args:
         networks: of the pack.
         block: the trials.
-        feed: what they see.
+        feed: what they see; its generated participants are there.
         step: which of the feed's steps.
         slots: their rows.
-        gradient: room for theirs (K, P).
     """
     network, weights = networks.discriminator, slots.discriminators.parameters
-    draw_noise(gradient, block)
-    gradients = network.layout.views(gradient)
-    generated = _generated(networks, feed.latent_rows(step), slots)
-    for rows in feed.rows(step, generated, _masks(networks, block)).chunks():
+    draw_noise(slots.discriminators, block)
+    for rows in feed.rows(step, _masks(networks, block)).chunks():
         logits, tape = network.forward(weights, rows.features, rows.masks)
         records, _ = network.backward(weights, tape, loss_backprops(logits, rows))
         factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
-        add_clipped(gradients, records, factors)
-    slots.discriminators.adam(gradient)
+        add_clipped(slots.discriminators.gradients, records, factors)
+    slots.discriminators.adam()
 
 
-def draw_noise(gradient: Tensor, block: Block) -> None:
-    """Fill each trial's row of a gradient (K, P) with its own noise, scaled as the normalised gradient is."""
-    for row, member in zip(gradient, block.members, strict=True):
+def draw_noise(stack: Stack, block: Block) -> None:
+    """Fill each trial's gradient with its own noise, scaled as the normalised gradient is."""
+    for row, member in zip(stack.gradient, block.members, strict=True):
         if member.hyperparameters.private:
             row.normal_(0.0, member.noise, generator=member.streams.noise)
         else:
             row.zero_()
 
 
-def _generated(networks: Networks, latent: Rows, slots: Slots) -> Tensor:
-    """Participants as the generators are now (K, G, F)."""
+def generate(networks: Networks, feed: Feed, steps: slice, slots: Slots) -> None:
+    """Have the generators, as they are now, make the participants of some of a feed's steps."""
     weights = slots.generators.parameters
-    return torch.cat([networks.generator.forward(weights, rows.features)[0] for rows in latent.chunks()], dim=1)
+    latent = feed.latent[:, steps].flatten(1, 2).split(CHUNK_ROWS, dim=1)
+    feed.take_generated(steps, torch.cat([networks.generator.forward(weights, part)[0] for part in latent], dim=1))
 
 
 def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
@@ -68,11 +60,10 @@ def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
     """
     weights = slots.generators.parameters
     against = slots.discriminators.parameters
-    gradient = torch.zeros_like(slots.generators.weights)
-    gradients = networks.generator.layout.views(gradient)
+    slots.generators.gradient.zero_()
     inputs = [member.course.opposed() for member in block.members]
     sizes = [len(arms) for _, arms in inputs]
-    shares = 1 / placed(sizes, gradient.device).unsqueeze(1)  # of a row in its trial's mean loss (K, 1)
+    shares = 1 / placed(sizes, slots.averages.device).unsqueeze(1)  # of a row in its trial's mean loss (K, 1)
     for rows in opposed_rows(inputs, networks.latent_size, _masks(networks, block)).chunks():
         features, tape = networks.generator.forward(weights, rows.features)
         logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
@@ -80,8 +71,9 @@ def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
         _, by_features = networks.discriminator.backward(against, discriminator_tape, backprops, to_inputs=True)
         records, _ = networks.generator.backward(weights, tape, by_features)
         for record in records:
-            record.layer.add_gradient(gradients, record.kept, record.backprops, shares.expand(rows.counted.shape))
-    slots.generators.adam(gradient)
+            factors = shares.expand(rows.counted.shape)
+            record.layer.add_gradient(slots.generators.gradients, record.kept, record.backprops, factors)
+    slots.generators.adam()
     taken = slots.generators.steps
     decay = torch.minimum(block.averaging, taken / (taken + 9))  # as in GeneratorAverage
     slots.averages.lerp_(slots.generators.weights, (1 - decay).float())

@@ -27,10 +27,10 @@ def test_both_ways_are_that_of_pytorch(step):
         for weights, rate, decay in zip(reference, RATES, DECAYS, strict=True)
     ]
     for _ in range(5):
-        gradient = torch.randn(stack.weights.shape, generator=stream)
+        stack.gradient.normal_(generator=stream)
         stack.steps += 1
-        step(stack, gradient)
-        for weights, along, optimizer in zip(reference, gradient, optimizers, strict=True):
+        step(stack)
+        for weights, along, optimizer in zip(reference, stack.gradient, optimizers, strict=True):
             weights.grad = along
             optimizer.step()
     torch.testing.assert_close(stack.weights, torch.stack([each.detach() for each in reference]), rtol=1e-5, atol=1e-7)
