@@ -100,7 +100,7 @@ def assert_same(one: Participants, other: Participants) -> None:
     np.testing.assert_array_equal(one.values, other.values)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(schema=schemas(), ids=identifiers, seed=st.integers(0, 2**32 - 1))
 def test_writing_then_loading_gives_the_same_cohort(schema, ids, seed):
     cohort = random_cohort(schema, ids, seed)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cohorts import CohortError, load_participants
 from tests.cohorts.little_trial import people_frame, schema_mapping, visits_frame, write_trial
 
-spoil = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+spoil = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def complaint(name: str, *parts: object, data_dir=None) -> str:

@@ -32,7 +32,7 @@ def test_bounds_map_to_minus_one_and_one():
     assert Encoding(LITTLE).encode(values).tolist() == [[-1, 1, -1, 1, 1, -1, -1, -1, -1, 1, -1, -1]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(schema=schemas(), seed=st.integers(0, 2**32 - 1))
 def test_decoding_undoes_encoding(schema, seed):
     cohort = random_cohort(schema, [f"P{i}" for i in range(50)], seed)
@@ -44,7 +44,7 @@ def test_decoding_undoes_encoding(schema, seed):
     np.testing.assert_allclose(encoding.decode(features), cohort.values, rtol=1e-5, atol=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(schema=schemas(), seed=st.integers(0, 2**32 - 1), wild=st.floats(allow_nan=True, allow_infinity=True, width=32))
 def test_whatever_a_generator_says_decodes_to_values_that_a_measure_can_have(schema, seed, wild):
     encoding = Encoding(schema)

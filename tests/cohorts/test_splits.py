@@ -20,7 +20,7 @@ def data_home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some=ids, others=ids, key=st.binary(min_size=32, max_size=32))
 def test_adding_or_removing_others_moves_nobody(some, others, key):
     alone = dict(zip(some, keyed_positions(np.array(some, dtype=object), key), strict=True))

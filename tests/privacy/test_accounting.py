@@ -70,7 +70,7 @@ def test_noise_that_the_accountant_would_misjudge_is_refused(noise):
     ),
     st.floats(1e-9, 0.5),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_epsilon_is_that_of_all_events_handed_to_the_accountant_whole(charges, delta):
     accountant = rdp.RdpAccountant()
     accountant.compose(dp_accounting.ComposedDpEvent([charge.event for charge in charges]))
@@ -90,7 +90,7 @@ def test_two_trials_cost_more_than_either():
     assert together == epsilon([other, one], DELTA)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     rate=st.floats(0.002, 0.1),
     noise=st.floats(0.7, 4),

@@ -44,7 +44,7 @@ def divergence(counted, order):
     return float(accountant._rdp[ORDERS.index(order)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     budget=budgets,
     planned=requests,
@@ -74,7 +74,7 @@ def test_no_sequence_of_adaptive_requests_gets_past_the_budget(tmp_path_factory,
     ledger.close()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(budget=budgets, order=st.sampled_from(ORDERS))
 def test_an_allowance_gives_its_epsilon_and_hardly_more_would_not(budget, order):
     allowed = budget.allowance(order)
@@ -175,7 +175,7 @@ def test_a_draft_says_what_a_declaration_would_leave_and_writes_nothing():
     assert ledger.left("second") == {split: draft.left(split) for split in SPLITS}
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(rate=st.floats(0.002, 0.2), steps=st.integers(10, 5000), share=st.floats(0.2, 1), budget=budgets)
 def test_the_smallest_noise_fits_and_a_little_less_does_not(rate, steps, share, budget):
     fits = fits_in(budget, share)
@@ -186,7 +186,7 @@ def test_the_smallest_noise_fits_and_a_little_less_does_not(rate, steps, share, 
         assert not fits(TrainingCharge(rate, noise * 0.999, steps).event)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rate=st.floats(0.002, 0.2), noise=st.floats(0.7, 5), budget=budgets)
 def test_the_most_steps_fit_and_one_more_does_not(rate, noise, budget):
     order = best_order(budget, TrainingCharge(rate, noise, 100).event)

@@ -39,7 +39,7 @@ REQUESTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(requests=REQUESTS)
 def test_no_sequence_of_requests_gets_past_the_declared_budget(requests, tmp_path_factory):
     cohort = private_cohort()

@@ -56,7 +56,7 @@ def data_home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(event=events)
 def test_every_event_comes_back_from_json_as_it_was(event):
     assert event_from_fields(json.loads(json.dumps(event_fields(event), allow_nan=False))) == event
@@ -93,7 +93,7 @@ def test_whole_numbers_for_noise_are_composed_like_any_other():
     assert rdp_at(whole, 8.0) == rdp_at(point, 8.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(many=st.lists(st.sampled_from([EPOCH, SCORE, dp_event.ZCDpEvent(0.01), dp_event.NoOpDpEvent()]), max_size=12))
 def test_composed_events_cost_what_they_cost_one_by_one(many):
     accountant = rdp.RdpAccountant()

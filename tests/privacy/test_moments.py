@@ -3,7 +3,7 @@ from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -47,7 +47,6 @@ def test_no_participant_changes_any_small_data_sets_sums_by_more_than_the_sensit
 anything = st.floats(allow_nan=True, allow_infinity=True, width=32)
 
 
-@settings(deadline=None)
 @given(
     features=arrays.arrays(np.float32, st.tuples(st.integers(1, 8), st.just(5)), elements=anything),
     radius=st.floats(0.01, 10),
@@ -118,7 +117,6 @@ def test_an_empty_cohort_is_read_like_any_other(schema):
 symmetric = arrays.arrays(np.float64, (4, 4), elements=st.floats(-2, 2)).map(lambda m: (m + m.T) / 2)
 
 
-@settings(deadline=None)
 @given(matrix=symmetric, other=symmetric)
 def test_the_nearest_covariance_is_one_of_that_trace_and_no_other_is_nearer(matrix, other):
     trace = float(np.clip(np.trace(matrix), 4e-4, 3.0))

@@ -5,7 +5,7 @@ import dp_accounting
 import numpy as np
 import pytest
 from dp_accounting import rdp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opendp.mod import GLOBAL_FEATURES
 
@@ -22,7 +22,6 @@ def test_the_charge_is_that_of_the_gaussian_mechanism():
     assert charged.get_epsilon(1e-5) == pytest.approx(reference.get_epsilon(1e-5), rel=1e-6)
 
 
-@settings(deadline=None)
 @given(rho=st.floats(1e-6, 100), sensitivity=st.floats(1e-3, 1e3))
 def test_noise_bought_for_a_price_never_costs_more_and_hardly_less(rho, sensitivity):
     noise = GaussianNoise.costing(rho, size=2, lower=0, upper=1, sensitivity=sensitivity)

@@ -103,7 +103,7 @@ def test_the_cheapest_law_is_cheapest():
         assert epsilon_by_rdp(chosen.event(event), 1e-5) <= epsilon_by_rdp(other.event(event), 1e-5)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(rate=st.floats(0.002, 0.2), noise=st.floats(0.8, 6.0), other=st.floats(0.002, 0.2), epochs=st.integers(1, 20))
 def test_a_configuration_never_costs_more_than_the_run_that_stands_for_all(rate, noise, other, epochs):
     run = TrainingCharge(rate, noise, epochs * round(1 / rate))

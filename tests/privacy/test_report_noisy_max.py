@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.selection_noise import NoisyMax
@@ -42,7 +42,6 @@ def test_the_charge_is_a_squared_ratio_of_sensitivity_and_scale():
     assert NoisyMax(5, 0.0, 1.0, sensitivity=0.1, scale=0.2).event.rho == pytest.approx(0.1**2 / (2 * 0.2**2))
 
 
-@settings(deadline=None)
 @given(rho=st.floats(1e-6, 100), candidates=st.integers(1, 50))
 def test_a_choice_bought_for_a_price_never_costs_more_whatever_the_number_of_candidates(rho, candidates):
     mechanism = NoisyMax.costing(rho, candidates=candidates, lower=0, upper=1, sensitivity=0.05)

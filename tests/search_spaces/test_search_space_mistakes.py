@@ -138,7 +138,7 @@ def test_an_unknown_name_is_told_with_the_nearest_one():
         max_leaves=6,
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_an_entry_says_it_is_understood_or_refused_in_words(spec, tmp_path_factory):
     file = tmp_path_factory.mktemp("space") / "mine.yaml"
     file.write_text(yaml.safe_dump({"network": "compact", "noise_multiplier": spec}), encoding="utf-8")

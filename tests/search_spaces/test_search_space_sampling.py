@@ -65,7 +65,7 @@ def loaded(folder: Path, text: str) -> SearchSpace:
 
 
 @given(spec=spaces())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_space_written_out_and_loaded_again_is_the_same(spec, tmp_path_factory):
     folder = tmp_path_factory.mktemp("space")
     space = loaded(folder, yaml.safe_dump(spec, sort_keys=False))
@@ -75,7 +75,7 @@ def test_a_space_written_out_and_loaded_again_is_the_same(spec, tmp_path_factory
 
 
 @given(spec=spaces(), seed=st.integers(0, 2**31))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_draw_lies_in_its_range(spec, seed, tmp_path_factory):
     space = loaded(tmp_path_factory.mktemp("space"), yaml.safe_dump(spec, sort_keys=False))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))

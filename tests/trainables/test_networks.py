@@ -24,7 +24,7 @@ def test_the_papers_network_needs_a_grid_of_three_measures_at_twelve_visits():
         build_networks(Hyperparameters(network="paper"), 36, None)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     features=st.integers(1, 40),
     latent=st.integers(1, 20),

@@ -53,7 +53,7 @@ def check(stacked: Stacked, rows, clip_norm: float) -> None:
         assert difference**0.5 <= 1e-5 * max(whole**0.5, clip_norm)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     trials=st.integers(1, 17),
     rows=st.integers(1, 9),
@@ -80,7 +80,7 @@ def test_paper_networks_agree_with_float64(trials, grid, drop):
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     trials=st.integers(1, 17),
     rows=st.integers(1, 5),
