@@ -156,13 +156,14 @@ def report(ratios: dict[str, float], runs: list[dict[str, Any]]) -> None:
     }
     fastest = medians["packed", "steering"]
     scored = 1 - medians["packed", "none"] / fastest
-    asked = workloads()["study"]
+    asked, count = workloads()["study"], 1 + max(run["run"] for run in runs)
+    command = "make bench-study" if count == workloads()["runs"] else f"python -m benchmarks.study --runs {count}"
     text = (
         "## A study with both engines\n\n"
-        f"Measured by `make bench-study` on {date.today():%d %B %Y}: {platform.machine()}, {workloads()['threads']} "
+        f"Measured by `{command}` on {date.today():%d %B %Y}: {platform.machine()}, {workloads()['threads']} "
         f"cores, {asked['trials']} trials of {asked['epochs']} epochs of the\ncompact network through Ray Tune, scored "
         f"at epochs {', '.join(map(str, asked['scored_epochs']))}, nobody stopped early. Medians of "
-        f"{1 + max(run['run'] for run in runs)} runs.\n\n"
+        f"{count} runs.\n\n"
         "| engine | scorer | seconds |\n|---|---|---|\n"
         + "".join(f"| {engine} | {scorer} | {medians[engine, scorer]:.0f} |\n" for engine, scorer in SIDES)
         + "\n| ratio | measured | at least |\n|---|---|---|\n"

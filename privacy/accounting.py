@@ -5,7 +5,6 @@ Everything here takes public numbers only (sampling rate, noise multiplier, step
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,11 +14,6 @@ import numpy as np
 from dp_accounting import rdp
 
 from privacy.renyi import ORDERS, rdp_curve
-
-# The accountant leaves out orders whose series does not converge and warns for each, every time. Leaving an
-# order out can only raise epsilon, so nothing is lost by silence.
-logging.getLogger("absl").addFilter(lambda record: "Excluding this order" not in record.getMessage())
-
 
 # Noise below this protects nobody, and far below it the accountant's arithmetic gives epsilon 0.
 SMALLEST_NOISE = 0.01

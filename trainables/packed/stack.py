@@ -118,7 +118,7 @@ class Stack:
 
     def put(self, which: Tensor, rows: Stack) -> None:
         """Put what a step changes of copied rows back."""
-        for mine, theirs in zip(self._tensors()[:4], rows._tensors()[:4], strict=True):
+        for mine, theirs in zip(self._stepped(), rows._stepped(), strict=True):
             mine[which] = theirs
 
     def state(self, row: int, latent_size: int) -> NetworkState:
@@ -133,5 +133,8 @@ class Stack:
         self.steps += 1
         adam_step(self)
 
+    def _stepped(self) -> tuple[Tensor, ...]:
+        return self.weights, self.first, self.second, self.steps
+
     def _tensors(self) -> tuple[Tensor, ...]:
-        return self.weights, self.first, self.second, self.steps, self.learning_rates, self.beta1, self.gradient
+        return *self._stepped(), self.learning_rates, self.beta1, self.gradient
