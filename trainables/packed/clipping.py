@@ -47,7 +47,7 @@ def add_clipped(total: Weights, records: Sequence[Record], factors: Tensor) -> N
 
     Args:
         total: by parameter name, each (K, *shape); changed in place.
-        records: of every weighted layer.
+        records: of every weighted layer; used up, since their backprops are overwritten.
         factors: of every row (K, R).
     """
     silent = factors == 0
@@ -55,7 +55,8 @@ def add_clipped(total: Weights, records: Sequence[Record], factors: Tensor) -> N
         records = [_without(record, silent) for record in records]
     factors = factors.to(records[0].backprops.dtype)
     for record in records:
-        record.layer.add_gradient(total, record.kept, record.backprops, factors)
+        record.backprops.mul_(_beside(factors, record.backprops))
+        record.layer.add_gradient(total, record.kept, record.backprops)
 
 
 def _without(record: Record, silent: Tensor) -> Record:

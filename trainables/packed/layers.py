@@ -47,8 +47,8 @@ class WeightedLayer(Layer, Protocol):
     def squared_norms(self, kept: Tensor, backprops: Tensor) -> Tensor:
         """Squared 2-norm of each row's gradient (K, R), float64, never too small by more than its own roundoff."""
 
-    def add_gradient(self, total: Weights, kept: Any, backprops: Tensor, factors: Tensor) -> None:
-        """Add the rows' gradients, each times its factor (K, R), to a total by parameter name, each (K, *shape)."""
+    def add_gradient(self, total: Weights, kept: Any, backprops: Tensor) -> None:
+        """Add the sum of the rows' gradients to a total by parameter name, each (K, *shape)."""
 
 
 class Linear:
@@ -69,14 +69,10 @@ class Linear:
         """|b|^2 (|a|^2 + 1), the 1 for the bias."""
         return _squares(backprops).mul_(_squares(kept).add_(1)).mul_(LOST_IN_FLOAT32**2)
 
-    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor, factors: Tensor) -> None:
-        """B'A and the column sums of B, the factors on whichever of the two is thinner."""
-        total[self._bias] += torch.bmm(factors.unsqueeze(1), backprops).squeeze(1)
-        if kept.shape[2] < backprops.shape[2]:
-            kept = kept * factors.unsqueeze(2)
-        else:
-            backprops = backprops * factors.unsqueeze(2)
+    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor) -> None:
+        """B'A and the column sums of B."""
         total[self.weight].baddbmm_(backprops.mT, kept)
+        total[self._bias] += backprops.sum(1)
 
 
 class Convolution:
@@ -120,9 +116,9 @@ class Convolution:
         largest = ((_trace(around) * _trace(pairs)).sqrt() + offset.sqrt()).square()  # of any sum of moduli in there
         return exact.clamp(min=0) + 2 * ROUNDOFF * (inputs + outputs + positions**2) * largest
 
-    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor, factors: Tensor) -> None:
+    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor) -> None:
         """B'A over rows and positions, and the sums of B."""
-        flat = (backprops * factors[..., None, None]).flatten(1, 2)  # (K, R T, O)
+        flat = backprops.flatten(1, 2)  # (K, R T, O)
         kernel = torch.bmm(flat.mT, kept.flatten(1, 2)).unflatten(2, (self._windows.taps, -1))  # (K, O, taps, I)
         total[self._weight] += kernel.mT.unflatten(3, self._windows.kernel)  # (K, O, I, height, width)
         total[self._bias] += flat.sum(1)

@@ -209,6 +209,6 @@ class EmbeddedArm:
         """Never needed: inputs are random numbers."""
         raise NotImplementedError
 
-    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor, factors: Tensor) -> None:
+    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor) -> None:
         """Each arm's rows summed."""
-        total[self._weight].baddbmm_(kept[..., -ARMS:].mT * factors.unsqueeze(1), backprops * kept[..., :-ARMS])
+        total[self._weight].baddbmm_(kept[..., -ARMS:].mT, backprops * kept[..., :-ARMS])

@@ -63,16 +63,15 @@ def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
     slots.generators.gradient.zero_()
     inputs = [member.course.opposed() for member in block.members]
     sizes = [len(arms) for _, arms in inputs]
-    shares = 1 / placed(sizes, slots.averages.device).unsqueeze(1)  # of a row in its trial's mean loss (K, 1)
+    shares = 1 / placed(sizes, slots.averages.device).view(-1, 1, 1)  # of a row in its trial's mean loss
     for rows in opposed_rows(inputs, networks.latent_size, _masks(networks, block)).chunks():
         features, tape = networks.generator.forward(weights, rows.features)
         logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
-        backprops = loss_backprops(logits, rows)
+        backprops = loss_backprops(logits, rows).mul_(shares)
         _, by_features = networks.discriminator.backward(against, discriminator_tape, backprops, to_inputs=True)
         records, _ = networks.generator.backward(weights, tape, by_features)
         for record in records:
-            factors = shares.expand(rows.counted.shape)
-            record.layer.add_gradient(slots.generators.gradients, record.kept, record.backprops, factors)
+            record.layer.add_gradient(slots.generators.gradients, record.kept, record.backprops)
     slots.generators.adam()
     taken = slots.generators.steps
     decay = torch.minimum(block.averaging, taken / (taken + 9))  # as in GeneratorAverage

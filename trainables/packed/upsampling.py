@@ -138,13 +138,13 @@ class UpsampledConvolution:
 
     def forward(self, weights: Weights, inputs: Tensor, masks: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """Keeps what each group of patterns sees."""
-        rows, bias = inputs.shape[1], weights[self._bias].unsqueeze(1)
+        bias = weights[self._bias][:, None, None]
         seen = [group.table.gather(inputs).flatten(1, 2) for group in self._grid.groups]
-        outputs = []
-        for group, windows in zip(self._grid.groups, seen, strict=True):
+        outputs = inputs.new_empty(*inputs.shape[:2], self._grid.distinct, bias.shape[3])
+        for group, windows, part in zip(self._grid.groups, seen, self._parts(outputs), strict=True):
             product = torch.bmm(windows, self._kernel(weights, group))  # (K, R source, phases x O)
-            outputs.append(product.unflatten(2, (group.phases, -1)).flatten(1, 2).add_(bias).unflatten(1, (rows, -1)))
-        return torch.cat(outputs, dim=2), seen
+            torch.add(product.view_as(part), bias, out=part)
+        return outputs, seen
 
     def backward(self, weights: Weights, kept: list[Tensor], backprops: Tensor) -> Tensor:
         """Adds up what the groups send back to each source pixel."""
@@ -154,9 +154,8 @@ class UpsampledConvolution:
             total = total + group.table.scatter(windows)
         return total
 
-    def add_gradient(self, total: Weights, kept: list[Tensor], backprops: Tensor, factors: Tensor) -> None:
+    def add_gradient(self, total: Weights, kept: list[Tensor], backprops: Tensor) -> None:
         """Each tap's gradient is the sum over the neighbours and phases where it counts."""
-        backprops = backprops * factors[..., None, None]
         for group, windows, part in zip(self._grid.groups, kept, self._split(backprops), strict=True):
             kernel = torch.bmm(windows.mT, part)  # (K, neighbours x I, phases x O)
             places = group.spread.shape[1] // group.phases
@@ -168,8 +167,12 @@ class UpsampledConvolution:
     def _split(self, backprops: Tensor) -> list[Tensor]:
         """Each group's (K, R source, phases x O)."""
         pixels = self._grid.source[0] * self._grid.source[1]
-        parts = backprops.split([pixels * group.phases for group in self._grid.groups], dim=2)
-        return [part.reshape(len(part), part.shape[1] * pixels, -1) for part in parts]
+        return [part.reshape(len(part), part.shape[1] * pixels, -1) for part in self._parts(backprops)]
+
+    def _parts(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Each group's distinct pixels (K, R, source x phases, O), sharing their memory."""
+        pixels = self._grid.source[0] * self._grid.source[1]
+        return values.split([pixels * group.phases for group in self._grid.groups], dim=2)
 
     def _kernel(self, weights: Weights, group: Group) -> Tensor:
         """Sums of taps (K, neighbours x I, phases x O)."""
@@ -214,9 +217,8 @@ class StridedReadout:
         """(K, R, U, I) from (K, R, T)."""
         return torch.bmm(self._by_tap(backprops), self._taps(weights).mT).unflatten(1, (backprops.shape[1], -1))
 
-    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor, factors: Tensor) -> None:
+    def add_gradient(self, total: Weights, kept: Tensor, backprops: Tensor) -> None:
         """Sums over rows and pixels."""
-        backprops = backprops * factors.unsqueeze(2)
         kernel = torch.bmm(kept.flatten(1, 2).mT, self._by_tap(backprops))  # (K, I, taps)
         total[self._weight] += kernel.unflatten(2, (self._window, self._window)).unsqueeze(1)
         total[self._bias] += backprops.sum((1, 2)).unsqueeze(1)
