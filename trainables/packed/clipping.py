@@ -51,7 +51,7 @@ def add_clipped(total: Weights, records: Sequence[Record], factors: Tensor) -> N
         factors: of every row (K, R).
     """
     silent = factors == 0
-    if silent.is_cuda or silent.any():  # on a GPU looking would make the host wait
+    if silent.device.type != "cpu" or silent.any():  # on a GPU looking would make the host wait
         records = [_without(record, silent) for record in records]
     factors = factors.to(records[0].backprops.dtype)
     for record in records:

@@ -160,10 +160,12 @@ class Pack:
         """Take the generator steps that are due."""
         due = [number for number, member in enumerate(block.members) if member.course.generator_is_due]
         if len(due) == len(block.members):
-            generator_step(self._networks, block, slots)
+            against = slots.discriminators.parameters
+            generator_step(self._networks, block, slots.generators, slots.averages, against)
         elif due:
-            chosen = placed(due, self._device)
-            copied = slots.rows(chosen)
-            members = [block.members[number] for number in due]
-            generator_step(self._networks, Block.of(block.rows, members, self._device), copied)
-            slots.take_generators(chosen, copied)
+            chosen, members = placed(due, self._device), [block.members[number] for number in due]
+            some = Block.of(block.rows, members, self._device)
+            generators, averages = slots.generators.copied(chosen), slots.averages.index_select(0, chosen)
+            generator_step(self._networks, some, generators, averages, slots.discriminators.parameters_of(chosen))
+            slots.generators.put(chosen, generators)
+            slots.averages.index_copy_(0, chosen, averages)

@@ -90,14 +90,9 @@ class Slots:
             torch.cat([part.averages for part in parts]),
         )
 
-    def rows(self, which: slice | Tensor) -> Slots:
-        """Some trials' rows: the same memory for a slice, a copy for a tensor of numbers."""
+    def rows(self, which: slice) -> Slots:
+        """Neighbouring trials' rows, sharing their memory."""
         return Slots(self.generators.rows(which), self.discriminators.rows(which), self.averages[which])
-
-    def take_generators(self, which: Tensor, changed: Slots) -> None:
-        """Put back the generators and averages of copied rows."""
-        self.generators.put(which, changed.generators)
-        self.averages[which] = changed.averages
 
     def state(self, row: int, steps: int, latent_size: int) -> TrialState:
         """One trial's state, copied."""

@@ -112,14 +112,24 @@ class Stack:
     def __len__(self) -> int:
         return len(self.weights)
 
-    def rows(self, which: slice | Tensor) -> Stack:
-        """Some trials' rows: the same memory for a slice, a copy for a tensor of numbers."""
+    def rows(self, which: slice) -> Stack:
+        """Neighbouring trials' rows, sharing their memory."""
         return Stack(self.layout, *(tensor[which] for tensor in self._tensors()))
+
+    def copied(self, which: Tensor) -> Stack:
+        """Copies of the rows with these numbers, with room for their next gradient."""
+        *others, gradient = self._tensors()
+        room = gradient.new_empty(len(which), self.layout.size)
+        return Stack(self.layout, *(*(tensor.index_select(0, which) for tensor in others), room))
 
     def put(self, which: Tensor, rows: Stack) -> None:
         """Put what a step changes of copied rows back."""
         for mine, theirs in zip(self._stepped(), rows._stepped(), strict=True):
-            mine[which] = theirs
+            mine.index_copy_(0, which, theirs)
+
+    def parameters_of(self, which: Tensor) -> Weights:
+        """Copies of the weights of the rows with these numbers, by parameter name (K, *shape)."""
+        return self.layout.views(self.weights.index_select(0, which))
 
     def state(self, row: int, latent_size: int) -> NetworkState:
         """One trial's network, copied."""

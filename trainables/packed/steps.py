@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from trainables.packed.clipping import add_clipped, clip_factors, squared_norms
+from trainables.packed.layout import Weights
 from trainables.packed.members import Block
 from trainables.packed.networks import DROPOUT, Networks
 from trainables.packed.placing import placed
@@ -50,20 +51,21 @@ def generate(networks: Networks, feed: Feed, steps: slice, slots: Slots) -> None
     feed.take_generated(steps, torch.cat([networks.generator.forward(weights, part)[0] for part in latent], dim=1))
 
 
-def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
+def generator_step(networks: Networks, block: Block, generators: Stack, averages: Tensor, against: Weights) -> None:
     """One step of the generators against the discriminators; reads no participant.
 
     Args:
         networks: of the pack.
         block: the trials.
-        slots: their rows.
+        generators: their rows.
+        averages: the generators' running averages (K, P).
+        against: the discriminators' weights by parameter name (K, *shape).
     """
-    weights = slots.generators.parameters
-    against = slots.discriminators.parameters
-    slots.generators.gradient.zero_()
+    weights = generators.parameters
+    generators.gradient.zero_()
     inputs = [member.course.opposed() for member in block.members]
     sizes = [len(arms) for _, arms in inputs]
-    shares = 1 / placed(sizes, slots.averages.device).view(-1, 1, 1)  # of a row in its trial's mean loss
+    shares = 1 / placed(sizes, averages.device).view(-1, 1, 1)  # of a row in its trial's mean loss
     for rows in opposed_rows(inputs, networks.latent_size, _masks(networks, block)).chunks():
         features, tape = networks.generator.forward(weights, rows.features)
         logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
@@ -71,11 +73,11 @@ def generator_step(networks: Networks, block: Block, slots: Slots) -> None:
         _, by_features = networks.discriminator.backward(against, discriminator_tape, backprops, to_inputs=True)
         records, _ = networks.generator.backward(weights, tape, by_features)
         for record in records:
-            record.layer.add_gradient(slots.generators.gradients, record.kept, record.backprops)
-    slots.generators.adam()
-    taken = slots.generators.steps
+            record.layer.add_gradient(generators.gradients, record.kept, record.backprops)
+    generators.adam()
+    taken = generators.steps
     decay = torch.minimum(block.averaging, taken / (taken + 9))  # as in GeneratorAverage
-    slots.averages.lerp_(slots.generators.weights, (1 - decay).float())
+    averages.lerp_(generators.weights, (1 - decay).float())
 
 
 def loss_backprops(logits: Tensor, rows: Rows) -> Tensor:

@@ -1,0 +1,68 @@
+"""On a GPU the host hands out the work of a step without ever waiting for a result."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from trainables.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.hyperparameters import Hyperparameters
+from trainables.packed import draws, steps
+from trainables.packed.clipping import clip_factors
+from trainables.packed.networks import Shape
+from trainables.packed.pack import Pack
+from trainables.packed.slots import TrialState
+from trainables.packed_engine import PackedEngine
+
+# Its tensors have shapes and hold no numbers, so to look at one is an error; all else is as on a GPU.
+NOWHERE = torch.device("meta")
+PUBLIC = PublicFigures(50, (0.5, 0.5), features=36, grid=(3, 12))
+SETTINGS = {"sampling_rate": 0.1, "latent_size": 20, "width": 16}
+
+
+@pytest.fixture(autouse=True)
+def drawn_before(monkeypatch):
+    """Random numbers of many steps, whose batch sizes a GPU's host does wait for, are there already."""
+
+    def batches(participants: int, rate: float, steps: int, stream: None) -> tuple[Tensor, list[int]]:
+        sizes = [3 + step % 4 for step in range(steps)]
+        return torch.zeros(sum(sizes), dtype=torch.int64, device=NOWHERE), sizes
+
+    def inputs(count: int, latent_size: int, shares: tuple[float, float], stream: None) -> tuple[Tensor, Tensor]:
+        arms = torch.zeros(count, dtype=torch.int64, device=NOWHERE)
+        return torch.zeros(count, latent_size, device=NOWHERE), arms
+
+    monkeypatch.setattr(draws, "poisson_batches", batches)
+    monkeypatch.setattr(draws, "draw_inputs", inputs)
+
+
+def take_steps(network: str) -> Pack:
+    """Some steps of trials whose generator steps fall together and apart."""
+    pack = None
+    for discriminator_steps in (1, 2, 2, 5):
+        settings = Hyperparameters(network=network, discriminator_steps=discriminator_steps, **SETTINGS)
+        pack = pack or Pack(Shape.of(settings, PUBLIC.features, PUBLIC.grid), NOWHERE)
+        state = tree_map_only(
+            Tensor, lambda t: t.to(NOWHERE), PackedEngine(settings, PUBLIC, torch.device("cpu")).state_dict()
+        )
+        data = TrainingData(torch.zeros(60, 36, device=NOWHERE), torch.zeros(60, dtype=torch.int64, device=NOWHERE))
+        pack.join(settings, PUBLIC, TrialState.of(state), data, 20, RandomStreams(None, None, None, None))
+    pack.advance(20)
+    return pack
+
+
+@pytest.mark.parametrize("network", ["compact", "paper"])
+def test_a_step_waits_for_nothing(network):
+    assert take_steps(network).remaining == 0
+
+
+def test_a_step_that_looked_at_a_number_would_be_noticed(monkeypatch):
+    def looking(squares: Tensor, clip_norms: Tensor) -> Tensor:
+        assert squares.max() >= 0
+        return clip_factors(squares, clip_norms)
+
+    monkeypatch.setattr(steps, "clip_factors", looking)
+    with pytest.raises(RuntimeError):
+        take_steps("compact")
