@@ -6,7 +6,6 @@ Written from the schema, the settings and the synthetic participants alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
@@ -99,8 +98,8 @@ def marking(policy: str) -> str:
 
 
 def _file_lines(schema: Schema) -> Iterable[str]:
-    for table, file in schema.tables.items():
-        stem = Path(file).stem
+    for table in schema.tables:
+        stem = schema.stem(table)
         yield f"- `{stem}.csv`, `{stem}.parquet`: table `{table}`, the same rows in two formats"
 
 

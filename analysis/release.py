@@ -180,10 +180,7 @@ def released_schema(schema: Schema, policy: str) -> Schema:
 
     It has a name of its own, so a study of the synthetic cohort never meets the real cohort's key or files.
     """
-    tables = {
-        table: f"{Path(file.removeprefix('package:')).stem}-{marking(policy)}.csv"
-        for table, file in schema.tables.items()
-    }
+    tables = {table: f"{schema.stem(table)}-{marking(policy)}.csv" for table in schema.tables}
     return schema.model_copy(update={"name": f"{schema.name}-synthetic", "tables": tables})
 
 

@@ -44,6 +44,7 @@ class StudySettings(BaseModel):
         gpus_per_trial: GPUs of one trial, may be a fraction; None to fit the machine.
         ledger: the cohort's ledger, where it is not in the user's data directory.
         storage: `--storage` as given, a path or URI that all nodes see; None keeps trials with the study.
+        digests: SHA-256 of what the schema and the search space said when the study started, by option.
         created: When the study started, with its time zone.
         versions: Version of each package that took part.
     """
@@ -66,6 +67,7 @@ class StudySettings(BaseModel):
     gpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     ledger: Path | None = None
     storage: str | None = None
+    digests: dict[str, str] = Field(default_factory=dict)
     created: datetime
     versions: dict[str, str] = Field(default_factory=dict)
 

@@ -273,8 +273,20 @@ class Schema(Frozen):
         for table in self.tables:
             if table not in {table for _, _, table in used}:
                 raise ValueError(f"table {table!r} is used by no measure, covariate or label; remove it from tables")
+        self._check_file_names()
         self._check_visit_columns()
         return self
+
+    def _check_file_names(self) -> None:
+        written: dict[str, str] = {}
+        for table in self.tables:
+            other = written.setdefault(self.stem(table).casefold(), table)
+            if other != table:
+                raise ValueError(
+                    f"tables {other!r} and {table!r} both have a file called {self.stem(table)}; a synthetic cohort is "
+                    f"written as {self.stem(table)}.csv and {self.stem(table)}.parquet, so one would replace the "
+                    "other. Rename one of the files"
+                )
 
     def _check_visit_columns(self) -> None:
         for measure in self.measures:
@@ -288,6 +300,10 @@ class Schema(Frozen):
         for covariate in self.covariates:
             if covariate.column is None:
                 raise ValueError(f"covariate {covariate.name} has one value per participant; give column, not columns")
+
+    def stem(self, table: str) -> str:
+        """What a table's file is called, without folder and ending."""
+        return Path(self.tables[table].removeprefix("package:")).stem
 
     @property
     def all_measures(self) -> tuple[Measure, ...]:

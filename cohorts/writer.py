@@ -27,9 +27,8 @@ def write_cohort(cohort: Participants, directory: Path) -> list[Path]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    for table, file in cohort.schema.tables.items():
-        frame = table_frame(cohort, table)
-        stem = Path(file.removeprefix("package:")).stem
+    for table in cohort.schema.tables:
+        frame, stem = table_frame(cohort, table), cohort.schema.stem(table)
         csv_path, parquet_path = directory / f"{stem}.csv", directory / f"{stem}.parquet"
         frame.to_csv(csv_path, index=False)
         frame.to_parquet(parquet_path, index=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,11 @@ class PackHost:
             BudgetExhausted: it does not fit any more; nobody was read.
         """
         paid = stretch.pay(self._plan.policy, self._plan.train, self.device)
-        return self._loop.train(hyperparameters, state, paid), paid.witness
+        try:
+            return self._loop.train(hyperparameters, state, paid), paid.witness
+        except torch.AcceleratorError:  # a process whose GPU has failed once can do nothing on it any more
+            traceback.print_exc()
+            os._exit(1)  # so Ray starts another, and all trials go on there from their checkpoints
 
     def train_guest(
         self, stretch: Stretch, hyperparameters: Hyperparameters, state: TrialState

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -86,11 +87,13 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
     schema = resolve_schema(settings.cohort)
     space = load_search_space(settings.search_space, domains())
     _check_schema(schema, settings, space)
+    digests = _digests(schema, space)
     if arguments.resume:
+        _check_unchanged(settings, digests)
         plan = directory.spending().plan if settings.policy != "unaccounted" else None
     else:
         plan = plan_study(settings, schema, space)
-        settings = settings.model_copy(update={"shares": plan.shares}) if plan else settings
+        settings = settings.model_copy(update={"digests": digests, **({"shares": plan.shares} if plan else {})})
     _check_splits(schema, settings.shares)
     return StudyOutline(settings, directory, schema, space, plan)
 
@@ -208,6 +211,23 @@ def _settings_of_resumed(arguments: argparse.Namespace) -> tuple[StudyDirectory,
         raise StudyError(f"There is no study {arguments.study} in {arguments.out} to resume. {existing}")
     directory = StudyDirectory(arguments.out / arguments.study)
     return directory, directory.settings()
+
+
+def _digests(schema: Schema, space: SearchSpace) -> dict[str, str]:
+    """SHA-256 of what the files behind two options say, whatever they look like."""
+    said = {"cohort": schema.model_dump_json(exclude_defaults=True), "search_space": space.to_yaml()}
+    return {option: hashlib.sha256(text.encode()).hexdigest() for option, text in said.items()}
+
+
+def _check_unchanged(settings: StudySettings, digests: dict[str, str]) -> None:
+    """Raise StudyError where a file no longer says what the study began with."""
+    for option, began_with in settings.digests.items():
+        if digests[option] != began_with:
+            raise StudyError(
+                f"{getattr(settings, option)} has been changed since the study {settings.study} began "
+                f"(--{option.replace('_', '-')}), and a resumed study goes on as it began. Put the file back as it "
+                "was, or begin a new study."
+            )
 
 
 def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -> None:

@@ -332,6 +332,7 @@ def edit(path: tuple, value: object):
     [
         (edit(("label", "table"), "nope"), "table 'nope' is not among tables (people, visits)"),
         (edit(("tables", "labs"), "labs.csv"), "table 'labs' is used by no measure"),
+        (edit(("tables", "people"), "old/Visits.csv"), "tables 'people' and 'visits' both have a file called visits"),
         (edit(("label", "classes", 0, "share"), 0.6), "sum to 1.1"),
         (edit(("label", "classes", 0, "share"), 0), "label.classes[0].share"),
         (edit(("label", "classes", 0, "value"), "T"), "'T' is given twice"),

@@ -148,6 +148,26 @@ def test_a_hosted_trial_goes_on_from_its_checkpoint_when_its_pack_died(plan, led
     assert len(trained(ledger)) == paid + 1  # the stretch is redone, so it is paid for again
 
 
+def test_a_pack_whose_gpu_failed_makes_room_for_another(plan, ledger, tmp_path):
+    def break_gpu(server):
+        def train(*stretch):
+            raise torch.AcceleratorError("an illegal memory access was encountered")
+
+        server._host._loop.train = train
+
+    trials = trials_of(plan)
+    running = trials.begin("unlucky", SETTINGS)
+    running.step()
+    running.save(tmp_path)
+    ray.get(running.pack.__ray_call__.remote(break_gpu))
+    with pytest.raises(PackLost):
+        running.step()
+    again = trials.begin("unlucky", SETTINGS)
+    assert again.pack == running.pack  # another process under the same name
+    again.load(tmp_path)
+    assert again.step()["epoch"] == 2
+
+
 def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(plan, ledger):
     trials = trials_of(plan)
     first = trials.begin("first", SETTINGS)

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from tests.cohorts.little_trial import schema_mapping, write_trial
+from tuner.options import parser
+from tuner.request import begin_study, outline_study, request_study
 from tuner.run import main
 
 
@@ -137,6 +139,21 @@ def test_a_resumed_study_keeps_its_settings(capsys, tmp_path):
     error = refused(capsys, tmp_path / "out", "--study", "first", "--resume", "--epsilon", "9", "--trials", "3")
     assert "--epsilon" in error
     assert "--trials" in error
+
+
+def test_a_study_whose_files_were_changed_is_not_resumed(capsys, tmp_path, little):
+    space = tmp_path / "space.yaml"
+    space.write_text("clip_norm: 1.0\n")
+    options = ["--cohort", str(little), "--search-space", str(space), "--study", "begun", *UNACCOUNTED]
+    given = parser().parse_args([*options, "--out", str(tmp_path / "out")])
+    begin_study(request_study(given), None)
+    resumed = ["--study", "begun", "--resume", "--out", str(tmp_path / "out")]
+    outline_study(parser().parse_args(resumed))
+    space.write_text("# Only a comment more.\nclip_norm: 1.0\n")
+    outline_study(parser().parse_args(resumed))
+    space.write_text("clip_norm: 2.0\n")
+    assert main(resumed) == 2
+    assert f"{space} has been changed since the study begun began" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_name_already_used_is_refused_and_the_older_study_left_alone(capsys, tmp_path, little):
