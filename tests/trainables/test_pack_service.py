@@ -162,6 +162,7 @@ def test_a_pack_whose_gpu_failed_makes_room_for_another(plan, ledger, tmp_path):
     ray.get(running.pack.__ray_call__.remote(break_gpu))
     with pytest.raises(PackLost):
         running.step()
+    running.end()
     again = trials.begin("unlucky", SETTINGS)
     assert again.pack == running.pack  # another process under the same name
     again.load(tmp_path)
