@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Scalar = bool | int | float | str
@@ -20,6 +20,7 @@ class Domain:
         choices: the legal values of kind ``choice``.
         low_open: ``low`` itself is not legal.
         high_open: ``high`` itself is not legal.
+        gap: of numbers above 0 only those from here on are legal.
     """
 
     kind: Literal["float", "integer", "choice"]
@@ -28,12 +29,15 @@ class Domain:
     choices: tuple[str, ...] = ()
     low_open: bool = False
     high_open: bool = False
+    gap: float = 0.0
 
     @property
     def description(self) -> str:
         """What is legal, in words."""
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
+        if self.gap:
+            return f"0 or {replace(self, low=self.gap, gap=0.0).description}"
         limits = []
         if self.low is not None:
             limits.append(f"{'above' if self.low_open else 'of at least'} {self.low:g}")
@@ -64,4 +68,6 @@ class Domain:
             return f"{value:g} is not above {self.low:g}" if self.low_open else f"{value:g} is below {self.low:g}"
         if self.high is not None and (value >= self.high if self.high_open else value > self.high):
             return f"{value:g} is not below {self.high:g}" if self.high_open else f"{value:g} is above {self.high:g}"
+        if 0 < value < self.gap:
+            return f"{value:g} is above 0 and below {self.gap:g}"
         return None

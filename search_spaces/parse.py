@@ -118,6 +118,8 @@ class _Key:
         assert not isinstance(low, str) and not isinstance(high, str)
         if low > high:
             self.fail(f"low {low:g} is above high {high:g}", f"Write [{high:g}, {low:g}] if you meant that range.")
+        if low < self.domain.gap and low < high:
+            self.fail(f"a range cannot begin at {low:g}", self.remedy)
         return (low, high) if kind == "integer" else (float(low), float(high))
 
     def categorical(self, given: Any) -> Categorical:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from privacy import TrainingCharge
+from privacy.accounting import SMALLEST_NOISE
 from privacy.plan import steps_per_epoch
 
 DEFAULT_SAMPLING_RATE = 0.0125
+
+
+def _accountable(noise_multiplier: float) -> float:
+    if 0 < noise_multiplier < SMALLEST_NOISE:
+        raise ValueError(f"give 0 for no noise, or at least {SMALLEST_NOISE}")
+    return noise_multiplier
 
 
 class Hyperparameters(BaseModel):
@@ -24,7 +31,9 @@ class Hyperparameters(BaseModel):
     generator_learning_rate: float = Field(1e-3, gt=0, description="Adam step of the generator")
     discriminator_learning_rate: float = Field(2e-3, gt=0, description="Adam step of the discriminator")
     clip_norm: float = Field(1.0, gt=0, description="largest 2-norm C of one participant's gradient")
-    noise_multiplier: float = Field(1.2, ge=0, description="noise sigma, in units of the clip norm")
+    noise_multiplier: Annotated[float, AfterValidator(_accountable)] = Field(
+        1.2, ge=0, json_schema_extra={"gap": SMALLEST_NOISE}, description="noise sigma, in units of the clip norm"
+    )
     sampling_rate: float = Field(
         DEFAULT_SAMPLING_RATE, gt=0, le=1, description="chance q that a participant joins a batch"
     )

@@ -24,4 +24,5 @@ def _domain(described: dict[str, Any]) -> Domain:
         high=described.get("exclusiveMaximum", described.get("maximum")),
         low_open="exclusiveMinimum" in described,
         high_open="exclusiveMaximum" in described,
+        gap=described.get("gap", 0.0),
     )

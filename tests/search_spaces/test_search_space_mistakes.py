@@ -10,7 +10,7 @@ from search_spaces import Domain, SearchSpaceError, load_search_space
 DOMAINS = {
     "network": Domain("choice", choices=("compact", "paper")),
     "clip_norm": Domain("float", low=0, low_open=True),
-    "noise_multiplier": Domain("float", low=0),
+    "noise_multiplier": Domain("float", low=0, gap=0.01),
     "sampling_rate": Domain("float", low=0, high=1, low_open=True),
     "depth": Domain("integer", low=1),
     "label_smoothing": Domain("float", low=0, high=0.5, high_open=True),
@@ -27,6 +27,8 @@ MISTAKES = [
     ("noise_multiplier: -0.5", "noise_multiplier", "-0.5 is below 0"),
     ("noise_multiplier: {uniform: [-1, 1]}", "noise_multiplier", "-1 is below 0"),
     ("noise_multiplier: {categorical: [1, -2]}", "noise_multiplier", "-2 is below 0"),
+    ("noise_multiplier: 0.005", "noise_multiplier", "0.005 is above 0 and below 0.01"),
+    ("noise_multiplier: {uniform: [0, 2]}", "noise_multiplier", "a range cannot begin at 0"),
     ("clip_norm: 0", "clip_norm", "0 is not above 0"),
     ("sampling_rate: {uniform: [0.1, 1.5]}", "sampling_rate", "1.5 is above 1"),
     (
@@ -42,7 +44,7 @@ MISTAKES = [
     (
         "noise_multiplier: {integer: [1, 2]}",
         "noise_multiplier",
-        "has no integer range. 'noise_multiplier' takes a number of at least 0",
+        "has no integer range. 'noise_multiplier' takes 0 or a number of at least 0.01",
     ),
     ("depth: {uniform: [1, 2]}", "depth", "has no uniform range. 'depth' takes a whole number of at least 1"),
     ("depth: {integer: [1, 2.5]}", "depth", "2.5 is not a whole number"),

@@ -61,6 +61,7 @@ def test_an_option_that_no_study_can_use_is_named(capsys, tmp_path, little, opti
         ("learning_rate: 0.1\n", "learning_rate"),
         ("clip_norm: {uniform: [3, 1]}\n", "clip_norm"),
         ("noise_multiplier: -1\n", "noise_multiplier"),
+        ("noise_multiplier: 0.001\n", "0 or a number of at least 0.01"),
     ],
 )
 def test_a_search_space_at_fault_is_named_with_its_key(capsys, tmp_path, little, space, named):
