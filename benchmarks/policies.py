@@ -1,7 +1,7 @@
 """What each policy gives for a declared epsilon: one whole study of the simulated SPRINT for each of both.
 
 ``python -m benchmarks.policies`` runs them one after the other, prints the table of docs/privacy.md and writes
-benchmarks/results/policies.json. It takes about an hour on two cores; the options choose less.
+benchmarks/results/policies.json. It takes about ten minutes on two cores; the options choose less.
 """
 
 from __future__ import annotations
