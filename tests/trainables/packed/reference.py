@@ -61,6 +61,18 @@ class Stacked:
             masks,
         )
 
+    def nearest_kink(self, rows: Rows) -> float:
+        """How near any unit comes to where its rectifier bends: nearer than rounding, and float32 and float64 part."""
+        nearest = [float("inf")]
+        for trial, module in enumerate(self.modules):
+            fixed = with_fixed_masks(module).double()
+            for layer in fixed.layers:
+                if isinstance(layer, nn.ReLU | nn.LeakyReLU):
+                    layer.register_forward_pre_hook(lambda _, inputs: nearest.append(inputs[0].abs().min().item()))
+            with torch.no_grad():
+                fixed(rows.features[trial].double(), split_masks(fixed, rows.masks[trial]))
+        return min(nearest)
+
 
 class FixedMasks(nn.Module):
     """A discriminator whose dropout multiplies by given masks."""

