@@ -42,7 +42,7 @@ check: $(VENV)/.installed-dev  ## lint, types, and which folder may import which
 	$(BIN)/lint-imports
 
 audit: setup    ## attack the code itself: lower bounds that must stay below what is stated
-	$(BIN)/python -m privacy audit
+	$(BIN)/python -m analysis.auditing
 
 bench: setup    ## what a trial's step and a study's overhead cost here
 	$(BIN)/python -m benchmarks

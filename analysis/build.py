@@ -22,12 +22,12 @@ from analysis.selection import Selected, Selection, picks_among_few, select
 from analysis.study import SHORTLIST, StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
 from cohorts import CohortError, Participants, Schema, load_cohort, resolve_schema, split_key, split_participants
-from privacy.charges import SPLITS, Charge
 from privacy.errors import LedgerError
-from privacy.ledger import Ledger
-from privacy.study_record import check_record
-from privacy.sums import Summary
-from privacy.witness import Witness
+from privacy.ledger.charge import SPLITS, Charge
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.receipt import Receipt
+from privacy.ledger.study_record import check_record
+from privacy.ledger.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
 
 def _scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[ScoredEpoch, ...]:
     """The epochs that may be released: of the search, or of the shortlist where the search was on a surrogate."""
-    if settings.policy != "unaccounted" and directory.spending().plan.runs:
+    if settings.policy != "unaccounted" and directory.declared_plan().plan.runs:
         return (winning_epoch(directory, settings),)
     if settings.policy == "surrogate":
         return scored_epochs(directory, settings, SHORTLIST, trials_begun=1)
@@ -122,7 +122,7 @@ def _scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[
 
 def _verified_ledger(directory: StudyDirectory, settings: StudySettings, epochs: Sequence[ScoredEpoch]) -> Summary:
     """The figures of the study's ledger, found whole in the cohort's own, with all that its trials were told."""
-    told = [Witness.parse(each.witness) for each in epochs if each.witness]
+    told = [Receipt.parse(each.receipt) for each in epochs if each.receipt]
     checked = check_record(directory.path, settings.ledger, told)
     if checked.own_ledger is None:
         raise LedgerError(

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
-from privacy.declared_statement import DeclaredBudget
-from privacy.statement import UnaccountedSearch
+from privacy.statements.declared_budget import DeclaredBudget
+from privacy.statements.unaccounted_search import UnaccountedSearch
 
 TEMPLATE = """\
 # Synthetic cohort {cohort}

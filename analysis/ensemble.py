@@ -11,7 +11,7 @@ import torch
 from analysis.epochs import ScoredEpoch, first_line
 from analysis.errors import AnalysisError
 from cohorts import Participants, Schema
-from privacy.randomness import secret_stream
+from privacy.mechanisms.randomness import secret_stream
 from trainables.generation import Generator, load_generator
 
 

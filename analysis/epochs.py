@@ -19,9 +19,9 @@ from ray.tune.experiment import Trial
 from analysis.errors import AnalysisError
 from analysis.study import TRIALS, WINNER, WINNER_FILE, StudyDirectory, StudySettings
 from privacy import TrainingCharge, epsilon
-from trainables.candidate import hyperparameters_of
+from trainables.gan.hyperparameters import Hyperparameters
 from trainables.generation import GENERATOR_FILE
-from trainables.hyperparameters import Hyperparameters
+from trainables.trial import hyperparameters_of
 
 SCORES = ("auc_logistic_regression", "auc_random_forest")
 OTHER_SCORES = ("score", "accuracy_logistic_regression", "accuracy_random_forest", "spearman", "ks")
@@ -38,7 +38,7 @@ class ScoredEpoch:
         epsilon: of the trial's training up to here; infinity without noise.
         checkpoint: where the epoch's generator is kept, on any file system that Tune can use.
         hyperparameters: the trial's configuration.
-        witness: of the cohort's ledger, as the trial was told when it paid for the scores; empty where it paid none.
+        receipt: of the cohort's ledger, as the trial was told when it paid for the scores; empty where it paid none.
     """
 
     trial_id: str
@@ -47,7 +47,7 @@ class ScoredEpoch:
     epsilon: float
     checkpoint: Checkpoint
     hyperparameters: Hyperparameters
-    witness: str = ""
+    receipt: str = ""
 
     @property
     def charge(self) -> TrainingCharge:
@@ -157,7 +157,7 @@ def _epochs_of(trial: Trial) -> Iterator[ScoredEpoch]:
                 epsilon=float(report["epsilon"]),
                 checkpoint=checkpoint,
                 hyperparameters=_hyperparameters(trial),
-                witness=str(report.get("ledger", "")),
+                receipt=str(report.get("ledger", "")),
             )
 
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import atomic
 from analysis.figures import Panel, figures, median_table
 from analysis.release import figure_name
 from analysis.selection import Selection
 from analysis.transfer import Transfer
-from cohorts import LoadReport, Participants
+from cohorts import LoadReport, Participants, storage
 
 WARNING_FILE = "DO_NOT_PUBLISH.txt"
 WARNING = (
@@ -30,14 +29,14 @@ def write_transfer(internal: Path, transfer: Transfer) -> None:
     """Write the transfer table as transfer.json and transfer.csv."""
     _prepare(internal)
     text = json.dumps(transfer.as_json(), indent=2, allow_nan=False)
-    atomic.write_text(internal / "transfer.json", text + "\n")
-    atomic.write_text(internal / "transfer.csv", transfer.as_frame().to_csv(index=False))
+    storage.write_text(internal / "transfer.json", text + "\n")
+    storage.write_text(internal / "transfer.csv", transfer.as_frame().to_csv(index=False))
 
 
 def write_loading(internal: Path, report: LoadReport) -> None:
     """Write how many participants each loading rule dropped, as participants.json."""
     _prepare(internal)
-    atomic.write_text(internal / "participants.json", json.dumps(asdict(report), indent=2) + "\n")
+    storage.write_text(internal / "participants.json", json.dumps(asdict(report), indent=2) + "\n")
 
 
 def write_figures(internal: Path, panels: Sequence[Panel], real: Participants, study: str) -> None:
@@ -45,8 +44,8 @@ def write_figures(internal: Path, panels: Sequence[Panel], real: Participants, s
     _prepare(internal)
     note = f"Study {study}. Real participants are shown: internal, never publish."
     for measure, picture in figures(panels, real, note).items():
-        atomic.write_bytes(internal / figure_name(measure, "internal"), picture)
-    atomic.write_text(internal / "medians.csv", median_table(panels, real).to_csv(index=False))
+        storage.write_bytes(internal / figure_name(measure, "internal"), picture)
+    storage.write_text(internal / "medians.csv", median_table(panels, real).to_csv(index=False))
 
 
 def write_selection(internal: Path, selection: Selection) -> None:
@@ -63,10 +62,10 @@ def write_selection(internal: Path, selection: Selection) -> None:
         }
         for pick in selection.picks
     ]
-    atomic.write_text(internal / "selection.csv", pd.DataFrame(rows).to_csv(index=False))
+    storage.write_text(internal / "selection.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
 def _prepare(internal: Path) -> None:
     internal.mkdir(exist_ok=True)
     if not (internal / WARNING_FILE).exists():
-        atomic.write_text(internal / WARNING_FILE, WARNING)
+        storage.write_text(internal / WARNING_FILE, WARNING)

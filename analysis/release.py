@@ -18,15 +18,15 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from analysis.atomic import replaced_directory
 from analysis.datasheet import Statement, datasheet, marking, schema_file_name
 from analysis.figures import Panel, figures
 from analysis.selection import Selection
 from analysis.study import StudyDirectory, StudySettings
 from cohorts import Participants, Schema, write_cohort
-from privacy.declared_statement import DeclaredBudget
-from privacy.statement import UnaccountedSearch
-from privacy.sums import Summary, epsilon_of_study
+from cohorts.storage import replaced_directory
+from privacy.ledger.summary import Summary, epsilon_of_study
+from privacy.statements.declared_budget import DeclaredBudget
+from privacy.statements.unaccounted_search import UnaccountedSearch
 from privacy.versions import installed_versions
 
 MANIFEST_FILE = "manifest.json"
@@ -65,7 +65,7 @@ class Manifest(BaseModel):
             them adds no noise.
         delta: the delta of every epsilon.
         winning_run_epsilon: largest epsilon of a single chosen trial's training; None likewise.
-        ledger: witness of the cohort's ledger that the release was made from.
+        ledger: receipt of the cohort's ledger that the release was made from.
         participants: synthetic participants, a public number.
         generators: picked epochs, each giving an equal share of the participants.
         chosen_trials: trials that the picked epochs come from.
@@ -132,7 +132,7 @@ def write_release(
             epsilon=_stated(statement.epsilon),
             delta=statement.delta,
             winning_run_epsilon=_stated(statement.winning_run_epsilon),
-            ledger=statement.witness,
+            ledger=statement.receipt,
             participants=len(ensemble),
             generators=statement.chosen_epochs,
             chosen_trials=statement.chosen_trials,
@@ -151,7 +151,7 @@ def _statement(
     if settings.policy != "unaccounted":
         return DeclaredBudget.of(
             spent,
-            directory.spending(),
+            directory.declared_plan(),
             chosen_trials=len(selection.trials_to_pay),
             chosen_epochs=len({(pick.epoch.trial_id, pick.epoch.epoch) for pick in selection.picks}),
             winning_run_epsilon=selection.winning_run_epsilon(settings.delta),
@@ -168,7 +168,7 @@ def _statement(
         winning_run_epsilon=selection.winning_run_epsilon(settings.delta),
         all_trials_epsilon=epsilon_of_study(spent, settings.study, "train", settings.delta),
         earlier_studies=len({entry.study for entry in spent.entries} - {settings.study, None}),
-        witness=str(spent.witness),
+        receipt=str(spent.receipt),
         delta=settings.delta,
         shares=(settings.shares.train, settings.shares.validation, settings.shares.test),
         nominal_size=schema.nominal_size,

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from analysis import atomic
 from analysis.errors import AnalysisError
-from cohorts import SplitShares
+from cohorts import SplitShares, storage
 
 if TYPE_CHECKING:
-    from privacy.prices import Spending
+    from privacy.planning.allocation import DeclaredPlan
 
 SETTINGS_FILE = "study.json"
 PLAN_FILE = "plan.json"
@@ -82,7 +81,7 @@ class StudySettings(BaseModel):
         """
         directory.mkdir(parents=True, exist_ok=True)
         file = directory / SETTINGS_FILE
-        atomic.write_text(file, self.model_dump_json(indent=2) + "\n")
+        storage.write_text(file, self.model_dump_json(indent=2) + "\n")
         return file
 
     @classmethod
@@ -181,16 +180,16 @@ class StudyDirectory:
         """Path or URI of one of Ray Tune's experiment directories."""
         return f"{self.storage_path(settings)}/{name}"
 
-    def spending(self) -> Spending:
+    def declared_plan(self) -> DeclaredPlan:
         """Read what was declared and how it is divided.
 
         Raises:
             AnalysisError: it is missing or not valid.
         """
-        from privacy.prices import Spending  # here, so that --help need not wait for the accountant
+        from privacy.planning.allocation import DeclaredPlan  # here, so that --help need not wait for the accountant
 
         try:
-            return Spending.model_validate_json(self.plan_file.read_bytes())
+            return DeclaredPlan.model_validate_json(self.plan_file.read_bytes())
         except (OSError, ValidationError) as error:
             raise AnalysisError(
                 f"The study's plan {self.plan_file} cannot be read, and without it nobody knows what was declared. "

@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from analysis.selection import Selected
 from cohorts import Participants
-from trainables.scoring import CLASSIFIERS, Score, evaluate
+from trainables.scoring.classifiers import CLASSIFIERS, Score, evaluate
 
 TITLES = {
     "logistic_regression": "logistic regression",

@@ -17,11 +17,11 @@ from rich.console import Console
 
 from benchmarks.page import write_section
 from cohorts import Encoding, load_participants, split_key, split_participants
-from trainables.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.opacus_engine import OpacusEngine
 from trainables.generation import Generator, arm_shares, grid
-from trainables.hyperparameters import Hyperparameters
-from trainables.opacus_engine import OpacusEngine
-from trainables.scoring import STEERING, Fitted
+from trainables.scoring.classifiers import STEERING, Fitted
 
 BATCH = 64
 ROUNDS = 7
@@ -84,7 +84,7 @@ class PlainTraining:
     def __init__(self, of: OpacusEngine, data: TrainingData) -> None:
         from torch.optim import Adam
 
-        from trainables.opacus_engine import ac_gan_losses
+        from trainables.gan.opacus_engine import ac_gan_losses
 
         self._engine, self._data, self._losses = of, data, ac_gan_losses
         self._discriminator = of._discriminator._module

@@ -23,11 +23,11 @@ from rich.console import Console
 from benchmarks.ghost import GhostEngine
 from benchmarks.page import write_section
 from benchmarks.workloads import CPU, hyperparameters, streams, workload, workloads
-from trainables.opacus_engine import OpacusEngine
-from trainables.packed.networks import Shape
-from trainables.packed.pack import Pack
-from trainables.packed.slots import TrialState
-from trainables.packed_engine import PackedEngine
+from trainables.gan.opacus_engine import OpacusEngine
+from trainables.gan.packed.networks import Shape
+from trainables.gan.packed.pack import Pack
+from trainables.gan.packed.slots import TrialState
+from trainables.gan.packed_engine import PackedEngine
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"
 # Table rows: name of the ratio, what it says, what it should at least be.

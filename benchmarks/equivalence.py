@@ -28,15 +28,15 @@ from scipy.stats import t
 
 from benchmarks.page import write_section
 from benchmarks.workloads import CPU, hyperparameters, workload, workloads
-from trainables.engine import RandomStreams
+from trainables.gan.engine import RandomStreams
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.opacus_engine import OpacusEngine
+from trainables.gan.packed import draws
+from trainables.gan.packed.pack import Pack
+from trainables.gan.packed.packed_trial import PackedTrial
+from trainables.gan.packed_engine import PackedEngine
 from trainables.generation import Generator
-from trainables.hyperparameters import Hyperparameters
-from trainables.opacus_engine import OpacusEngine
-from trainables.packed import draws
-from trainables.packed.members import Member
-from trainables.packed.pack import Pack
-from trainables.packed_engine import PackedEngine
-from trainables.scoring import STEERING, SyntheticJudge
+from trainables.scoring.classifiers import STEERING, SyntheticJudge
 
 RESULTS = Path(__file__).parent / "results" / "equivalence.json"
 CONFIGURATIONS, SEEDS, EPOCHS = 20, 5, 4
@@ -132,10 +132,10 @@ def aucs(number: int) -> list[dict[str, Any]]:
     """A configuration with every seed on all sides."""
     torch.set_num_threads(1)
     settings = configuration(number)
-    fair = Member.noise.fget  # type: ignore[attr-defined]
+    fair = PackedTrial.noise.fget  # type: ignore[attr-defined]
     with patch.object(draws, "AHEAD", 1):  # as Opacus draws: one step at a time
         packed = trained_in_a_pack(settings)
-        with patch.object(Member, "noise", property(lambda member: TOO_MUCH * fair(member))):
+        with patch.object(PackedTrial, "noise", property(lambda trial: TOO_MUCH * fair(trial))):
             noisier = trained_in_a_pack(settings)
     rows = []
     for seed in range(SEEDS):

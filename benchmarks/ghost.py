@@ -7,10 +7,10 @@ from opacus.grad_sample import GradSampleModuleFastGradientClipping
 from opacus.optimizers import DPOptimizerFastGradientClipping
 from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
 
-from privacy.poisson import poisson_batch
-from trainables.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.hyperparameters import Hyperparameters
-from trainables.opacus_engine import OpacusEngine, ac_gan_losses
+from privacy.mechanisms.poisson_sampling import poisson_batch
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.opacus_engine import OpacusEngine, ac_gan_losses
 
 
 class GhostEngine(OpacusEngine):

@@ -22,9 +22,9 @@ from rich.console import Console
 
 from benchmarks.page import write_section
 from benchmarks.workloads import CPU, hyperparameters, streams, workload, workloads
-from trainables.engine import PublicFigures, TrainingData
-from trainables.packed.pack import Pack
-from trainables.packed_engine import PackedEngine
+from trainables.gan.engine import PublicFigures, TrainingData
+from trainables.gan.packed.pack import Pack
+from trainables.gan.packed_engine import PackedEngine
 
 RESULTS = Path(__file__).parent / "results" / "growth.json"
 MIDDLE = {"trials": 16, "participants": 5000, "width": 128}

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.workloads import CPU, hyperparameters, streams, workload, workloads
-from trainables.candidate import new_engine
+from trainables.trial import new_engine
 
 
 def main(engine: str) -> None:

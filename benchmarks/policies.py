@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import StudyDirectory
-from privacy.study_record import FIGURES
+from privacy.ledger.study_record import FIGURES
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "policies.json"

@@ -22,9 +22,9 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.page import write_section
 from benchmarks.workloads import CPU, hyperparameters, streams, workload
 from cohorts import Participants
+from trainables.gan.packed_engine import PackedEngine
 from trainables.generation import Generator
-from trainables.packed_engine import PackedEngine
-from trainables.scoring import CLASSIFIERS, STEERING, Fitted
+from trainables.scoring.classifiers import CLASSIFIERS, STEERING, Fitted
 
 RESULTS = Path(__file__).parent / "results" / "scorers.json"
 COHORTS = ("sprint-simulated", "actg175")

@@ -31,13 +31,13 @@ from benchmarks.page import write_section
 from benchmarks.workloads import hyperparameters, workload, workloads
 from cohorts import Cohort, Participants, SplitShares, load_cohort, split_cohort, split_key
 from privacy import Unaccounted
-from privacy.ledger import Ledger
-from privacy.ledger_actor import serve_ledger
-from privacy.policy import Judge
-from trainables.candidate import TrialPlan
-from trainables.pack_host import trials_of
-from trainables.scoring import CLASSIFIERS, STEERING, SyntheticJudge
-from trainables.trial import DPGANTrial
+from privacy.ledger.actor import serve_ledger
+from privacy.ledger.ledger import Ledger
+from privacy.policies.policy import Judge
+from trainables.scoring.classifiers import CLASSIFIERS, STEERING, SyntheticJudge
+from trainables.service.host import trials_of
+from trainables.service.trials import DPGANTrial
+from trainables.trial import TrialPlan
 from tuner.resources import machines, running_machines, trial_resources
 
 RESULTS = Path(__file__).parent / "results" / "study.json"

@@ -11,9 +11,9 @@ from dp_accounting import rdp
 from rich.console import Console
 
 from cohorts import Encoding, Participants, SplitShares, load_participants, split_key, split_participants
-from privacy.moments import NoisyMoments, surrogate_cohort
-from trainables.fidelity import fidelity
-from trainables.scoring import STEERING, evaluate
+from privacy.mechanisms.moments import NoisyMoments, surrogate_cohort
+from trainables.scoring.classifiers import STEERING, evaluate
+from trainables.scoring.fidelity import fidelity
 
 COHORTS = ("sprint-simulated", "actg175", "actg175-treat")
 EPSILONS = (0.5, 1.0, 3.0)

@@ -11,9 +11,9 @@ import torch
 import yaml
 
 from cohorts import Encoding, SplitParticipants, load_participants, split_key, split_participants
-from trainables.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
 from trainables.generation import arm_shares, grid
-from trainables.hyperparameters import Hyperparameters
 
 FILE = Path(__file__).with_name("workloads.yaml")
 CPU = torch.device("cpu")

@@ -159,7 +159,7 @@ class Label(Frozen):
 
 
 class Window(Frozen):
-    """A visit as a stretch of time, both ends included; `take` says which row wins when several fall in."""
+    """A visit as a segment of time, both ends included; `take` says which row wins when several fall in."""
 
     name: Name
     start: float = Field(alias="from")

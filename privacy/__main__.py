@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,25 +11,23 @@ from rich.console import Console
 from rich.text import Text
 
 from privacy.errors import LedgerError
-from privacy.ledger import Ledger
-from privacy.ledger_table import show
-from privacy.study_record import COPY, FIGURES, WITNESSES, check_record
-from privacy.sums import summarise
-from privacy.witness import Witness
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.receipt import Receipt
+from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, check_record
+from privacy.ledger.summary import summarise
+from privacy.ledger.table import show
 
 DESCRIPTION = """\
 Print what was read of a cohort's participants and what it costs, and check that nothing is missing.
 
 For a study, the copy of the ledger that it keeps is read: the chain of its entries is checked, every figure that was
-written down is computed again, and copy and witnesses are looked for in the cohort's own ledger, where that is on
+written down is computed again, and copy and receipts are looked for in the cohort's own ledger, where that is on
 this machine. For a ledger, the chain and every declared budget are checked.
 """
 
 EPILOG = """\
 examples:
   python -m privacy results/first
-  python -m privacy audit --help
-      attack the code itself, and a release
   python -m privacy ~/.local/share/dpgan-tune/cohorts/my-trial/ledger.db --entries
 
 Exit status: 0 when everything holds; 1 when something does not, with a paragraph that says what and what to do; 2
@@ -41,9 +38,6 @@ when there is nothing to check at PATH.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["audit"]:
-        # People look for it here, but running engines and studies is for the layers above.
-        return int(importlib.import_module("analysis.audit").main(arguments[1:]))
     parser = argparse.ArgumentParser(
         prog="python -m privacy",
         description=DESCRIPTION,
@@ -57,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--delta", type=float, help="with a ledger: delta of the figures (default: as declared, or 1e-5)"
     )
     parser.add_argument("--pld", action="store_true", help="with a ledger: also epsilon if the sequence had been fixed")
-    parser.add_argument("--witness", action="append", default=[], help="with a ledger: COUNT:HASH it must contain")
+    parser.add_argument("--receipt", action="append", default=[], help="with a ledger: COUNT:HASH it must contain")
     parser.add_argument("--entries", action="store_true", help="print every entry")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures into a file, too")
     given = parser.parse_args(arguments)
@@ -76,19 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _mistake(given: argparse.Namespace) -> str | None:
     """What is wrong with the command itself."""
     path: Path = given.path
+    if str(path) == "audit" and not path.exists():
+        return "The audit is a command of its own: python -m analysis.auditing"
     if not path.exists():
         return f"There is nothing at {path}. Give a study's directory (results/STUDY) or a cohort's ledger."
-    if path.is_dir() and not any((path / name).exists() for name in (COPY, FIGURES, WITNESSES)):
+    if path.is_dir() and not any((path / name).exists() for name in (COPY, FIGURES, RECEIPTS)):
         return f"{path} keeps no record of a ledger. Give a study's directory (results/STUDY) or a cohort's ledger."
     if given.delta is not None and not 0 < given.delta < 1:
         return f"--delta is {given.delta:g}; it must lie between 0 and 1."
     if given.ledger and not given.ledger.is_file():
         return f"There is no ledger at {given.ledger}."
-    if path.is_dir() and (given.study or given.delta or given.pld or given.witness):
-        return "--study, --delta, --pld and --witness go with a ledger; a study's own figures are checked as written."
+    if path.is_dir() and (given.study or given.delta or given.pld or given.receipt):
+        return "--study, --delta, --pld and --receipt go with a ledger; a study's own figures are checked as written."
     try:
-        for each in given.witness:
-            Witness.parse(each)
+        for each in given.receipt:
+            Receipt.parse(each)
     except LedgerError as error:
         return str(error)
     return None
@@ -99,15 +95,15 @@ def _check(given: argparse.Namespace, console: Console) -> None:
         checked = check_record(given.path, given.ledger)
         summary = checked.summary
         where = f"found in {checked.own_ledger}" if checked.own_ledger else "not compared: no ledger on this machine"
-        held = f"chain whole, {checked.witnesses} witnesses found, {COPY} {where}, figures " + (
+        held = f"chain whole, {checked.receipts} receipts found, {COPY} {where}, figures " + (
             "as written" if checked.figures else "computed (none were written)"
         )
     else:
         ledger = Ledger.open(given.path, read_only=True)
-        ledger.verify([Witness.parse(each) for each in given.witness])
+        ledger.verify([Receipt.parse(each) for each in given.receipt])
         summary = summarise(ledger.books, ledger.cohort, ledger.public, given.study, given.delta, given.pld)
         ledger.close()
-        held = f"chain whole, {len(given.witness)} witnesses found, no budget overspent"
+        held = f"chain whole, {len(given.receipt)} receipts found, no budget overspent"
     show(summary, console, given.entries)
     console.print(f"Checked: {len(summary.entries)} entries, {held}.", markup=False, soft_wrap=True)
     if given.json:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from cohorts import Encoding, Participants, Schema
-from trainables.engine import draw_inputs
-from trainables.hyperparameters import Hyperparameters
-from trainables.networks import build_networks
+from trainables.gan.engine import draw_inputs
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.networks import build_networks
 
 GENERATOR_FILE = "generator.pt"
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from privacy import BudgetExhausted, epsilon
-from trainables.candidate import Candidate, TrialPlan
+from trainables.trial import Candidate, TrialPlan
 
 # What a trial reports that never got to train: no better than guessing, and no participant was read for it.
 CHANCE = 0.5
@@ -62,7 +62,7 @@ class Progress:
             "epoch": candidate.epoch,
             "planned_epochs": self._planned_epochs,
             "epsilon": epsilon([candidate.hyperparameters.charge(paid_epochs)], candidate.plan.delta),
-            "ledger": candidate.witness,
+            "ledger": candidate.receipt,
         }
 
     def save(self, directory: Path) -> None:

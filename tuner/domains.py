@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces import Domain
-from trainables.hyperparameters import Hyperparameters
+from trainables.gan.hyperparameters import Hyperparameters
 
 
 def domains() -> dict[str, Domain]:

@@ -9,10 +9,10 @@ from typing import Any
 import optuna
 
 from analysis.epochs import ScoredEpoch
-from privacy.prices import Prices
+from privacy.planning.allocation import Allocation
 from search_spaces import SearchSpace
-from trainables.candidate import START
-from trainables.hyperparameters import DEFAULT_SAMPLING_RATE
+from trainables.gan.hyperparameters import DEFAULT_SAMPLING_RATE
+from trainables.trial import START
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Drawing:
     """
 
     space: SearchSpace
-    prices: Prices
+    allocation: Allocation
     shortlist: tuple[ScoredEpoch, ...] = ()
 
     def __call__(self) -> dict[str, Any]:
@@ -39,4 +39,4 @@ class Drawing:
             study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=secrets.randbits(32)))
             config = dict(self.space(study.ask()))
         rate = float(config.get("sampling_rate", DEFAULT_SAMPLING_RATE))
-        return {**config, "noise_multiplier": self.prices.noise_multiplier(rate)}
+        return {**config, "noise_multiplier": self.allocation.noise_multiplier(rate)}

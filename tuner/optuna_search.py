@@ -17,10 +17,10 @@ from optuna.trial import TrialState
 from ray.tune.result import AUTO_RESULT_KEYS
 from ray.tune.search.optuna import OptunaSearch
 
-from privacy.prices import Prices
+from privacy.planning.allocation import Allocation
 from search_spaces import SearchSpace
-from trainables.candidate import START
-from trainables.hyperparameters import DEFAULT_SAMPLING_RATE, Hyperparameters
+from trainables.gan.hyperparameters import DEFAULT_SAMPLING_RATE, Hyperparameters
+from trainables.trial import START
 
 # User attributes of an Optuna trial.
 TUNE_TRIAL = "tune_trial"  # the name Tune has for it
@@ -57,11 +57,11 @@ class StudySearch(OptunaSearch):
         study_name: str,
         seed: int | None = None,
         startup_trials: int = 10,
-        prices: Prices | None = None,
+        allocation: Allocation | None = None,
         shortlist: Mapping[str, Hyperparameters] | None = None,
     ) -> None:
-        self._prices = prices
-        space = space.without("noise_multiplier") if prices else space
+        self._prices = allocation
+        space = space.without("noise_multiplier") if allocation else space
         self._database = RDBStorage(
             f"sqlite:///{database.resolve()}", engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE_S}}
         )

@@ -13,16 +13,16 @@ from analysis.epochs import ScoredEpoch, last_epochs, scored_epochs
 from analysis.study import SHORTLIST, TRIALS
 from cohorts import Splits
 from privacy import Policy, Unaccounted
-from privacy.composed import Composed
-from privacy.ledger import Ledger
-from privacy.ledger_actor import LedgerClient
-from privacy.plan import SCORE_ATTEMPTS
-from privacy.prices import Prices, RunPrices, Spending
-from privacy.schedule import Schedule
-from privacy.selection import Selection, selection_charges
-from privacy.surrogate import OnSurrogate, Surrogate, buy_moments, keep_moments, kept_moments
-from trainables.candidate import TrialPlan
-from trainables.hyperparameters import Hyperparameters
+from privacy.ledger.actor import LedgerClient
+from privacy.ledger.ledger import Ledger
+from privacy.planning.allocation import Allocation, DeclaredPlan, RunAllocation
+from privacy.planning.plan import SCORE_ATTEMPTS
+from privacy.planning.schedule import Schedule
+from privacy.policies.composed import Composed
+from privacy.policies.selection import Selection, selection_charges
+from privacy.policies.surrogate import OnSurrogate, Surrogate, buy_moments, keep_moments, kept_moments
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.trial import TrialPlan
 from tuner.asha import REDUCTION_FACTOR, rungs
 from tuner.drawing import Drawing
 from tuner.errors import StudyError
@@ -47,7 +47,7 @@ class Phase:
     optuna_study: str
     schedule: Schedule
     plan: TrialPlan
-    prices: Prices | None = None
+    allocation: Allocation | None = None
     shortlist: Mapping[str, Hyperparameters] = field(default_factory=dict)
 
 
@@ -66,7 +66,7 @@ class Reader:
     books: LedgerClient
 
 
-def phases(request: StudyRequest, spending: Spending | None, reader: Reader) -> Iterator[Phase | SecretRuns]:
+def phases(request: StudyRequest, declared_plan: DeclaredPlan | None, reader: Reader) -> Iterator[Phase | SecretRuns]:
     """A study's searches; each is made up when the one before it has finished.
 
     Args:
@@ -75,56 +75,62 @@ def phases(request: StudyRequest, spending: Spending | None, reader: Reader) -> 
         reader: through what it reads participants.
     """
     study, settings = request.settings.study, request.settings
-    if spending is None:
-        schedule = Schedule(trials=settings.trials, rungs=rungs(settings.max_epochs), keeps=REDUCTION_FACTOR)
+    if declared_plan is None:
+        schedule = Schedule(trials=settings.trials, rungs=rungs(settings.max_epochs), reduction_factor=REDUCTION_FACTOR)
         yield Phase(TRIALS, study, schedule, _unaccounted_plan(request, reader, schedule))
-    elif spending.plan.free is None:
-        yield _on_participants(request, spending, reader, ())
+    elif declared_plan.plan.free is None:
+        yield _on_participants(request, declared_plan, reader, ())
     else:
-        yield Phase(TRIALS, study, spending.plan.free, _free_plan(request, spending, reader), spending.prices)
+        yield Phase(
+            TRIALS, study, declared_plan.plan.free, _free_plan(request, declared_plan, reader), declared_plan.allocation
+        )
         yield _on_participants(
-            request, spending, reader, _shortlist(scored_epochs(request.directory, settings), spending)
+            request, declared_plan, reader, _shortlist(scored_epochs(request.directory, settings), declared_plan)
         )
 
 
 def _on_participants(
-    request: StudyRequest, spending: Spending, reader: Reader, shortlist: Sequence[ScoredEpoch]
+    request: StudyRequest, declared_plan: DeclaredPlan, reader: Reader, shortlist: Sequence[ScoredEpoch]
 ) -> Phase | SecretRuns:
     """The search on real participants: over the space, or over a shortlist."""
     starts = {each.trial_id: each.checkpoint for each in shortlist}
-    if isinstance(spending.prices, RunPrices):
-        return _secret_runs(request, spending, spending.prices, reader, shortlist)
-    study, schedule = request.settings.study, spending.plan.paid
-    mechanism = spending.prices.scores(request.cohort.schema, request.settings.shares)
-    plan = _paid_plan(request, spending, reader, Composed(study, reader.books, mechanism), starts)
+    if isinstance(declared_plan.allocation, RunAllocation):
+        return _secret_runs(request, declared_plan, declared_plan.allocation, reader, shortlist)
+    study, schedule = request.settings.study, declared_plan.plan.paid
+    mechanism = declared_plan.allocation.scores(request.cohort.schema, request.settings.shares)
+    plan = _paid_plan(request, declared_plan, reader, Composed(study, reader.books, mechanism), starts)
     if not shortlist:
-        return Phase(TRIALS, study, schedule, plan, spending.prices)
+        return Phase(TRIALS, study, schedule, plan, declared_plan.allocation)
     return Phase(
         SHORTLIST,
         f"{study}-{SHORTLIST}",
         schedule.model_copy(update={"trials": len(shortlist)}),
         plan,
-        spending.prices,
+        declared_plan.allocation,
         {each.trial_id: each.hyperparameters for each in shortlist},
     )
 
 
 def _secret_runs(
-    request: StudyRequest, spending: Spending, prices: RunPrices, reader: Reader, shortlist: Sequence[ScoredEpoch]
+    request: StudyRequest,
+    declared_plan: DeclaredPlan,
+    allocation: RunAllocation,
+    reader: Reader,
+    shortlist: Sequence[ScoredEpoch],
 ) -> SecretRuns:
     """A secret number of runs, charged whole; every run draws afresh, from the space or from the shortlist."""
-    settings, runs = request.settings, spending.plan.runs
+    settings, runs = request.settings, declared_plan.plan.runs
     assert runs is not None
-    mechanism = prices.scores(request.cohort.schema, settings.shares)
+    mechanism = allocation.scores(request.cohort.schema, settings.shares)
     paid = reader.ledger.paid_whole(settings.study)
     if paid is None:
-        charges = selection_charges(settings.study, runs, prices, mechanism, SCORE_ATTEMPTS)
+        charges = selection_charges(settings.study, runs, allocation, mechanism, SCORE_ATTEMPTS)
         paid = reader.ledger.charge(charges)
     starts = {each.trial_id: each.checkpoint for each in shortlist}
     return SecretRuns(
         runs=runs,
-        plan=_paid_plan(request, spending, reader, Selection(reader.books, paid, mechanism), starts),
-        draw=Drawing(request.space.without("noise_multiplier"), prices, tuple(shortlist)),
+        plan=_paid_plan(request, declared_plan, reader, Selection(reader.books, paid, mechanism), starts),
+        draw=Drawing(request.space.without("noise_multiplier"), allocation, tuple(shortlist)),
         folder=_secret_folder(request),
         winner=request.directory.winner,
     )
@@ -158,7 +164,7 @@ def _unaccounted_plan(request: StudyRequest, reader: Reader, schedule: Schedule)
 
 
 def _paid_plan(
-    request: StudyRequest, spending: Spending, reader: Reader, policy: Policy, starts: Mapping[str, Checkpoint]
+    request: StudyRequest, declared_plan: DeclaredPlan, reader: Reader, policy: Policy, starts: Mapping[str, Checkpoint]
 ) -> TrialPlan:
     settings = request.settings
     return TrialPlan(
@@ -167,7 +173,7 @@ def _paid_plan(
         train_share=settings.shares.train,
         epsilon=inf,
         delta=settings.delta,
-        scored_epochs=spending.plan.paid.rungs,
+        scored_epochs=declared_plan.plan.paid.rungs,
         engine=settings.engine,
         policy=policy,
         seed=None,
@@ -175,10 +181,10 @@ def _paid_plan(
     )
 
 
-def _free_plan(request: StudyRequest, spending: Spending, reader: Reader) -> TrialPlan:
-    settings, plan = request.settings, spending.plan
+def _free_plan(request: StudyRequest, declared_plan: DeclaredPlan, reader: Reader) -> TrialPlan:
+    settings, plan = request.settings, declared_plan.plan
     assert plan.free is not None
-    surrogate = _surrogate(request, spending, reader)
+    surrogate = _surrogate(request, declared_plan, reader)
     return TrialPlan(
         train=surrogate.train,
         validation=surrogate.validation,
@@ -193,18 +199,18 @@ def _free_plan(request: StudyRequest, spending: Spending, reader: Reader) -> Tri
     )
 
 
-def _surrogate(request: StudyRequest, spending: Spending, reader: Reader) -> Surrogate:
+def _surrogate(request: StudyRequest, declared_plan: DeclaredPlan, reader: Reader) -> Surrogate:
     """The study's surrogate, bought now unless it was before."""
     settings, schema, file = request.settings, request.cohort.schema, request.directory.moments_file
     if not file.exists():
-        mechanism = spending.prices.moments(schema, settings.shares)
+        mechanism = declared_plan.allocation.moments(schema, settings.shares)
         keep_moments(buy_moments(settings.study, reader.ledger, mechanism, reader.splits.train), file)
     return Surrogate.of(kept_moments(file), schema, settings.shares)
 
 
-def _shortlist(epochs: Iterable[ScoredEpoch], spending: Spending) -> list[ScoredEpoch]:
+def _shortlist(epochs: Iterable[ScoredEpoch], declared_plan: DeclaredPlan) -> list[ScoredEpoch]:
     """The last pretrained epoch of the trials that did best, rehearsed ones before the others."""
-    epochs, plan = tuple(epochs), spending.plan
+    epochs, plan = tuple(epochs), declared_plan.plan
     pretrained = last_epochs(each for each in epochs if each.epoch <= plan.pretraining)
     last = last_epochs(epochs)
     ranked = sorted(pretrained, key=lambda trial: (-last[trial].epoch, -last[trial].scores["score"], trial))

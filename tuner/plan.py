@@ -11,15 +11,16 @@ from rich.table import Table
 
 from analysis.study import StudySettings
 from cohorts import Schema, SplitShares
-from privacy.budget import Budget, RenyiFilter
-from privacy.ledger import Ledger, ledger_file
-from privacy.plan import Spent, StudyPlan
-from privacy.planning import Wish, choose_plan, first_filter
-from privacy.prices import Prices, price
-from privacy.schedule import Schedule
-from privacy.steering import ADVANTAGE, Steering
+from privacy.accounting.budget import Budget
+from privacy.ledger.filter import RenyiFilter
+from privacy.ledger.ledger import Ledger, ledger_file
+from privacy.planning.allocation import Allocation, allocate
+from privacy.planning.choice import PlanInputs, choose_plan, first_filter
+from privacy.planning.plan import Spent, StudyPlan
+from privacy.planning.schedule import Schedule
+from privacy.planning.steering import ADVANTAGE, Steering
 from search_spaces import SearchSpace
-from trainables.hyperparameters import DEFAULT_SAMPLING_RATE
+from trainables.gan.hyperparameters import DEFAULT_SAMPLING_RATE
 from tuner.asha import REDUCTION_FACTOR, rungs
 
 DRAWS, RATES = 99, 5
@@ -38,7 +39,7 @@ def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> S
     ledger = _open_ledger(settings, schema)
     spent, shares = _before(ledger, schema)
     return choose_plan(
-        Wish(
+        PlanInputs(
             settings.policy,
             Budget(settings.epsilon, settings.delta),
             schema,
@@ -91,17 +92,17 @@ def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan | None, 
     spent, _ = _before(ledger, schema)
     events = plan.events(schema, spent)
     declared = ledger.draft(plan.budget, events, schema.public) if ledger else first_filter(plan, events)
-    prices = price(plan, schema, declared)
+    allocation = allocate(plan, schema, declared)
     table = Table(show_header=False, box=None, title=f"Plan for {schema.name}: nobody was read", title_justify="left")
-    for name, value in _rows(settings, schema, plan, prices, declared):
+    for name, value in _rows(settings, schema, plan, allocation, declared):
         table.add_row(name, value)
     console.print(table)
 
 
 def _rows(
-    settings: StudySettings, schema: Schema, plan: StudyPlan, prices: Prices, declared: RenyiFilter
+    settings: StudySettings, schema: Schema, plan: StudyPlan, allocation: Allocation, declared: RenyiFilter
 ) -> list[tuple[str, str]]:
-    steering = Steering(prices.scores(schema, plan.shares))
+    steering = Steering(allocation.scores(schema, plan.shares))
     orders = declared.declaration.orders
     shares = plan.shares
     rows = [
@@ -129,7 +130,7 @@ def _rows(
         rows += [(where, _described(plan.paid))]
     return [
         *rows,
-        ("training noise", f"multiplier {prices.noise_multiplier(plan.sampling_rate):.2f} at sampling rate "
+        ("training noise", f"multiplier {allocation.noise_multiplier(plan.sampling_rate):.2f} at sampling rate "
          f"{plan.sampling_rate:.3g}; at other rates what costs the same"),
         ("noise of one score", f"standard deviation {steering.noise_sd:.4f}"),
         (f"keeps the better by {ADVANTAGE:g}", f"with probability {steering.keeps_the_better:.2f} among three; 1/3 is "
@@ -140,7 +141,7 @@ def _rows(
 
 def _described(schedule: Schedule) -> str:
     after = ", ".join(map(str, schedule.rungs))
-    kept = f", one in {schedule.keeps} goes on" if schedule.keeps > 1 else ""
+    kept = f", one in {schedule.reduction_factor} goes on" if schedule.reduction_factor > 1 else ""
     return (
         f"{schedule.trials} trials scored after epochs {after}{kept}: about {schedule.epochs:.0f} epochs and "
         f"{schedule.scores:.0f} scores"

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis import StudyDirectory, StudySettings, atomic
-from cohorts import Cohort, Schema, SplitShares, load_cohort, resolve_schema
-from privacy.charges import SPLITS
-from privacy.plan import StudyPlan
-from privacy.prices import Spending
+from analysis import StudyDirectory, StudySettings
+from cohorts import Cohort, Schema, SplitShares, load_cohort, resolve_schema, storage
+from privacy.ledger.charge import SPLITS
+from privacy.planning.allocation import DeclaredPlan
+from privacy.planning.plan import StudyPlan
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.generation import grid
@@ -90,7 +90,7 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
     digests = _digests(schema, space)
     if arguments.resume:
         _check_unchanged(settings, digests)
-        plan = directory.spending().plan if settings.policy != "unaccounted" else None
+        plan = directory.declared_plan().plan if settings.policy != "unaccounted" else None
     else:
         plan = plan_study(settings, schema, space)
         settings = settings.model_copy(update={"digests": digests, **({"shares": plan.shares} if plan else {})})
@@ -261,12 +261,12 @@ def _check_splits(schema: Schema, shares: SplitShares) -> None:
                 )
 
 
-def begin_study(request: StudyRequest, spending: Spending | None) -> None:
+def begin_study(request: StudyRequest, declared_plan: DeclaredPlan | None) -> None:
     """Write down what a new study is asked to do, and how it divides what it declared."""
     if not request.resumed:
         request.settings.write(request.directory.path)
-        if spending:
-            atomic.write_text(request.directory.plan_file, spending.model_dump_json(indent=2) + "\n")
+        if declared_plan:
+            storage.write_text(request.directory.plan_file, declared_plan.model_dump_json(indent=2) + "\n")
 
 
 def resume_command(request: StudyRequest, arguments: argparse.Namespace) -> str:

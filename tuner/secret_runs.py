@@ -20,14 +20,14 @@ import ray
 import torch
 from rich.console import Console
 
-from analysis import atomic
 from analysis.study import WINNER_FILE
-from privacy.plan import SCORE_ATTEMPTS, segment_epochs
-from privacy.repeated_runs import LawOfRuns
-from trainables.candidate import Candidate, TrialPlan
+from cohorts import storage
+from privacy.accounting.private_selection import LawOfRuns
+from privacy.planning.plan import SCORE_ATTEMPTS, segment_epochs
 from trainables.generation import GENERATOR_FILE
-from trainables.pack_host import served
-from trainables.pack_service import PackLost
+from trainables.service.host import served
+from trainables.service.packs import PackLost
+from trainables.trial import Candidate, TrialPlan
 from tuner.errors import StudyError
 from tuner.resources import TrialResources, running_machines
 
@@ -83,7 +83,7 @@ def _draw_once(search: SecretRuns) -> None:
         return
     search.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     drawn = [dict(search.draw()) for _ in range(search.runs.draw())]
-    atomic.write_text(search.folder / DRAWN, json.dumps(drawn))
+    storage.write_text(search.folder / DRAWN, json.dumps(drawn))
 
 
 def _carry_out_share(plan: TrialPlan, folder: Path, worker: int, workers: int) -> None:
@@ -100,19 +100,19 @@ def _carry_out(plan: TrialPlan, config: Mapping[str, Any], folder: Path) -> None
     if (folder / RESULT).exists():
         return
     longest = plan.scored_epochs[-1]
-    stretch = segment_epochs(longest)
+    segment = segment_epochs(longest)
     candidate = Candidate("secret", config, plan)
     if (folder / STATE).exists():
         candidate.load(folder / STATE)
     while candidate.epoch < longest:
-        target = min(longest, candidate.epoch + stretch)
-        if not _may(folder, "train", target - candidate.epoch, longest + stretch):  # as RunPrices has it
+        target = min(longest, candidate.epoch + segment)
+        if not _may(folder, "train", target - candidate.epoch, longest + segment):  # as RunAllocation has it
             return
         candidate.train_to(target)
-        with atomic.replaced_directory(folder / STATE) as building:
+        with storage.replaced_directory(folder / STATE) as building:
             candidate.save(building)
     if _may(folder, "score", 1, SCORE_ATTEMPTS):
-        atomic.write_text(folder / RESULT, json.dumps(candidate.score()))
+        storage.write_text(folder / RESULT, json.dumps(candidate.score()))
 
 
 def _may(folder: Path, what: str, times: int, most: int) -> bool:
@@ -149,7 +149,7 @@ def _keep_best(search: SecretRuns) -> None:
         )
     highest = max(result["score"] for result in scores.values())
     best = secrets.choice([number for number, result in scores.items() if result["score"] == highest])
-    with atomic.replaced_directory(search.winner) as building:
+    with storage.replaced_directory(search.winner) as building:
         shutil.copy(search.folder / str(best) / STATE / GENERATOR_FILE, building)
         found = {"config": drawn[best], "epoch": search.plan.scored_epochs[-1], "scores": scores[best]}
         (building / WINNER_FILE).write_text(json.dumps(found, indent=2) + "\n")

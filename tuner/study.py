@@ -15,14 +15,14 @@ from ray.tune import CheckpointConfig
 from rich.console import Console
 
 from cohorts import split_cohort, split_key
-from privacy.ledger import Ledger
-from privacy.ledger_actor import serve_ledger
-from privacy.prices import Spending, price
-from privacy.schedule import Schedule
-from privacy.study_record import WITNESSES, keep_record
-from privacy.witness import read_witnesses, record_witness
-from trainables.pack_host import trials_of
-from trainables.trial import DPGANTrial
+from privacy.ledger.actor import serve_ledger
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.receipt import read_receipts, record_receipt
+from privacy.ledger.study_record import RECEIPTS, keep_record
+from privacy.planning.allocation import DeclaredPlan, allocate
+from privacy.planning.schedule import Schedule
+from trainables.service.host import trials_of
+from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token
 from tuner.errors import StudyError
@@ -100,16 +100,16 @@ def run_study(request: StudyRequest, address: str | None, console: Console) -> b
         packed = settings.engine == "packed"
         resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines(), packed)
         ledger = open_ledger(request)
-        spending = declare_budget(request, ledger)
-        begin_study(request, spending)  # nothing is written before everything was found in order
+        declared_plan = declare_budget(request, ledger)
+        begin_study(request, declared_plan)  # nothing is written before everything was found in order
         quiet_ray(directory.path / RAY_LOG_FILE)
         splits = split_cohort(request.cohort, split_key(request.cohort.schema), settings.shares)
         reader = Reader(splits, ledger, serve_ledger(ledger))
         with dashboards(directory.database, info) as watching:
             _announce(console, request, resources, watching)
-            finished = all(_run(request, phase, resources, console) for phase in phases(request, spending, reader))
-        assert ledger.witness is not None  # it is bound to the cohort, which is an entry
-        record_witness(directory.path / WITNESSES, ledger.witness)
+            finished = all(_run(request, phase, resources, console) for phase in phases(request, declared_plan, reader))
+        assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
+        record_receipt(directory.path / RECEIPTS, ledger.receipt)
         if finished:
             keep_record(ledger, directory.path, settings.study, settings.delta)
         return finished
@@ -123,12 +123,12 @@ def open_ledger(request: StudyRequest) -> Ledger:
     """
     settings = request.settings
     ledger = Ledger.for_cohort(request.cohort, settings.ledger, request.adopt_ledger, settings.shares)
-    witnesses = request.directory.path / WITNESSES
-    ledger.verify(read_witnesses(witnesses) if witnesses.exists() else ())
+    receipts = request.directory.path / RECEIPTS
+    ledger.verify(read_receipts(receipts) if receipts.exists() else ())
     return ledger
 
 
-def declare_budget(request: StudyRequest, ledger: Ledger) -> Spending | None:
+def declare_budget(request: StudyRequest, ledger: Ledger) -> DeclaredPlan | None:
     """Declare what the study plans, before its first reading; of a resumed study, what it declared then.
 
     Returns:
@@ -139,10 +139,10 @@ def declare_budget(request: StudyRequest, ledger: Ledger) -> Spending | None:
     """
     plan, settings, schema = request.plan, request.settings, request.cohort.schema
     if request.resumed or plan is None:
-        return request.directory.spending() if plan else None
+        return request.directory.declared_plan() if plan else None
     events = plan.events(schema, {} if schema.public else ledger.spent())
     ledger.declare(settings.study, plan.budget, events, settings.policy, afresh=schema.public)
-    return Spending(plan=plan, prices=price(plan, schema, ledger.books.filters[settings.study]))
+    return DeclaredPlan(plan=plan, allocation=allocate(plan, schema, ledger.books.filters[settings.study]))
 
 
 def _run(request: StudyRequest, phase: Phase | SecretRuns, resources: TrialResources, console: Console) -> bool:
@@ -174,7 +174,7 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
         directory.database,
         phase.optuna_study,
         settings.seed,
-        prices=phase.prices,
+        allocation=phase.allocation,
         shortlist=phase.shortlist,
     )
     scheduler = _scheduler(schedule)
@@ -210,9 +210,9 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
 
 
 def _scheduler(schedule: Schedule) -> StudyASHA:
-    if schedule.keeps == 1:
+    if schedule.reduction_factor == 1:
         return StudyASHA(schedule.rungs[-1], grace_epochs=schedule.rungs[-1])
-    return StudyASHA(schedule.rungs[-1], schedule.keeps, schedule.rungs[0])
+    return StudyASHA(schedule.rungs[-1], schedule.reduction_factor, schedule.rungs[0])
 
 
 def _announce(console: Console, request: StudyRequest, resources: TrialResources, watching: Dashboards) -> None:

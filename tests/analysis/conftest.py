@@ -14,13 +14,13 @@ from ray import tune
 from analysis import StudyDirectory, StudySettings
 from cohorts import Schema, load_cohort, split_cohort, split_key, write_cohort
 from privacy import Unaccounted
-from privacy.ledger import Ledger
-from privacy.ledger_actor import serve_ledger
-from privacy.study_record import keep_record
+from privacy.ledger.actor import serve_ledger
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.study_record import keep_record
 from tests.conftest import SMALL_SCHEMA, small_cohort
-from trainables.candidate import TrialPlan
 from trainables.progress import LocalTrials
-from trainables.trial import DPGANTrial
+from trainables.service.trials import DPGANTrial
+from trainables.trial import TrialPlan
 
 TRIALS = 4
 FAILING, STOPPED = 0.6, 0.7  # clip norms that mark the trial that fails and the one that stops early

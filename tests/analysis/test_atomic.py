@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from analysis.atomic import replaced_directory, write_text
+from cohorts.storage import replaced_directory, write_text
 
 
 def names(directory):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from analysis.audit import SCORES, audit_scores, main
+from analysis.auditing.audit import SCORES, audit_scores, main
+from analysis.auditing.bounds import attack_auc
+from analysis.auditing.membership import closeness, likelihood_ratio
+from analysis.auditing.study_canaries import StudyAudit, audit_study
 from analysis.build import build_release
-from analysis.membership import closeness, likelihood_ratio
-from analysis.study_canaries import StudyAudit, audit_study
-from privacy.auditing import attack_auc
-from privacy.ledger import Ledger
-from privacy.scores import NoisyScores, floored_auc
-from trainables.packed.members import Member
+from privacy.ledger.ledger import Ledger
+from privacy.mechanisms.auc import NoisyScores, floored_auc
+from trainables.gan.packed.packed_trial import PackedTrial
 
 
 def test_the_noise_of_scores_is_what_is_charged():
@@ -63,7 +63,7 @@ def test_guesses_refute_the_epsilon_of_a_study_whose_training_adds_no_noise(monk
             parameter.grad = parameter.summed_grad.view_as(parameter)
 
     monkeypatch.setattr(DPOptimizer, "add_noise", without_noise)
-    monkeypatch.setattr(Member, "noise", 0.0)
+    monkeypatch.setattr(PackedTrial, "noise", 0.0)
     told = StudyAudit(engine=engine, epsilon=0.05, trials=3, epochs=40, canaries=500, others=50)
     assert not audit_study(told).holds
 
@@ -86,7 +86,7 @@ def test_a_release_of_strangers_gives_nobody_away():
 
 def test_the_attack_on_a_release_is_charged_to_the_steward_and_stays_internal(study, monkeypatch, capsys):
     build_release(study, Console(quiet=True))
-    monkeypatch.setattr("analysis.audit._findings", lambda *_: [])
+    monkeypatch.setattr("analysis.auditing.audit._findings", lambda *_: [])
     before = internal_charges(study)
     assert main(["--study", str(study.path)]) == 0
     assert internal_charges(study) == before + 3
@@ -98,7 +98,7 @@ def test_the_attack_on_a_release_is_charged_to_the_steward_and_stays_internal(st
 
 def internal_charges(study) -> int:
     from cohorts import resolve_schema
-    from privacy.ledger import ledger_file
+    from privacy.ledger.ledger import ledger_file
 
     ledger = Ledger.open(ledger_file(resolve_schema(study.settings().cohort)), read_only=True)
     return sum(getattr(entry.content, "account", "") == "internal" for entry in ledger.books.entries)

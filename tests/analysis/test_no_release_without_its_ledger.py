@@ -9,11 +9,12 @@ import pytest
 
 from analysis import StudyDirectory
 from analysis.__main__ import main
-from privacy.budget import Budget
-from privacy.charges import Charge, canonical_json
-from privacy.ledger import Ledger, _key
-from privacy.study_record import COPY, FIGURES, WITNESSES, keep_record
-from privacy.witness import record_witness
+from privacy.accounting.budget import Budget
+from privacy.accounting.events import canonical_json
+from privacy.ledger.charge import Charge
+from privacy.ledger.ledger import Ledger, _key
+from privacy.ledger.receipt import record_receipt
+from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, keep_record
 from tests.privacy.ledgers import EPOCH
 from tests.privacy.test_ledger_tampering import content_of, rehash, tamper
 
@@ -22,13 +23,13 @@ KEY = _key({"public": True, "cohort": "small"})
 
 @pytest.fixture
 def own(study: StudyDirectory, tmp_path: Path, users_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cohort's own ledger, of which the study holds a copy and a witness."""
+    """The cohort's own ledger, of which the study holds a copy and a receipt."""
     shutil.copytree(users_data, tmp_path / "home")
     monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
     own = tmp_path / "home" / "cohorts" / "small" / "ledger.db"
     shutil.copy(study.path / COPY, own)
     ledger = Ledger.open(own)
-    record_witness(study.path / WITNESSES, ledger.witness)
+    record_receipt(study.path / RECEIPTS, ledger.receipt)
     ledger.close()
     return own
 

@@ -14,7 +14,7 @@ from analysis.release import Manifest, write_release
 from analysis.selection import select
 from cohorts import load_participants
 from privacy import epsilon
-from privacy.study_record import check_record
+from privacy.ledger.study_record import check_record
 from tests.analysis.conftest import change_settings, write_trial_files
 from tests.analysis.test_selection import scored
 

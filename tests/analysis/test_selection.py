@@ -8,7 +8,7 @@ from ray.train import Checkpoint
 from analysis.epochs import ScoredEpoch
 from analysis.selection import select
 from privacy import TrainingCharge, epsilon
-from trainables.hyperparameters import Hyperparameters
+from trainables.gan.hyperparameters import Hyperparameters
 
 DELTA = 1e-5
 

@@ -8,7 +8,7 @@ from analysis.selection import Selected
 from analysis.transfer import count_of_models, measure_transfer
 from tests.analysis.test_selection import scored
 from tests.conftest import small_cohort
-from trainables.scoring import CLASSIFIERS, evaluate
+from trainables.scoring.classifiers import CLASSIFIERS, evaluate
 
 
 @pytest.fixture

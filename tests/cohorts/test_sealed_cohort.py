@@ -154,10 +154,10 @@ def callers(names: set[str]) -> set[str]:
 
 def test_only_the_ledger_opens_cohorts():
     inside = {"cohorts/cohort.py", "cohorts/catalogue.py", "cohorts/splits.py"}
-    assert callers(OPENERS) - inside == {"privacy/ledger.py", "privacy/ledger_actor.py"}
+    assert callers(OPENERS) - inside == {"privacy/ledger/ledger.py", "privacy/ledger/actor.py"}
 
 
 def test_participants_are_loaded_open_only_to_check_a_schema_to_read_a_release_and_in_benchmarks():
-    reads_a_release = {"analysis/membership.py"}  # the synthetic tables, by the schema that lies beside them
+    reads_a_release = {"analysis/auditing/membership.py"}  # the synthetic tables, by the schema that lies beside them
     users = callers({"load_participants", "read_participants"})
     assert {user for user in users if not user.startswith(("cohorts/", "benchmarks/"))} == reads_a_release

@@ -10,16 +10,16 @@ import os
 import sys
 from pathlib import Path
 
-from privacy.ledger import Ledger
-from privacy.renyi import ORDERS, rdp_at
+from privacy.accounting.rdp import ORDERS, rdp_at
+from privacy.ledger.ledger import Ledger
 from tests.privacy.ledgers import EPOCH, epoch
 
 
 def write(file: Path) -> None:
     ledger = Ledger.open(file)
     while True:
-        witness = ledger.charge(epoch())
-        os.write(1, f"{witness.count}\n".encode())
+        receipt = ledger.charge(epoch())
+        os.write(1, f"{receipt.count}\n".encode())
 
 
 def warm_up() -> None:

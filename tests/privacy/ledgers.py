@@ -7,10 +7,10 @@ from pathlib import Path
 import dp_accounting
 
 from cohorts import Cohort, Participants, Schema
-from privacy.accounting import TrainingCharge
-from privacy.budget import Budget
-from privacy.charges import Charge, Split
-from privacy.ledger import Ledger
+from privacy.accounting.budget import Budget
+from privacy.accounting.dpsgd import TrainingCharge
+from privacy.ledger.charge import Charge, Split
+from privacy.ledger.ledger import Ledger
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 
 BUDGET = Budget(epsilon=3.0, delta=1e-5)

@@ -10,7 +10,7 @@ from opacus.accountants import PRVAccountant
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
 from privacy import TrainingCharge, affordable_epochs, epsilon
-from privacy.accounting import rdp
+from privacy.accounting.dpsgd import rdp
 
 DELTA = 1e-5
 

@@ -7,8 +7,7 @@ import pytest
 from dp_accounting import get_epsilon_gaussian
 from scipy.stats import norm
 
-from privacy.accounting import TrainingCharge, epsilon
-from privacy.auditing import (
+from analysis.auditing.bounds import (
     Hits,
     attack_auc,
     epsilon_by_events,
@@ -19,6 +18,7 @@ from privacy.auditing import (
     one_run_guesses,
     one_run_p_value,
 )
+from privacy.accounting.dpsgd import TrainingCharge, epsilon
 
 
 def hits_of(shift: float, threshold: float, observations: int, rate: float = 1.0) -> Hits:

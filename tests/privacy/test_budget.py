@@ -6,13 +6,13 @@ from dp_accounting import dp_event, rdp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.accounting import TrainingCharge, epsilon
-from privacy.budget import Budget, best_order
-from privacy.calibration import fits_in, most_steps, smallest_noise_multiplier
-from privacy.charges import SPLITS
+from privacy.accounting.budget import Budget, best_order
+from privacy.accounting.calibration import fits_in, most_steps, smallest_noise_multiplier
+from privacy.accounting.dpsgd import TrainingCharge, epsilon
+from privacy.accounting.rdp import ORDERS, rdp_at
 from privacy.errors import BudgetExhausted, LedgerError
-from privacy.ledger import Ledger
-from privacy.renyi import ORDERS, rdp_at
+from privacy.ledger.charge import SPLITS
+from privacy.ledger.ledger import Ledger
 from tests.privacy.ledgers import BUDGET, EPOCH, SCORE, epoch, ledger_with, private_cohort
 
 budgets = st.builds(Budget, st.floats(0.3, 12), st.floats(1e-8, 1e-3))
@@ -100,9 +100,9 @@ def test_the_order_is_the_one_at_which_the_plan_costs_least_epsilon():
 def test_a_declaration_comes_before_the_first_reading_and_stays():
     ledger = Ledger.for_cohort(private_cohort())
     declared = ledger.declare("first", BUDGET, {"train": EPOCH}, policy="composed")
-    count = ledger.witness.count
+    count = ledger.receipt.count
     assert ledger.declare("first", BUDGET, {"train": SCORE}, policy="composed") == declared
-    assert ledger.witness.count == count
+    assert ledger.receipt.count == count
     with pytest.raises(LedgerError, match="cannot change"):
         ledger.declare("first", Budget(30.0, 1e-5), policy="composed")
     ledger.charge(epoch(study="undeclared"))
@@ -112,10 +112,10 @@ def test_a_declaration_comes_before_the_first_reading_and_stays():
 
 def test_a_refused_request_is_not_written_and_a_smaller_one_may_still_be():
     ledger = ledger_with(1)
-    before = ledger.witness
+    before = ledger.receipt
     with pytest.raises(BudgetExhausted, match=r"epsilon 1\.\d+ of the declared 3 is spent"):
         ledger.charge(epoch(event=dp_event.GaussianDpEvent(0.5)))
-    assert ledger.witness == before
+    assert ledger.receipt == before
     ledger.charge(epoch(event=dp_event.GaussianDpEvent(50.0)))
 
 
@@ -168,9 +168,9 @@ def test_a_study_in_parallel_counts_against_both_budgets():
 
 def test_a_draft_says_what_a_declaration_would_leave_and_writes_nothing():
     ledger = ledger_with(3)
-    before = ledger.witness
+    before = ledger.receipt
     draft = ledger.draft(Budget(5.0, 1e-5), {"train": EPOCH})
-    assert ledger.witness == before
+    assert ledger.receipt == before
     ledger.declare("second", Budget(5.0, 1e-5), {"train": EPOCH})
     assert ledger.left("second") == {split: draft.left(split) for split in SPLITS}
 

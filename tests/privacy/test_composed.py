@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from cohorts import Participants
 from privacy import BudgetExhausted, TrainingCharge
-from privacy.budget import Budget, rdp_at
-from privacy.charges import composed
-from privacy.composed import Composed
-from privacy.ledger import Ledger
-from privacy.scores import NoisyScores, ScoreFloors
+from privacy.accounting.budget import Budget
+from privacy.accounting.events import composed
+from privacy.accounting.rdp import rdp_at
+from privacy.ledger.ledger import Ledger
+from privacy.mechanisms.auc import NoisyScores, ScoreFloors
+from privacy.policies.composed import Composed
 from tests.privacy.ledgers import EPOCH, private_cohort
 
 BUDGET = Budget(epsilon=2.0, delta=1e-5)
@@ -74,10 +75,10 @@ def test_a_refused_request_opens_nobody_and_charges_nothing(tmp_path: Path):
     cohort = private_cohort()
     ledger = Ledger.for_cohort(cohort, tmp_path / "ledger.db")
     ledger.declare("first", BUDGET, {"train": EPOCH})
-    before = ledger.witness
+    before = ledger.receipt
     with pytest.raises(BudgetExhausted):
         Composed("first", ledger, any_scores(0.1)).training("t", TrainingCharge(0.5, 0.5, 1000), "1 to 9", cohort)
-    assert ledger.witness == before
+    assert ledger.receipt == before
 
 
 def test_scores_that_leave_carry_the_noise_that_was_charged(tmp_path: Path):

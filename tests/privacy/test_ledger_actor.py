@@ -8,10 +8,10 @@ import pytest
 import ray
 from dp_accounting import dp_event
 
-from privacy.budget import Budget
+from privacy.accounting.budget import Budget
 from privacy.errors import BudgetExhausted, LedgerError
-from privacy.ledger import Ledger
-from privacy.ledger_actor import serve_ledger
+from privacy.ledger.actor import serve_ledger
+from privacy.ledger.ledger import Ledger
 from tests.privacy.ledgers import EPOCH, epoch, private_cohort
 
 
@@ -56,10 +56,10 @@ def test_the_actor_dies_in_every_way_and_counts_right(ledger, client):
     for number, die in enumerate(ways, start=1):
         client.charge(epoch())
         die()
-        witness = client.charge(epoch())
-        assert witness == ledger.witness
+        receipt = client.charge(epoch())
+        assert receipt == ledger.receipt
         assert 2 * number <= charges(ledger) <= 3 * number  # at most the charge in flight is counted twice
-    assert client.verify() == ledger.witness
+    assert client.verify() == ledger.receipt
     left = client.left("first")
     assert left == ledger.left("first")
     assert left["train"] < client.declaration("first").allowances["train"]
@@ -72,9 +72,9 @@ def trial(client, name, epochs):
 
 def test_trials_in_other_processes_charge_the_one_file(ledger, client):
     told = ray.get([trial.remote(client, "t1", 10), trial.remote(client, "t2", 10)])
-    witnesses = [witness for each in told for witness in each]
-    assert len({witness.count for witness in witnesses}) == charges(ledger) == 20
-    ledger.verify(witnesses)
+    receipts = [receipt for each in told for receipt in each]
+    assert len({receipt.count for receipt in receipts}) == charges(ledger) == 20
+    ledger.verify(receipts)
 
 
 def test_an_actor_killed_under_its_trials_loses_nothing_they_were_told(ledger, client):
@@ -83,17 +83,17 @@ def test_an_actor_killed_under_its_trials_loses_nothing_they_were_told(ledger, c
         time.sleep(0.01)
     pid = ray.get(client._actor.__ray_call__.remote(lambda server: os.getpid()))
     os.kill(pid, signal.SIGKILL)
-    told = [witness for each in ray.get(running) for witness in each]
+    told = [receipt for each in ray.get(running) for receipt in each]
     ledger.verify(told)
-    assert len({witness.count for witness in told}) == 80
+    assert len({receipt.count for receipt in told}) == 80
     assert 80 <= charges(ledger) <= 82  # at most the one charge that each trial had in flight
 
 
 def test_a_refusal_reaches_the_trial_as_what_it_is(ledger, client):
-    before = ledger.witness
+    before = ledger.receipt
     with pytest.raises(BudgetExhausted, match="Nothing was charged"):
         client.charge(epoch(event=dp_event.GaussianDpEvent(0.1)))
-    assert ledger.witness == before
+    assert ledger.receipt == before
 
 
 def test_the_actor_is_one_and_serves_one_file(ledger, client, tmp_path):

@@ -11,9 +11,9 @@ from dp_accounting import dp_event
 
 from privacy.__main__ import main
 from privacy.errors import LedgerError
-from privacy.ledger import Ledger
-from privacy.study_record import COPY, FIGURES, WITNESSES, check_record, keep_record
-from privacy.witness import Witness, record_witness
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.receipt import Receipt, record_receipt
+from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, check_record, keep_record
 from tests.privacy.ledgers import BUDGET, SCORE, epoch, ledger_with, private_cohort
 
 
@@ -26,12 +26,12 @@ def data_home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def study(tmp_path):
-    """A finished study's directory: four charges, each with its witness, then the record."""
+    """A finished study's directory: four charges, each with its receipt, then the record."""
     directory = tmp_path / "results" / "first"
     directory.mkdir(parents=True)
     ledger = ledger_with(0)
     for charge in (epoch(), epoch(), epoch(split="validation", event=SCORE), epoch(trial="t2")):
-        record_witness(directory / WITNESSES, ledger.charge(charge))
+        record_receipt(directory / RECEIPTS, ledger.charge(charge))
     keep_record(ledger, directory, "first")
     ledger.close()
     return directory
@@ -45,7 +45,7 @@ def test_a_whole_study_is_printed_and_passes(study, capsys):
     assert main([str(study)]) == 0
     said = capsys.readouterr().out
     assert "Epsilon 3 at delta 1e-05 (declared)" in said
-    assert "4 witnesses found" in said
+    assert "4 receipts found" in said
     assert "figures as written" in said
     assert "home" in said  # the cohort's own ledger, where the copy was found
 
@@ -55,7 +55,7 @@ def test_later_studies_do_not_spoil_an_earlier_ones_record(study):
     ledger.declare("second", BUDGET)
     ledger.charge(epoch(study="second"))
     checked = check_record(study)
-    assert (checked.witnesses, len(checked.summary.entries)) == (4, 6)
+    assert (checked.receipts, len(checked.summary.entries)) == (4, 6)
     assert checked.own_ledger == ledger.file
 
 
@@ -84,8 +84,8 @@ def test_every_written_figure_is_computed_again(study, capsys, where, wrong):
     assert "not what its ledger gives" in capsys.readouterr().err
 
 
-def test_a_copy_that_lacks_a_witness_fails(study, capsys):
-    record_witness(study / WITNESSES, Witness(9, "ab" * 32))
+def test_a_copy_that_lacks_a_receipt_fails(study, capsys):
+    record_receipt(study / RECEIPTS, Receipt(9, "ab" * 32))
     assert main([str(study)]) == 1
     assert "a study was told of 9" in capsys.readouterr().err
 
@@ -99,7 +99,7 @@ def test_a_missing_copy_fails(study, capsys):
 def test_a_cohorts_ledger_rolled_back_behind_a_study_fails(study, tmp_path, capsys):
     ledger = own_ledger()
     ledger.copy_to(tmp_path / "older.db")
-    record_witness(study / WITNESSES, ledger.charge(epoch()))
+    record_receipt(study / RECEIPTS, ledger.charge(epoch()))
     keep_record(ledger, study, "first")
     ledger.close()
     shutil.copy(tmp_path / "older.db", ledger.file)
@@ -120,7 +120,7 @@ def test_a_copy_without_the_key_cannot_be_vouched_for(study, data_home, capsys):
 
 
 def test_a_record_is_kept_only_of_a_ledger_that_is_whole(study):
-    record_witness(study / WITNESSES, Witness(99, "cd" * 32))
+    record_receipt(study / RECEIPTS, Receipt(99, "cd" * 32))
     with pytest.raises(LedgerError, match="rolled back"):
         keep_record(own_ledger(), study, "first")
 
@@ -128,7 +128,7 @@ def test_a_record_is_kept_only_of_a_ledger_that_is_whole(study):
 def test_a_cohorts_ledger_is_printed_with_every_entry(study, capsys):
     ledger = own_ledger()
     ledger.charge(epoch(study="unasked", split="test", event=dp_event.NonPrivateDpEvent(), account="internal"))
-    assert main([str(ledger.file), "--entries", "--pld", "--witness", str(ledger.witness)]) == 0
+    assert main([str(ledger.file), "--entries", "--pld", "--receipt", str(ledger.receipt)]) == 0
     said = capsys.readouterr().out
     for word in ("every study", "no budget was declared", "fixed sequence", "train an epoch", "unasked", "infinite"):
         assert word in said
@@ -149,7 +149,7 @@ def test_figures_are_written_where_asked(study, tmp_path):
         ["{study}", "--ledger", "{study}/nothing"],
         ["{study}", "--pld"],
         ["{study}/ledger.db", "--delta", "2"],
-        ["{study}/ledger.db", "--witness", "seven"],
+        ["{study}/ledger.db", "--receipt", "seven"],
     ],
 )
 def test_a_users_mistake_is_no_mismatch(study, arguments, capsys):

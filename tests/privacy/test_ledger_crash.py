@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from privacy.budget import Budget
-from privacy.ledger import Ledger
+from privacy.accounting.budget import Budget
+from privacy.ledger.ledger import Ledger
 from tests.privacy.ledgers import EPOCH, private_cohort
 
 PLENTY = Budget(1e5, 1e-5)
@@ -71,9 +71,9 @@ def kill_many(writers, tmp_path, kills):
         if number % KILLS_PER_FILE == 0:
             ledger = Ledger.for_cohort(private_cohort(), tmp_path / f"{number}.db")
             ledger.declare("first", PLENTY, {"train": EPOCH})
-        before = ledger.witness
+        before = ledger.receipt
         told = killed_writer(writers, ledger.file, moments)
-        after = ledger.witness
+        after = ledger.receipt
         done = told - before.count if told else 0  # nobody else writes
         assert done <= after.count - before.count <= done + 1
         acknowledged, interrupted = acknowledged + done, interrupted + after.count - before.count - done
@@ -103,7 +103,7 @@ EAGER = """
 import sys
 from pathlib import Path
 from privacy.errors import BudgetExhausted
-from privacy.ledger import Ledger
+from privacy.ledger.ledger import Ledger
 from tests.privacy.ledgers import epoch
 ledger = Ledger.open(Path(sys.argv[1]))
 granted = 0

@@ -10,13 +10,14 @@ from dp_accounting import dp_event, rdp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.budget import Budget
-from privacy.charges import Charge, composed, event_fields, event_from_fields
+from privacy.accounting.budget import Budget
+from privacy.accounting.events import composed, event_fields, event_from_fields
+from privacy.accounting.rdp import rdp_at, rdp_curve
 from privacy.errors import LedgerError
-from privacy.ledger import Ledger
-from privacy.renyi import rdp_at, rdp_curve
-from privacy.sums import epsilon_by_pld, epsilon_by_rdp, steps, summarise
-from privacy.witness import Witness, read_witnesses, record_witness
+from privacy.ledger.charge import Charge
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
+from privacy.ledger.summary import epsilon_by_pld, epsilon_by_rdp, steps, summarise
 from tests.conftest import sealed
 from tests.privacy.ledgers import (
     BUDGET,
@@ -105,11 +106,11 @@ def test_composed_events_cost_what_they_cost_one_by_one(many):
 def test_a_charge_comes_back_with_everything_that_was_said(tmp_path):
     ledger = ledger_with(0)
     charge = Charge(SCORE, "validation", "first", "score of epoch 9", "trial 7", "release")
-    witness = ledger.charge(charge)
+    receipt = ledger.charge(charge)
     ledger.close()
     entry = Ledger.open(ledger.file).books.entries[-1]
     assert entry.content == charge
-    assert (entry.number, entry.hash) == (witness.count, witness.head)
+    assert (entry.number, entry.hash) == (receipt.count, receipt.head)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", entry.time)
     assert entry.versions["dp-accounting"]
 
@@ -120,11 +121,11 @@ def test_a_charge_is_synced_before_it_is_acknowledged():
 
 def test_several_charges_are_written_together_or_not_at_all():
     ledger = ledger_with(0)
-    before = ledger.witness
+    before = ledger.receipt
     too_much = epoch(split="validation", event=dp_event.GaussianDpEvent(0.1))
     with pytest.raises(ValueError, match="does not allow"):
         ledger.charge([epoch(), too_much])
-    assert ledger.witness == before
+    assert ledger.receipt == before
     assert ledger.charge([epoch(), epoch(split="validation", event=SCORE)]).count == before.count + 2
 
 
@@ -139,9 +140,9 @@ def test_entries_cannot_be_changed_or_removed_through_sqlite():
 def test_two_open_ledgers_see_each_others_charges():
     one = ledger_with(1)
     other = Ledger.open(one.file)
-    witness = other.charge(epoch(trial="t2"))
-    assert one.witness == witness
-    assert one.charge(epoch()).count == witness.count + 1
+    receipt = other.charge(epoch(trial="t2"))
+    assert one.receipt == receipt
+    assert one.charge(epoch()).count == receipt.count + 1
 
 
 def test_a_ledger_opened_again_is_the_same_one_and_sums_the_same():
@@ -249,18 +250,18 @@ def test_only_a_public_cohort_starts_afresh_and_its_history_stays():
         ledger_with(0).declare("second", BUDGET, afresh=True)
 
 
-def test_witnesses_are_kept_in_a_file_that_survives_a_torn_last_line(tmp_path):
-    file = tmp_path / "witnesses.jsonl"
-    kept = [Witness(count, "ab" * 32) for count in (1, 2)]
+def test_receipts_are_kept_in_a_file_that_survives_a_torn_last_line(tmp_path):
+    file = tmp_path / "receipts.jsonl"
+    kept = [Receipt(count, "ab" * 32) for count in (1, 2)]
     for each in kept:
-        record_witness(file, each)
-        assert Witness.parse(str(each)) == each
+        record_receipt(file, each)
+        assert Receipt.parse(str(each)) == each
     with file.open("a") as stream:
         stream.write('{"count": 3, "he')
-    assert read_witnesses(file) == tuple(kept)
+    assert read_receipts(file) == tuple(kept)
     file.write_text("nonsense\n")
     with pytest.raises(LedgerError, match="Line 1"):
-        read_witnesses(file)
+        read_receipts(file)
 
 
 def test_dp_accounting_says_the_same_at_one_order_as_on_its_grid():

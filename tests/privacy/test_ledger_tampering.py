@@ -11,10 +11,10 @@ import pytest
 from dp_accounting import dp_event
 
 from cohorts import Schema
-from privacy.charges import canonical_json
+from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
-from privacy.ledger import Ledger, ledger_file
-from privacy.witness import Witness
+from privacy.ledger.ledger import Ledger, ledger_file
+from privacy.ledger.receipt import Receipt
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 from tests.privacy.ledgers import BUDGET, epoch, ledger_with, private_cohort, private_participants, public_cohort
 
@@ -148,9 +148,9 @@ def test_the_same_name_with_other_participants_or_another_schema_is_another_coho
         Ledger.for_cohort(sealed(small_cohort(changed, 60)))
 
 
-def test_a_ledger_rolled_back_to_an_older_copy_is_caught_by_its_witnesses(tmp_path):
+def test_a_ledger_rolled_back_to_an_older_copy_is_caught_by_its_receipts(tmp_path):
     ledger = ledger_with(2)
-    early = ledger.witness
+    early = ledger.receipt
     ledger.copy_to(tmp_path / "older.db")
     late = ledger.charge(epoch())
     ledger.close()
@@ -166,9 +166,9 @@ def test_a_ledger_rolled_back_to_an_older_copy_is_caught_by_its_witnesses(tmp_pa
         older.verify([early, late])
 
 
-def test_the_last_entries_cut_off_with_a_whole_chain_are_caught_by_a_witness(file):
+def test_the_last_entries_cut_off_with_a_whole_chain_are_caught_by_a_receipt(file):
     ledger = Ledger.open(file)
-    told = ledger.witness
+    told = ledger.receipt
     ledger.close()
     for cut in (6, 5, 4):
         tamper(file, f"DELETE FROM entries WHERE number >= {cut}")
@@ -179,8 +179,8 @@ def test_the_last_entries_cut_off_with_a_whole_chain_are_caught_by_a_witness(fil
         short.close()
 
 
-def test_an_edit_by_someone_with_the_key_is_caught_by_a_witness(file):
-    told = Ledger.open(file).witness
+def test_an_edit_by_someone_with_the_key_is_caught_by_a_receipt(file):
+    told = Ledger.open(file).receipt
     tamper(file, ("UPDATE entries SET content = ? WHERE number = 4", (content_of(file, 3).replace("t1", "t9"),)))
     rehash(file, file.with_name("ledger.db.key").read_bytes())
     ledger = Ledger.for_cohort(private_cohort())
@@ -251,9 +251,9 @@ def test_a_ledger_that_two_names_would_share_is_refused_at_the_wrong_path(tmp_pa
 
 
 @pytest.mark.parametrize("text", ["", "12", "x:" + "a" * 64, "0:" + "a" * 64, "3:" + "g" * 64, "3:abc"])
-def test_what_no_ledger_ever_said_is_no_witness(text):
-    with pytest.raises(LedgerError, match="no witness"):
-        Witness.parse(text)
+def test_what_no_ledger_ever_said_is_no_receipt(text):
+    with pytest.raises(LedgerError, match="no receipt"):
+        Receipt.parse(text)
 
 
 def test_an_exhausted_study_cannot_get_more_by_declaring_again(file):

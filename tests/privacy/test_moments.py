@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from cohorts import Encoding, Schema
-from privacy.moments import (
+from privacy.mechanisms.moments import (
     COUNT_SHARE,
     SENSITIVITY,
     ClassMoments,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opendp.mod import GLOBAL_FEATURES
 
-from privacy.noise import GaussianNoise
+from privacy.mechanisms.gaussian import GaussianNoise
 
 THREE = GaussianNoise(size=3, lower=0.0, upper=1.0, sensitivity=0.5, scale=0.1)
 
@@ -78,7 +78,7 @@ def test_no_seed_of_ours_reaches_the_noise():
 
 
 def test_of_opendps_optional_features_only_contrib_is_on():
-    import privacy.selection_noise  # noqa: F401
+    import privacy.mechanisms.gaussian  # noqa: F401
 
     assert set(GLOBAL_FEATURES) == {"contrib"}
 

@@ -7,30 +7,32 @@ import numpy as np
 import pytest
 
 from cohorts import SplitShares, resolve_schema
-from privacy.budget import Budget, RenyiFilter, rdp_at
+from privacy.accounting.budget import Budget
+from privacy.accounting.rdp import rdp_at
 from privacy.errors import PlanError
-from privacy.plan import SCORE_ATTEMPTS, StudyPlan
-from privacy.planning import Wish, choose_plan, first_filter
-from privacy.prices import EpochPrices, RunPrices, price
-from privacy.schedule import Schedule
-from privacy.scores import NoisyScores, ScoreFloors
-from privacy.steering import WORKABLE, Steering
+from privacy.ledger.filter import RenyiFilter
+from privacy.mechanisms.auc import NoisyScores, ScoreFloors
+from privacy.planning.allocation import EpochAllocation, RunAllocation, allocate
+from privacy.planning.choice import PlanInputs, choose_plan, first_filter
+from privacy.planning.plan import SCORE_ATTEMPTS, StudyPlan
+from privacy.planning.schedule import Schedule
+from privacy.planning.steering import WORKABLE, Steering
 
 SPRINT, ACTG = resolve_schema("sprint"), resolve_schema("actg175")
 RATES = (0.007, 0.0158, 0.035)
 
 
-def wish(policy: str = "composed", epsilon: float = 3.0, schema=SPRINT, trials: int = 16, **other) -> Wish:
-    return Wish(policy, Budget(epsilon, 1e-5), schema, trials, (1, 3, 9, 27, 40), 3, RATES, **other)
+def inputs(policy: str = "composed", epsilon: float = 3.0, schema=SPRINT, trials: int = 16, **other) -> PlanInputs:
+    return PlanInputs(policy, Budget(epsilon, 1e-5), schema, trials, (1, 3, 9, 27, 40), 3, RATES, **other)
 
 
-def priced(plan: StudyPlan, schema=SPRINT) -> tuple[RenyiFilter, EpochPrices | RunPrices]:
+def priced(plan: StudyPlan, schema=SPRINT) -> tuple[RenyiFilter, EpochAllocation | RunAllocation]:
     declared = first_filter(plan, plan.events(schema, {}))
-    return declared, price(plan, schema, declared)
+    return declared, allocate(plan, schema, declared)
 
 
 def test_as_many_trials_reach_a_rung_as_the_rule_lets_through():
-    schedule = Schedule(trials=32, rungs=(1, 3, 9, 27), keeps=3)
+    schedule = Schedule(trials=32, rungs=(1, 3, 9, 27), reduction_factor=3)
     rng = np.random.default_rng(0)
     counts = np.zeros(4)
     for _ in range(300):
@@ -57,40 +59,40 @@ def test_the_better_configuration_is_kept_as_often_as_said(noise_sd):
 @pytest.mark.parametrize("policy", ["composed", "surrogate"])
 @pytest.mark.parametrize("epsilon", [1.0, 3.0, 10.0])
 def test_what_is_planned_fits_and_leaves_little(policy, epsilon):
-    plan = choose_plan(wish(policy, epsilon))
-    declared, prices = priced(plan)
-    assert isinstance(prices, EpochPrices)
+    plan = choose_plan(inputs(policy, epsilon))
+    declared, allocation = priced(plan)
+    assert isinstance(allocation, EpochAllocation)
     allowed = declared.declaration.allowances
     order = declared.declaration.orders["train"]
-    trained = math.ceil(plan.paid.epochs) * prices.epoch + order * prices.surrogate_rho
+    trained = math.ceil(plan.paid.epochs) * allocation.epoch + order * allocation.surrogate_rho
     assert 0.99 * allowed["train"] <= trained <= allowed["train"] * (1 + 1e-9)
-    scores = rdp_at(prices.scores(SPRINT, plan.shares).event, declared.declaration.orders["validation"])
+    scores = rdp_at(allocation.scores(SPRINT, plan.shares).event, declared.declaration.orders["validation"])
     assert 0.95 * allowed["validation"] <= math.ceil(plan.paid.scores) * scores <= allowed["validation"] * (1 + 1e-9)
 
 
 def test_an_epoch_costs_no_more_than_its_price_at_any_sampling_rate():
-    plan = choose_plan(wish())
-    declared, prices = priced(plan)
+    plan = choose_plan(inputs())
+    declared, allocation = priced(plan)
     for rate in (0.003, 0.01, 0.03, 0.1, 0.5, 1.0):
         run = plan.model_copy(update={"sampling_rate": rate, "paid": Schedule(trials=1, rungs=(1,))})
-        event = run.training(prices.noise_multiplier(rate)).event
-        assert rdp_at(event, declared.declaration.orders["train"]) <= prices.epoch
+        event = run.training(allocation.noise_multiplier(rate)).event
+        assert rdp_at(event, declared.declaration.orders["train"]) <= allocation.epoch
 
 
 def test_a_secret_number_of_runs_fits_whole_whatever_they_draw():
-    plan = choose_plan(wish("selection"))
-    declared, prices = priced(plan)
-    assert isinstance(prices, RunPrices)
+    plan = choose_plan(inputs("selection"))
+    declared, allocation = priced(plan)
+    assert isinstance(allocation, RunAllocation)
     orders, allowed = declared.declaration.orders, declared.declaration.allowances
-    assert 0.98 * allowed["train"] <= rdp_at(plan.shown(prices.run.event), orders["train"]) <= allowed["train"]
-    scores = prices.scores(SPRINT, plan.shares).event_of(SCORE_ATTEMPTS)
+    assert 0.98 * allowed["train"] <= rdp_at(plan.shown(allocation.run.event), orders["train"]) <= allowed["train"]
+    scores = allocation.scores(SPRINT, plan.shares).event_of(SCORE_ATTEMPTS)
     assert 0.98 * allowed["validation"] <= rdp_at(plan.shown(scores), orders["validation"]) <= allowed["validation"]
-    assert prices.epochs > plan.paid.rungs[-1]  # an allowance for what a crash makes it redo
+    assert allocation.epochs > plan.paid.rungs[-1]  # an allowance for what a crash makes it redo
 
 
 def test_a_surrogate_decides_in_the_way_that_needs_less_noise():
-    several = choose_plan(wish("surrogate"))
-    one_rate = choose_plan(replace(wish("surrogate"), sampling_rates=(0.0158,)))
+    several = choose_plan(inputs("surrogate"))
+    one_rate = choose_plan(replace(inputs("surrogate"), sampling_rates=(0.0158,)))
     assert several.runs is None  # runs at many rates must all cost as much as the costliest order of one
     assert one_rate.runs is not None
     for plan in (several, one_rate):
@@ -99,33 +101,33 @@ def test_a_surrogate_decides_in_the_way_that_needs_less_noise():
 
 
 def test_a_larger_epsilon_never_needs_more_noise():
-    noises = [priced(choose_plan(wish("surrogate", epsilon)))[1].noise_multiplier(0.0158) for epsilon in (1, 3, 9)]
+    noises = [priced(choose_plan(inputs("surrogate", epsilon)))[1].noise_multiplier(0.0158) for epsilon in (1, 3, 9)]
     assert noises == sorted(noises, reverse=True)
 
 
 def test_steering_by_chance_is_refused_with_the_epsilon_that_would_do():
     with pytest.raises(PlanError, match="steered by chance") as refused:
-        choose_plan(wish(epsilon=0.5, schema=ACTG, trials=32))
+        choose_plan(inputs(epsilon=0.5, schema=ACTG, trials=32))
     named = float(str(refused.value).split("works here is ")[1].split(";")[0])
-    accepted = choose_plan(wish(epsilon=named, schema=ACTG, trials=32))
+    accepted = choose_plan(inputs(epsilon=named, schema=ACTG, trials=32))
     assert accepted.steering(ACTG, {}).keeps_the_better >= WORKABLE
     with pytest.raises(PlanError):
-        choose_plan(wish(epsilon=0.9 * named, schema=ACTG, trials=32))
+        choose_plan(inputs(epsilon=0.9 * named, schema=ACTG, trials=32))
 
 
 def test_a_small_cohort_is_scored_on_a_larger_share():
-    assert choose_plan(wish(schema=SPRINT)).shares.validation < choose_plan(wish(schema=ACTG)).shares.validation
+    assert choose_plan(inputs(schema=SPRINT)).shares.validation < choose_plan(inputs(schema=ACTG)).shares.validation
 
 
 def test_a_division_that_participants_were_read_by_is_kept():
     shares = SplitShares(train=0.5, validation=0.4, test=0.1)
-    assert choose_plan(wish(shares=shares)).shares == shares
+    assert choose_plan(inputs(shares=shares)).shares == shares
 
 
 def test_what_earlier_studies_spent_makes_for_more_noise():
-    plan = choose_plan(wish())
+    plan = choose_plan(inputs())
     spent = {"train": plan.events(SPRINT, {})["train"], "validation": None}
-    later = choose_plan(wish(epsilon=6.0, spent=spent))
-    unspent = choose_plan(wish(epsilon=6.0))
+    later = choose_plan(inputs(epsilon=6.0, spent=spent))
+    unspent = choose_plan(inputs(epsilon=6.0))
     with_less, with_all = later.events(SPRINT, spent)["train"], unspent.events(SPRINT, {})["train"]
     assert with_less.event.event.noise_multiplier > with_all.event.event.noise_multiplier

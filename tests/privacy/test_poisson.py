@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from scipy.stats import kstest
 
-from privacy.poisson import poisson_batch
+from privacy.mechanisms.poisson_sampling import poisson_batch
 
 
 def batches(participants: int, rate: float, count: int) -> list[torch.Tensor]:

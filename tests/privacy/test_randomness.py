@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from scipy.stats import kstest
 
-from privacy.randomness import STATE_OFFSET_BYTES, STATE_WORDS, secret_stream
+from privacy.mechanisms.randomness import STATE_OFFSET_BYTES, STATE_WORDS, secret_stream
 
 
 def words(stream: torch.Generator) -> np.ndarray:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import geom, logser, nbinom
 
-from privacy.accounting import TrainingCharge
-from privacy.charges import event_fields, event_from_fields
-from privacy.renyi import ORDERS, rdp_at, rdp_curve
-from privacy.repeated_runs import LawOfRuns, cheapest_law, dominated, dominated_noise
-from privacy.sums import epsilon_by_rdp
+from privacy.accounting.dpsgd import TrainingCharge
+from privacy.accounting.events import event_fields, event_from_fields
+from privacy.accounting.private_selection import LawOfRuns, cheapest_law, dominated, dominated_noise
+from privacy.accounting.rdp import ORDERS, rdp_at, rdp_curve
+from privacy.ledger.summary import epsilon_by_rdp
 
 MANY = 3000
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from cohorts import Schema
-from privacy.scores import MARGIN_SDS, NoisyScores, ScoreFloors, floored_auc, public_floors
+from privacy.mechanisms.auc import MARGIN_SDS, NoisyScores, ScoreFloors, floored_auc, public_floors
 from tests.conftest import SMALL_SCHEMA
 
 

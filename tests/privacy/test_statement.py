@@ -1,7 +1,7 @@
 import math
 from dataclasses import replace
 
-from privacy.statement import UnaccountedSearch
+from privacy.statements.unaccounted_search import UnaccountedSearch
 
 SEARCH = UnaccountedSearch(
     study="first",
@@ -14,7 +14,7 @@ SEARCH = UnaccountedSearch(
     winning_run_epsilon=3.48,
     all_trials_epsilon=11.2,
     earlier_studies=2,
-    witness="120:" + 64 * "a",
+    receipt="120:" + 64 * "a",
     delta=1e-5,
     shares=(0.75, 0.15, 0.10),
     nominal_size=400,
@@ -31,7 +31,7 @@ def test_the_first_sentence_says_that_the_search_is_not_covered():
 def test_it_states_what_all_trials_cost_and_names_the_ledger_and_other_studies():
     text = SEARCH.text()
     assert "| all 32 trials, whatever became of them | epsilon 11.20 |" in text
-    assert SEARCH.witness in text
+    assert SEARCH.receipt in text
     assert "2 other studies" in text
     assert "no other study" in replace(SEARCH, earlier_studies=0).text()
 

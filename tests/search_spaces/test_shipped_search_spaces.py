@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from search_spaces import SHIPPED, load_search_space
-from trainables.hyperparameters import Hyperparameters
+from trainables.gan.hyperparameters import Hyperparameters
 from tuner.domains import domains
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

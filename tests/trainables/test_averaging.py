@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.averaging import GeneratorAverage
+from trainables.gan.averaging import GeneratorAverage
 
 
 def moving(steps: int, decay: float) -> tuple[GeneratorAverage, nn.Linear]:

@@ -5,9 +5,8 @@ import pytest
 import torch
 from opacus.optimizers import DPOptimizer
 
-from privacy.poisson import poisson_batches
-from trainables import canaries
-from trainables.canaries import (
+from analysis.auditing import gradient_canaries as canaries
+from analysis.auditing.gradient_canaries import (
     CanaryPlan,
     OpacusInstrument,
     lower_bound,
@@ -15,10 +14,11 @@ from trainables.canaries import (
     run_canaries,
     scale_of_noise,
 )
-from trainables.opacus_engine import OpacusEngine
-from trainables.packed import draws, steps
-from trainables.packed.clipping import add_clipped, squared_norms
-from trainables.packed.members import Member
+from privacy.mechanisms.poisson_sampling import poisson_batches
+from trainables.gan.opacus_engine import OpacusEngine
+from trainables.gan.packed import draws, steps
+from trainables.gan.packed.clipping import add_clipped, squared_norms
+from trainables.gan.packed.packed_trial import PackedTrial
 
 PLAN = CanaryPlan()
 
@@ -126,8 +126,8 @@ def test_sampling_twice_as_often_as_charged_is_caught(monkeypatch):
 
 
 def test_halved_noise_in_a_pack_is_caught(monkeypatch):
-    fair = Member.noise.fget
-    monkeypatch.setattr(Member, "noise", property(lambda member: fair(member) / 2))
+    fair = PackedTrial.noise.fget
+    monkeypatch.setattr(PackedTrial, "noise", property(lambda trial: fair(trial) / 2))
     seen = run_canaries(PLAN, "packed", seed=3)
     assert lower_bound(seen, PLAN) > PLAN.stated_epsilon
     assert not scale_of_noise(seen, PLAN.hyperparameters).as_stated

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.hyperparameters import Hyperparameters
-from trainables.networks import build_networks
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.networks import build_networks
 
 
 def test_the_papers_discriminator_has_1_86_million_parameters():

@@ -5,10 +5,10 @@ from copy import deepcopy
 import pytest
 import torch
 
-from trainables import opacus_engine
-from trainables.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.hyperparameters import Hyperparameters
-from trainables.opacus_engine import OpacusEngine, ac_gan_losses
+from trainables.gan import opacus_engine
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.opacus_engine import OpacusEngine, ac_gan_losses
 
 FEATURES = 6
 ALMOST_NO_NOISE = 1e-9

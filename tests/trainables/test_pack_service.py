@@ -14,15 +14,15 @@ import ray
 import torch
 
 from privacy import BudgetExhausted, TrainingCharge
-from privacy.budget import Budget
-from privacy.composed import Composed
-from privacy.ledger import Ledger
-from privacy.ledger_actor import serve_ledger
-from privacy.scores import NoisyScores, ScoreFloors
+from privacy.accounting.budget import Budget
+from privacy.ledger.actor import serve_ledger
+from privacy.ledger.ledger import Ledger
+from privacy.mechanisms.auc import NoisyScores, ScoreFloors
+from privacy.policies.composed import Composed
 from tests.conftest import sealed, small_cohort
-from trainables.candidate import Candidate, TrialPlan
-from trainables.pack_host import served, trials_of
-from trainables.pack_service import PackKeeper, PackLost
+from trainables.service.host import served, trials_of
+from trainables.service.packs import PackKeeper, PackLost
+from trainables.trial import Candidate, TrialPlan
 
 SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multiplier": 2.0}
 
@@ -78,7 +78,7 @@ def test_trials_of_one_device_share_one_process_which_pays_for_each(elsewhere, l
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda candidate: candidate.train_to(2), candidates))
     assert sorted(charge.trial for charge in trained(ledger)) == [f"trial {number}" for number in range(4)]
-    assert all(candidate.epoch == 2 and candidate.witness for candidate in candidates)
+    assert all(candidate.epoch == 2 and candidate.receipt for candidate in candidates)
     assert all(candidate.engine.state_dict()["steps"] == 20 for candidate in candidates)
     weights = [candidate.engine.generator().state_dict()["layers.0.weight"] for candidate in candidates]
     assert not torch.equal(weights[0], weights[1])
@@ -145,12 +145,12 @@ def test_a_hosted_trial_goes_on_from_its_checkpoint_when_its_pack_died(plan, led
     again = trials.begin("unlucky", SETTINGS)
     again.load(tmp_path)
     assert again.step()["epoch"] == 2
-    assert len(trained(ledger)) == paid + 1  # the stretch is redone, so it is paid for again
+    assert len(trained(ledger)) == paid + 1  # the segment is redone, so it is paid for again
 
 
 def test_a_pack_whose_gpu_failed_makes_room_for_another(plan, ledger, tmp_path):
     def break_gpu(server):
-        def train(*stretch):
+        def train(*segment):
             raise torch.AcceleratorError("an illegal memory access was encountered")
 
         server._host._loop.train = train
@@ -227,10 +227,10 @@ def processes_named(title: str) -> list[psutil.Process]:
 
 def test_the_process_of_a_packed_trial_imports_nothing_heavy():
     heavy = {"torch", "sklearn", "opacus", "opendp", "dp_accounting", "optuna"}
-    assert not heavy & imported_by("trainables.trial, trainables.pack_service")
+    assert not heavy & imported_by("trainables.service.trials, trainables.service.packs")
 
 
-@pytest.mark.parametrize("modules", ["trainables.scorers", "privacy.ledger_actor"])
+@pytest.mark.parametrize("modules", ["trainables.service.scorers", "privacy.ledger.actor"])
 def test_processes_without_networks_do_not_import_pytorch(modules):
     assert "torch" not in imported_by(modules)
 

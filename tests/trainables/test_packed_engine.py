@@ -9,12 +9,12 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from trainables.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.hyperparameters import Hyperparameters
-from trainables.opacus_engine import OpacusEngine
-from trainables.packed import draws, rows
-from trainables.packed.slots import TrialState
-from trainables.packed_engine import PackedEngine
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.opacus_engine import OpacusEngine
+from trainables.gan.packed import draws, rows
+from trainables.gan.packed.slots import TrialState
+from trainables.gan.packed_engine import PackedEngine
 
 GRID = (3, 4)
 FEATURES = GRID[0] * GRID[1]

@@ -5,8 +5,8 @@ from sklearn.metrics import roc_auc_score
 
 from cohorts import Encoding, Participants
 from tests.conftest import small_cohort
-from trainables.fidelity import fidelity
-from trainables.scoring import CLASSIFIERS, STEERING, Fitted, SyntheticJudge, evaluate
+from trainables.scoring.classifiers import CLASSIFIERS, STEERING, Fitted, SyntheticJudge, evaluate
+from trainables.scoring.fidelity import fidelity
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)

@@ -9,12 +9,12 @@ from ray import tune
 
 from cohorts import Participants
 from privacy import LedgerError, TrainingCharge, Unaccounted, epsilon
-from privacy.ledger import Ledger
+from privacy.ledger.ledger import Ledger
 from tests.conftest import sealed, small_cohort
-from trainables.candidate import TrialPlan
 from trainables.generation import load_generator
 from trainables.progress import LocalTrials
-from trainables.trial import DPGANTrial
+from trainables.service.trials import DPGANTrial
+from trainables.trial import TrialPlan
 
 CONFIG = {"sampling_rate": 0.05, "width": 16, "latent_size": 4, "noise_multiplier": 1.5}
 REPORTED = {
@@ -206,7 +206,7 @@ def test_a_checkpoint_holds_no_participant_and_no_seed(plan, tmp_path):
     running.train()
     running.save_checkpoint(str(tmp_path))
     state = torch.load(tmp_path / "trial.pt", weights_only=True)
-    assert set(state) == {"epoch", "scored_epoch", "last_score", "engine", "witness"}
+    assert set(state) == {"epoch", "scored_epoch", "last_score", "engine", "receipt"}
     assert set(state["engine"]) == {
         "steps",
         "generator",

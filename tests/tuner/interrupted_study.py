@@ -70,7 +70,7 @@ class Fate:
                 os.killpg(0, signal.SIGINT if event == "interrupt" else signal.SIGKILL)
 
 
-class Witness(tune.Callback):
+class Receipt(tune.Callback):
     """Writes down what happened, and lets fate act on it."""
 
     def __init__(self, file: Path, fate: Fate) -> None:
@@ -125,7 +125,7 @@ def run(directory: Path, fate: Fate) -> bool:
         callbacks=[
             SavedRungs(scheduler, resume),
             Snapshots(scheduler, snapshot),
-            Witness(directory / "events.jsonl", fate),
+            Receipt(directory / "events.jsonl", fate),
         ],
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
         resume_config=tune.ResumeConfig() if resume else None,

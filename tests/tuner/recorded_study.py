@@ -1,6 +1,6 @@
 """`tuner/run.py`, except that what is run on participants is also written down apart from the ledger.
 
-Run as ``python -m tests.tuner.recorded_study FILE ARGUMENTS...``; FILE gets one line of JSON for every stretch of
+Run as ``python -m tests.tuner.recorded_study FILE ARGUMENTS...``; FILE gets one line of JSON for every segment of
 training that was begun and every score that was computed, synced before the process goes on.
 """
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from cohorts import Schema, load_participants, write_cohort
-from privacy.charges import Charge
-from privacy.ledger import Ledger
+from privacy.ledger.charge import Charge
+from privacy.ledger.ledger import Ledger
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
 ROOT = Path(__file__).parents[2]

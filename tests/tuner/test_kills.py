@@ -18,9 +18,10 @@ import yaml
 
 from cohorts import Schema, write_cohort
 from privacy import TrainingCharge
-from privacy.charges import Charge, composed
-from privacy.ledger import Ledger
-from privacy.sums import epsilon_by_rdp
+from privacy.accounting.events import composed
+from privacy.ledger.charge import Charge
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.summary import epsilon_by_rdp
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
 ROOT = Path(__file__).parents[2]

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.plan import segment_epochs
-from trainables.pack_service import PackLost
+from privacy.planning.plan import segment_epochs
+from trainables.service.packs import PackLost
 from tuner import secret_runs
 
 
 class Unlucky:
-    """Counts the epochs it begins, and loses a stretch where fate says so."""
+    """Counts the epochs it begins, and loses a segment where fate says so."""
 
     begun = 0
     fate: ClassVar[list[bool]] = []
@@ -51,6 +51,6 @@ def test_a_run_never_trains_more_than_it_is_charged_for(tmp_path_factory, longes
                 break
             except PackLost:
                 continue
-    assert Unlucky.begun <= longest + segment_epochs(longest)  # as RunPrices has it
+    assert Unlucky.begun <= longest + segment_epochs(longest)  # as RunAllocation has it
     finished = (folder / secret_runs.RESULT).exists()
     assert finished or Unlucky.begun + segment_epochs(longest) > longest

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from trainables.hyperparameters import Hyperparameters
-from trainables.networks import build_networks
-from trainables.opacus_engine import ac_gan_losses
-from trainables.packed.layout import Weights
-from trainables.packed.networks import Networks, Record, Shape, packed_networks
-from trainables.packed.rows import Rows
-from trainables.packed.steps import loss_backprops
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.networks import build_networks
+from trainables.gan.opacus_engine import ac_gan_losses
+from trainables.gan.packed.layout import Weights
+from trainables.gan.packed.networks import Networks, Record, Shape, packed_networks
+from trainables.gan.packed.rows import Rows
+from trainables.gan.packed.steps import loss_backprops
 
 CPU = torch.device("cpu")
 
@@ -46,8 +46,8 @@ class Stacked:
     def reference(self, trial: int, rows: Rows) -> dict[str, Tensor]:
         """Gradients of a trial's rows that count, each (R, *shape), float64."""
         module = with_fixed_masks(self.modules[trial]).double()
-        counted = rows.counted[trial]
-        masks = split_masks(module, rows.masks[trial, counted])
+        row_mask = rows.row_mask[trial]
+        masks = split_masks(module, rows.masks[trial, row_mask])
 
         def loss(weights: Weights, features: Tensor, arm: Tensor, target: Tensor, masks: list[Tensor]) -> Tensor:
             logits = functional_call(module, weights, (features.unsqueeze(0), masks))
@@ -55,9 +55,9 @@ class Stacked:
 
         return vmap(grad(loss), in_dims=(None, 0, 0, 0, 0))(
             {name: value.detach() for name, value in module.named_parameters()},
-            rows.features[trial, counted].double(),
-            rows.arms[trial, counted].argmax(1),
-            rows.targets[trial, counted].double(),
+            rows.features[trial, row_mask].double(),
+            rows.arms[trial, row_mask].argmax(1),
+            rows.targets[trial, row_mask].double(),
             masks,
         )
 
@@ -115,12 +115,12 @@ def random_rows(
     """Random participants; the last ``filled`` of each trial do not count."""
     stream = torch.Generator().manual_seed(seed)
     arms = torch.randint(0, 2, (trials, rows), generator=stream)
-    counted = torch.ones(trials, rows, dtype=torch.bool)
-    counted[:, rows - filled :] = False
+    row_mask = torch.ones(trials, rows, dtype=torch.bool)
+    row_mask[:, rows - filled :] = False
     return Rows(
         features=2 * torch.rand(trials, rows, features, generator=stream) - 1,
         arms=nn.functional.one_hot(arms, 2).float(),
         targets=torch.randint(0, 2, (trials, rows), generator=stream) * 0.9,
-        counted=counted,
+        row_mask=row_mask,
         masks=(torch.rand(trials, rows, dropout_units, generator=stream) >= drop) / (1 - drop),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainables.packed.adam import BETA2, EPSILON, all_at_once, trial_by_trial
-from trainables.packed.layout import Layout
-from trainables.packed.stack import NetworkState, Stack
+from trainables.gan.packed.adam import BETA2, EPSILON, all_at_once, trial_by_trial
+from trainables.gan.packed.layout import Layout
+from trainables.gan.packed.stack import NetworkState, Stack
 
 RATES, DECAYS = (1e-3, 2e-2, 1e-5), (0.0, 0.5, 0.9)
 

@@ -10,12 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tests.trainables.packed.reference import CPU, Stacked, random_rows
-from trainables.hyperparameters import Hyperparameters
-from trainables.packed.clipping import add_clipped, clip_factors, squared_norms
-from trainables.packed.grids import Windows
-from trainables.packed.layers import Convolution, Linear
-from trainables.packed.layout import Weights
-from trainables.packed.networks import Record
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.packed.clipping import add_clipped, clip_factors, squared_norms
+from trainables.gan.packed.grids import Windows
+from trainables.gan.packed.layers import Convolution, Linear
+from trainables.gan.packed.layout import Weights
+from trainables.gan.packed.networks import Record
 
 GRID = (3, 12)
 PAPER = Hyperparameters(network="paper", latent_size=8)
@@ -43,9 +43,9 @@ def check(stacked: Stacked, rows, clip_norm: float) -> None:
     for trial in range(len(squares)):
         gradients = stacked.reference(trial, rows)
         norms = norms_of(gradients)
-        counted = rows.counted[trial]
-        torch.testing.assert_close(squares[trial, counted].sqrt(), norms, rtol=1e-5, atol=1e-7)
-        assert (squares[trial, ~counted] < 1e-30).all()
+        row_mask = rows.row_mask[trial]
+        torch.testing.assert_close(squares[trial, row_mask].sqrt(), norms, rtol=1e-5, atol=1e-7)
+        assert (squares[trial, ~row_mask] < 1e-30).all()
         clipped = (clip_norm / (norms + 1e-6)).clamp(max=1)
         difference, whole = 0.0, 0.0
         for name, gradient in gradients.items():
@@ -171,7 +171,7 @@ def contributions(record: Record, squares: torch.Tensor, clip_norm: float) -> to
     """Norms, in float64, of what each row adds to the sum: outer products of what the product is taken of."""
     factors = clip_factors(squares, torch.full((len(squares), 1), clip_norm, dtype=torch.float64))
     weighted = (record.backprops * factors.float()[..., None, None]).double()  # as add_clipped rounds
-    gradients = torch.einsum("krti,krto->kroi", record.kept.double(), weighted)
+    gradients = torch.einsum("krti,krto->kroi", record.activations.double(), weighted)
     return (gradients.square().sum((2, 3)) + weighted.sum(2).square().sum(2)).sqrt()
 
 
@@ -186,9 +186,9 @@ def test_an_endless_participant_adds_nothing_and_spoils_nobody(settings_of, bad)
         records = stacked.records(chosen)
         return clipped_sum(stacked, records, clip_factors(squared_norms(records), clip_norms))
 
-    rows.counted[0, 2] = False
+    rows.row_mask[0, 2] = False
     without = summed(rows)
-    rows.counted[0, 2] = True
+    rows.row_mask[0, 2] = True
     rows.features[0, 2, :] = bad
     with_bad = summed(rows)
     for name, expected in without.items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainables.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.hyperparameters import Hyperparameters
-from trainables.packed.networks import Shape
-from trainables.packed.pack import Pack
-from trainables.packed.slots import TrialState
-from trainables.packed_engine import PackedEngine
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.packed.networks import Shape
+from trainables.gan.packed.pack import Pack
+from trainables.gan.packed.slots import TrialState
+from trainables.gan.packed_engine import PackedEngine
 
 CPU = torch.device("cpu")
 GRID = (3, 12)

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from trainables.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.hyperparameters import Hyperparameters
-from trainables.packed import draws, steps
-from trainables.packed.clipping import clip_factors
-from trainables.packed.networks import Shape
-from trainables.packed.pack import Pack
-from trainables.packed.slots import TrialState
-from trainables.packed_engine import PackedEngine
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.packed import draws, steps
+from trainables.gan.packed.clipping import clip_factors
+from trainables.gan.packed.networks import Shape
+from trainables.gan.packed.pack import Pack
+from trainables.gan.packed.slots import TrialState
+from trainables.gan.packed_engine import PackedEngine
 
 # Its tensors have shapes and hold no numbers, so to look at one is an error; all else is as on a GPU.
 NOWHERE = torch.device("meta")

@@ -1,0 +1,130 @@
+"""`python -m analysis.auditing`: attacks that must find less than what is stated."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from analysis.auditing.bounds import Auc, Finding, Hits, epsilon_by_events
+from analysis.auditing.gradient_canaries import ENGINES, CanaryPlan, findings, run_canaries
+from analysis.auditing.membership import attack_release
+from analysis.auditing.study_canaries import StudyAudit, audit_study
+from analysis.build import open_for_steward
+from analysis.errors import AnalysisError
+from analysis.study import StudyDirectory
+from cohorts import CohortError
+from privacy import LedgerError
+from privacy.ledger.summary import epsilon_by_rdp
+from privacy.mechanisms.auc import NoisyScores, ScoreFloors
+
+DESCRIPTION = """\
+Attack this installation's own code, and say what the attacks prove.
+
+An attack gives a lower bound on epsilon that holds at 95 %. A bound above what is stated means that the code does not
+do what is charged. Attacked are one run of training with planted canaries whose every noisy gradient is seen, the noise
+of scores, and a whole small study with canaries, of which everything that leaves is seen. No participant is read.
+
+With --study, the study's release is attacked as well: does it tell who was trained on from who was not? That reads the
+real participants, for the data steward alone; it is charged to the ledger's internal account and written to
+internal/audit.json.
+"""
+
+DELTA = 1e-5
+RELEASES = 10_000
+SCORES = NoisyScores(ScoreFloors(40, 40), 1, 0.02)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0 when everything holds, 1 when an attack refutes a claim, 2 for a mistake."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.auditing",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--engine", choices=sorted(ENGINES), help="attack this one only (default: all)")
+    parser.add_argument("--runs", type=int, default=1, metavar="N", help="training runs to attack, one after the other")
+    parser.add_argument("--study", type=Path, metavar="DIR", help="results/STUDY: attack its release, too")
+    given = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        membership = _membership(StudyDirectory(given.study), console) if given.study else {}
+    except (AnalysisError, CohortError, LedgerError) as error:
+        Console(stderr=True, highlight=False).print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+        return 2
+    engines = [given.engine] if given.engine else sorted(ENGINES)
+    found = _findings(engines, max(1, given.runs), console)
+    _show(found, membership, console)
+    return 0 if all(finding.holds for finding in found) else 1
+
+
+def _findings(engines: Sequence[str], runs: int, console: Console) -> list[Finding]:
+    plan = CanaryPlan()
+    found: list[Finding] = []
+    with Progress(console=console, transient=True) as progress:
+
+        def ticking(what: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(what, total=total)
+            return lambda: progress.advance(task)
+
+        for engine, number in product(engines, range(1, runs + 1)):
+            ticks = ticking(f"Training run {number} of {runs}, {engine} engine", plan.steps)
+            found += findings(run_canaries(plan, engine, tick=ticks), plan, engine)
+        found.append(audit_scores(SCORES, ticking("Scores", 2)))
+        for study in (StudyAudit(engine=engine) for engine in engines):
+            found.append(audit_study(study, ticking(f"Whole study, {study.engine} engine", study.trials)))
+    return found
+
+
+def audit_scores(mechanism: NoisyScores, tick: Callable[[], None] = lambda: None) -> Finding:
+    """Release the score of two data sets that differ in one participant as much as a score can, many times each.
+
+    Args:
+        mechanism: one classifier's.
+        tick: called after each data set.
+    """
+    # Class 1 is one short of its floor; the one who is added wins against everybody of class 0, which is far above its.
+    labels = np.array([1] * (mechanism.floors.positive - 1) + [0] * 10 * mechanism.floors.negative)
+    ranking = np.where(labels == 1, 0.5, np.linspace(0, 0.9, len(labels)))
+    samples = []
+    for people, ranks in ((labels, ranking), (np.append(labels, 1), np.append(ranking, 1.0))):
+        samples.append(np.array([mechanism.release([ranks], people)[0] for _ in range(RELEASES)]))
+        tick()
+    without, with_one = samples
+    middle, sd = float(np.median(np.concatenate(samples))), mechanism.noise_sd
+    events = [Hits.above(line, with_one, without) for line in (middle, middle + sd, middle + 2 * sd)]
+    return Finding.bound(
+        f"a score's noise: {RELEASES} releases of each of two neighbouring data sets",
+        epsilon_by_rdp(mechanism.event, DELTA),
+        epsilon_by_events(events, DELTA),
+    )
+
+
+def _membership(directory: StudyDirectory, console: Console) -> dict[str, Auc]:
+    settings = directory.settings()
+    if not directory.release.exists():
+        raise AnalysisError(f"{directory.path} has no release to attack. Build it first: python -m analysis DIR")
+    with console.status("Attacking the release"):
+        return attack_release(directory, settings, open_for_steward(settings, "audit of the release"))
+
+
+def _show(found: Sequence[Finding], membership: dict[str, Auc], console: Console) -> None:
+    table = Table("what was attacked", "stated", "found", "", title="Audit at 95 %", title_justify="left")
+    for finding in found:
+        table.add_row(finding.audited, finding.stated, finding.found, "holds" if finding.holds else "[red]REFUTED[/]")
+    console.print(table)
+    if membership:
+        attacks = Table(
+            "attack on the release", "AUC (95 %)", title="Who was trained on? 0.5 is chance", title_justify="left"
+        )
+        for name, auc in membership.items():
+            attacks.add_row(name, f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})")
+        console.print(attacks)
+        console.print("Never publish this table: it was computed from real participants. It is in internal/audit.json.")

@@ -1,0 +1,42 @@
+"""Renyi divergences of events, by dp_accounting: what adds up when mechanisms follow one another."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import math
+
+import dp_accounting
+import numpy as np
+from dp_accounting import rdp
+
+from privacy.accounting.events import canonical_json, event_fields, event_from_fields
+
+# The accountant leaves out orders whose series does not converge and warns for each, every time. Leaving an
+# order out can only raise epsilon, so nothing is lost by silence.
+logging.getLogger("absl").addFilter(lambda record: "Excluding this order" not in record.getMessage())
+
+ORDERS: tuple[float, ...] = tuple(float(order) for order in rdp.rdp_privacy_accountant.DEFAULT_RDP_ORDERS)
+
+
+def rdp_curve(event: dp_accounting.DpEvent) -> np.ndarray:
+    """Renyi divergences of an event at ``ORDERS``, by dp_accounting: float64 (orders,)."""
+    return _curve(canonical_json(event_fields(event)), ORDERS)
+
+
+def rdp_at(event: dp_accounting.DpEvent, order: float) -> float:
+    """Renyi divergence of an event at one of ``ORDERS``, by dp_accounting; infinity where it has no figure."""
+    text = canonical_json(event_fields(event))
+    if "RepeatAndSelectDpEvent" in text:  # its figure at one order is made from those at all orders
+        return float(_curve(text, ORDERS)[ORDERS.index(order)])
+    return float(_curve(text, (order,))[0])
+
+
+@functools.lru_cache(maxsize=4096)
+def _curve(event: str, orders: tuple[float, ...]) -> np.ndarray:
+    accountant = rdp.RdpAccountant(orders, dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE)
+    accountant.compose(event_from_fields(json.loads(event)))
+    curve = np.nan_to_num(accountant._rdp, nan=math.inf, posinf=math.inf)  # the accountant has no public way to say it
+    curve.flags.writeable = False
+    return np.maximum(curve, 0.0)

@@ -1,0 +1,283 @@
+"""The ledger's file: rows in SQLite that are only ever added, each hashed over the one before with a secret key.
+
+A row is on disk before ``append`` returns: write-ahead log, every commit synced. Whoever edits, inserts, reorders or
+swaps rows without the key is caught when the chain is read; whoever removes the last rows, by whoever holds a receipt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from privacy.accounting.events import canonical_json
+from privacy.errors import LedgerError
+
+FORMAT = 1
+WAIT_FOR_OTHERS_S = 60.0
+FULL = 2  # what SQLite answers for synchronous = FULL
+
+TABLES = """
+CREATE TABLE header (content TEXT NOT NULL);
+CREATE TABLE entries (number INTEGER PRIMARY KEY, content TEXT NOT NULL, hash TEXT NOT NULL);
+CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
+CREATE TRIGGER entries_last BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the chain: its number (from 1), its content as it was hashed, and its hash."""
+
+    number: int
+    content: str
+    hash: str
+
+
+class Chain:
+    """An open ledger file.
+
+    Args:
+        file: where it lies.
+        key: what rows are hashed with.
+        read_only: open for reading alone, as a copy in a study is.
+    """
+
+    def __init__(self, file: Path, key: bytes, read_only: bool = False) -> None:
+        self.file, self._key = file, key
+        with explained(file):
+            self._database = _connect(file, "ro" if read_only else "rw")
+            if not read_only:
+                _make_durable(self._database)
+            self._inode = file.stat().st_ino
+            self.header: dict[str, Any] = read_header(file)
+            self._genesis = self._hash("", 0, canonical_json(self.header))
+        self.count, self.head = 0, self._genesis
+
+    def new_rows(self) -> list[Row]:
+        """Rows that anyone added since the last call, verified.
+
+        Raises:
+            LedgerError: when what was read before is no longer there, or a row does not follow from the one before.
+        """
+        with explained(self.file):
+            self._require_same_file()
+            select = "SELECT number, content, hash FROM entries WHERE number >= ? ORDER BY number"
+            rows = [Row(*row) for row in self._database.execute(select, (max(self.count, 1),))]
+        if self.count and (not rows or (rows[0].number, rows[0].hash) != (self.count, self.head)):
+            raise LedgerError(
+                f"The ledger {self.file} changed under this process: entry {self.count}, which was read before, is "
+                "gone or another. Someone replaced or rolled back the file; restore the newest copy from a backup."
+            )
+        fresh = rows[1:] if self.count else rows
+        self._require_links(fresh)
+        if fresh:
+            self.count, self.head = fresh[-1].number, fresh[-1].hash
+        return fresh
+
+    def rewind(self) -> None:
+        """Have ``new_rows`` read the whole file again."""
+        self.count, self.head = 0, self._genesis
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other writers out of the block; what it appends is written whole and synced, or not at all."""
+        with explained(self.file):
+            self._require_same_file()
+            self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with explained(self.file):
+                self._database.execute("ROLLBACK")
+            raise
+        with explained(self.file):
+            try:
+                self._database.execute("COMMIT")
+            except sqlite3.Error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+            self._require_same_file()
+
+    def append(self, contents: Sequence[str]) -> None:
+        """Add rows, inside ``alone`` and after ``new_rows``; the next ``new_rows`` gives them back."""
+        number, head = self.count, self.head
+        with explained(self.file):
+            for content in contents:
+                number, head = number + 1, self._hash(head, number + 1, content)
+                self._database.execute("INSERT INTO entries VALUES (?, ?, ?)", (number, content, head))
+
+    def copy_to(self, target: Path) -> None:
+        """Write everything into one new file, whole or not at all."""
+        partial = target.with_name(target.name + ".partial")
+        partial.unlink(missing_ok=True)
+        with explained(target):
+            copy = sqlite3.connect(partial)
+            self._database.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            copy.close()
+            _sync(partial)
+            partial.replace(target)
+            _sync(target.parent)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    @property
+    def durable(self) -> bool:
+        """Whether a commit returns only after the row is synced."""
+        synchronous = self._database.execute("PRAGMA synchronous").fetchone()[0]
+        return synchronous == FULL and self._database.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+    def fingerprint(self, what: Any) -> str:
+        """Keyed hash of anything JSON knows: the same value gives the same, and nobody without the key can guess."""
+        return hmac.new(self._key, b"fingerprint\n" + canonical_json(what).encode(), hashlib.sha256).hexdigest()
+
+    def _hash(self, previous: str, number: int, content: str) -> str:
+        return hmac.new(self._key, f"{previous}\n{number}\n{content}".encode(), hashlib.sha256).hexdigest()
+
+    def _require_links(self, rows: Sequence[Row]) -> None:
+        number, head = self.count, self.head
+        for row in rows:
+            number, head = number + 1, self._hash(head, number + 1, str(row.content))
+            if row.number != number or not hmac.compare_digest(str(row.hash), head):
+                where = "was not written with its key" if number == 1 else f"is broken at entry {number}"
+                raise LedgerError(
+                    f"The ledger {self.file} {where}: an entry was edited, added, removed or reordered, or the file "
+                    "was swapped with another cohort's. Restore the newest copy from a backup."
+                )
+
+    def _require_same_file(self) -> None:
+        try:
+            same = self.file.stat().st_ino == self._inode
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise LedgerError(
+                f"The ledger {self.file} was removed or replaced while it was in use. Restore the newest copy from a "
+                "backup; nothing further may be read without it."
+            )
+
+
+def create_chain(file: Path, header: dict[str, Any], keep_key: bool) -> None:
+    """Create an empty ledger file with its header, unless there is one; of several creators the first wins.
+
+    Args:
+        file: where; the folder is made.
+        header: what the first hash is made of.
+        keep_key: draw a key from the operating system and keep it in ``key_file``. A header without a key, or the
+            other way round, is what a crash in mid-creation leaves at worst.
+    """
+    with explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        database = _connect(file, "rw")
+        try:
+            _make_durable(database)
+            database.execute("BEGIN IMMEDIATE")
+            if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                if keep_key:
+                    _write_key(key_file(file))
+                for statement in TABLES.strip().splitlines():
+                    database.execute(statement)
+                database.execute("INSERT INTO header VALUES (?)", (canonical_json({"format": FORMAT, **header}),))
+            database.execute("COMMIT")
+        finally:
+            database.close()
+
+
+def read_header(file: Path) -> dict[str, Any]:
+    """A ledger's header; what it says is true only if the chain holds.
+
+    Raises:
+        LedgerError: when there is no ledger.
+    """
+    if not file.is_file():
+        raise LedgerError(
+            f"There is no ledger at {file}. It says what was already read of the participants, so nothing may be read "
+            "or released without it: restore it from a backup, or say where it is."
+        )
+    with explained(file):
+        database = _connect(file, "ro")
+        try:
+            (content,) = database.execute("SELECT content FROM header").fetchone() or ("{}",)
+        finally:
+            database.close()
+    try:
+        header = json.loads(content)
+        known = header["format"] == FORMAT and isinstance(header["cohort"], str) and isinstance(header["public"], bool)
+    except (ValueError, TypeError, KeyError):
+        known = False
+    if not known:
+        raise LedgerError(
+            f"{file} is no ledger that this version knows. Restore it from a backup, or use the version that wrote it."
+        )
+    return dict(header)
+
+
+def key_file(file: Path) -> Path:
+    """Where the key of a private cohort's ledger is kept: beside it."""
+    return file.with_name(file.name + ".key")
+
+
+@contextlib.contextmanager
+def explained(file: Path) -> Iterator[None]:
+    """Turn what SQLite and the operating system say about a file into a LedgerError."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        hint = "check the disk and its permissions"
+        if "locked" in str(error):
+            hint = "another process holds it; wait for it to end"
+        elif "no such table" in str(error):
+            hint = (
+                "it is empty or no ledger; restore it from a backup (or, if its very first creation was interrupted, "
+                "remove it and its key)"
+            )
+        raise LedgerError(f"The ledger {file} cannot be used ({error}): {hint}. Nothing was charged.") from None
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"The ledger {file} is damaged ({error}). Restore the newest copy from a backup.") from None
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger cannot be kept in {file} ({error.strerror}). Make that place usable, or name another one."
+        ) from None
+
+
+def _connect(file: Path, mode: str) -> sqlite3.Connection:
+    address = f"file:{quote(str(file.absolute()))}?mode={mode}"
+    return sqlite3.connect(address, uri=True, timeout=WAIT_FOR_OTHERS_S, isolation_level=None, check_same_thread=False)
+
+
+def _make_durable(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute(f"PRAGMA synchronous = {FULL}")
+
+
+def _write_key(file: Path) -> None:
+    partial = file.with_name(file.name + ".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(os.urandom(32))
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
+    _sync(file.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,83 @@
+"""Receipts: what a reader of participants keeps as proof of what the ledger said.
+
+A ledger can be replaced by an older copy of itself, whose chain is whole. Whoever was told a later count and head
+hash can tell. Trials keep receipts in their checkpoints, a study in ``study.db`` and in ``receipts.jsonl``, and a
+release in its manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from privacy.errors import LedgerError
+
+HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, order=True)
+class Receipt:
+    """The ledger held ``count`` entries and the last one's hash was ``head``.
+
+    Args:
+        count: entries so far, at least 1.
+        head: hash of the last one, 64 hexadecimal digits.
+    """
+
+    count: int
+    head: str
+
+    def __post_init__(self) -> None:
+        """Raise LedgerError for what no ledger ever said."""
+        if type(self.count) is not int or self.count < 1 or not HASH_PATTERN.fullmatch(str(self.head)):
+            raise LedgerError(
+                f"{self.count!r}:{self.head!r} is no receipt of a ledger; a receipt is a count, a colon and 64 "
+                "hexadecimal digits. Give it as it was written down."
+            )
+
+    def __str__(self) -> str:
+        """As ``parse`` reads it."""
+        return f"{self.count}:{self.head}"
+
+    @classmethod
+    def parse(cls, text: str) -> Receipt:
+        """Read back what ``str`` gave."""
+        count, _, head = text.partition(":")
+        return cls(int(count) if count.isdecimal() else 0, head)
+
+
+def record_receipt(file: Path, receipt: Receipt) -> None:
+    """Add a receipt to a file, synced, in one write that concurrent writers do not tear apart."""
+    line = json.dumps(asdict(receipt)) + "\n"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, line.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_receipts(file: Path) -> tuple[Receipt, ...]:
+    """Every receipt in a file that ``record_receipt`` wrote; a last line cut short by a crash is left out.
+
+    Raises:
+        LedgerError: when the file cannot be read or holds something else.
+    """
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LedgerError(f"The receipts in {file} cannot be read ({error}). Restore the file.") from None
+    whole = text[: text.rfind("\n") + 1]
+    receipts = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            fields = json.loads(line)
+            receipts.append(Receipt(fields["count"], fields["head"]))
+        except (ValueError, TypeError, KeyError):
+            raise LedgerError(
+                f"Line {number} of {file} is no receipt: someone edited the file. Restore it from a backup."
+            ) from None
+    return tuple(receipts)

@@ -1,0 +1,137 @@
+"""What a study keeps of its cohort's ledger, and the check of it.
+
+``results/STUDY`` holds a copy of the ledger as of the release, its figures as JSON, and the receipts the study was
+given. The check computes every figure again from the copy, and looks for copy and receipts in the cohort's own
+ledger, where that is on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cohorts.splits import user_data
+from privacy.errors import LedgerError
+from privacy.ledger.entries import Books
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.receipt import Receipt, read_receipts
+from privacy.ledger.summary import Summary, summarise
+
+COPY, FIGURES, RECEIPTS = "ledger.db", "ledger.json", "receipts.jsonl"
+SAME = 1e-6  # relative; another version of the accountant may differ in the last digits
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A study's record that held.
+
+    Args:
+        summary: the figures, computed again.
+        receipts: how many were found.
+        own_ledger: the cohort's ledger that the copy was found in; None where it is not on this machine.
+        figures: whether written figures were there to compare.
+    """
+
+    summary: Summary
+    receipts: int
+    own_ledger: Path | None
+    figures: bool
+
+
+def keep_record(ledger: Ledger, study_directory: Path, study: str, delta: float | None = None) -> Summary:
+    """Write the copy and the figures of a verified ledger into a study's directory, for its release.
+
+    Raises:
+        LedgerError: when the ledger is not whole, or not the one that the study's receipts are of.
+    """
+    receipts = study_directory / RECEIPTS
+    ledger.verify(read_receipts(receipts) if receipts.exists() else ())
+    summary = summarise(ledger.books, ledger.cohort, ledger.public, study, delta)
+    ledger.copy_to(study_directory / COPY)
+    summary.write(study_directory / FIGURES)
+    return summary
+
+
+def check_record(study_directory: Path, own_ledger: Path | None = None, told: Sequence[Receipt] = ()) -> Checked:
+    """Check a study's record.
+
+    Args:
+        study_directory: ``results/STUDY``.
+        own_ledger: the cohort's own ledger; looked for in the user's data directory if left out.
+        told: further receipts, such as those that trials reported.
+
+    Raises:
+        LedgerError: for anything missing, broken, or not as computed again.
+    """
+    copy = Ledger.open(study_directory / COPY, read_only=True)
+    try:
+        kept = read_receipts(study_directory / RECEIPTS) if (study_directory / RECEIPTS).exists() else ()
+        receipts = [*kept, *told]
+        copy.verify(receipts)
+        figures = _read_figures(study_directory / FIGURES)
+        summary = _compare(copy, figures) if figures else _summary_of(copy, study_directory.resolve().name)
+        own_ledger = own_ledger or user_data() / "cohorts" / copy.cohort / "ledger.db"
+        if own_ledger.exists():
+            known = [copy.receipt] if copy.receipt else []
+            _require_in(own_ledger, [*receipts, *known])
+    finally:
+        copy.close()
+    return Checked(summary, len(receipts), own_ledger if own_ledger.exists() else None, figures is not None)
+
+
+def _summary_of(ledger: Ledger, study: str) -> Summary:
+    known = {entry.study for entry in ledger.books.entries}
+    return summarise(ledger.books, ledger.cohort, ledger.public, study if study in known else None)
+
+
+def _read_figures(file: Path) -> dict[str, Any] | None:
+    if not file.exists():
+        return None
+    try:
+        figures = json.loads(file.read_text())
+        Receipt.parse(figures["receipt"])
+        return dict(figures)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise LedgerError(f"{file} does not hold a ledger's figures: someone edited it. Rebuild the release.") from None
+
+
+def _compare(copy: Ledger, written: Mapping[str, Any]) -> Summary:
+    """The figures computed again from the entries there were when they were written."""
+    entries = copy.books.entries[: Receipt.parse(written["receipt"]).count]
+    with_pld = any(each.get("epsilon_by_pld") is not None for each in written.get("sums", ()))
+    summary = summarise(
+        Books(copy.public, entries), copy.cohort, copy.public, written.get("study"), written.get("delta"), with_pld
+    )
+    wrong = list(_differences("", json.loads(json.dumps(summary.as_json())), written))
+    if wrong:
+        raise LedgerError(
+            f"The study's written figures are not what its ledger gives: {'; '.join(wrong[:5])}. Someone edited one of "
+            "them. Rebuild the release from the ledger."
+        )
+    return summary
+
+
+def _differences(place: str, computed: Any, written: Any) -> Iterable[str]:
+    if isinstance(computed, dict) and isinstance(written, dict):
+        for key in sorted({*computed, *written}):
+            yield from _differences(f"{place}.{key}".lstrip("."), computed.get(key), written.get(key))
+    elif isinstance(computed, list) and isinstance(written, list) and len(computed) == len(written):
+        for index, pair in enumerate(zip(computed, written, strict=True)):
+            yield from _differences(f"{place}[{index}]", *pair)
+    elif isinstance(computed, float) and isinstance(written, int | float):
+        if not math.isclose(computed, written, rel_tol=SAME):
+            yield f"{place} is written {written:g} and computed {computed:g}"
+    elif computed != written:
+        yield f"{place} is written {str(written)[:80]} and computed {str(computed)[:80]}"
+
+
+def _require_in(own_ledger: Path, receipts: Sequence[Receipt]) -> None:
+    ledger = Ledger.open(own_ledger, read_only=True)
+    try:
+        ledger.verify(receipts)
+    finally:
+        ledger.close()

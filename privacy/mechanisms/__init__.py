@@ -1,0 +1,1 @@
+"""What is run on participants: each mechanism with its sensitivity, its noise and its event."""

@@ -1,0 +1,233 @@
+"""Noisy mean and covariance of each label class, bought once, and participants drawn from them for nothing more.
+
+With P = (tau, sqrt(1 - tau^2) x / R) for a participant's features x, clipped to 2-norm R, the one statistic of a class
+is the sum of P P^T over its participants: it holds their number, the sum of x and the sum of x x^T at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import dp_accounting
+import numpy as np
+
+from cohorts import Encoding, Participants, Schema
+from privacy.mechanisms.gaussian import GaussianNoise, scale_for
+
+COUNT_SHARE = 0.2
+"""tau^2, the share of the sensitivity that goes to the number of participants; the rest is for their features."""
+
+TYPICAL_FEATURE = 0.5
+"""Root mean square assumed of a continuous or whole-numbered feature, whose range is [-1, 1], by ``public_radius``."""
+
+LEAST_VARIANCE = 1e-4
+"""Mean variance of a feature below which no covariance is said to be."""
+
+GRID = 2**16
+"""Coordinates of P are cut to multiples of 1 / GRID: sums of their products are whole numbers, so they are exact and
+do not depend on the order of participants (Casacuberta et al., "Widespread Underestimation of Sensitivity in
+Differentially Private Libraries and How to Fix It", 2022)."""
+
+SENSITIVITY = 1 + 2.0**-20
+"""The most that one participant, added or removed, changes the statistic in 2-norm.
+
+A participant adds P P^T to the matrix of their class and nothing to the other's. A matrix is released as its upper
+triangle with entries off the diagonal times sqrt(2), so the 2-norm of what is released is the matrix's Frobenius norm,
+and that of P P^T is ``||P||^2 = tau^2 + (1 - tau^2) ||x||^2 / R^2 <= 1``, since ``||x|| <= R``. Cutting coordinates
+towards 0 makes no P longer. What exceeds 1 covers floating point, in which norms and the factor sqrt(2) are rounded.
+"""
+
+
+@dataclass(frozen=True)
+class ClassMoments:
+    """What was bought about one label class: safe to look at.
+
+    Args:
+        mean: float64 (F,), in [-1, 1].
+        covariance: float64 (F, F), positive semidefinite.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    def sample(self, participants: int, randomness: np.random.Generator) -> np.ndarray:
+        """Features of participants who never lived: float64 (participants, F), Gaussian, not clamped."""
+        eigenvalues, eigenvectors = np.linalg.eigh(self.covariance)  # (F,), (F, F)
+        root = eigenvectors * np.sqrt(np.clip(eigenvalues, 0, None))  # (F, F)
+        return self.mean + randomness.standard_normal((participants, len(self.mean))) @ root.T
+
+
+@dataclass(frozen=True)
+class NoisyMoments:
+    """Mean and covariance of the features of each of the two label classes, under one charge. Every field is public.
+
+    Guarantee: ``event``, rho-zCDP with ``rho = SENSITIVITY^2 / (2 noise_sd^2)``, whatever the features are: NaN counts
+    as 0, coordinates are clamped to [-1, 1], and longer vectors are shortened to the 2-norm ``radius``.
+
+    Args:
+        features: F, length of a feature vector.
+        radius: R, the 2-norm that features are clipped to; see ``public_radius``.
+        expected: nominal number of participants of each class who will be read.
+        noise_sd: standard deviation of the noise on each entry of a sum of P P^T; see the module.
+    """
+
+    features: int
+    radius: float
+    expected: tuple[float, float]
+    noise_sd: float
+
+    @classmethod
+    def costing(cls, schema: Schema, split_share: float, rho: float) -> NoisyMoments:
+        """The least noise whose charge is at most ``rho``.
+
+        Args:
+            schema: gives the features, their radius, and the nominal size and shares of the classes.
+            split_share: expected share of participants in the split that is read.
+            rho: what may be spent, in zCDP.
+        """
+        first, second = (schema.nominal_size * split_share * each.share for each in schema.label.classes)
+        return cls(Encoding(schema).width, public_radius(schema), (first, second), scale_for(rho, SENSITIVITY))
+
+    def __post_init__(self) -> None:
+        if self.features < 1 or not (math.isfinite(self.radius) and self.radius > 0) or min(self.expected) <= 0:
+            raise ValueError(
+                f"{self.features} features of norm {self.radius} for {self.expected} participants; all must be above 0"
+            )
+        if not self.event.rho > 0:
+            raise ValueError(f"the noise {self.noise_sd} is too large to be told from nothing")
+
+    @property
+    def event(self) -> dp_accounting.ZCDpEvent:
+        """The charge of one ``release``; to be written to the ledger before it."""
+        return self._noise.event
+
+    def release(self, features: np.ndarray, labels: np.ndarray) -> tuple[ClassMoments, ClassMoments]:
+        """Noisy moments of participants.
+
+        Args:
+            features: (n, F), as ``Encoding.encode`` gives them. Sensitive.
+            labels: 0 or 1, (n,). Sensitive.
+
+        Returns:
+            Moments of class 0 and of class 1: protected at the price of ``event``.
+
+        Raises:
+            ValueError: when shapes do not fit, or a label is neither 0 nor 1.
+        """
+        statistic = class_sums(features, labels, self.features, self.radius)
+        first, second = np.split(self._noise.release(statistic), 2)
+        return self._moments(first, self.expected[0]), self._moments(second, self.expected[1])
+
+    def _moments(self, triangle: np.ndarray, expected: float) -> ClassMoments:
+        """Mean and covariance from a noisy sum of P P^T; reads no participant."""
+        matrix = _from_triangle(triangle, self.features + 1)
+        per_feature = self.radius / math.sqrt(1 - COUNT_SHARE)  # x is this times the coordinates of P after the first
+        count = max(matrix[0, 0] / COUNT_SHARE, expected / 2)
+        mean = (matrix[0, 1:] * per_feature / math.sqrt(COUNT_SHARE) / count).clip(-1, 1)  # (F,)
+        largest = self.radius**2
+        second_moment = (matrix[1:, 1:] * per_feature**2 / count).clip(-largest, largest)  # (F, F)
+        covariance = nearest_covariance(second_moment - np.outer(mean, mean), largest)
+        return ClassMoments(mean, covariance)
+
+    @property
+    def _noise(self) -> GaussianNoise:
+        largest = 4 * sum(self.expected)
+        size = (self.features + 1) * (self.features + 2)
+        return GaussianNoise(size, -largest, largest, SENSITIVITY, self.noise_sd)
+
+
+def public_radius(schema: Schema) -> float:
+    """A 2-norm that few feature vectors exceed, from kinds alone.
+
+    A binary feature and a category's column are -1 or 1; others lie in a range that is wider than what is usual, and
+    count as ``TYPICAL_FEATURE``. Shortening the few longer ones biases the moments a little and costs no privacy.
+    """
+    continuous = sum(int(schema.observed[m].sum()) for m, each in enumerate(schema.all_measures) if not each.discrete)
+    return math.sqrt(Encoding(schema).width - continuous + continuous * TYPICAL_FEATURE**2)
+
+
+def class_sums(features: np.ndarray, labels: np.ndarray, width: int, radius: float) -> np.ndarray:
+    """The statistic of sensitivity ``SENSITIVITY``: both classes' sums of P P^T, not noisy, not for release.
+
+    Args:
+        features: (n, F), any numbers. Sensitive.
+        labels: 0 or 1, (n,). Sensitive.
+        width: F.
+        radius: R.
+
+    Returns:
+        float64 ((F + 1) (F + 2),): upper triangle of class 0, then of class 1.
+    """
+    features, labels = np.asarray(features, dtype=np.float64), np.asarray(labels)
+    if features.ndim != 2 or features.shape[1] != width or features.shape[:1] != labels.shape:
+        raise ValueError(f"features must be {width} numbers for each label; nothing was released")
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("labels must be 0 or 1; nothing was released")
+    features = np.clip(np.nan_to_num(features, nan=0.0), -1, 1)
+    norms = np.sqrt(np.square(features).sum(axis=1, keepdims=True))  # (n, 1)
+    unit = features / np.maximum(norms, radius)  # (n, F), of 2-norm at most 1
+    lifted = np.hstack([np.full_like(norms, math.sqrt(COUNT_SHARE)), math.sqrt(1 - COUNT_SHARE) * unit])  # (n, F + 1)
+    whole = np.trunc(lifted * GRID).astype(np.int64)
+    sums = [whole[labels == each].T @ whole[labels == each] for each in (0, 1)]  # (F + 1, F + 1) each
+    return np.concatenate([_to_triangle(each / GRID**2) for each in sums])
+
+
+def nearest_covariance(matrix: np.ndarray, largest_trace: float) -> np.ndarray:
+    """The positive semidefinite matrix nearest to a noisy one among those of the same trace (2-norm of entries).
+
+    Eigenvalues are lowered by the one number that leaves, once negative ones are set to 0, their sum as it was. Setting
+    them to 0 alone would keep the noise of the positive ones, and with it far too large a variance.
+
+    Args:
+        matrix: symmetric (F, F).
+        largest_trace: public limit of the sum of variances.
+
+    Source: Duchi et al., "Efficient Projections onto the l1-Ball", 2008, algorithm of figure 1.
+    """
+    trace = float(np.clip(np.trace(matrix), LEAST_VARIANCE * len(matrix), largest_trace))
+    eigenvalues, eigenvectors = np.linalg.eigh(matrix)
+    descending = eigenvalues[::-1]
+    lowered_by = (np.cumsum(descending) - trace) / np.arange(1, len(matrix) + 1)
+    kept = int(np.flatnonzero(descending > lowered_by)[-1])
+    eigenvalues = np.clip(eigenvalues - lowered_by[kept], 0, None)
+    return (eigenvectors * eigenvalues) @ eigenvectors.T
+
+
+def surrogate_cohort(
+    moments: tuple[ClassMoments, ClassMoments], schema: Schema, participants: int, randomness: np.random.Generator
+) -> Participants:
+    """Participants drawn from noisy moments, each value one that its measure can have.
+
+    It is computed from released numbers and public ones alone, so it may be read without limit.
+
+    Args:
+        moments: of class 0 and class 1.
+        schema: of the cohort; gives the shares of the classes.
+        participants: how many to draw; public, such as the nominal size.
+        randomness: any; there is nothing to hide here.
+
+    Returns:
+        A cohort with ids S0, S1 and so on, its classes in random order.
+    """
+    in_class_1 = round(participants * schema.label.classes[1].share)
+    labels = (randomness.permutation(participants) < in_class_1).astype(np.int64)
+    features = np.empty((participants, len(moments[0].mean)))
+    for label, each in enumerate(moments):
+        features[labels == label] = each.sample(int((labels == label).sum()), randomness)
+    ids = np.array([f"S{number}" for number in range(participants)])
+    return Participants(schema, ids, labels, Encoding(schema).decode(features))
+
+
+def _to_triangle(matrix: np.ndarray) -> np.ndarray:
+    """Upper triangle, off the diagonal times sqrt(2): its 2-norm is the matrix's Frobenius norm."""
+    rows, columns = np.triu_indices(len(matrix))
+    return matrix[rows, columns] * np.where(rows == columns, 1.0, math.sqrt(2))
+
+
+def _from_triangle(triangle: np.ndarray, size: int) -> np.ndarray:
+    """The symmetric matrix of ``_to_triangle``."""
+    rows, columns = np.triu_indices(size)
+    matrix = np.zeros((size, size))
+    matrix[rows, columns] = triangle / np.where(rows == columns, 1.0, math.sqrt(2))
+    return matrix + np.triu(matrix, 1).T

@@ -1,0 +1,1 @@
+"""How a study divides its budget, from public numbers alone."""

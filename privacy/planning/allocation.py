@@ -1,0 +1,127 @@
+"""What a plan's epochs and scores cost once its orders are declared, and the noise that follows."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cohorts import Schema, SplitShares
+from privacy.accounting.calibration import smallest_noise_multiplier
+from privacy.accounting.dpsgd import TrainingCharge
+from privacy.accounting.private_selection import dominated_noise
+from privacy.accounting.rdp import rdp_at
+from privacy.errors import PlanError
+from privacy.ledger.filter import RenyiFilter
+from privacy.mechanisms.auc import NoisyScores, public_floors
+from privacy.mechanisms.moments import NoisyMoments
+from privacy.planning.plan import CLASSIFIERS, StudyPlan, segment_epochs, steps_per_epoch
+
+
+class Allocation(BaseModel):
+    """What may be read for what, at the declared orders: fixed with the declaration, the same until the study ends.
+
+    Args:
+        surrogate_rho: what the surrogate costs, in zCDP; 0 without one.
+        score_noise_sd: standard deviation of the noise on each AUC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    surrogate_rho: float = Field(ge=0)
+    score_noise_sd: float = Field(gt=0)
+
+    def noise_multiplier(self, sampling_rate: float) -> float:
+        """The least noise that a configuration with this sampling rate can afford."""
+        raise NotImplementedError
+
+    def scores(self, schema: Schema, shares: SplitShares) -> NoisyScores:
+        """The mechanism of one epoch's scores."""
+        return NoisyScores(public_floors(schema, shares.validation), CLASSIFIERS, self.score_noise_sd)
+
+    def moments(self, schema: Schema, shares: SplitShares) -> NoisyMoments:
+        """The mechanism that the surrogate is bought from."""
+        return NoisyMoments.costing(schema, shares.train, self.surrogate_rho)
+
+
+class EpochAllocation(Allocation):
+    """Every epoch of every trial costs the same.
+
+    Args:
+        train_order: Renyi order declared for the training participants.
+        epoch: Renyi divergence of that order that one epoch may cost.
+    """
+
+    train_order: float
+    epoch: float = Field(gt=0)
+
+    def noise_multiplier(self, sampling_rate: float) -> float:
+        """The least noise at which an epoch costs what an epoch may."""
+        return smallest_noise_multiplier(
+            sampling_rate,
+            steps_per_epoch(sampling_rate),
+            lambda event: rdp_at(event, self.train_order) <= self.epoch,
+        )
+
+
+class RunAllocation(Allocation):
+    """Every run costs at most as much as one run, at every order.
+
+    Args:
+        sampling_rate: of the run that stands for all.
+        run_noise: its noise multiplier.
+        epochs: that it is charged for, those it may redo included.
+    """
+
+    sampling_rate: float = Field(gt=0, le=1)
+    run_noise: float = Field(gt=0)
+    epochs: int = Field(ge=1)
+
+    @property
+    def run(self) -> TrainingCharge:
+        """The run that stands for all."""
+        return TrainingCharge(self.sampling_rate, self.run_noise, self.epochs * steps_per_epoch(self.sampling_rate))
+
+    def noise_multiplier(self, sampling_rate: float) -> float:
+        """The least noise at which a run costs at most as much as the one that stands for all, at every order."""
+        if sampling_rate == self.sampling_rate:
+            return self.run_noise
+        return dominated_noise(self.run, sampling_rate, self.epochs * steps_per_epoch(sampling_rate))
+
+
+class DeclaredPlan(BaseModel):
+    """A plan together with the prices it was declared at: what a study keeps of its budget."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: StudyPlan
+    allocation: EpochAllocation | RunAllocation
+
+
+def allocate(plan: StudyPlan, schema: Schema, declared: RenyiFilter) -> EpochAllocation | RunAllocation:
+    """Divide what a declaration leaves, by its plan.
+
+    Raises:
+        PlanError: it leaves nothing.
+    """
+    order, score_order = (declared.declaration.orders[split] for split in ("train", "validation"))
+    left, score_left = declared.left("train"), declared.left("validation")
+    if min(left, score_left) <= 0:
+        raise PlanError(
+            f"Earlier studies left nothing of epsilon {plan.epsilon:g}. Declare a larger --epsilon, which will cover "
+            "them too."
+        )
+    for_training = (1 - plan.surrogate_share) * left
+    rho = plan.score_rho(lambda event: rdp_at(event, score_order) <= score_left)
+    shared = {
+        "surrogate_rho": plan.surrogate_share * left / order,
+        "score_noise_sd": NoisyScores.costing(public_floors(schema, plan.shares.validation), CLASSIFIERS, rho).noise_sd,
+    }
+    if plan.runs is None:
+        return EpochAllocation(train_order=order, epoch=for_training / math.ceil(plan.paid.epochs), **shared)
+    return RunAllocation(
+        sampling_rate=plan.sampling_rate,
+        run_noise=plan.least_noise(lambda event: rdp_at(event, order) <= for_training),
+        epochs=plan.paid.rungs[-1] + segment_epochs(plan.paid.rungs[-1]),
+        **shared,
+    )

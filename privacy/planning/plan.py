@@ -1,0 +1,123 @@
+"""How a study divides its budget, decided from public numbers before anyone is read.
+
+Training participants and validation participants are different people, so the declared epsilon is there for both:
+what trains is paid on the training split, what scores on the validation split. The plan weighs them by the only thing
+it may choose between them, which is how many participants each split has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import dp_accounting
+from pydantic import BaseModel, ConfigDict, Field
+
+from cohorts import Schema, SplitShares
+from privacy.accounting.budget import Budget
+from privacy.accounting.calibration import Fits, fits_in, largest_rho, smallest_noise_multiplier
+from privacy.accounting.dpsgd import TrainingCharge
+from privacy.accounting.private_selection import LawOfRuns
+from privacy.ledger.charge import Split
+from privacy.mechanisms.auc import NoisyScores, public_floors
+from privacy.planning.schedule import Schedule
+from privacy.planning.steering import Steering
+
+CLASSIFIERS = 2
+"""Classifiers whose AUCs make up a score."""
+
+SCORE_ATTEMPTS = 2
+"""Scores that one run of a secret number is charged for: a crash may have it scored once more."""
+
+SEGMENTS = 10
+"""Segments in which such a run trains; one of them may be done again after a crash."""
+
+Spent = Mapping[Split, dp_accounting.DpEvent | None]
+
+
+class StudyPlan(BaseModel):
+    """What a study under a declared budget will do. Every field is public.
+
+    Args:
+        policy: how it searches.
+        epsilon: declared.
+        delta: declared.
+        shares: expected shares of participants in the three splits.
+        paid: trials on real participants.
+        free: trials on surrogate participants before; None without a surrogate.
+        surrogate_share: share of the training participants' budget that buys the surrogate.
+        sampling_rate: the one in the middle of the search space, by which the plan is made.
+        runs: law of the secret number of runs of which only the best is seen; None where every trial is. ``paid`` then
+            is one run's schedule.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: Literal["surrogate", "composed", "selection"]
+    epsilon: float = Field(gt=0, allow_inf_nan=False)
+    delta: float = Field(gt=0, lt=1)
+    shares: SplitShares
+    paid: Schedule
+    free: Schedule | None = None
+    surrogate_share: float = Field(default=0, ge=0, lt=1)
+    sampling_rate: float = Field(gt=0, le=1)
+    runs: LawOfRuns | None = None
+
+    @property
+    def budget(self) -> Budget:
+        """What will be declared."""
+        return Budget(self.epsilon, self.delta)
+
+    @property
+    def pretraining(self) -> int:
+        """Epochs that a trial trains without noise on surrogate participants before it is rehearsed or paid for."""
+        return self.free.rungs[-1] - self.paid.rungs[-1] if self.free else 0
+
+    def events(self, schema: Schema, spent: Spent) -> dict[Split, dp_accounting.DpEvent]:
+        """What it means to run on each split, for the choice of the order it is declared at."""
+        fits = fits_in(self.budget, 1 - self.surrogate_share, spent=spent.get("train"))
+        train = self.shown(self.training(self.least_noise(fits)).event)
+        return {"train": train, "validation": self.shown(self._scores_event(self._score_rho(spent)))}
+
+    def least_noise(self, fits: Fits) -> float:
+        """The smallest noise multiplier at which all training fits, at the plan's sampling rate."""
+        return smallest_noise_multiplier(
+            self.sampling_rate, self.training(1.0).steps, lambda event: fits(self.shown(event))
+        )
+
+    def training(self, noise_multiplier: float) -> TrainingCharge:
+        """All planned epochs at the plan's sampling rate, or one run's, with what it may redo."""
+        epochs = math.ceil(self.paid.epochs) + (segment_epochs(self.paid.rungs[-1]) if self.runs else 0)
+        return TrainingCharge(self.sampling_rate, noise_multiplier, epochs * steps_per_epoch(self.sampling_rate))
+
+    def shown(self, event: dp_accounting.DpEvent) -> dp_accounting.DpEvent:
+        """What an event costs in this plan: as much, or what it costs to see the best of a secret number of runs."""
+        return self.runs.event(event) if self.runs else event
+
+    def steering(self, schema: Schema, spent: Spent) -> Steering:
+        """How well scores with this plan's noise tell configurations apart."""
+        floors = public_floors(schema, self.shares.validation)
+        return Steering(NoisyScores.costing(floors, CLASSIFIERS, self._score_rho(spent)))
+
+    def _score_rho(self, spent: Spent) -> float:
+        """What one score may cost, in zCDP, at the order that is best for scores alone."""
+        return self.score_rho(fits_in(self.budget, spent=spent.get("validation")))
+
+    def score_rho(self, fits: Fits) -> float:
+        """The most that one score may cost, in zCDP, so that all planned ones fit."""
+        return largest_rho(lambda rho: fits(self.shown(self._scores_event(rho))))
+
+    def _scores_event(self, rho: float) -> dp_accounting.DpEvent:
+        times = SCORE_ATTEMPTS if self.runs else math.ceil(self.paid.scores)
+        return dp_accounting.ZCDpEvent(rho * times)
+
+
+def steps_per_epoch(sampling_rate: float) -> int:
+    """Steps in which every participant is expected once: 1/q, a public figure."""
+    return max(1, round(1 / sampling_rate))
+
+
+def segment_epochs(epochs: int) -> int:
+    """Epochs of one segment of a run of a secret number."""
+    return math.ceil(epochs / SEGMENTS)

@@ -1,0 +1,1 @@
+"""Privacy statements, in words an ethics board can read."""

@@ -1,0 +1,1 @@
+"""The AC-GAN of the SPRINT paper and its two engines."""

@@ -1,0 +1,136 @@
+"""Generator and discriminator of the AC-GAN: a compact pair for flat features and the SPRINT paper's pair.
+
+A feature vector is a participant encoded by ``cohorts.Encoding``: F numbers in [-1, 1]. ``arms`` is 2 throughout.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from trainables.gan.hyperparameters import Hyperparameters
+
+ARMS = 2
+
+
+class CompactGenerator(nn.Module):
+    """Multilayer perceptron from (latent, one-hot arm) to features."""
+
+    def __init__(self, features: int, latent_size: int, width: int, depth: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        size = latent_size + ARMS
+        for _ in range(depth):
+            layers += [nn.Linear(size, width), nn.ReLU()]
+            size = width
+        self.layers = nn.Sequential(*layers, nn.Linear(size, features), nn.Tanh())
+
+    def forward(self, latent: Tensor, arms: Tensor) -> Tensor:
+        """Features (B, F) in [-1, 1] from latent (B, Z) and arms (B,)."""
+        one_hot = nn.functional.one_hot(arms, ARMS).to(latent.dtype)  # (B, 2)
+        return self.layers(torch.cat([latent, one_hot], dim=1))
+
+
+class CompactDiscriminator(nn.Module):
+    """Multilayer perceptron from features to (real or generated, arm)."""
+
+    def __init__(self, features: int, width: int, depth: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        size = features
+        for _ in range(depth):
+            layers += [nn.Linear(size, width), nn.LeakyReLU(0.2)]
+            size = width
+        self.layers = nn.Sequential(*layers, nn.Linear(size, 1 + ARMS))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (B, 1 + 2): real against generated, then one per arm."""
+        return self.layers(features)
+
+
+class PaperGenerator(nn.Module):
+    """The convolutional generator of the SPRINT paper, for 3 measures at 12 visits.
+
+    The paper's linear output is kept; ``Encoding.decode`` clamps to the public bounds.
+    Source: Beaulieu-Jones et al. 2019, supplementary code (greenelab/SPRINT_gan).
+    """
+
+    def __init__(self, measures: int, visits: int, latent_size: int) -> None:
+        super().__init__()
+        self.measures, self.visits = measures, visits
+        self.embedding = nn.Embedding(ARMS, latent_size)
+        self.dense = nn.Sequential(nn.Linear(latent_size, 256), nn.ReLU(), nn.Linear(256, 32 * 3 * 4), nn.ReLU())
+        self.upsample = nn.Upsample(size=(2 * measures, 2 * visits))
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(32, 256, 5, padding=2),
+            nn.ReLU(),
+            nn.ZeroPad2d((1, 1, 1, 1)),
+            nn.Conv2d(256, 1, 4, stride=2),
+        )
+
+    def forward(self, latent: Tensor, arms: Tensor) -> Tensor:
+        """Features (B, F) from latent (B, Z) and arms (B,)."""
+        hidden = self.dense(latent * self.embedding(arms)).view(-1, 32, 3, 4)
+        image = self.convolutions(self.upsample(hidden))  # (B, 1, M, V)
+        return image.flatten(1)
+
+
+class PaperDiscriminator(nn.Module):
+    """The convolutional discriminator of the SPRINT paper, about 1.86 million parameters.
+
+    Source: Beaulieu-Jones et al. 2019, supplementary code (greenelab/SPRINT_gan).
+    """
+
+    def __init__(self, measures: int, visits: int) -> None:
+        super().__init__()
+        self.measures, self.visits = measures, visits
+        positions = ((measures + 1) // 2) * ((visits + 1) // 2)
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 32, 3, stride=2, padding=1),
+            nn.LeakyReLU(0.3),
+            nn.Dropout(0.3),
+            nn.Conv2d(32, 64, 3, padding=1),
+            nn.LeakyReLU(0.3),
+            nn.Dropout(0.3),
+            nn.Flatten(),
+            nn.Linear(64 * positions, 1024),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Linear(1024, 1024),
+            nn.ReLU(),
+            nn.Linear(1024, 1 + ARMS),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (B, 1 + 2): real against generated, then one per arm."""
+        return self.layers(features.view(-1, 1, self.measures, self.visits))
+
+
+def build_networks(
+    hyperparameters: Hyperparameters, features: int, grid: tuple[int, int] | None
+) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator of one trial, freshly initialised.
+
+    Args:
+        hyperparameters: the trial's configuration.
+        features: width F of an encoded participant.
+        grid: (measures, visits) when features are a full grid of single numbers, else None.
+
+    Returns:
+        (generator, discriminator).
+
+    Raises:
+        ValueError: the paper's network was asked for a cohort that is not a full grid.
+    """
+    if hyperparameters.network == "compact":
+        size = (hyperparameters.width, hyperparameters.depth)
+        return (
+            CompactGenerator(features, hyperparameters.latent_size, *size),
+            CompactDiscriminator(features, *size),
+        )
+    if grid is None:
+        raise ValueError(
+            "The paper's convolutional network needs the same measures at every visit and no covariates or "
+            "categories. Choose network: compact for this cohort."
+        )
+    return PaperGenerator(*grid, hyperparameters.latent_size), PaperDiscriminator(*grid)

@@ -1,0 +1,171 @@
+"""Many trials of one shape in training at once, each as if it were alone."""
+
+from __future__ import annotations
+
+import bisect
+
+import torch
+
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.packed.batch_stream import BatchStream
+from trainables.gan.packed.memory import keep_freed_memory
+from trainables.gan.packed.networks import Shape, packed_networks
+from trainables.gan.packed.packed_trial import Block, PackedTrial, blocks
+from trainables.gan.packed.placing import placed
+from trainables.gan.packed.rows import PaddedBatches
+from trainables.gan.packed.slots import Slots, TrialState
+from trainables.gan.packed.steps import discriminator_step, generate, generator_step
+
+# Rows of a step that go through the networks together, of all trials together: few enough for a processor's caches.
+BLOCK_ROWS = 4096
+# Steps whose participants are laid out together.
+PADDED_STEPS = 8
+
+
+class Pack:
+    """Trials of one shape that train together on one device.
+
+    Trials join and leave between steps. Each draws from its own streams, and nothing of one enters another's
+    arithmetic, so what comes out for a trial does not depend on the others (up to rounding).
+
+    A discriminator step is the mechanism of ``OpacusEngine``: a Poisson batch, each real and generated participant's
+    gradient clipped to C, Gaussian noise of sigma x C on the sum, a public normaliser.
+
+    Args:
+        shape: what its trials have in common.
+        device: where the arithmetic happens.
+
+    Source: Abadi et al., "Deep Learning with Differential Privacy", 2016, algorithm 1.
+    """
+
+    def __init__(self, shape: Shape, device: torch.device) -> None:
+        keep_freed_memory()
+        self._networks = packed_networks(shape, device)
+        self._device = device
+        self._trials: list[PackedTrial] = []  # as the rows are ordered: by expected batch
+        self._slots: Slots | None = None
+        self._blocks: list[Block] = []
+        self._tickets = 0
+        self._clock = 0  # discriminator steps, by which its trials' generator steps fall together
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def join(
+        self,
+        hyperparameters: Hyperparameters,
+        public: PublicFigures,
+        state: TrialState,
+        data: TrainingData,
+        steps: int,
+        streams: RandomStreams,
+    ) -> int:
+        """Take in a trial for a segment of training.
+
+        Args:
+            hyperparameters: of the trial; its shape is the pack's.
+            public: constants of the schema.
+            state: where the trial stands; copied.
+            data: real participants. Sensitive; held until the trial leaves.
+            steps: discriminator steps of the segment.
+            streams: the trial's own.
+
+        Returns:
+            A ticket, by which the trial is known until it leaves.
+        """
+        if not self._trials:
+            self._clock = state.steps
+        self._tickets += 1
+        batch_stream = BatchStream(hyperparameters, public, data, streams, state.steps, steps)
+        trial = PackedTrial(self._tickets, hyperparameters, public, streams, batch_stream)
+        at = bisect.bisect(self._trials, batch_stream.generated, key=lambda other: other.batch_stream.generated)
+        row = Slots.of(state, hyperparameters, self._networks, self._device)
+        before, after = self._trials[:at], self._trials[at:]
+        if self._slots is not None:
+            row = Slots.joined([self._slots.rows(slice(at)), row, self._slots.rows(slice(at, None))])
+        self._arrange([*before, trial, *after], row)
+        return trial.ticket
+
+    def steps_until_in_step(self, hyperparameters: Hyperparameters, done: int) -> int:
+        """Steps to wait before joining, for generator steps that fall together with those of others alike.
+
+        It changes nothing about a trial, but a generator step of one trial takes nearly as long as one of many.
+
+        Args:
+            hyperparameters: of the trial that wants to join.
+            done: discriminator steps that it has taken.
+        """
+        return (done - self._clock) % hyperparameters.discriminator_steps if self._trials else 0
+
+    @torch.no_grad()
+    def advance(self, steps: int) -> None:
+        """Let every trial take so many discriminator steps, and the generator steps that fall between them.
+
+        Args:
+            steps: at most ``remaining``.
+        """
+        for first in range(0, steps, PADDED_STEPS):
+            for block in self._blocks:
+                self._take_steps(block, min(PADDED_STEPS, steps - first))
+        self._clock += steps
+
+    @property
+    def remaining(self) -> int:
+        """Discriminator steps left of the shortest segment; 0 when somebody is waiting to leave."""
+        return min((trial.batch_stream.remaining for trial in self._trials), default=0)
+
+    def finished(self) -> list[int]:
+        """Tickets of trials whose segment is over."""
+        return [trial.ticket for trial in self._trials if trial.batch_stream.remaining == 0]
+
+    def leave(self, ticket: int) -> TrialState:
+        """Let a trial go, at any point of its segment; its participants are forgotten.
+
+        Returns:
+            Where it stands.
+        """
+        row = next(row for row, trial in enumerate(self._trials) if trial.ticket == ticket)
+        slots, trial = self._slots, self._trials[row]
+        assert slots is not None
+        state = slots.state(row, trial.batch_stream.done, trial.hyperparameters.latent_size)
+        rest = [*self._trials[:row], *self._trials[row + 1 :]]
+        self._arrange(rest, Slots.joined([slots.rows(slice(row)), slots.rows(slice(row + 1, None))]))
+        return state
+
+    def _arrange(self, trials: list[PackedTrial], slots: Slots) -> None:
+        """Take over trials and their rows, in the same order."""
+        self._trials, self._slots = trials, slots if trials else None
+        self._blocks = blocks(trials, BLOCK_ROWS, self._device)
+
+    def _take_steps(self, block: Block, steps: int) -> None:
+        assert self._slots is not None
+        slots, batch_streams = self._slots.rows(block.rows), [trial.batch_stream for trial in block.trials]
+        padded = PaddedBatches.of(batch_streams, steps, block.real_targets, self._networks.latent_size)
+        first = 0
+        while first < steps:
+            last = min([steps, *(first + batch_stream.steps_until_generator_moves for batch_stream in batch_streams)])
+            generate(self._networks, padded, slice(first, last), slots)
+            for step in range(first, last):
+                self._take_step(block, padded, step, slots)
+            self._move_generators(block, slots)
+            first = last
+
+    def _take_step(self, block: Block, padded: PaddedBatches, step: int, slots: Slots) -> None:
+        discriminator_step(self._networks, block, padded, step, slots)
+        for trial in block.trials:
+            trial.batch_stream.step_taken()
+
+    def _move_generators(self, block: Block, slots: Slots) -> None:
+        """Take the generator steps that are due."""
+        due = [number for number, trial in enumerate(block.trials) if trial.batch_stream.generator_is_due]
+        if len(due) == len(block.trials):
+            against = slots.discriminators.parameters
+            generator_step(self._networks, block, slots.generators, slots.averages, against)
+        elif due:
+            chosen, trials = placed(due, self._device), [block.trials[number] for number in due]
+            some = Block.of(block.rows, trials, self._device)
+            generators, averages = slots.generators.copied(chosen), slots.averages.index_select(0, chosen)
+            generator_step(self._networks, some, generators, averages, slots.discriminators.parameters_of(chosen))
+            slots.generators.put(chosen, generators)
+            slots.averages.index_copy_(0, chosen, averages)

@@ -1,0 +1,184 @@
+"""The rows of a step: participants of K trials side by side, padded to the longest batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from trainables.gan.networks import ARMS
+from trainables.gan.packed.batch_stream import BatchStream, Inputs
+from trainables.gan.packed.placing import placed
+
+# Rows of one pass of a trial; more are processed in further passes and never cut.
+CHUNK_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of K trials, R each.
+
+    Args:
+        features: what the discriminator sees (K, R, F), or the generator: latent and one-hot arm (K, R, Z + 2).
+        arms: of each row, one-hot (K, R, 2).
+        targets: 1 for real, 0 for generated, or smoothed (K, R).
+        row_mask: False where a row only fills up (K, R).
+        masks: what dropout multiplies by (K, R, D); None for a network without dropout.
+    """
+
+    features: Tensor
+    arms: Tensor
+    targets: Tensor
+    row_mask: Tensor
+    masks: Tensor | None
+
+    def chunks(self) -> Iterator[Rows]:
+        """The same rows, at most ``CHUNK_ROWS`` at a time."""
+        if self.row_mask.shape[1] <= CHUNK_ROWS:
+            yield self
+            return
+        for first in range(0, self.row_mask.shape[1], CHUNK_ROWS):
+            chunk = slice(first, first + CHUNK_ROWS)
+            features, arms, targets, row_mask = (
+                each[:, chunk] for each in (self.features, self.arms, self.targets, self.row_mask)
+            )
+            yield Rows(features, arms, targets, row_mask, None if self.masks is None else self.masks[:, chunk])
+
+
+@dataclass(frozen=True)
+class PaddedBatches:
+    """What the next T discriminator steps of K trials see: G generated participants each, then their Poisson batches.
+
+    Args:
+        latent: inputs of the participants to generate, with their one-hot arms (K, T, G, Z + 2).
+        features: of the batches, room for the generated ones before them (T, K, G + R, F). Sensitive.
+        arms: one-hot (T, K, G + R, 2).
+        targets: (T, K, G + R).
+        row_mask: False where a row only fills up (T, K, G + R).
+        generated, sizes: how many of each trial's rows count (K,), and (T, K). Sensitive.
+    """
+
+    latent: Tensor
+    features: Tensor
+    arms: Tensor
+    targets: Tensor
+    row_mask: Tensor
+    generated: list[int]
+    sizes: list[list[int]]
+
+    @classmethod
+    def of(cls, batch_streams: Sequence[BatchStream], steps: int, targets: Tensor, latent_size: int) -> PaddedBatches:
+        """Lay the draws of K trials side by side.
+
+        Args:
+            batch_streams: of the trials.
+            steps: T, at most as many as each has left.
+            targets: of each trial's real participants (K, 1).
+            latent_size: the pack's, at least every trial's Z.
+        """
+        drawn = [batch_stream.next_steps(steps) for batch_stream in batch_streams]
+        sizes = [[size for part in parts for size in part.sizes] for parts in drawn]  # of each trial
+        generated = [batch_stream.generated for batch_stream in batch_streams]
+        most, longest, shape = max(generated), max(map(max, sizes)), (steps, len(batch_streams))
+        features = targets.new_zeros(*shape, most + longest, drawn[0][0].features.shape[2])
+        arms = targets.new_zeros(*shape, most + longest, dtype=torch.int64)
+        latent = targets.new_zeros(len(batch_streams), steps, most, latent_size + ARMS)
+        for trial, (parts, count) in enumerate(zip(drawn, generated, strict=True)):
+            first = 0
+            for part in parts:
+                now = slice(first, first := first + len(part))
+                features[now, trial, most : most + part.features.shape[1]] = part.features[:, :longest]
+                arms[now, trial, most : most + part.arms.shape[1]] = part.arms[:, :longest]
+                arms[now, trial, :count] = part.generated_arms
+                latent[trial, now, :count, : part.latent.shape[2]] = part.latent
+        one_hot = _one_hot(arms)
+        latent[..., latent_size:] = one_hot[:, :, :most].transpose(0, 1)
+        real = torch.arange(most + longest, device=targets.device) >= most
+        by_step = [list(each) for each in zip(*sizes, strict=True)]
+        row_mask = torch.cat(
+            [_row_mask([generated] * steps, most, targets), _row_mask(by_step, longest, targets)], dim=2
+        )
+        return cls(latent, features, one_hot, (targets * real).expand(*shape, -1), row_mask, generated, by_step)
+
+    def take_generated(self, steps: slice, generated: Tensor) -> None:
+        """Put the participants that were generated for some steps (K, steps x G, F) before the real ones."""
+        most = self.latent.shape[2]
+        self.features[steps, :, :most] = generated.unflatten(1, (-1, most)).transpose(0, 1)
+
+    def rows(self, step: int, masks: DropoutMasks) -> Rows:
+        """All participants of one step.
+
+        Args:
+            step: which.
+            masks: draws what is dropped.
+        """
+        most = self.latent.shape[2]
+        shown = most + max(self.sizes[step])
+        features, arms, targets, row_mask = (
+            each[step, :, :shown] for each in (self.features, self.arms, self.targets, self.row_mask)
+        )
+        spans = [[(0, count), (most, size)] for count, size in zip(self.generated, self.sizes[step], strict=True)]
+        return Rows(features, arms, targets, row_mask, masks.draw(spans, features))
+
+
+def generator_rows(inputs: Sequence[Inputs], latent_size: int, masks: DropoutMasks) -> Rows:
+    """Participants of K trials that their generators hope will pass for real.
+
+    Args:
+        inputs: latent (G, Z) and arms (G,) of each, Z its own.
+        latent_size: the pack's, at least every Z.
+        masks: draws what is dropped.
+    """
+    arms = _one_hot(pad_sequence([each for _, each in inputs], batch_first=True))
+    features = arms.new_zeros(*arms.shape[:2], latent_size + ARMS)
+    for row, (latent, _) in zip(features, inputs, strict=True):
+        row[: len(latent), : latent.shape[1]] = latent
+    features[..., latent_size:] = arms
+    sizes = [len(each) for _, each in inputs]
+    row_mask = _row_mask(sizes, features.shape[1], features)
+    targets = features.new_ones(1, 1).expand(row_mask.shape)
+    return Rows(features, arms, targets, row_mask, masks.draw([[(0, size)] for size in sizes], features))
+
+
+@dataclass(frozen=True)
+class DropoutMasks:
+    """What dropout multiplies by, each trial's from its own stream.
+
+    Args:
+        units: random numbers a row needs, D.
+        probability: with which a unit is dropped.
+        streams: of K trials.
+    """
+
+    units: int
+    probability: float
+    streams: Sequence[torch.Generator]
+
+    def draw(self, spans: Sequence[Sequence[tuple[int, int]]], rows: Tensor) -> Tensor | None:
+        """(K, R, D), drawn for the rows of each trial that count; None for a network without dropout.
+
+        Args:
+            spans: of each trial, where such rows begin and how many they are.
+            rows: (K, R, ...).
+        """
+        if self.units == 0:
+            return None
+        masks = rows.new_zeros(*rows.shape[:2], self.units)
+        for mask, parts, stream in zip(masks, spans, self.streams, strict=True):
+            for first, count in parts:
+                mask[first : first + count].uniform_(generator=stream)
+        return masks.ge_(self.probability).div_(1 - self.probability)
+
+
+def _one_hot(arms: Tensor) -> Tensor:
+    return functional.one_hot(arms, ARMS).float()
+
+
+def _row_mask(sizes: Sequence[int] | Sequence[Sequence[int]], rows: int, like: Tensor) -> Tensor:
+    """True for the first so many rows of each (..., R)."""
+    numbers = torch.arange(rows, device=like.device)
+    return numbers < placed(sizes, like.device).unsqueeze(-1)

@@ -1,0 +1,104 @@
+"""The trainable state of K trials, a row each, and one trial's state to and from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.packed.layout import Weights
+from trainables.gan.packed.networks import Networks
+from trainables.gan.packed.stack import NetworkState, Stack
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """Everything needed to go on training a trial later.
+
+    Args:
+        steps: discriminator steps taken.
+        generator, discriminator: the two networks with their optimizers.
+        average: the generator's running average, by parameter name.
+    """
+
+    steps: int
+    generator: NetworkState
+    discriminator: NetworkState
+    average: Weights
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing but tensors, numbers and names."""
+        networks = {name: vars(getattr(self, name)) for name in ("generator", "discriminator")}
+        return {"steps": self.steps, "average": self.average, **networks}
+
+    def on(self, device: torch.device) -> TrialState:
+        """The same on another device."""
+
+        def moved(weights: Weights) -> Weights:
+            return {name: value.to(device) for name, value in weights.items()}
+
+        generator, discriminator = (
+            replace(state, weights=moved(state.weights), first=moved(state.first), second=moved(state.second))
+            for state in (self.generator, self.discriminator)
+        )
+        return TrialState(self.steps, generator, discriminator, moved(self.average))
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> TrialState:
+        """From what ``state_dict`` gave."""
+        networks = {name: NetworkState(**state[name]) for name in ("generator", "discriminator")}
+        return cls(steps=state["steps"], average=state["average"], **networks)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Rows of K trials.
+
+    Args:
+        generators, discriminators: networks with optimizers.
+        averages: the generators' running averages (K, P).
+    """
+
+    generators: Stack
+    discriminators: Stack
+    averages: Tensor
+
+    @classmethod
+    def of(cls, state: TrialState, hyperparameters: Hyperparameters, networks: Networks, device: torch.device) -> Slots:
+        """One trial's row."""
+        settings, latent_size = hyperparameters, hyperparameters.latent_size
+        average = torch.zeros(1, networks.generator.layout.size, device=device)
+        networks.generator.layout.write(average[0], state.average, latent_size)
+        generator = Stack.of(state.generator, networks.generator.layout, latent_size, device)
+        discriminator = Stack.of(state.discriminator, networks.discriminator.layout, latent_size, device)
+        return cls(
+            generator.learning_at(settings.generator_learning_rate, settings.adam_beta1),
+            discriminator.learning_at(settings.discriminator_learning_rate, settings.adam_beta1),
+            average,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Slots]) -> Slots:
+        """The rows of several, one after another."""
+        return cls(
+            Stack.joined([part.generators for part in parts]),
+            Stack.joined([part.discriminators for part in parts]),
+            torch.cat([part.averages for part in parts]),
+        )
+
+    def rows(self, which: slice) -> Slots:
+        """Neighbouring trials' rows, sharing their memory."""
+        return Slots(self.generators.rows(which), self.discriminators.rows(which), self.averages[which])
+
+    def state(self, row: int, steps: int, latent_size: int) -> TrialState:
+        """One trial's state, copied."""
+        return TrialState(
+            steps,
+            self.generators.state(row, latent_size),
+            self.discriminators.state(row, latent_size),
+            self.generators.layout.read(self.averages[row], latent_size),
+        )

@@ -1,0 +1,100 @@
+"""The two training steps of K trials at once, in the order things happen."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trainables.gan.packed.clipping import add_clipped, clip_factors, squared_norms
+from trainables.gan.packed.layout import Weights
+from trainables.gan.packed.networks import DROPOUT, Networks
+from trainables.gan.packed.packed_trial import Block
+from trainables.gan.packed.placing import placed
+from trainables.gan.packed.rows import CHUNK_ROWS, DropoutMasks, PaddedBatches, Rows, generator_rows
+from trainables.gan.packed.slots import Slots
+from trainables.gan.packed.stack import Stack
+
+
+def discriminator_step(networks: Networks, block: Block, padded: PaddedBatches, step: int, slots: Slots) -> None:
+    """One noisy step: real participants by Poisson coins, about as many generated, clipped sum plus noise.
+
+    Args:
+        networks: of the pack.
+        block: the trials.
+        padded: what they see; its generated participants are there.
+        step: which of the steps laid out in ``padded``.
+        slots: their rows.
+    """
+    network, weights = networks.discriminator, slots.discriminators.parameters
+    draw_noise(slots.discriminators, block)
+    for rows in padded.rows(step, _masks(networks, block)).chunks():
+        logits, tape = network.forward(weights, rows.features, rows.masks)
+        records, _ = network.backward(weights, tape, loss_backprops(logits, rows))
+        factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
+        add_clipped(slots.discriminators.gradients, records, factors)
+    slots.discriminators.adam()
+
+
+def draw_noise(stack: Stack, block: Block) -> None:
+    """Fill each trial's gradient with its own noise, scaled as the normalised gradient is."""
+    for row, trial in zip(stack.gradient, block.trials, strict=True):
+        if trial.hyperparameters.private:
+            row.normal_(0.0, trial.noise, generator=trial.streams.noise)
+        else:
+            row.zero_()
+
+
+def generate(networks: Networks, padded: PaddedBatches, steps: slice, slots: Slots) -> None:
+    """Have the generators, as they are now, make the participants of some of the steps laid out."""
+    weights = slots.generators.parameters
+    latent = padded.latent[:, steps].flatten(1, 2).split(CHUNK_ROWS, dim=1)
+    padded.take_generated(steps, torch.cat([networks.generator.forward(weights, part)[0] for part in latent], dim=1))
+
+
+def generator_step(networks: Networks, block: Block, generators: Stack, averages: Tensor, against: Weights) -> None:
+    """One step of the generators against the discriminators; reads no participant.
+
+    Args:
+        networks: of the pack.
+        block: the trials.
+        generators: their rows.
+        averages: the generators' running averages (K, P).
+        against: the discriminators' weights by parameter name (K, *shape).
+    """
+    weights = generators.parameters
+    generators.gradient.zero_()
+    inputs = [trial.batch_stream.generator_inputs() for trial in block.trials]
+    sizes = [len(arms) for _, arms in inputs]
+    shares = 1 / placed(sizes, averages.device).view(-1, 1, 1)  # of a row in its trial's mean loss
+    for rows in generator_rows(inputs, networks.latent_size, _masks(networks, block)).chunks():
+        features, tape = networks.generator.forward(weights, rows.features)
+        logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
+        backprops = loss_backprops(logits, rows).mul_(shares)
+        _, by_features = networks.discriminator.backward(against, discriminator_tape, backprops, to_inputs=True)
+        records, _ = networks.generator.backward(weights, tape, by_features)
+        for record in records:
+            record.layer.add_gradient(generators.gradients, record.activations, record.backprops)
+    generators.adam()
+    taken = generators.steps
+    decay = torch.minimum(block.averaging, taken / (taken + 9))  # as in GeneratorAverage
+    averages.lerp_(generators.weights, (1 - decay).float())
+
+
+def loss_backprops(logits: Tensor, rows: Rows) -> Tensor:
+    """Derivative of each row's loss, ``ac_gan_losses``, by the discriminator's outputs.
+
+    Args:
+        logits: (K, R, 1 + 2).
+        rows: their targets and arms.
+
+    Returns:
+        (K, R, 1 + 2), zero for rows that only fill up.
+    """
+    source = logits[..., 0].sigmoid() - rows.targets
+    arm = (logits[..., 2] - logits[..., 1]).sigmoid() - rows.arms[..., 1]  # softmax of two
+    return torch.stack([source, -arm, arm], dim=2).masked_fill_(~rows.row_mask.unsqueeze(2), 0.0)
+
+
+def _masks(networks: Networks, block: Block) -> DropoutMasks:
+    streams = [trial.streams.dropout for trial in block.trials]
+    return DropoutMasks(networks.discriminator.dropout_units, DROPOUT, streams)

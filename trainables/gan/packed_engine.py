@@ -1,0 +1,67 @@
+"""The fast engine: a trial whose arithmetic happens in a pack, its own or one that it shares."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.networks import build_networks
+from trainables.gan.packed.networks import Shape
+from trainables.gan.packed.pack import Pack
+from trainables.gan.packed.slots import TrialState
+from trainables.gan.packed.stack import NetworkState
+
+
+class PackedEngine:
+    """Trains one AC-GAN by the same steps as ``OpacusEngine``, without building per-participant gradients.
+
+    ``state`` is where the trial stands; a pack that is shared with other trials takes it and gives back another.
+
+    Args:
+        hyperparameters: the trial's configuration.
+        public: constants of the schema.
+        device: where the arithmetic happens.
+    """
+
+    def __init__(self, hyperparameters: Hyperparameters, public: PublicFigures, device: torch.device) -> None:
+        self.hyperparameters, self._public, self._device = hyperparameters, public, device
+        generator, discriminator = (
+            module.to(device) for module in build_networks(hyperparameters, public.features, public.grid)
+        )
+        self._average = deepcopy(generator)
+        networks = NetworkState.fresh(generator), NetworkState.fresh(discriminator)
+        self.state = TrialState(0, *networks, average=NetworkState.fresh(generator).weights)
+
+    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
+        """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
+        pack = self.new_pack()
+        ticket = pack.join(self.hyperparameters, self._public, self.state, data, steps, streams)
+        pack.advance(steps)
+        self.state = pack.leave(ticket)
+
+    @property
+    def shape(self) -> Shape:
+        """What trials have in common that can share a pack with this one."""
+        return Shape.of(self.hyperparameters, self._public.features, self._public.grid)
+
+    def new_pack(self) -> Pack:
+        """A pack for this trial alone."""
+        return Pack(self.shape, self._device)
+
+    def generator(self) -> nn.Module:
+        """The generator to release: its running average, which reads no participant."""
+        self._average.load_state_dict(self.state.average)
+        return self._average
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on training later: weights, optimizer moments and step counts."""
+        return self.state.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``state_dict`` gave."""
+        self.state = TrialState.of(state)

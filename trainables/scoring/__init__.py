@@ -1,0 +1,1 @@
+"""How good synthetic participants are."""

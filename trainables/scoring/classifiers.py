@@ -1,0 +1,174 @@
+"""How good synthetic participants are: train a classifier on them, let it predict real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
+
+from cohorts import Cohort, Encoding, Participants
+from privacy import Policy
+from privacy.ledger.receipt import Receipt
+from privacy.mechanisms.auc import ScoreFloors, floored_auc
+from trainables.scoring.fidelity import fidelity
+
+CLASSIFIERS: dict[str, Callable[[int], Any]] = {
+    "logistic_regression": lambda seed: LogisticRegression(max_iter=1000, random_state=seed),
+    "random_forest": lambda seed: RandomForestClassifier(random_state=seed),
+    "linear_svm": lambda seed: LinearSVC(random_state=seed),
+    "k_nearest_neighbours": lambda seed: KNeighborsClassifier(),
+}
+# The two whose AUCs steer the search, as in the SPRINT paper. Trees of a quarter of the participants take half the
+# time; their AUC is that of scikit-learn's default, on average and in its spread (benchmarks/scorers.py).
+STEERING: dict[str, Callable[[int], Any]] = {
+    "logistic_regression": CLASSIFIERS["logistic_regression"],
+    "random_forest": lambda seed: RandomForestClassifier(n_estimators=100, max_samples=0.25, random_state=seed),
+}
+# With these a floored AUC is the AUC, and 0 where an arm is missing.
+NO_FLOORS = ScoreFloors(1, 1)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a classifier trained on one cohort does on another.
+
+    Args:
+        auc: area under the ROC curve, in [0, 1].
+        accuracy: share of participants whose arm is predicted right.
+    """
+
+    auc: float
+    accuracy: float
+
+
+class Fitted:
+    """A classifier trained on one cohort.
+
+    Args:
+        model: the classifier, not fitted yet.
+        train: participants to learn from; from a single arm nothing is learned but that arm.
+    """
+
+    def __init__(self, model: Any, train: Participants) -> None:
+        self._encoding = Encoding(train.schema)
+        self._model = None
+        self._only_label = int(train.labels[0])
+        if len(np.unique(train.labels)) > 1:
+            self._model = model.fit(self._encoding.encode(train.values), train.labels)
+
+    def ranking(self, participants: Participants) -> np.ndarray:
+        """Larger for participants deemed of class 1, above 0 where that is what is predicted: float64 (n,).
+
+        Each is computed from that participant alone, to the last bit: what others are there must not show in it. A
+        product by BLAS would not do, because its order of summation depends on the number of rows.
+        """
+        features = self._encoding.encode(participants.values)  # (n, F)
+        if self._model is None:
+            return np.full(len(features), self._only_label - 0.5)
+        if hasattr(self._model, "coef_"):
+            return (features.astype(np.float64) * self._model.coef_[0]).sum(axis=1) + self._model.intercept_[0]
+        return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64) - 0.5
+
+
+def evaluate(classifier: str, train: Participants, test: Participants, seed: int) -> Score:
+    """Train on one cohort, predict the arms of another.
+
+    Args:
+        classifier: a key of ``CLASSIFIERS``.
+        train: participants to learn from.
+        test: participants to predict, both arms present. Sensitive where they are real.
+        seed: of the classifier's own randomness.
+
+    Returns:
+        AUC and accuracy on ``test``.
+    """
+    fitted = Fitted(CLASSIFIERS[classifier](seed), train)
+    ranking = fitted.ranking(test)
+    return Score(float(roc_auc_score(test.labels, ranking)), float(accuracy_score(test.labels, ranking > 0)))
+
+
+class SyntheticJudge:
+    """The steering classifiers, trained on synthetic participants: what a policy tries on real ones.
+
+    Args:
+        synthetic: participants to learn from.
+        seeds: the seed of each classifier.
+    """
+
+    makers: ClassVar[Mapping[str, Callable[[int], Any]]] = STEERING
+
+    def __init__(self, synthetic: Participants, seeds: Mapping[str, int]) -> None:
+        self._synthetic = synthetic
+        self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in self.makers.items()}
+
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.makers)
+
+    def rankings(self, participants: Participants) -> list[np.ndarray]:
+        """What each classifier says of each participant: float64 (n,) each."""
+        return [fitted.ranking(participants) for fitted in self._fitted.values()]
+
+    def exact(self, participants: Participants) -> dict[str, float]:
+        """AUC and accuracy of each classifier, and likeness where the cohort is public; without noise."""
+        metrics = {}
+        for name, fitted in self._fitted.items():
+            ranking = fitted.ranking(participants)
+            metrics[f"auc_{name}"] = floored_auc(ranking, participants.labels, NO_FLOORS)
+            metrics[f"accuracy_{name}"] = float(accuracy_score(participants.labels, ranking > 0))
+        if participants.schema.public:
+            likeness = fidelity(self._synthetic, participants)
+            metrics |= {"spearman": likeness.spearman, "ks": likeness.ks}
+        return metrics
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """One epoch of a trial to be scored; public, and small enough to be sent to where it will happen.
+
+    Args:
+        trial: its name, for the ledger.
+        epoch: which.
+        synthetic: participants it generated.
+        seeds: the seed of each classifier.
+    """
+
+    trial: str
+    epoch: int
+    synthetic: Participants
+    seeds: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ScoringPlan:
+    """How every epoch of a search is scored.
+
+    Args:
+        policy: is paid before participants are read.
+        participants: whose arms are predicted: sealed, or a surrogate's.
+        judge: of synthetic participants.
+    """
+
+    policy: Policy
+    participants: Cohort | Participants
+    judge: type[SyntheticJudge]
+
+    def score(self, scoring: Scoring) -> tuple[dict[str, float], Receipt | None]:
+        """Train classifiers, pay for the scores, and only then try them on participants, in this process.
+
+        Returns:
+            What the policy lets out, and the receipt of the charge.
+
+        Raises:
+            BudgetExhausted: it does not fit any more; nobody was read.
+        """
+        judge = self.judge(scoring.synthetic, scoring.seeds)
+        return self.policy.scores(scoring.trial, scoring.epoch, self.participants, judge)

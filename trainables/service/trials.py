@@ -1,0 +1,67 @@
+"""One trial of the study: a Ray Tune trainable that goes from scored epoch to scored epoch and reports each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ray import tune
+
+
+class Running(Protocol):
+    """A trial under way, in this process or in another."""
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next scored epoch, score it, and say what Tune is told; see ``Progress.step``."""
+
+    def save(self, directory: Path) -> None:
+        """Write the generator and the state that training goes on from."""
+
+    def load(self, directory: Path) -> None:
+        """Go on where ``save`` stopped."""
+
+    def end(self) -> None:
+        """Forget it."""
+
+
+class Trials(Protocol):
+    """Where trials run."""
+
+    def begin(self, name: str, config: Mapping[str, Any]) -> Running:
+        """A new trial with a configuration."""
+
+
+class DPGANTrial(tune.Trainable):
+    """One configuration, trained until its budget or the longest training is reached.
+
+    Nothing heavy is imported here: where trials are packed, their work is done by other processes, and this one only
+    asks for it.
+    """
+
+    def setup(self, config: dict[str, Any], trials: Trials) -> None:  # type: ignore[override]
+        """Begin a configuration."""
+        self._trials = trials
+        self._running = trials.begin(self.trial_id, config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another configuration in this process, sparing its start-up."""
+        self._running.end()
+        self._running = self._trials.begin(self.trial_id, new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next scored epoch, score it, report it; or end where the study's budget does."""
+        return self._running.step()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write the generator and the state that training goes on from."""
+        self._running.save(Path(checkpoint_dir))
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
+        """Go on where a checkpoint stopped."""
+        self._running.load(Path(checkpoint_dir))
+
+    def cleanup(self) -> None:
+        """Forget the configuration."""
+        self._running.end()
