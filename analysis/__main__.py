@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 
 DESCRIPTION = """\
-Rebuild the release and the report of a finished study, without training anything.
+Build the release and the report of a finished study, without training anything.
 
-The scored epochs of all trials are gathered, the five best by random forest and the five best by logistic
-regression are picked, and each generates its share of a synthetic cohort. Two folders of the study are written,
-each file or folder whole or not at all, in place of older ones:
+The scored epochs of all trials are gathered, the best by each classifier are picked, and each generates its share of a
+synthetic cohort. Two folders of the study are written, each file or folder whole or not at all:
 
   release/   may be published: the synthetic cohort as CSV and Parquet in the trial's own columns and units, its
              schema, figures of synthetic participants, a datasheet, the privacy statement, and manifest.json
@@ -27,8 +26,9 @@ example:
   python tuner/run.py --cohort sprint-simulated --study first
   python -m analysis results/first
 
-Every call draws new synthetic participants, unless the study has a seed (public cohorts only). Exit status: 0
-when both folders are written, 2 when the study cannot be used, with a paragraph that says why.
+A release that was sealed before stays as it is, and only the report is made anew: whoever draws another one after real
+results were seen makes a choice that epsilon does not cover. --redraw does it all the same, and the statement says so.
+Exit status: 0 when both folders are written, 2 when the study cannot be used, with a paragraph that says why.
 """
 
 
@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", type=Path, metavar="results/STUDY", help="directory of a finished study")
-    study = parser.parse_args(arguments).study
+    parser.add_argument(
+        "--redraw", action="store_true", help="draw another release in place of the sealed one; its statement says so"
+    )
+    given = parser.parse_args(arguments)
 
     # Imported here so that --help does not wait for PyTorch and Ray.
     from analysis.build import build_release
@@ -49,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from analysis.report import print_report
     from analysis.study import StudyDirectory
     from cohorts import CohortError
-    from privacy import LedgerError
+    from privacy import LedgerError, PlanError
 
     console = Console()
     try:
-        summary = build_release(StudyDirectory(study), console)
-    except (AnalysisError, CohortError, LedgerError) as error:
+        summary = build_release(StudyDirectory(given.study), console, given.redraw)
+    except (AnalysisError, CohortError, LedgerError, PlanError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
     print_report(summary, console)

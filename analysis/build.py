@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from dp_accounting import NonPrivateDpEvent
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -17,17 +16,23 @@ from analysis.ensemble import generate, generate_ensemble, random_stream
 from analysis.epochs import ScoredEpoch, scored_epochs, winning_epoch
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
-from analysis.release import Manifest, write_release
-from analysis.selection import Selected, Selection, picks_among_few, select
-from analysis.study import SHORTLIST, StudyDirectory, StudySettings
+from analysis.release import Manifest, read_release, write_release
+from analysis.selection import Selected, Selection, select
+from analysis.steward import open_for_steward
+from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
-from cohorts import CohortError, Participants, Schema, load_cohort, resolve_schema, split_key, split_participants
+from cohorts import CohortError, Participants, Schema, resolve_schema
 from privacy.errors import LedgerError
-from privacy.ledger.charge import SPLITS, Charge
+from privacy.ledger.commitment import Settled, digest_of
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.receipt import Receipt
-from privacy.ledger.study_record import check_record
-from privacy.ledger.summary import Summary
+from privacy.ledger.receipt import Receipt, record_receipt
+from privacy.ledger.study_record import RECEIPTS, check_record
+from privacy.ledger.summary import Summary, looks
+from privacy.policies import Stage, policy_named
+from privacy.statements.statement import Chosen
+from trainables.scoring import steering
+
+SEALED: Settled = "release sealed"
 
 
 @dataclass(frozen=True)
@@ -68,15 +73,17 @@ class _Synthetic:
     panels: tuple[Panel, ...]
 
 
-def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary:
-    """Build `release/` and `internal/` of a finished study, in place of older ones.
+def build_release(directory: StudyDirectory, console: Console, redraw: bool = False) -> ReleaseSummary:
+    """Build `release/` and `internal/` of a finished study.
 
     The release is made from the trials' generators and public figures alone and sealed before the cohort's files
-    are opened, so nothing in `internal/` can find its way into it.
+    are opened, so nothing in `internal/` can find its way into it. A release that was sealed before stays as it is:
+    drawing another one after real results were seen would be a choice that no statement covers.
 
     Args:
         directory: the study.
         console: where progress is shown.
+        redraw: draw another release all the same; its statement says so.
 
     Returns:
         What was built.
@@ -90,16 +97,38 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
     settings = directory.settings()
     schema = resolve_schema(settings.cohort)
     _check(settings, schema)
+    policy, declared = policy_named(settings.policy), directory.declared_plan()
     with _progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
-        epochs = _scored_epochs(directory, settings)
-        few = settings.policy != "unaccounted"  # which picks as the paper did
-        selection = select(epochs, picks_among_few(epochs)) if few else select(epochs)
-        spent = _verified_ledger(directory, settings, epochs)
-        progress.update(task, description="Generating participants")
-        synthetic = _generate(selection, schema, random_stream(settings.seed))
-        progress.update(task, description="Writing the release")
-        manifest = write_release(directory, settings, spent, selection, synthetic.ensemble, synthetic.panels)
+        epochs = _scored_epochs(directory, settings, schema, policy.stages(declared)[-1])
+        selection = select(epochs, policy.picks(len(epochs)))
+        spent, ledger = _verified_ledger(directory, settings, epochs)
+        with closing(ledger):
+            progress.update(task, description="Generating participants")
+            if not redraw and _is_sealed(directory, settings, ledger):
+                manifest, ensemble = read_release(directory.release)
+                ensemble = replace(ensemble, schema=schema)
+                synthetic = _generate(selection, schema, random_stream(settings.seed), ensemble)
+            else:
+                synthetic = _generate(selection, schema, random_stream(settings.seed))
+                progress.update(task, description="Writing the release")
+                chosen = Chosen(
+                    cohort=schema.name,
+                    epochs=len({_key(pick.epoch) for pick in selection.picks}),
+                    training=selection.training,
+                    nominal_size=schema.nominal_size,
+                    internal_before=looks(ledger.books.entries),
+                    redrawn=len(ledger.books.settled(settings.study, SEALED)),
+                )
+                manifest = write_release(
+                    directory,
+                    settings,
+                    policy.marking,
+                    policy.statement(spent, declared, chosen),
+                    synthetic.ensemble,
+                    synthetic.panels,
+                    lambda digest: _seal(directory, settings, ledger, digest),
+                )
         progress.update(task, total=1, completed=1, description="Release sealed")
         try:
             transfer = _report(directory, settings, selection, synthetic, progress)
@@ -111,25 +140,37 @@ def build_release(directory: StudyDirectory, console: Console) -> ReleaseSummary
     return ReleaseSummary(directory, manifest, selection, transfer)
 
 
-def _scored_epochs(directory: StudyDirectory, settings: StudySettings) -> tuple[ScoredEpoch, ...]:
-    """The epochs that may be released: of the search, or of the shortlist where the search was on a surrogate."""
-    if settings.policy != "unaccounted" and directory.declared_plan().plan.runs:
-        return (winning_epoch(directory, settings),)
-    if settings.policy == "surrogate":
-        return scored_epochs(directory, settings, SHORTLIST, trials_begun=1)
-    return scored_epochs(directory, settings)
+def _scored_epochs(
+    directory: StudyDirectory, settings: StudySettings, schema: Schema, stage: Stage
+) -> tuple[ScoredEpoch, ...]:
+    """The epochs that may be released: of the last search."""
+    if stage.runs:
+        return (winning_epoch(directory, settings, schema),)
+    trials = 1 if stage.configurations == "shortlisted" else stage.schedule.trials  # a shortlist may be shorter
+    return scored_epochs(directory, settings, schema, stage.name, trials)
 
 
-def _verified_ledger(directory: StudyDirectory, settings: StudySettings, epochs: Sequence[ScoredEpoch]) -> Summary:
-    """The figures of the study's ledger, found whole in the cohort's own, with all that its trials were told."""
-    told = [Receipt.parse(each.receipt) for each in epochs if each.receipt]
-    checked = check_record(directory.path, settings.ledger, told)
+def _verified_ledger(
+    directory: StudyDirectory, settings: StudySettings, epochs: Sequence[ScoredEpoch]
+) -> tuple[Summary, Ledger]:
+    """The figures of the study's ledger, found whole in the cohort's own, and that one, open."""
+    receipts = [Receipt.parse(each.receipt) for each in epochs if each.receipt]
+    checked = check_record(directory.path, settings.ledger, receipts)
     if checked.own_ledger is None:
         raise LedgerError(
             f"The cohort's own ledger.db is not there, so nobody can tell whether the study's copy in {directory.path} "
             "is all that was read. Restore it from a backup, or build the release on the machine that has it."
         )
-    return checked.summary
+    return checked.summary, Ledger.open(checked.own_ledger)
+
+
+def _is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger) -> bool:
+    """Whether the release there is the one that was drawn last, untouched."""
+    return directory.release.is_dir() and ledger.settled(settings.study, SEALED, digest_of(directory.release))
+
+
+def _seal(directory: StudyDirectory, settings: StudySettings, ledger: Ledger, digest: str) -> None:
+    record_receipt(directory.path / RECEIPTS, ledger.settle(settings.study, SEALED, digest))
 
 
 def _check(settings: StudySettings, schema: Schema) -> None:
@@ -140,20 +181,31 @@ def _check(settings: StudySettings, schema: Schema) -> None:
         )
 
 
-def _generate(selection: Selection, schema: Schema, randomness: torch.Generator) -> _Synthetic:
-    """As many participants from the ensemble and from every single epoch as the schema's nominal size."""
+def _generate(
+    selection: Selection, schema: Schema, randomness: torch.Generator, sealed: Participants | None = None
+) -> _Synthetic:
+    """As many participants from the ensemble and from every single epoch as the schema's nominal size.
+
+    Args:
+        selection: the picked epochs.
+        schema: of the cohort.
+        randomness: to draw from.
+        sealed: the ensemble, where it was drawn before.
+    """
     size = schema.nominal_size
     epochs = [pick.epoch for pick in selection.picks]
-    ensemble = generate_ensemble(epochs, size, schema, randomness)
+    ensemble = sealed or generate_ensemble(epochs, size, schema, randomness)
     cohorts = {
         key: generate(epoch, size, schema, randomness)
         for key, epoch in {_key(each): each for each in (*epochs, selection.last)}.items()
     }
-    logistic, forest = selection.best_by("logistic_regression"), selection.best_by("random_forest")
+    best = [
+        Panel(f"best_{name}", f"best epoch by {each.title}", cohorts[_key(selection.best_by(name))])
+        for name, each in steering().items()
+    ]
     panels = (
         Panel("last_epoch", "last epoch of the best trial", cohorts[_key(selection.last)]),
-        Panel("best_logistic_regression", "best epoch by logistic regression", cohorts[_key(logistic)]),
-        Panel("best_random_forest", "best epoch by random forest", cohorts[_key(forest)]),
+        *best,
         Panel("release", f"ensemble of {len(epochs)} epochs (the release)", ensemble),
     )
     singles = tuple((pick, cohorts[_key(pick.epoch)]) for pick in selection.picks)
@@ -172,8 +224,8 @@ def _report(
     progress: Progress,
 ) -> Transfer:
     """Compare with real participants, for the data steward."""
-    real = open_for_steward(settings, "report for the data steward")
-    splits = split_participants(real, split_key(real.schema), settings.shares)
+    opened = open_for_steward(directory, settings, "report for the data steward")
+    real, splits = opened.everybody, opened.splits
     if real.report:
         internal.write_loading(directory.internal, real.report)
     internal.write_selection(directory.internal, selection)
@@ -189,22 +241,6 @@ def _report(
     )
     internal.write_transfer(directory.internal, transfer)
     return transfer
-
-
-def open_for_steward(settings: StudySettings, purpose: str) -> Participants:
-    """The second door: write down that the data steward looks at real participants; later statements say so.
-
-    Args:
-        settings: of the study whose steward looks.
-        purpose: what for.
-    """
-    cohort = load_cohort(settings.cohort, settings.data_dir)
-    ledger = Ledger.for_cohort(cohort, settings.ledger, adopt=cohort.schema.public, shares=settings.shares)
-    charges = [Charge(NonPrivateDpEvent(), split, settings.study, purpose, account="internal") for split in SPLITS]
-    try:
-        return ledger.read(cohort, charges).participants
-    finally:
-        ledger.close()
 
 
 @contextmanager

@@ -9,22 +9,21 @@ from collections.abc import Iterable, Sequence
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
-from privacy.statements.declared_budget import DeclaredBudget
-from privacy.statements.unaccounted_search import UnaccountedSearch
+from privacy.statements.statement import Statement
 
 TEMPLATE = """\
 # Synthetic cohort {cohort}
 
-{participants:,} generated participants in the format of the clinical trial `{cohort}`. None of them is a person.
-They were made by a neural network trained on the trial's participants; **read
-[privacy_statement.md](privacy_statement.md) before you use or pass on these files**: it says what is guaranteed
-about the trial's participants, and what is not.
+{participants:,} generated participants in the format of the clinical trial `{cohort}`. **Read
+[privacy_statement.md](privacy_statement.md) before you use or pass on these files**: it says how they were made, what
+is guaranteed about the trial's participants, and what is not.
 
 ## Files
 
 {files}
 
-`manifest.json` names the study, the budget, and the SHA-256 of every file.
+`manifest.json` names the study, the budget, and the SHA-256 of every file. `privacy_events.json` lists everything that
+was charged, and `check_epsilon.py` computes epsilon from it once more.
 
 ## Tables
 
@@ -39,9 +38,8 @@ are numbered from S000001 and belong to nobody.
 ## How it was made
 
 This is what study `{study}` did. {method} A score is how well a classifier trained on synthetic participants
-predicts real ones. {picks} epochs, of {chosen} trials, were picked: the best by random forest and the best by
-logistic regression. Each pick generated an equal share of the participants, which were then shuffled. The
-method is that of Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
+predicts real ones. {picking} Each generated an equal share of the participants, which were then shuffled. The method is
+that of Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
 
 ## What it is good for, and what not
 
@@ -60,14 +58,12 @@ or with any CSV or Parquet reader.
 """
 
 
-Statement = UnaccountedSearch | DeclaredBudget
-
-
-def datasheet(settings: StudySettings, schema: Schema, statement: Statement) -> str:
+def datasheet(settings: StudySettings, marking: str, schema: Schema, statement: Statement) -> str:
     """The datasheet as Markdown.
 
     Args:
         settings: what the study was asked to do.
+        marking: what the files carry in their names.
         schema: of the released files.
         statement: of privacy; it counts what was released.
     """
@@ -76,25 +72,19 @@ def datasheet(settings: StudySettings, schema: Schema, statement: Statement) -> 
         participants=schema.nominal_size,
         study=settings.study,
         method=statement.method,
-        picks=statement.chosen_epochs,
-        chosen=statement.chosen_trials,
+        picking=statement.picking,
         files="\n".join(_file_lines(schema)),
         tables="\n\n".join(_table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema),
         label_name=schema.label.name,
-        schema_file=schema_file_name(settings.policy),
+        schema_file=schema_file_name(marking),
     )
 
 
-def schema_file_name(policy: str) -> str:
+def schema_file_name(marking: str) -> str:
     """File name of the released schema."""
-    return f"schema-{marking(policy)}.yaml"
-
-
-def marking(policy: str) -> str:
-    """What released files carry in their names: that the search was not accounted for, where it was not."""
-    return policy if policy == "unaccounted" else "synthetic"
+    return f"schema-{marking}.yaml"
 
 
 def _file_lines(schema: Schema) -> Iterable[str]:

@@ -11,17 +11,18 @@ import torch
 from analysis.epochs import ScoredEpoch, first_line
 from analysis.errors import AnalysisError
 from cohorts import Participants, Schema
-from privacy.mechanisms.randomness import secret_stream
-from trainables.generation import Generator, load_generator
+from privacy.mechanisms.randomness import fresh_generator
+from trainables.candidate import Generator
+from trainables.generators import load_generator, numbered_ids
 
 
 def random_stream(seed: int | None) -> torch.Generator:
     """A stream of random numbers, from the operating system unless a public cohort's study gave a seed."""
-    return secret_stream() if seed is None else torch.Generator().manual_seed(seed)
+    return fresh_generator() if seed is None else torch.Generator().manual_seed(seed)
 
 
-def read_generator(epoch: ScoredEpoch) -> Generator:
-    """The generator of an epoch.
+def read_generator(epoch: ScoredEpoch) -> tuple[Generator, Schema]:
+    """The generator of an epoch, and the schema of the cohort it imitates.
 
     Raises:
         AnalysisError: its file is unreadable.
@@ -49,14 +50,14 @@ def generate(epoch: ScoredEpoch, participants: int, schema: Schema, randomness: 
     Raises:
         AnalysisError: the generator is unreadable, or was trained for another schema than `schema`.
     """
-    cohort = read_generator(epoch).generate(participants, randomness)
-    if cohort.schema != schema:
+    generator, trained_for = read_generator(epoch)
+    if trained_for != schema:
         raise AnalysisError(
             f"The schema of cohort {schema.name} is not the one that the study was run with: the generator of "
             f"trial {epoch.trial_id}, epoch {epoch.epoch}, was trained for another. Restore the schema as it was, "
             "or run a new study under the new one."
         )
-    return cohort
+    return generator.generate(participants, randomness)
 
 
 def generate_ensemble(
@@ -78,7 +79,7 @@ def generate_ensemble(
     order = torch.randperm(participants, generator=randomness).numpy()  # (n,)
     return Participants(
         schema=schema,
-        ids=np.array([f"S{number:06d}" for number in range(1, participants + 1)]),
+        ids=numbered_ids(participants),
         labels=np.concatenate([part.labels for part in parts])[order],
         values=np.concatenate([part.values for part in parts])[order],
     )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+import dp_accounting
+import torch
 from pyarrow.fs import FileType
 from pydantic import ValidationError
 from ray.train import Checkpoint
@@ -18,13 +20,21 @@ from ray.tune.experiment import Trial
 
 from analysis.errors import AnalysisError
 from analysis.study import TRIALS, WINNER, WINNER_FILE, StudyDirectory, StudySettings
-from privacy import TrainingCharge, epsilon
-from trainables.gan.hyperparameters import Hyperparameters
-from trainables.generation import GENERATOR_FILE
-from trainables.trial import hyperparameters_of
+from cohorts import Schema
+from privacy.accounting.rdp import epsilon_by_rdp
+from trainables.candidate import CANDIDATE, DEFAULT, Setting, candidate_of, hyperparameters_of
+from trainables.generators import GENERATOR_FILE
+from trainables.scoring import likenesses, steering
 
-SCORES = ("auc_logistic_regression", "auc_random_forest")
-OTHER_SCORES = ("score", "accuracy_logistic_regression", "accuracy_random_forest", "spearman", "ks")
+
+def steering_scores() -> tuple[str, ...]:
+    """Names of the scores that every scored epoch has."""
+    return tuple(each.score.name for each in steering().values())
+
+
+def other_scores() -> tuple[str, ...]:
+    """Names of those that some have besides."""
+    return ("score", *(f"accuracy_{name}" for name in steering()), *likenesses())
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,8 @@ class ScoredEpoch:
         scores: scores on validation participants, each in [0, 1]. Sensitive: not private.
         epsilon: of the trial's training up to here; infinity without noise.
         checkpoint: where the epoch's generator is kept, on any file system that Tune can use.
-        hyperparameters: the trial's configuration.
+        config: the trial's configuration: its candidate and hyperparameters.
+        training: what its training up to here ran on participants.
         receipt: of the cohort's ledger, as the trial was told when it paid for the scores; empty where it paid none.
     """
 
@@ -46,17 +57,17 @@ class ScoredEpoch:
     scores: Mapping[str, float]
     epsilon: float
     checkpoint: Checkpoint
-    hyperparameters: Hyperparameters
+    config: Mapping[str, Any]
+    training: dp_accounting.DpEvent
     receipt: str = ""
-
-    @property
-    def charge(self) -> TrainingCharge:
-        """The trial's training up to this epoch, as the accountant knows it."""
-        return self.hyperparameters.charge(self.epoch)
 
 
 def scored_epochs(
-    directory: StudyDirectory, settings: StudySettings, experiment_name: str = TRIALS, trials_begun: int | None = None
+    directory: StudyDirectory,
+    settings: StudySettings,
+    schema: Schema,
+    experiment_name: str = TRIALS,
+    trials_begun: int | None = None,
 ) -> tuple[ScoredEpoch, ...]:
     """Gather the scored epochs of all trials of a finished search.
 
@@ -66,6 +77,7 @@ def scored_epochs(
     Args:
         directory: the study.
         settings: what it was asked to do.
+        schema: of the cohort.
         experiment_name: of Ray Tune's experiment.
         trials_begun: how many trials that experiment has; as many as the study by default.
 
@@ -84,7 +96,7 @@ def scored_epochs(
             f"The study {settings.study} is not finished: {unfinished} of its {expected} trials have not "
             f"ended. Go on with it first: python tuner/run.py --study {settings.study} --resume"
         )
-    epochs = {(epoch.trial_id, epoch.epoch): epoch for trial in trials for epoch in _epochs_of(trial)}
+    epochs = {(epoch.trial_id, epoch.epoch): epoch for trial in trials for epoch in _epochs_of(trial, schema, settings)}
     if not epochs:
         raise AnalysisError(
             f"The study {settings.study} has nothing to release: none of its {len(trials)} trials has a scored "
@@ -95,7 +107,7 @@ def scored_epochs(
     return tuple(epochs[key] for key in sorted(epochs))
 
 
-def winning_epoch(directory: StudyDirectory, settings: StudySettings) -> ScoredEpoch:
+def winning_epoch(directory: StudyDirectory, settings: StudySettings, schema: Schema) -> ScoredEpoch:
     """The best of a secret number of runs, the only one there is to be read.
 
     Raises:
@@ -104,14 +116,15 @@ def winning_epoch(directory: StudyDirectory, settings: StudySettings) -> ScoredE
     file = directory.winner / WINNER_FILE
     try:
         found = json.loads(file.read_text())
-        hyperparameters = hyperparameters_of(found["config"])
+        training = training_event(found["config"], found["epoch"], schema, settings)
         return ScoredEpoch(
             trial_id=WINNER,
             epoch=found["epoch"],
             scores=found["scores"],
-            epsilon=epsilon([hyperparameters.charge(found["epoch"])], settings.delta),
+            epsilon=epsilon_by_rdp(training, settings.delta),
             checkpoint=Checkpoint(str(directory.winner)),
-            hyperparameters=hyperparameters,
+            config=configuration(found["config"]),
+            training=training,
         )
     except FileNotFoundError as error:
         raise AnalysisError(
@@ -120,6 +133,22 @@ def winning_epoch(directory: StudyDirectory, settings: StudySettings) -> ScoredE
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AnalysisError(f"The study's best run cannot be read from {file}: {first_line(error)}.") from error
+
+
+def training_event(
+    config: Mapping[str, Any], epoch: int, schema: Schema, settings: StudySettings
+) -> dp_accounting.DpEvent:
+    """What a trial's training up to an epoch ran on participants, as the accountant knows it."""
+    if epoch == 0:
+        return dp_accounting.NoOpDpEvent()
+    setting = Setting(schema, settings.shares.train, settings.engine, torch.device("cpu"))
+    return candidate_of(config).mechanism(config, setting, epoch).event
+
+
+def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's candidate and hyperparameters, defaults included."""
+    hyperparameters = candidate_of(config).hyperparameters(**hyperparameters_of(config))
+    return {CANDIDATE: str(config.get(CANDIDATE, DEFAULT)), **hyperparameters.model_dump()}
 
 
 def last_epochs(epochs: Iterable[ScoredEpoch]) -> dict[str, ScoredEpoch]:
@@ -144,7 +173,7 @@ def _read_trials(experiment: str) -> list[Trial]:
         ) from error
 
 
-def _epochs_of(trial: Trial) -> Iterator[ScoredEpoch]:
+def _epochs_of(trial: Trial, schema: Schema, settings: StudySettings) -> Iterator[ScoredEpoch]:
     """Scored epochs of one trial, in the order they were saved: a repeated epoch is the later one's."""
     kept = trial.run_metadata.checkpoint_manager
     for saved in kept.best_checkpoint_results if kept else ():
@@ -153,17 +182,18 @@ def _epochs_of(trial: Trial) -> Iterator[ScoredEpoch]:
             yield ScoredEpoch(
                 trial_id=trial.trial_id,
                 epoch=int(report["epoch"]),
-                scores={name: float(report[name]) for name in SCORES + OTHER_SCORES if name in report},
+                scores={name: float(report[name]) for name in steering_scores() + other_scores() if name in report},
                 epsilon=float(report["epsilon"]),
                 checkpoint=checkpoint,
-                hyperparameters=_hyperparameters(trial),
+                config=configuration(trial.config),
+                training=_training(trial, int(report["epoch"]), schema, settings),
                 receipt=str(report.get("ledger", "")),
             )
 
 
-def _hyperparameters(trial: Trial) -> Hyperparameters:
+def _training(trial: Trial, epoch: int, schema: Schema, settings: StudySettings) -> dp_accounting.DpEvent:
     try:
-        return hyperparameters_of(trial.config)
+        return training_event(trial.config, epoch, schema, settings)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         raise AnalysisError(
@@ -180,8 +210,8 @@ def _can_generate(checkpoint: Checkpoint) -> bool:
 
 
 def _is_scored(report: Mapping[str, Any]) -> bool:
-    """Whether a report has both AUCs; a trial whose budget allows no epoch reports neither."""
-    needed = [report.get(name) for name in (*SCORES, "epoch", "epsilon")]
+    """Whether a report has every AUC; a trial whose budget allows no epoch reports none."""
+    needed = [report.get(name) for name in (*steering_scores(), "epoch", "epsilon")]
     return all(isinstance(number, int | float) and not isnan(number) for number in needed)
 
 

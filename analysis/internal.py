@@ -58,7 +58,7 @@ def write_selection(internal: Path, selection: Selection) -> None:
             "epoch": pick.epoch.epoch,
             "epsilon": pick.epoch.epsilon,
             **pick.epoch.scores,
-            **pick.epoch.hyperparameters.model_dump(),
+            **pick.epoch.config,
         }
         for pick in selection.picks
     ]

@@ -1,32 +1,34 @@
 """The release: what may be published, made without opening the trial's files.
 
 The directory appears whole or not at all, with a manifest that gives every other file's checksum. Its data and
-figures carry the policy's name in their file names while the policy leaves the search unaccounted, so that a
-file that is passed on alone still says so.
+figures carry the policy's marking in their file names, so that a file that is passed on alone still says what its
+search was. Nothing in it depends on the clock after the search was declared, and all its files have the same time:
+how long a search took can tell what its statement keeps secret.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from math import isfinite
+import os
+from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from analysis.datasheet import Statement, datasheet, marking, schema_file_name
+from analysis.datasheet import datasheet, schema_file_name
 from analysis.figures import Panel, figures
-from analysis.selection import Selection
 from analysis.study import StudyDirectory, StudySettings
-from cohorts import Participants, Schema, write_cohort
+from cohorts import Participants, Schema, load_participants, write_cohort
 from cohorts.storage import replaced_directory
-from privacy.ledger.summary import Summary, epsilon_of_study
-from privacy.statements.declared_budget import DeclaredBudget
-from privacy.statements.unaccounted_search import UnaccountedSearch
+from privacy.accounting.events import json_number
+from privacy.ledger.commitment import digest_of
+from privacy.statements.events import CHECK_SCRIPT
+from privacy.statements.sections import CHECK_FILE, EVENTS_FILE
+from privacy.statements.statement import Statement
 from privacy.versions import installed_versions
 
 MANIFEST_FILE = "manifest.json"
@@ -34,6 +36,7 @@ STATEMENT_FILE = "privacy_statement.md"
 STATEMENT_JSON = "privacy_statement.json"
 DATASHEET_FILE = "README.md"
 PACKAGES = ("dpgan-tune", "dp-accounting", "numpy", "opacus", "optuna", "pandas", "ray", "scikit-learn", "torch")
+FILE_TIME_S = 315532800  # of every file: the beginning of 1980, the earliest that zip archives know
 
 
 class ReleasedFile(BaseModel):
@@ -61,18 +64,17 @@ class Manifest(BaseModel):
         study: the study's name.
         cohort: the cohort's name.
         policy: what the search was charged by.
-        epsilon: as declared; under `unaccounted` of the training of all chosen trials together, None where one of
-            them adds no noise.
+        epsilon: as stated; the word ``infinity`` where there is no guarantee.
         delta: the delta of every epsilon.
-        winning_run_epsilon: largest epsilon of a single chosen trial's training; None likewise.
+        winning_run_epsilon: largest epsilon of a single chosen trial's training; likewise.
         ledger: receipt of the cohort's ledger that the release was made from.
         participants: synthetic participants, a public number.
-        generators: picked epochs, each giving an equal share of the participants.
+        generators: different epochs that were picked; each pick gives an equal share of the participants.
         chosen_trials: trials that the picked epochs come from.
         files: every other file of the release.
         statement: the privacy statement, whole.
         versions: of the packages that made the release.
-        created: when it was made.
+        begun: day on which the study began; nothing here says when it ended.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,9 +82,9 @@ class Manifest(BaseModel):
     study: str
     cohort: str
     policy: str
-    epsilon: float | None
+    epsilon: float | str
     delta: float
-    winning_run_epsilon: float | None
+    winning_run_epsilon: float | str
     ledger: str
     participants: int
     generators: int
@@ -90,48 +92,51 @@ class Manifest(BaseModel):
     files: tuple[ReleasedFile, ...]
     statement: str
     versions: dict[str, str]
-    created: datetime
+    begun: date
 
 
 def write_release(
     directory: StudyDirectory,
     settings: StudySettings,
-    spent: Summary,
-    selection: Selection,
+    marking: str,
+    statement: Statement,
     ensemble: Participants,
     panels: Sequence[Panel],
+    seal: Callable[[str], None],
 ) -> Manifest:
     """Write the release, in place of an older one, and seal it with its checksums.
 
     Args:
         directory: the study.
         settings: what it was asked to do.
-        spent: the verified ledger's figures; without a ledger that holds there is no release.
-        selection: the picked epochs and what their trials' training costs.
+        marking: what its files carry in their names.
+        statement: of privacy, from a ledger that holds; without one there is no release.
         ensemble: the synthetic participants to release.
         panels: synthetic participants of the figures.
+        seal: is given the digest of the whole release before it appears.
 
     Returns:
         The manifest, as written.
     """
-    statement = _statement(directory, settings, spent, selection, ensemble.schema)
-    schema = released_schema(ensemble.schema, settings.policy)
+    schema = released_schema(ensemble.schema, marking)
     with replaced_directory(directory.release) as building:
         write_cohort(Participants(schema, ensemble.ids, ensemble.labels, ensemble.values), building)
-        _write_schema(schema, building / schema_file_name(settings.policy))
+        _write_schema(schema, building / schema_file_name(marking))
         note = f"Synthetic participants only. Study {settings.study}; read {STATEMENT_FILE} before use."
         for measure, picture in figures(panels, None, note).items():
-            (building / figure_name(measure, marking(settings.policy))).write_bytes(picture)
+            (building / figure_name(measure, marking)).write_bytes(picture)
         (building / STATEMENT_FILE).write_text(statement.text() + "\n")
-        (building / STATEMENT_JSON).write_text(json.dumps(statement.as_json(), indent=2, allow_nan=False) + "\n")
-        (building / DATASHEET_FILE).write_text(datasheet(settings, schema, statement))
+        (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
+        (building / EVENTS_FILE).write_text(_json(statement.events()))
+        (building / CHECK_FILE).write_text(CHECK_SCRIPT)
+        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement))
         manifest = Manifest(
             study=settings.study,
             cohort=statement.cohort,
             policy=settings.policy,
-            epsilon=_stated(statement.epsilon),
+            epsilon=json_number(statement.epsilon),
             delta=statement.delta,
-            winning_run_epsilon=_stated(statement.winning_run_epsilon),
+            winning_run_epsilon=json_number(statement.winning_run_epsilon),
             ledger=statement.receipt,
             participants=len(ensemble),
             generators=statement.chosen_epochs,
@@ -139,48 +144,29 @@ def write_release(
             files=tuple(_described(file, building) for file in sorted(building.iterdir())),
             statement=statement.text(),
             versions=installed_versions(PACKAGES),
-            created=datetime.now(UTC),
+            begun=settings.created.date(),
         )
         (building / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
+        for file in (*building.iterdir(), building):
+            os.utime(file, (FILE_TIME_S, FILE_TIME_S))
+        seal(digest_of(building))
     return manifest
 
 
-def _statement(
-    directory: StudyDirectory, settings: StudySettings, spent: Summary, selection: Selection, schema: Schema
-) -> Statement:
-    if settings.policy != "unaccounted":
-        return DeclaredBudget.of(
-            spent,
-            directory.declared_plan(),
-            chosen_trials=len(selection.trials_to_pay),
-            chosen_epochs=len({(pick.epoch.trial_id, pick.epoch.epoch) for pick in selection.picks}),
-            winning_run_epsilon=selection.winning_run_epsilon(settings.delta),
-            nominal_size=schema.nominal_size,
-        )
-    return UnaccountedSearch(
-        study=settings.study,
-        cohort=schema.name,
-        public_cohort=schema.public,
-        trials=settings.trials,
-        chosen_trials=len(selection.trials_to_pay),
-        chosen_epochs=len(selection.picks),
-        epsilon=selection.epsilon(settings.delta),
-        winning_run_epsilon=selection.winning_run_epsilon(settings.delta),
-        all_trials_epsilon=epsilon_of_study(spent, settings.study, "train", settings.delta),
-        earlier_studies=len({entry.study for entry in spent.entries} - {settings.study, None}),
-        receipt=str(spent.receipt),
-        delta=settings.delta,
-        shares=(settings.shares.train, settings.shares.validation, settings.shares.test),
-        nominal_size=schema.nominal_size,
-    )
+def read_release(release: Path) -> tuple[Manifest, Participants]:
+    """A sealed release's manifest and participants, which belong to nobody."""
+    manifest = Manifest.model_validate_json((release / MANIFEST_FILE).read_bytes())
+    (schema_file,) = release.glob("schema-*.yaml")
+    participants, _ = load_participants(str(schema_file))
+    return manifest, participants
 
 
-def released_schema(schema: Schema, policy: str) -> Schema:
+def released_schema(schema: Schema, marking: str) -> Schema:
     """The schema of the released files: the trial's own, under the released names.
 
     It has a name of its own, so a study of the synthetic cohort never meets the real cohort's key or files.
     """
-    tables = {table: f"{schema.stem(table)}-{marking(policy)}.csv" for table in schema.tables}
+    tables = {table: f"{schema.stem(table)}-{marking}.csv" for table in schema.tables}
     return schema.model_copy(update={"name": f"{schema.name}-synthetic", "tables": tables})
 
 
@@ -188,6 +174,10 @@ def figure_name(measure: str, mark: str) -> str:
     """File name of a measure's figure."""
     spelled = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in measure)
     return f"medians-{spelled}-{mark}.png"
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def _write_schema(schema: Schema, file: Path) -> None:
@@ -210,8 +200,3 @@ def _rows(file: Path) -> int | None:
     if file.suffix == ".csv":
         return len(pd.read_csv(file))
     return len(pd.read_parquet(file)) if file.suffix == ".parquet" else None
-
-
-def _stated(epsilon: float) -> float | None:
-    """An epsilon as JSON can hold it: infinity is None."""
-    return epsilon if isfinite(epsilon) else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from analysis.errors import AnalysisError
 from cohorts import SplitShares, storage
@@ -15,18 +16,18 @@ from cohorts import SplitShares, storage
 if TYPE_CHECKING:
     from privacy.planning.allocation import DeclaredPlan
 
+FORMAT = 2
 SETTINGS_FILE = "study.json"
 PLAN_FILE = "plan.json"
-MOMENTS_FILE = "surrogate.json"
 WINNER, WINNER_FILE = "winner", "winner.json"  # the best of a secret number of runs
 TRIALS = "trials"  # the Ray Tune experiment of the search
-SHORTLIST = "shortlist"  # the one that decides, where the search ran on a surrogate
 
 
 class StudySettings(BaseModel):
     """What a study was asked to do, as written when it starts.
 
     Args:
+        format: Of everything in the study's directory; it changes when an older study cannot be gone on with.
         study: Name of the study, also of its directory and of the Optuna study.
         cohort: The `--cohort` as given: a known name or the path of a schema.
         data_dir: Folder of the trial's files, or None for the cohort's own place.
@@ -35,6 +36,7 @@ class StudySettings(BaseModel):
         shares: Expected shares of participants in training, validation and test.
         epsilon: The declared budget; under `unaccounted` the largest that a single trial's training may reach.
         delta: The delta that goes with every epsilon of the study.
+        search_minutes: When a search by a secret number of runs ends; None where it ends with them.
         trials: How many trials the study runs.
         max_epochs: The most epochs any trial trains.
         engine: Which training engine computes the trials.
@@ -50,14 +52,16 @@ class StudySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    format: int = FORMAT
     study: str = Field(min_length=1)
     cohort: str = Field(min_length=1)
     data_dir: Path | None = None
     search_space: str = Field(min_length=1)
-    policy: Literal["surrogate", "composed", "selection", "unaccounted"]
+    policy: str
     shares: SplitShares = SplitShares()
     epsilon: float = Field(gt=0, allow_inf_nan=False)
     delta: float = Field(gt=0, lt=1)
+    search_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     trials: int = Field(ge=1)
     max_epochs: int = Field(ge=1)
     engine: Literal["packed", "opacus"]
@@ -69,6 +73,15 @@ class StudySettings(BaseModel):
     digests: dict[str, str] = Field(default_factory=dict)
     created: datetime
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("policy")
+    @classmethod
+    def _known(cls, policy: str) -> str:
+        from privacy.policies import policies  # here, so that --help need not wait for the accountant
+
+        if policy not in {each.name for each in policies()}:
+            raise ValueError("there is no search policy of this name")
+        return policy
 
     def write(self, directory: Path) -> Path:
         """Write the settings as `study.json`, whole or not at all.
@@ -104,6 +117,7 @@ class StudySettings(BaseModel):
                 "study, such as results/NAME, as tuner/run.py printed it."
             )
         try:
+            _require_this_format(directory, file.read_bytes())
             return cls.model_validate_json(file.read_bytes())
         except FileNotFoundError as error:
             raise AnalysisError(
@@ -167,11 +181,6 @@ class StudyDirectory:
         return self.path / PLAN_FILE
 
     @property
-    def moments_file(self) -> Path:
-        """What the surrogate is drawn from; bought, so it may be looked at."""
-        return self.path / MOMENTS_FILE
-
-    @property
     def winner(self) -> Path:
         """The best of a secret number of runs: its generator, and what it is."""
         return self.path / WINNER
@@ -209,6 +218,20 @@ class StudyDirectory:
     def settings(self) -> StudySettings:
         """Read the study's settings; see `StudySettings.read`."""
         return StudySettings.read(self.path)
+
+
+def _require_this_format(directory: Path, content: bytes) -> None:
+    """Raise AnalysisError for a study of another version; what it charged stays in the cohort's ledger all the same."""
+    try:
+        found = json.loads(content).get("format", 1)
+    except (ValueError, AttributeError):
+        return  # what is wrong with it, the model says better
+    if found != FORMAT:
+        raise AnalysisError(
+            f"The study {directory} was begun by another version of dpgan-tune (format {found}, not {FORMAT}), and "
+            "cannot be gone on with or rebuilt by this one. Use the version that study.json names, or begin a new "
+            "study: what this one read of the participants goes on counting in the cohort's ledger."
+        )
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -21,16 +21,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from analysis.selection import Selected
 from cohorts import Participants
-from trainables.scoring.classifiers import CLASSIFIERS, Score, evaluate
+from trainables.scoring import classifiers
+from trainables.scoring.judging import Prediction, evaluate
 
-TITLES = {
-    "logistic_regression": "logistic regression",
-    "random_forest": "random forest",
-    "linear_svm": "linear SVM",
-    "k_nearest_neighbours": "k-nearest neighbours",
-}
-Scores = Mapping[str, Score]
-UNKNOWN = Score(auc=math.nan, accuracy=math.nan)
+Scores = Mapping[str, Prediction]
+UNKNOWN = Prediction(auc=math.nan, accuracy=math.nan)
 
 
 @dataclass(frozen=True)
@@ -87,9 +82,9 @@ class Transfer:
         table.add_column("classifier", no_wrap=True)
         for trained_on in ("real", "release", "first pick"):
             table.add_column(trained_on, justify="right", no_wrap=True)
-        for classifier in CLASSIFIERS:
+        for classifier, each in classifiers().items():
             scores = (self.real[classifier], self.release[classifier], self.epochs[0].scores[classifier])
-            table.add_row(TITLES.get(classifier, classifier), *(_cell(score) for score in scores))
+            table.add_row(each.title, *(_cell(score) for score in scores))
         return table
 
 
@@ -115,19 +110,19 @@ def measure_transfer(
         All scores; NaN where the test participants are all of one class.
     """
     cohorts = {id(cohort): cohort for cohort in (train, release, *(cohort for _, cohort in singles))}
-    scores: dict[int, dict[str, Score]] = {key: {} for key in cohorts}
+    scores: dict[int, dict[str, Prediction]] = {key: {} for key in cohorts}
     with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore", ConvergenceWarning)
         running = {
             pool.submit(_score, classifier, cohort, test, seed): (key, classifier)
             for key, cohort in cohorts.items()
-            for classifier in CLASSIFIERS
+            for classifier in classifiers()
         }
         for done in as_completed(running):
             key, classifier = running[done]
             scores[key][classifier] = done.result()
             advance()
-    ordered = {key: {name: found[name] for name in CLASSIFIERS} for key, found in scores.items()}
+    ordered = {key: {name: found[name] for name in classifiers()} for key, found in scores.items()}
     return Transfer(
         real=ordered[id(train)],
         release=ordered[id(release)],
@@ -140,10 +135,10 @@ def measure_transfer(
 
 def count_of_models(singles: Sequence[tuple[Selected, Participants]]) -> int:
     """How many classifiers `measure_transfer` trains."""
-    return (2 + len({id(cohort) for _, cohort in singles})) * len(CLASSIFIERS)
+    return (2 + len({id(cohort) for _, cohort in singles})) * len(classifiers())
 
 
-def _score(classifier: str, train: Participants, test: Participants, seed: int) -> Score:
+def _score(classifier: str, train: Participants, test: Participants, seed: int) -> Prediction:
     if len(np.unique(test.labels)) < 2 or len(np.unique(train.labels)) < 2:
         return UNKNOWN
     return evaluate(classifier, train, test, seed)
@@ -157,5 +152,5 @@ def _json(scores: Scores) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _cell(score: Score) -> str:
+def _cell(score: Prediction) -> str:
     return "unknown" if math.isnan(score.auc) else f"{score.auc:.3f} ({score.accuracy:.3f})"

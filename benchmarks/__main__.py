@@ -16,12 +16,14 @@ import torch
 from rich.console import Console
 
 from benchmarks.page import write_section
-from cohorts import Encoding, load_participants, split_key, split_participants
+from benchmarks.workloads import paid
+from cohorts import load_participants, split_key, split_participants
 from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from trainables.gan.generation import GANGenerator
 from trainables.gan.hyperparameters import Hyperparameters
 from trainables.gan.opacus_engine import OpacusEngine
-from trainables.generation import Generator, arm_shares, grid
-from trainables.scoring.classifiers import STEERING, Fitted
+from trainables.scoring import steering
+from trainables.scoring.judging import Fitted
 
 BATCH = 64
 ROUNDS = 7
@@ -35,40 +37,41 @@ def main() -> None:
     torch.set_num_threads(1)
     cohort, _ = load_participants("sprint-simulated")
     splits = split_participants(cohort, split_key(cohort.schema))
-    public = PublicFigures(
-        len(splits.train), arm_shares(cohort.schema), Encoding(cohort.schema).width, grid(cohort.schema)
-    )
+    public = PublicFigures.of(cohort.schema, len(splits.train) / cohort.schema.nominal_size)
     data = TrainingData.of(splits.train, torch.device("cpu"))
 
     rows = []
     for name, network in NETWORKS.items():
         for steps in (1, 5):
             rows.append(step_row(name, network, steps, public, data))
-    private = engine(NETWORKS["compact"], 1.0, 5, public)
-    synthetic = Generator(private.generator(), private._hyperparameters, cohort.schema).generate(
+    private = engine(NETWORKS["compact"], 5, public)
+    synthetic = GANGenerator(private.generator(), private._settings, cohort.schema).generate(
         len(splits.train), torch.Generator().manual_seed(0)
     )
-    for classifier, new in STEERING.items():
+    for classifier in steering().values():
+        new = classifier.steering
         seconds = median_s(lambda new=new: Fitted(new(0), synthetic).ranking(splits.validation), 3)
-        rows.append(f"| scoring one epoch, {classifier.replace('_', ' ')} | | {seconds * 1000:.0f} ms | |")
+        rows.append(f"| scoring one epoch, {classifier.title} | | {seconds * 1000:.0f} ms | |")
     report("\n".join(rows))
 
 
-def engine(network: dict, noise: float, steps: int, public: PublicFigures) -> OpacusEngine:
-    settings = Hyperparameters(
-        **network, noise_multiplier=noise, sampling_rate=BATCH / public.participants, discriminator_steps=steps
-    )
-    return OpacusEngine(settings, public, torch.device("cpu"))
+def configuration(network: dict, steps: int, public: PublicFigures) -> Hyperparameters:
+    rate = BATCH / public.participants
+    return Hyperparameters(**network, noise_multiplier=1.0, sampling_rate=rate, discriminator_steps=steps)
+
+
+def engine(network: dict, steps: int, public: PublicFigures) -> OpacusEngine:
+    return OpacusEngine(configuration(network, steps, public).settings, public, torch.device("cpu"))
 
 
 def step_row(name: str, network: dict, steps: int, public: PublicFigures, data: TrainingData) -> str:
     """One generator step and its discriminator steps, with per-participant gradients and in a plain loop."""
-    streams = RandomStreams.seeded(0)
-    private = engine(network, 1.0, steps, public)
-    plain = PlainTraining(engine(network, 0.0, steps, public), data)
+    streams, config = RandomStreams.numbered(0), configuration(network, steps, public)
+    private = engine(network, steps, public)
+    plain = PlainTraining(engine(network, steps, public), data)
     with_privacy, without = [], []
     for _ in range(ROUNDS):  # taken in turn, so that a slow moment of the machine hits both
-        with_privacy.append(median_s(lambda: private.train(data, steps, streams), 1))
+        with_privacy.append(median_s(lambda: private.train(paid(config, data, steps, streams)), 1))
         without.append(median_s(lambda: plain.train(steps, streams), 1))
     ratio = statistics.median(a / b for a, b in zip(with_privacy, without, strict=True))
     what = f"{name} network, {steps} discriminator step{'s' * (steps > 1)} and a generator step, batch {BATCH}"
@@ -93,7 +96,7 @@ class PlainTraining:
 
     def train(self, steps: int, streams: RandomStreams) -> None:
         for _ in range(steps):
-            batch = torch.randint(len(self._data.features), (BATCH,), generator=streams.participants)
+            batch = torch.randint(len(self._data.features), (BATCH,), generator=streams.inputs)
             generated, generated_arms = self._engine._generate(BATCH, streams)
             rows = torch.cat([self._data.features[batch], generated])
             arms = torch.cat([self._data.arms[batch], generated_arms])
@@ -101,7 +104,7 @@ class PlainTraining:
             self._optimizer.zero_grad()
             self._losses(self._discriminator(rows), arms, targets).mean().backward()
             self._optimizer.step()
-        self._engine._generator_step(streams)
+        self._engine._generator_step(2 * BATCH, streams)
         self._engine._discriminator.disable_hooks()
 
 

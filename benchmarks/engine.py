@@ -22,7 +22,7 @@ from rich.console import Console
 
 from benchmarks.ghost import GhostEngine
 from benchmarks.page import write_section
-from benchmarks.workloads import CPU, hyperparameters, streams, workload, workloads
+from benchmarks.workloads import CPU, hyperparameters, paid, streams, workload, workloads
 from trainables.gan.opacus_engine import OpacusEngine
 from trainables.gan.packed.networks import Shape
 from trainables.gan.packed.pack import Pack
@@ -76,24 +76,25 @@ def compare(network: str, ghost: bool = False) -> list[dict[str, Any]]:
 def packed(network: str, trials: int) -> Callable[[int], None]:
     """So many trials in one pack."""
     given = workload()
-    settings = hyperparameters(network, given.public)
+    config = hyperparameters(network, given.public)
+    settings = config.settings
     pack = Pack(Shape.of(settings, given.public.features, given.public.grid), CPU)
     data = given.data
     for trial in range(trials):
         state = TrialState.of(PackedEngine(settings, given.public, CPU).state_dict())
-        pack.join(settings, given.public, state, data, 10**6, streams(trial))
+        pack.join(settings, given.public, state, paid(config, data, 10**6, streams(trial)))
     return pack.advance
 
 
 def opacus(kind: type[OpacusEngine], network: str, trials: int) -> Callable[[int], None]:
     """As many trials one after another, each with both threads: what Opacus does best on two cores."""
     given = workload()
-    settings = hyperparameters(network, given.public)
-    engines, data = [(kind(settings, given.public, CPU), streams(trial)) for trial in range(trials)], given.data
+    config, data = hyperparameters(network, given.public), given.data
+    engines = [(kind(config.settings, given.public, CPU), streams(trial)) for trial in range(trials)]
 
     def advance(steps: int) -> None:
         for engine, drawn in engines:
-            engine.train(data, steps, drawn)
+            engine.train(paid(config, data, steps, drawn))
 
     return advance
 

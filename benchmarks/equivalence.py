@@ -27,16 +27,15 @@ from rich.console import Console
 from scipy.stats import t
 
 from benchmarks.page import write_section
-from benchmarks.workloads import CPU, hyperparameters, workload, workloads
-from trainables.gan.engine import RandomStreams
+from benchmarks.workloads import CPU, hyperparameters, paid, streams, workload, workloads
+from trainables.gan.generation import GANGenerator
 from trainables.gan.hyperparameters import Hyperparameters
 from trainables.gan.opacus_engine import OpacusEngine
-from trainables.gan.packed import draws
+from trainables.gan.packed import batch_stream
 from trainables.gan.packed.pack import Pack
 from trainables.gan.packed.packed_trial import PackedTrial
 from trainables.gan.packed_engine import PackedEngine
-from trainables.generation import Generator
-from trainables.scoring.classifiers import STEERING, SyntheticJudge
+from trainables.scoring.judging import SyntheticJudge
 
 RESULTS = Path(__file__).parent / "results" / "equivalence.json"
 CONFIGURATIONS, SEEDS, EPOCHS = 20, 5, 4
@@ -132,10 +131,10 @@ def aucs(number: int) -> list[dict[str, Any]]:
     """A configuration with every seed on all sides."""
     torch.set_num_threads(1)
     settings = configuration(number)
-    fair = PackedTrial.noise.fget  # type: ignore[attr-defined]
-    with patch.object(draws, "AHEAD", 1):  # as Opacus draws: one step at a time
+    fair = PackedTrial.noise_sd.fget  # type: ignore[attr-defined]
+    with patch.object(batch_stream, "AHEAD", 1):  # as Opacus draws: one step at a time
         packed = trained_in_a_pack(settings)
-        with patch.object(PackedTrial, "noise", property(lambda trial: TOO_MUCH * fair(trial))):
+        with patch.object(PackedTrial, "noise_sd", property(lambda trial: TOO_MUCH * fair(trial))):
             noisier = trained_in_a_pack(settings)
     rows = []
     for seed in range(SEEDS):
@@ -150,10 +149,10 @@ def trained_in_a_pack(settings: Hyperparameters) -> list[PackedEngine]:
     given, engines = workload(), []
     for seed in range(SEEDS):
         torch.manual_seed(seed)
-        engines.append(PackedEngine(settings, given.public, CPU))
+        engines.append(PackedEngine(settings.settings, given.public, CPU))
     pack, steps = Pack(engines[0].shape, CPU), EPOCHS * settings.steps_per_epoch
     tickets = [
-        pack.join(settings, given.public, engine.state, given.data, steps, RandomStreams.seeded(seed))
+        pack.join(settings.settings, given.public, engine.state, paid(settings, given.data, steps, streams(seed)))
         for seed, engine in enumerate(engines)
     ]
     pack.advance(steps)
@@ -163,32 +162,22 @@ def trained_in_a_pack(settings: Hyperparameters) -> list[PackedEngine]:
 
 
 def trained_by_opacus(settings: Hyperparameters, seed: int) -> OpacusEngine:
-    """The same trial, its noise drawn in one row as a pack draws it."""
+    """The same trial; both engines draw the noise of all parameters in one row."""
     given = workload()
     torch.manual_seed(seed)
-    engine, streams = OpacusEngine(settings, given.public, CPU), RandomStreams.seeded(seed)
-    optimizer = engine._discriminator_optimizer
-    scale = optimizer.noise_multiplier * optimizer.max_grad_norm
-
-    def add_noise_in_one_row() -> None:
-        sizes = [parameter.numel() for parameter in optimizer.params]
-        row = torch.empty(sum(sizes)).normal_(0.0, scale, generator=streams.noise)
-        for parameter, noise in zip(optimizer.params, row.split(sizes), strict=True):
-            parameter.grad = (parameter.summed_grad + noise.view_as(parameter)).view_as(parameter)
-
-    optimizer.add_noise = add_noise_in_one_row
-    engine.train(given.data, EPOCHS * settings.steps_per_epoch, streams)
+    engine = OpacusEngine(settings.settings, given.public, CPU)
+    engine.train(paid(settings, given.data, EPOCHS * settings.steps_per_epoch, streams(seed)))
     return engine
 
 
 def auc(engine: OpacusEngine | PackedEngine, settings: Hyperparameters) -> float:
     """How well what it generates predicts validation participants."""
     splits = workload().splits
-    made = Generator(engine.generator(), settings, splits.train.schema).generate(
+    made = GANGenerator(engine.generator(), settings.settings, splits.train.schema).generate(
         len(splits.train), torch.Generator().manual_seed(0)
     )
-    exact = SyntheticJudge(made, dict.fromkeys(STEERING, 0)).exact(splits.validation)
-    return statistics.mean(exact[f"auc_{name}"] for name in STEERING)
+    exact = SyntheticJudge(made, dict.fromkeys(SyntheticJudge.names(), 0)).exact(splits.validation)
+    return statistics.mean(exact[f"auc_{name}"] for name in SyntheticJudge.names())
 
 
 if __name__ == "__main__":

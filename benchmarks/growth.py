@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.page import write_section
-from benchmarks.workloads import CPU, hyperparameters, streams, workload, workloads
+from benchmarks.workloads import CPU, hyperparameters, paid, streams, workload, workloads
 from trainables.gan.engine import PublicFigures, TrainingData
 from trainables.gan.packed.pack import Pack
 from trainables.gan.packed_engine import PackedEngine
@@ -70,11 +70,11 @@ def pack_of(trials: int, participants: int, width: int) -> Callable[[int], None]
     made_up = torch.Generator().manual_seed(0)
     features = 2 * torch.rand(participants, public.features, generator=made_up) - 1
     data = TrainingData(features, (features[:, 0] > 0).long())
-    settings = hyperparameters("compact", public, width=width)
-    engine = PackedEngine(settings, public, CPU)
+    config = hyperparameters("compact", public, width=width)
+    engine = PackedEngine(config.settings, public, CPU)
     pack = Pack(engine.shape, CPU)
     for trial in range(trials):
-        pack.join(settings, public, engine.state, data, 10**6, streams(trial))
+        pack.join(config.settings, public, engine.state, paid(config, data, 10**6, streams(trial)))
     return pack.advance
 
 

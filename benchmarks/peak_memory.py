@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.workloads import CPU, hyperparameters, streams, workload, workloads
-from trainables.trial import new_engine
+from benchmarks.workloads import CPU, hyperparameters, paid, streams, workload, workloads
+from trainables.gan.candidate import new_engine
 
 
 def main(engine: str) -> None:
@@ -20,11 +20,11 @@ def main(engine: str) -> None:
     asked = workloads()["engine"]["memory"]
     torch.set_num_threads(workloads()["threads"])
     given = workload()
-    settings = hyperparameters(asked["network"], given.public, batch=asked["batch"])
-    trained, data = new_engine(engine, settings, given.public, CPU), given.data
+    config = hyperparameters(asked["network"], given.public, batch=asked["batch"])
+    trained, data = new_engine(engine, config.settings, given.public, CPU), given.data
     before = status_mib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # begins the high-water mark anew
-    trained.train(data, asked["steps"], streams(0))
+    trained.train(paid(config, data, asked["steps"], streams(0)))
     print(status_mib("VmHWM") - before)
 
 

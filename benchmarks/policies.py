@@ -18,10 +18,11 @@ from typing import Any
 
 from analysis import StudyDirectory
 from privacy.ledger.study_record import FIGURES
+from privacy.policies import policies
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "policies.json"
-POLICIES = ("surrogate", "composed", "selection", "unaccounted")
+POLICIES = tuple(policy.name for policy in policies())
 EPSILONS = (1.0, 3.0, 10.0)
 HEADER = (
     "| policy | declared epsilon | trials on participants | training noise | noise of an AUC | stated epsilon | AUC, "

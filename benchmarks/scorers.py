@@ -20,19 +20,20 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.page import write_section
-from benchmarks.workloads import CPU, hyperparameters, streams, workload
+from benchmarks.workloads import CPU, hyperparameters, paid, streams, workload
 from cohorts import Participants
+from trainables.gan.generation import GANGenerator
 from trainables.gan.packed_engine import PackedEngine
-from trainables.generation import Generator
-from trainables.scoring.classifiers import CLASSIFIERS, STEERING, Fitted
+from trainables.scoring import logistic_regression, random_forest
+from trainables.scoring.judging import Fitted
 
 RESULTS = Path(__file__).parent / "results" / "scorers.json"
 COHORTS = ("sprint-simulated", "actg175")
 LEARNING_RATES, NOISES = (2e-3, 8e-3), (0.0, 0.5, 2.0)
 EPOCHS = (1, 4, 20)
 SEEDS = 4
-FORESTS = {"default": CLASSIFIERS["random_forest"], "steering": STEERING["random_forest"]}
-JUDGES = {**FORESTS, "regression": STEERING["logistic_regression"]}
+FORESTS = {"default": random_forest.new, "steering": random_forest.steering}
+JUDGES = {**FORESTS, "regression": logistic_regression.new}
 
 
 def main() -> None:
@@ -63,11 +64,11 @@ def epochs_of(cohort: str) -> Iterator[dict[str, Any]]:
     for number, (rate, noise) in enumerate(product(LEARNING_RATES, NOISES)):
         settings = hyperparameters("compact", given.public, discriminator_learning_rate=rate, noise_multiplier=noise)
         torch.manual_seed(number)
-        engine, drawn, epoch = PackedEngine(settings, given.public, CPU), streams(number), 0
+        engine, drawn, epoch = PackedEngine(settings.settings, given.public, CPU), streams(number), 0
         for target in EPOCHS:
-            engine.train(given.data, (target - epoch) * settings.steps_per_epoch, drawn)
+            engine.train(paid(settings, given.data, (target - epoch) * settings.steps_per_epoch, drawn))
             epoch = target
-            made = Generator(engine.generator(), settings, given.splits.train.schema).generate(
+            made = GANGenerator(engine.generator(), settings.settings, given.splits.train.schema).generate(
                 len(given.splits.train), torch.Generator().manual_seed(number)
             )
             judged_by = {name: judged(new, made, given.splits.validation) for name, new in JUDGES.items()}

@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from math import inf
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import ray
 from ray import tune
@@ -29,12 +29,13 @@ from rich.console import Console
 from benchmarks.empty_trial import EmptyTrial
 from benchmarks.page import write_section
 from benchmarks.workloads import hyperparameters, workload, workloads
-from cohorts import Cohort, Participants, SplitShares, load_cohort, split_cohort, split_key
-from privacy import Unaccounted
+from cohorts import Participants, SplitShares, load_cohort, split_cohort, split_key
 from privacy.ledger.actor import serve_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.policies.policy import Judge
-from trainables.scoring.classifiers import CLASSIFIERS, STEERING, SyntheticJudge
+from privacy.policies.unaccounted import Freely
+from trainables.scoring import classifiers, steering
+from trainables.scoring.judging import SyntheticJudge
 from trainables.service.host import trials_of
 from trainables.service.trials import DPGANTrial
 from trainables.trial import TrialPlan
@@ -54,7 +55,10 @@ SIDES = (
 class DefaultJudge(SyntheticJudge):
     """With scikit-learn's default forest."""
 
-    makers: ClassVar = {name: CLASSIFIERS[name] for name in STEERING}
+    @classmethod
+    def makers(cls) -> Mapping[str, Callable[[int], Any]]:
+        """Of those that steer, as the report has them."""
+        return {name: classifiers()[name].new for name in steering()}
 
 
 class NoJudge(SyntheticJudge):
@@ -64,10 +68,10 @@ class NoJudge(SyntheticJudge):
         """Nothing to train."""
 
 
-class Unscored(Unaccounted):
+class Unscored(Freely):
     """Trains and reports, and scores nobody."""
 
-    def scores(self, trial: str, epoch: int, cohort: Cohort, judge: Judge) -> tuple[dict[str, float], None]:
+    def scores(self, trial: str, epoch: int, judge: Judge) -> tuple[dict[str, float], None]:
         """The same for all."""
         return {f"auc_{name}": 0.5 for name in judge.classifiers}, None
 
@@ -105,14 +109,15 @@ def study(engine: str, scorer: str) -> float:
         ledger = Ledger.for_cohort(cohort, Path(folder) / "ledger.db")
         splits = split_cohort(cohort, split_key(cohort.schema))
         plan = TrialPlan(
-            train=splits.train,
-            validation=splits.validation,
+            schema=cohort.schema,
+            access=(Unscored if scorer == "none" else Freely)(
+                "bench", serve_ledger(ledger), splits.train, splits.validation
+            ),
             train_share=SplitShares().train,
             epsilon=inf,
             delta=1e-5,
             scored_epochs=tuple(asked["scored_epochs"]),
             engine="opacus" if engine == "opacus" else "packed",
-            policy=(Unscored if scorer == "none" else Unaccounted)("bench", serve_ledger(ledger)),
             seed=1,
             judge=JUDGES[scorer],
         )

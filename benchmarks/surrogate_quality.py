@@ -12,8 +12,9 @@ from rich.console import Console
 
 from cohorts import Encoding, Participants, SplitShares, load_participants, split_key, split_participants
 from privacy.mechanisms.moments import NoisyMoments, surrogate_cohort
-from trainables.scoring.classifiers import STEERING, evaluate
-from trainables.scoring.fidelity import fidelity
+from trainables.scoring import steering
+from trainables.scoring.correlations import rank_correlation_of_correlations
+from trainables.scoring.judging import evaluate
 
 COHORTS = ("sprint-simulated", "actg175", "actg175-treat")
 EPSILONS = (0.5, 1.0, 3.0)
@@ -54,7 +55,8 @@ def affordable_rho(epsilon: float) -> float:
 
 def quality(train: Participants, test: Participants) -> list[float]:
     """AUC of both steering classifiers, and how alike the correlations of features are."""
-    return [*(evaluate(each, train, test, seed=0).auc for each in STEERING), fidelity(train, test).spearman]
+    aucs = [evaluate(each, train, test, seed=0).auc for each in steering()]
+    return [*aucs, rank_correlation_of_correlations(train, test)]
 
 
 def row(what: str, results: list[list[float]]) -> str:

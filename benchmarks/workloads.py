@@ -10,10 +10,10 @@ from typing import Any
 import torch
 import yaml
 
-from cohorts import Encoding, SplitParticipants, load_participants, split_key, split_participants
-from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
+from cohorts import SplitParticipants, load_participants, split_key, split_participants
+from privacy.mechanisms.dpsgd import DPSGD
+from trainables.gan.engine import PaidTraining, PublicFigures, RandomStreams, TrainingData
 from trainables.gan.hyperparameters import Hyperparameters
-from trainables.generation import arm_shares, grid
 
 FILE = Path(__file__).with_name("workloads.yaml")
 CPU = torch.device("cpu")
@@ -44,7 +44,7 @@ def workload(cohort: str | None = None) -> Workload:
     participants, _ = load_participants(cohort or workloads()["cohort"])
     schema = participants.schema
     splits = split_participants(participants, split_key(schema))
-    public = PublicFigures(len(splits.train), arm_shares(schema), Encoding(schema).width, grid(schema))
+    public = PublicFigures.of(schema, len(splits.train) / schema.nominal_size)
     return Workload(splits, public)
 
 
@@ -57,4 +57,10 @@ def hyperparameters(network: str, public: PublicFigures, batch: int | None = Non
 
 def streams(trial: int) -> RandomStreams:
     """Random numbers of a trial, the same in every run."""
-    return RandomStreams.seeded(trial)
+    return RandomStreams.numbered(trial)
+
+
+def paid(hyperparameters: Hyperparameters, data: TrainingData, steps: int, drawn: RandomStreams) -> PaidTraining:
+    """What an engine trains with, of a public cohort that nobody asks a ledger about."""
+    mechanism: DPSGD = hyperparameters.training(1).of_steps(steps)
+    return PaidTraining(data, mechanism, drawn)

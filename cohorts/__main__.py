@@ -1,6 +1,8 @@
 """`python -m cohorts NAME_OR_PATH`: check a schema against its files and show what each rule drops.
 
-For the data steward: the counts are computed from participants, so they are not for publication.
+For the data steward. Counts are of participants, so those of a private cohort are rounded to tens: enough to see
+whether a rule drops too many, too coarse to tell whether one person is among them in most cases. Statements say that
+they were shown.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from cohorts.errors import CohortError
 from cohorts.participants import Participants
 from cohorts.report import LoadReport
 
+ROUNDED_TO = 10
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Check a cohort.
@@ -26,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="python -m cohorts",
-        description="Check a schema against its files. For the data steward: the counts are not for publication.",
+        description="Check a schema against its files. For the data steward: counts of a private cohort are rounded to "
+        "tens, and are not for publication all the same.",
     )
     parser.add_argument("cohort", help=f"{', '.join(BUNDLED)}, or the path of a schema in YAML")
     parser.add_argument("--data", type=Path, help="where the tables lie (default: the schema's folder, or data/NAME)")
@@ -42,6 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _show(cohort: Participants, report: LoadReport, console: Console) -> None:
     schema = cohort.schema
+
+    def count(number: int) -> str:
+        return shown(number, exactly=schema.public)
+
     console.print(
         f"{schema.name}: {len(schema.measures)} measures at {len(schema.visit_names)} visits, "
         f"{len(schema.covariates)} covariates, {'public' if schema.public else 'private'}",
@@ -49,27 +58,34 @@ def _show(cohort: Participants, report: LoadReport, console: Console) -> None:
     )
     rules = Table("rule", "participants dropped", "left", title="For the data steward only", title_justify="left")
     left = report.enrolled
-    rules.add_row("enrolled", "", str(left), end_section=True)
+    rules.add_row("enrolled", "", count(left), end_section=True)
     for rule in report.rules:
         left -= rule.dropped
-        rules.add_row(rule.rule, str(rule.dropped), str(left))
+        rules.add_row(rule.rule, count(rule.dropped), count(left))
     console.print(rules)
     for rows in report.rows:
         console.print(
-            f"{rows.file}: {rows.read} rows, {rows.other_visits} of no listed visit, {rows.superseded} "
-            "in a window but incomplete or not chosen",
+            f"{rows.file}: {count(rows.read)} rows, {count(rows.other_visits)} of no listed visit, "
+            f"{count(rows.superseded)} in a window but incomplete or not chosen",
             markup=False,
             soft_wrap=True,
         )
     counts = ", ".join(
-        f"{(cohort.labels == index).sum()} {each.name}" for index, each in enumerate(schema.label.classes)
+        f"{count(int((cohort.labels == index).sum()))} {each.name}" for index, each in enumerate(schema.label.classes)
     )
     console.print(
-        f"kept {report.kept} complete participants ({counts}); the schema's public nominal size is "
+        f"kept {count(report.kept)} complete participants ({counts}); the schema's public nominal size is "
         f"{schema.nominal_size}",
         markup=False,
         soft_wrap=True,
     )
+
+
+def shown(number: int, exactly: bool) -> str:
+    """A count of participants as it may be shown: about how many, unless everybody may know."""
+    if exactly:
+        return str(number)
+    return "fewer than 10" if number < ROUNDED_TO else f"about {round(number / ROUNDED_TO) * ROUNDED_TO}"
 
 
 if __name__ == "__main__":

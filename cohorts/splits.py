@@ -59,7 +59,7 @@ class SplitParticipants(NamedTuple):
 
 def split_cohort(cohort: Cohort, key: bytes, shares: SplitShares | None = None) -> Splits:
     """Split a sealed cohort into sealed ones; see `split_participants`."""
-    seal = seal_key(key)
+    seal = seal_key(split_key(cohort.schema))
     parts = split_participants(cohort.unseal(seal), key, shares)
     return Splits(*(Cohort.seal(part, seal) for part in parts))
 
@@ -69,7 +69,7 @@ def split_participants(cohort: Participants, key: bytes, shares: SplitShares | N
 
     Args:
         cohort: whom to split.
-        key: from `split_key`; secret for a private cohort.
+        key: of the cohort's ledger; secret for a private cohort.
         shares: expected shares; 75 %, 15 % and 10 % by default.
     """
     shares = shares or SplitShares()
@@ -87,6 +87,11 @@ def keyed_positions(ids: np.ndarray, key: bytes) -> np.ndarray:
 
 
 def split_key(schema: Schema) -> bytes:
+    """The key of the split of a cohort whose ledger has the schema's name; see `split_key_of`."""
+    return split_key_of(schema.name, schema.public)
+
+
+def split_key_of(cohort: str, public: bool) -> bytes:
     """The key of a cohort's split.
 
     A public cohort's is derived from its name. A private one's is drawn once from the operating system and kept,
@@ -95,16 +100,16 @@ def split_key(schema: Schema) -> bytes:
     Raises:
         CohortError: when the key cannot be written, or the kept one is damaged.
     """
-    if schema.public:
-        return hashlib.blake2b(f"dpgan-tune public cohort {schema.name}".encode(), digest_size=KEY_BYTES).digest()
-    path = user_data() / "cohorts" / schema.name / "split.key"
+    if public:
+        return hashlib.blake2b(f"dpgan-tune public cohort {cohort}".encode(), digest_size=KEY_BYTES).digest()
+    path = user_data() / "cohorts" / cohort / "split.key"
     try:
         if not path.exists():
             _create_once(path, secrets.token_bytes(KEY_BYTES))
         key = path.read_bytes()
     except OSError as error:
         raise CohortError(
-            f"The split key of the cohort {schema.name} cannot be kept in {path} ({error.strerror}). "
+            f"The split key of the cohort {cohort} cannot be kept in {path} ({error.strerror}). "
             "Make that place writable, or set the environment variable DPGAN_TUNE_DATA."
         ) from None
     if len(key) != KEY_BYTES:

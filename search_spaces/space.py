@@ -53,19 +53,20 @@ class SearchSpace:
             drawn[name] = entry.draw(name, trial, drawn)
         return drawn
 
-    def without(self, hyperparameter: str) -> SearchSpace:
-        """The space less one hyperparameter, which is decided elsewhere.
+    def without(self, *hyperparameters: str) -> SearchSpace:
+        """The space less some hyperparameters, which are decided elsewhere.
 
         Raises:
-            SearchSpaceError: another entry depends on it.
+            SearchSpaceError: another entry depends on one.
         """
         for name, entry in self.entries:
-            if isinstance(entry, Conditional) and any(other == hyperparameter for other, _ in entry.when):
+            needed = {other for other, _ in entry.when} if isinstance(entry, Conditional) else set()
+            for hyperparameter in sorted(needed & set(hyperparameters)):
                 raise SearchSpaceError(
                     f"{self.source}: {name} depends on {hyperparameter}, which the privacy budget decides here. "
-                    f"Remove the condition, or search under the policy unaccounted."
+                    "Remove the condition, or search under a policy that declares no budget."
                 )
-        return replace(self, entries=tuple(entry for entry in self.entries if entry[0] != hyperparameter))
+        return replace(self, entries=tuple(entry for entry in self.entries if entry[0] not in hyperparameters))
 
     def to_yaml(self) -> str:
         """Write the space as a file that loads to the same entries."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from privacy import BudgetExhausted, epsilon
-from trainables.trial import Candidate, TrialPlan
+from privacy import BudgetExhausted
+from privacy.accounting.rdp import epsilon_by_rdp
+from trainables.trial import Trial, TrialPlan
 
 # What a trial reports that never got to train: no better than guessing, and no participant was read for it.
 CHANCE = 0.5
@@ -20,12 +21,12 @@ class Progress:
     """A trial under way in this process.
 
     Args:
-        candidate: that trains and is scored.
+        trial: that trains and is scored.
     """
 
-    def __init__(self, candidate: Candidate) -> None:
-        self.candidate = candidate
-        self._planned_epochs = candidate.planned_epochs
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self._planned_epochs = trial.planned_epochs
         self._scored_epoch, self._last_score = -1, CHANCE
 
     def step(self) -> dict[str, Any]:
@@ -35,43 +36,43 @@ class Progress:
             Besides what the policy lets out of the scores:
 
             - ``epoch``, ``planned_epochs`` (where this trial ends if nothing stops it), ``epsilon`` so far,
-            - ``score``, the mean of ``auc_logistic_regression`` and ``auc_random_forest`` on validation participants,
+            - ``score``, the mean AUC of the classifiers that steer, on validation participants,
             - ``ledger``, the cohort's ledger as of the trial's last charge (count and hash); empty where it paid
               nothing,
             - ``out_of_budget`` where the study's budget did not allow what came next; the score is then the last there
               was,
             - ``done`` where the trial has ended.
         """
-        candidate, scored = self.candidate, self.candidate.plan.scored_epochs
+        trial, scored = self.trial, self.trial.plan.scored_epochs
         target = next(
             (epoch for epoch in scored if self._scored_epoch < epoch < self._planned_epochs), self._planned_epochs
         )
         try:
-            if target > candidate.epoch:
-                candidate.train_to(target)
-            metrics = candidate.score() if target in scored or target > 0 else {"score": CHANCE}
+            if target > trial.epoch:
+                trial.train_to(target)
+            metrics = trial.score() if target in scored or target > 0 else {"score": CHANCE}
         except BudgetExhausted:
             return {**self._so_far(), "score": self._last_score, "out_of_budget": True, "done": True}
         self._scored_epoch, self._last_score = target, metrics["score"]
         return {**self._so_far(), **metrics, "done": target >= self._planned_epochs}
 
     def _so_far(self) -> dict[str, float | str]:
-        candidate = self.candidate
-        paid_epochs = candidate.epoch if candidate.plan.policy.reads_participants else 0
+        trial = self.trial
+        reads = trial.epoch > 0 and trial.plan.access.reads_participants
         return {
-            "epoch": candidate.epoch,
+            "epoch": trial.epoch,
             "planned_epochs": self._planned_epochs,
-            "epsilon": epsilon([candidate.hyperparameters.charge(paid_epochs)], candidate.plan.delta),
-            "ledger": candidate.receipt,
+            "epsilon": epsilon_by_rdp(trial.training(trial.epoch).event, trial.plan.delta) if reads else 0.0,
+            "ledger": trial.receipt,
         }
 
     def save(self, directory: Path) -> None:
         """Write the generator and the state that training goes on from."""
-        self.candidate.save(directory, scored_epoch=self._scored_epoch, last_score=self._last_score)
+        self.trial.save(directory, scored_epoch=self._scored_epoch, last_score=self._last_score)
 
     def load(self, directory: Path) -> None:
         """Go on where ``save`` stopped."""
-        state = self.candidate.load(directory)
+        state = self.trial.load(directory)
         self._scored_epoch, self._last_score = state["scored_epoch"], state["last_score"]
 
     def end(self) -> None:
@@ -91,4 +92,4 @@ class LocalTrials:
     def begin(self, name: str, config: Mapping[str, Any]) -> Progress:
         """A new trial with a configuration."""
         torch.set_num_threads(1)  # many trials share the cores; more threads a trial only get in each other's way
-        return Progress(Candidate(name, config, self.plan))
+        return Progress(Trial(name, config, self.plan))

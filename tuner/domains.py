@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces import Domain
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.candidate import CANDIDATE, candidate_named, candidate_names
 
 
 def domains() -> dict[str, Domain]:
-    """Name and legal range of every hyperparameter, read off the model that trials validate with."""
-    described = Hyperparameters.model_json_schema()["properties"]
-    return {name: _domain(json_schema) for name, json_schema in described.items()}
+    """Name and legal range of every candidate's hyperparameters, read off the models that trials validate with."""
+    known = {CANDIDATE: Domain(kind="choice", choices=candidate_names())}
+    for name in candidate_names():
+        described = candidate_named(name).hyperparameters.model_json_schema().get("properties", {})
+        known |= {each: _domain(json_schema) for each, json_schema in described.items()}
+    return known
 
 
 def _domain(described: dict[str, Any]) -> Domain:

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-POLICIES = ("surrogate", "composed", "selection", "unaccounted")
 ENGINES = ("opacus", "packed")
 
 RESULTS = Path("results")
@@ -15,9 +14,10 @@ DEFAULTS = {
     "cohort": "sprint-simulated",
     "data": None,
     "search_space": "default",
-    "policy": "surrogate",
+    "policy": None,  # the registry knows which
     "epsilon": 3.0,
     "delta": 1e-5,
+    "search_minutes": None,
     "trials": 32,
     "max_epochs": 40,
     "engine": "packed",
@@ -93,12 +93,9 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--engine", choices=ENGINES, help="what does the arithmetic of training")
     group.add_argument(
         "--policy",
-        choices=POLICIES,
-        help="how the search reads participants. surrogate: it buys noisy moments, searches on participants drawn from "
-        "them, and decides among a few trials on real ones. composed: every trial reads real participants. "
-        "selection: a secret number of runs, about --trials, of which only the best is seen. Under these three one "
-        "epsilon covers everything. unaccounted: epsilon covers the chosen trials' training only, and the release "
-        "says so",
+        metavar="NAME",
+        help="how the search reads participants: surrogate (the default), composed, selection or unaccounted; "
+        "docs/privacy.md says what each costs. Under the first three one epsilon covers everything",
     )
     group.add_argument(
         "--epsilon",
@@ -121,6 +118,19 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
         help="the ledger was begun when the cohort's files or schema were different, but it is the same cohort",
     )
     group.add_argument(
+        "--other-people",
+        action="store_true",
+        help="another cohort's ledger knows the same identifiers, but they belong to other people; every statement "
+        "will say that you said so",
+    )
+    group.add_argument(
+        "--search-minutes",
+        type=float,
+        metavar="M",
+        help="end a search by a secret number of runs so long after it began, however many there were, so that its "
+        "duration does not tell",
+    )
+    group.add_argument(
         "--seed", type=int, metavar="N", help="make the study repeatable; refused for cohorts not marked public"
     )
 
@@ -137,7 +147,9 @@ def _add_machine_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_study_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--study", metavar="NAME", help="name of the study (default: the cohort's and the time)")
+    group.add_argument(
+        "--study", metavar="NAME", help="name of the study (default: the cohort's and six random digits)"
+    )
     group.add_argument("--resume", action="store_true", help="go on with an interrupted study")
     group.add_argument(
         "--plan", action="store_true", help="print how the budget would be divided, and stop; reads nobody"

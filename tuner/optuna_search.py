@@ -19,8 +19,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from privacy.planning.allocation import Allocation
 from search_spaces import SearchSpace
-from trainables.gan.hyperparameters import DEFAULT_SAMPLING_RATE, Hyperparameters
-from trainables.trial import START
+from trainables.candidate import START, candidate_of, decided_by_budget
 
 # User attributes of an Optuna trial.
 TUNE_TRIAL = "tune_trial"  # the name Tune has for it
@@ -58,10 +57,10 @@ class StudySearch(OptunaSearch):
         seed: int | None = None,
         startup_trials: int = 10,
         allocation: Allocation | None = None,
-        shortlist: Mapping[str, Hyperparameters] | None = None,
+        shortlist: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self._prices = allocation
-        space = space.without("noise_multiplier") if allocation else space
+        self._allocation = allocation
+        space = space.without(*decided_by_budget()) if allocation else space
         self._database = RDBStorage(
             f"sqlite:///{database.resolve()}", engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE_S}}
         )
@@ -79,8 +78,8 @@ class StudySearch(OptunaSearch):
         assert self._ot_study is not None  # made by Ray's constructor, because there is a space
         self._study: Study = self._ot_study
         if shortlist and not self._study.get_trials(deepcopy=False):
-            for start, hyperparameters in shortlist.items():
-                self._study.enqueue_trial(hyperparameters.model_dump(), user_attrs={START: start})
+            for start, config in shortlist.items():
+                self._study.enqueue_trial(dict(config), user_attrs={START: start})
 
     def _sampler_with(self, seed: int | None) -> TPESampler:
         # Several trials run at once: constant_liar (Optuna 5's default) keeps them from crowding one spot.
@@ -108,9 +107,8 @@ class StudySearch(OptunaSearch):
         """A configuration with what the space does not draw: the noise it can afford, and where it begins."""
         if config is None:
             return None
-        if self._prices:
-            rate = config.get("sampling_rate", DEFAULT_SAMPLING_RATE)
-            config = {**config, "noise_multiplier": self._prices.noise_multiplier(rate)}
+        if self._allocation:
+            config = candidate_of(config).priced(config, self._allocation)
         return {**config, START: trial.user_attrs[START]} if START in trial.user_attrs else config
 
     def _drawn(self) -> int:

@@ -14,41 +14,42 @@ from cohorts import Schema, SplitShares
 from privacy.accounting.budget import Budget
 from privacy.ledger.filter import RenyiFilter
 from privacy.ledger.ledger import Ledger, ledger_file
-from privacy.planning.allocation import Allocation, allocate
-from privacy.planning.choice import PlanInputs, choose_plan, first_filter
+from privacy.planning.allocation import DeclaredPlan, EpochAllocation, RunAllocation, allocate
+from privacy.planning.choice import PlanInputs, first_filter
 from privacy.planning.plan import Spent, StudyPlan
 from privacy.planning.schedule import Schedule
 from privacy.planning.steering import ADVANTAGE, Steering
+from privacy.policies import policy_named
 from search_spaces import SearchSpace
 from trainables.gan.hyperparameters import DEFAULT_SAMPLING_RATE
+from trainables.scoring import steering
 from tuner.asha import REDUCTION_FACTOR, rungs
 
 DRAWS, RATES = 99, 5
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
 
 
-def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> StudyPlan | None:
-    """How a study will divide its budget; None under a policy that declares none.
+def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> StudyPlan:
+    """How a study will be carried out, and divide its budget.
 
     Raises:
         PlanError: what is asked for fits in no useful way.
         LedgerError: the cohort's ledger is damaged.
     """
-    if settings.policy == "unaccounted":
-        return None
     ledger = _open_ledger(settings, schema)
     spent, shares = _before(ledger, schema)
-    return choose_plan(
+    return policy_named(settings.policy).plan(
         PlanInputs(
-            settings.policy,
-            Budget(settings.epsilon, settings.delta),
-            schema,
-            settings.trials,
-            rungs(settings.max_epochs),
-            REDUCTION_FACTOR,
-            typical_sampling_rates(space),
-            shares,
-            spent,
+            budget=Budget(settings.epsilon, settings.delta),
+            schema=schema,
+            trials=settings.trials,
+            rungs=rungs(settings.max_epochs),
+            reduction_factor=REDUCTION_FACTOR,
+            sampling_rates=typical_sampling_rates(space),
+            scored_by=tuple(steering()),
+            shares=shares,
+            spent=spent,
+            search_minutes=settings.search_minutes,
         )
     )
 
@@ -80,9 +81,9 @@ def _before(ledger: Ledger | None, schema: Schema) -> tuple[Spent, SplitShares |
     return ledger.spent(), SplitShares(train=train, validation=validation, test=test)
 
 
-def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan | None, console: Console) -> None:
+def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan, console: Console) -> None:
     """Show what a study would cost and how its budget is divided."""
-    if plan is None:
+    if not policy_named(settings.policy).declares_budget:
         console.print(
             f"The policy {settings.policy} declares no budget, so there is nothing to divide: epsilon "
             f"{settings.epsilon:g} limits each trial's training, and scores are used without noise."
@@ -100,9 +101,13 @@ def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan | None, 
 
 
 def _rows(
-    settings: StudySettings, schema: Schema, plan: StudyPlan, allocation: Allocation, declared: RenyiFilter
+    settings: StudySettings,
+    schema: Schema,
+    plan: StudyPlan,
+    allocation: EpochAllocation | RunAllocation,
+    declared: RenyiFilter,
 ) -> list[tuple[str, str]]:
-    steering = Steering(allocation.scores(schema, plan.shares))
+    guide = Steering(DeclaredPlan(plan=plan, allocation=allocation).scores(schema))
     orders = declared.declaration.orders
     shares = plan.shares
     rows = [
@@ -112,28 +117,31 @@ def _rows(
         ("participants", f"{shares.train:.0%} train, {shares.validation:.0%} validate, {shares.test:.0%} test (kept "
          "for the internal report)"),
     ]  # fmt: skip
-    if plan.free:
+    if plan.on_surrogate:
         rows += [
             ("surrogate", f"noisy moments for {plan.surrogate_share:.0%} of the training participants' budget"),
-            ("search, free", _described(plan.free) + f", the first {plan.pretraining} epochs without noise, the rest "
-             "as rehearsal"),
+            ("search, free", f"{_described(plan.on_surrogate)}, the first {plan.pretraining} epochs without noise, "
+             "the rest as rehearsal"),
         ]  # fmt: skip
-    where = "on real participants" if plan.free else "search"
+    where = "on real participants" if plan.on_surrogate else "search"
     if plan.runs:
         quantiles = ", ".join(f"{plan.runs.quantile(share)} ({share:.0%})" for share in QUANTILES)
         law = "logarithmic" if plan.runs.shape == 0 else f"truncated negative binomial, shape {plan.runs.shape:g}"
         rows += [
-            (where, f"a secret number of runs of {plan.paid.rungs[-1]} epochs, of which only the best is ever seen"),
+            (where, f"a secret number of runs of {plan.on_participants.rungs[-1]} epochs, of which only the best is "
+             "ever seen"),
             ("number of runs", f"{law} law of mean {plan.runs.mean:g}; quantiles {quantiles}"),
-        ]
+            ("ends", f"{plan.search_minutes:g} minutes after it began" if plan.search_minutes else "with its runs, so "
+             "whoever knows how long it took can guess their number; --search-minutes fixes the end"),
+        ]  # fmt: skip
     else:
-        rows += [(where, _described(plan.paid))]
+        rows += [(where, _described(plan.on_participants))]
     return [
         *rows,
         ("training noise", f"multiplier {allocation.noise_multiplier(plan.sampling_rate):.2f} at sampling rate "
          f"{plan.sampling_rate:.3g}; at other rates what costs the same"),
-        ("noise of one score", f"standard deviation {steering.noise_sd:.4f}"),
-        (f"keeps the better by {ADVANTAGE:g}", f"with probability {steering.keeps_the_better:.2f} among three; 1/3 is "
+        ("noise of one score", f"standard deviation {guide.noise_sd:.4f}"),
+        (f"keeps the better by {ADVANTAGE:g}", f"with probability {guide.keeps_the_better:.2f} among three; 1/3 is "
          "chance"),
         ("Renyi orders", f"{orders['train']:g} for training, {orders['validation']:g} for validation participants"),
     ]  # fmt: skip

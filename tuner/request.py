@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import re
+import secrets
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,9 +18,10 @@ from cohorts import Cohort, Schema, SplitShares, load_cohort, resolve_schema, st
 from privacy.ledger.charge import SPLITS
 from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.plan import StudyPlan
+from privacy.policies import DEFAULT, policy_named
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
-from trainables.generation import grid
+from trainables.gan.engine import grid
 from tuner.domains import domains
 from tuner.errors import StudyError
 from tuner.options import DEFAULTS, RESULTS
@@ -38,18 +41,20 @@ class StudyRequest:
         directory: where it is or will be written.
         space: the search space.
         cohort: all participants, sealed, whose ledger is charged.
-        plan: how the declared budget is divided; None under a policy that declares none.
+        plan: how the study is carried out, and what it declares is divided.
         resumed: whether the study was begun earlier.
         adopt_ledger: whether a ledger begun with other files or another schema is this cohort's all the same.
+        other_people: whether another cohort's ledger that knows the same identifiers is about other people.
     """
 
     settings: StudySettings
     directory: StudyDirectory
     space: SearchSpace
     cohort: Cohort
-    plan: StudyPlan | None
+    plan: StudyPlan
     resumed: bool
     adopt_ledger: bool
+    other_people: bool
 
 
 @dataclass(frozen=True)
@@ -61,14 +66,14 @@ class StudyOutline:
         directory: where it is or will be written.
         schema: of the cohort.
         space: the search space.
-        plan: how the declared budget is divided; None under a policy that declares none.
+        plan: how the study is carried out, and what it declares is divided.
     """
 
     settings: StudySettings
     directory: StudyDirectory
     schema: Schema
     space: SearchSpace
-    plan: StudyPlan | None
+    plan: StudyPlan
 
 
 def outline_study(arguments: argparse.Namespace) -> StudyOutline:
@@ -90,10 +95,10 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
     digests = _digests(schema, space)
     if arguments.resume:
         _check_unchanged(settings, digests)
-        plan = directory.declared_plan().plan if settings.policy != "unaccounted" else None
+        plan = directory.declared_plan().plan
     else:
         plan = plan_study(settings, schema, space)
-        settings = settings.model_copy(update={"digests": digests, **({"shares": plan.shares} if plan else {})})
+        settings = settings.model_copy(update={"digests": digests, "shares": plan.shares})
     _check_splits(schema, settings.shares)
     return StudyOutline(settings, directory, schema, space, plan)
 
@@ -114,6 +119,7 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
         outline.plan,
         resumed=arguments.resume,
         adopt_ledger=arguments.adopt_ledger or outline.schema.public,
+        other_people=arguments.other_people,
     )
 
 
@@ -124,7 +130,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
     cohort = str(chosen["cohort"])
     if cohort.endswith((".yaml", ".yml")):
         cohort = str(Path(cohort).resolve())
-    name = arguments.study or f"{Path(cohort).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = arguments.study or f"{Path(cohort).stem}-{secrets.token_hex(3)}"  # no time: it could tell how long it took
     if not STUDY_NAME.fullmatch(name):
         raise StudyError(
             f"--study {name!r} cannot be a study's name. Use letters, digits, dots, dashes and underscores, beginning "
@@ -135,9 +141,10 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
         cohort=cohort,
         data_dir=chosen["data"] and chosen["data"].resolve(),
         search_space=_resolved_space(str(chosen["search_space"])),
-        policy=chosen["policy"],
+        policy=policy_named(chosen["policy"] or DEFAULT).name,
         epsilon=chosen["epsilon"],
         delta=chosen["delta"],
+        search_minutes=chosen["search_minutes"],
         trials=chosen["trials"],
         max_epochs=chosen["max_epochs"],
         engine=chosen["engine"],
@@ -187,6 +194,8 @@ def _check_numbers(chosen: dict[str, Any]) -> None:
             f"--delta {chosen['delta']} is not a probability that a guarantee can leave out. Give a number between 0 "
             "and 1, well below one over the number of participants, such as 1e-5."
         )
+    if chosen["search_minutes"] is not None and not 0 < chosen["search_minutes"] < float("inf"):
+        raise StudyError(f"--search-minutes {chosen['search_minutes']} is not a duration. Give a number above 0.")
     if chosen["seed"] is not None and not 0 <= chosen["seed"] < 2**32:
         raise StudyError(f"--seed {chosen['seed']} is out of range. Give a whole number from 0 to {2**32 - 1}.")
     for option in ("trials", "max_epochs"):
@@ -231,21 +240,33 @@ def _check_unchanged(settings: StudySettings, digests: dict[str, str]) -> None:
 
 
 def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -> None:
+    if settings.delta > 1 / schema.nominal_size:
+        raise StudyError(
+            f"--delta {settings.delta:g} is more than one over the {schema.nominal_size} participants that the schema "
+            "names. At such a delta a guarantee would allow somebody's data to be published whole. Give at most "
+            f"{_rounded_down(1 / schema.nominal_size):g}, better 1e-5 or less."
+        )
     if settings.seed is not None and not schema.public:
         raise StudyError(
             f"--seed {settings.seed} was given, but the cohort {schema.name} is not marked public. Noise that can be "
             "drawn again protects nobody: leave --seed out."
         )
-    if settings.seed is not None and settings.policy != "unaccounted":
+    if settings.seed is not None and not policy_named(settings.policy).repeatable:
         raise StudyError(
             f"--seed {settings.seed} was given, but under the policy {settings.policy} scores carry noise that cannot "
-            "be drawn again. Leave --seed out, or search under --policy unaccounted."
+            "be drawn again. Leave --seed out, or search under a policy whose scores are exact."
         )
     if "paper" in space.values("network") and grid(schema) is None:
         raise StudyError(
             f"The search space {space.name} asks for the paper's convolutional network, which needs the same measures "
             f"at every visit and no covariates or categories; {schema.name} has them. Use network: compact."
         )
+
+
+def _rounded_down(number: float) -> float:
+    """A number to one digit, never more than it is."""
+    digit = 10.0 ** math.floor(math.log10(number))
+    return math.floor(number / digit) * digit
 
 
 def _check_splits(schema: Schema, shares: SplitShares) -> None:
@@ -261,12 +282,11 @@ def _check_splits(schema: Schema, shares: SplitShares) -> None:
                 )
 
 
-def begin_study(request: StudyRequest, declared_plan: DeclaredPlan | None) -> None:
+def begin_study(request: StudyRequest, declared: DeclaredPlan) -> None:
     """Write down what a new study is asked to do, and how it divides what it declared."""
     if not request.resumed:
         request.settings.write(request.directory.path)
-        if declared_plan:
-            storage.write_text(request.directory.plan_file, declared_plan.model_dump_json(indent=2) + "\n")
+        storage.write_text(request.directory.plan_file, declared.model_dump_json(indent=2) + "\n")
 
 
 def resume_command(request: StudyRequest, arguments: argparse.Namespace) -> str:

@@ -1,147 +1,136 @@
 """Runs of a secret number: carried out out of sight, and only the best of them is kept.
 
 Nothing that anyone watches depends on a run or on how many there are: Ray sees as many tasks as there is room for,
-each told nothing but where its share lies; terminal, Optuna and results show the plan. What is left is time: whoever
-knows how long the machines were busy may guess the number of runs, and the statement says so.
+each told nothing but where its share lies; terminal, Optuna and results show the plan. What is left is time, unless the
+search was to end at a time fixed beforehand; the statement says which.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import ray
 import torch
+from ray.exceptions import RayTaskError
 from rich.console import Console
 
 from analysis.study import WINNER_FILE
 from cohorts import storage
-from privacy.accounting.private_selection import LawOfRuns
-from privacy.planning.plan import SCORE_ATTEMPTS, segment_epochs
-from trainables.generation import GENERATOR_FILE
+from privacy import BudgetExhausted
+from privacy.ledger.commitment import digest_of
+from privacy.ledger.secret_runs import SecretRuns
+from privacy.planning.plan import segment_epochs
+from trainables.generators import GENERATOR_FILE
 from trainables.service.host import served
 from trainables.service.packs import PackLost
-from trainables.trial import Candidate, TrialPlan
+from trainables.trial import Trial, TrialPlan
 from tuner.errors import StudyError
 from tuner.resources import TrialResources, running_machines
 
 RETRIES = 3  # on a node that is taken away; what a run may do again is bounded by what was charged
-DRAWN, STATE, RESULT, ATTEMPTS = "drawn.json", "state", "result.json", "attempts"
+STATE, RESULT = "state", "result.json"
 
 
 @dataclass(frozen=True)
-class SecretRuns:
+class SecretSearch:
     """A search by a secret number of runs.
 
     Args:
-        runs: law of their number.
+        account: of the runs, in the cohort's ledger.
+        configurations: of every run.
         plan: what every run is given; scored at its last epoch only.
-        draw: a configuration, afresh and with replacement.
         folder: where the runs are kept until the best is chosen; seen by all nodes, and by nobody else.
         winner: folder that the best is written to.
+        until: when the search ends, however many runs there are; None where it ends with them.
     """
 
-    runs: LawOfRuns
+    account: SecretRuns
+    configurations: list[Mapping[str, Any]]
     plan: TrialPlan
-    draw: Callable[[], Mapping[str, Any]]
     folder: Path
     winner: Path
+    until: datetime | None = None
 
 
-def run_secretly(search: SecretRuns, resources: TrialResources, console: Console) -> bool:
+def already_decided(account: SecretRuns, winner: Path) -> bool:
+    """Whether the best run was chosen before.
+
+    Raises:
+        LedgerError: it was, and is gone or another now; there is no second choice.
+    """
+    return account.decided(digest_of(winner) if winner.is_dir() else None)
+
+
+def run_secretly(search: SecretSearch, resources: TrialResources, console: Console) -> bool:
     """Carry out the runs, those of an interrupted study where they stopped, and keep the best.
 
     Returns:
         True when the best is chosen; False after an interrupt.
     """
-    if search.winner.exists():
-        return True
-    _draw_once(search)
+    search.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     workers = max(1, resources.trials_at_once(running_machines()))
     share = ray.remote(_carry_out_share).options(
         num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES, retry_exceptions=[PackLost]
     )
     try:
         with console.status("Searching. How many runs there are and how they do, nobody learns."):
-            plan = ray.put(served(search.plan))
-            ray.get([share.remote(plan, search.folder, worker, workers) for worker in range(workers)])
+            plan, drawn = ray.put(served(search.plan)), ray.put(search.configurations)
+            ray.get([share.remote(plan, drawn, search.folder, worker, workers) for worker in range(workers)])
+            _keep_best(search)
+            _wait(search.until)
     except KeyboardInterrupt:
         return False
-    _keep_best(search)
     return True
 
 
-def _draw_once(search: SecretRuns) -> None:
-    """Draw the number of runs and their configurations, once for the study."""
-    if (search.folder / DRAWN).exists():
-        return
-    search.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    drawn = [dict(search.draw()) for _ in range(search.runs.draw())]
-    storage.write_text(search.folder / DRAWN, json.dumps(drawn))
+def _wait(until: datetime | None) -> None:
+    """Let the time pass that was fixed beforehand."""
+    while until is not None and (left := (until - datetime.now(UTC)).total_seconds()) > 0:
+        time.sleep(min(left, 1.0))
 
 
-def _carry_out_share(plan: TrialPlan, folder: Path, worker: int, workers: int) -> None:
+def _carry_out_share(plan: TrialPlan, drawn: list[Mapping[str, Any]], folder: Path, worker: int, workers: int) -> None:
     """One worker's share of the runs, one after the other."""
     torch.set_num_threads(1)
-    drawn = json.loads((folder / DRAWN).read_text())
     for number in range(worker, len(drawn), workers):
-        _carry_out(plan, drawn[number], folder / str(number))
+        _carry_out(plan, number, drawn[number], folder / str(number))
 
 
-def _carry_out(plan: TrialPlan, config: Mapping[str, Any], folder: Path) -> None:
+def _carry_out(plan: TrialPlan, number: int, config: Mapping[str, Any], folder: Path) -> None:
     """Train and score one run, or what is left of it. A run that would redo more than it is charged for is given up."""
     folder.mkdir(exist_ok=True)
     if (folder / RESULT).exists():
         return
-    longest = plan.scored_epochs[-1]
+    trial = Trial(str(number), config, plan)
+    longest = min(plan.scored_epochs[-1], trial.planned_epochs)
     segment = segment_epochs(longest)
-    candidate = Candidate("secret", config, plan)
     if (folder / STATE).exists():
-        candidate.load(folder / STATE)
-    while candidate.epoch < longest:
-        target = min(longest, candidate.epoch + segment)
-        if not _may(folder, "train", target - candidate.epoch, longest + segment):  # as RunAllocation has it
-            return
-        candidate.train_to(target)
-        with storage.replaced_directory(folder / STATE) as building:
-            candidate.save(building)
-    if _may(folder, "score", 1, SCORE_ATTEMPTS):
-        storage.write_text(folder / RESULT, json.dumps(candidate.score()))
+        trial.load(folder / STATE)
+    try:
+        while trial.epoch < longest:
+            trial.train_to(min(longest, trial.epoch + segment))
+            with storage.replaced_directory(folder / STATE) as building:
+                trial.save(building)
+        storage.write_text(folder / RESULT, json.dumps(trial.score()))
+    except BudgetExhausted:
+        return
+    except RayTaskError as error:
+        if not isinstance(error.cause, BudgetExhausted):
+            raise
 
 
-def _may(folder: Path, what: str, times: int, most: int) -> bool:
-    """Whether a run may do something so many times more; it is noted, durably, before it does.
-
-    Args:
-        folder: of the run.
-        what: that it wants to do.
-        times: how often now: epochs to train, or 1.
-        most: how often in all, what was lost included.
-    """
-    with (folder / f"{ATTEMPTS}-{what}").open("a+") as file:
-        file.seek(0)
-        if sum(map(int, file.readlines())) + times > most:
-            return False
-        file.write(f"{times}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return True
-
-
-def _keep_best(search: SecretRuns) -> None:
+def _keep_best(search: SecretSearch) -> None:
     """Write the run with the best noisy score to where it may be seen, and remove all others."""
-    drawn = json.loads((search.folder / DRAWN).read_text())
-    scores = {
-        number: json.loads((search.folder / str(number) / RESULT).read_text())
-        for number in range(len(drawn))
-        if (search.folder / str(number) / RESULT).exists()
-    }
+    results = {number: search.folder / str(number) / RESULT for number in range(len(search.configurations))}
+    scores = {number: json.loads(file.read_text()) for number, file in results.items() if file.exists()}
     if not scores:
         raise StudyError(
             "Every run was interrupted more often than it was charged for, so none could be carried out. What was "
@@ -151,6 +140,8 @@ def _keep_best(search: SecretRuns) -> None:
     best = secrets.choice([number for number, result in scores.items() if result["score"] == highest])
     with storage.replaced_directory(search.winner) as building:
         shutil.copy(search.folder / str(best) / STATE / GENERATOR_FILE, building)
-        found = {"config": drawn[best], "epoch": search.plan.scored_epochs[-1], "scores": scores[best]}
+        epoch = search.plan.scored_epochs[-1]
+        found = {"config": dict(search.configurations[best]), "epoch": epoch, "scores": scores[best]}
         (building / WINNER_FILE).write_text(json.dumps(found, indent=2) + "\n")
+    search.account.decide(digest_of(search.winner))
     shutil.rmtree(search.folder)

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import optuna
@@ -14,23 +15,26 @@ from ray import tune
 from ray.tune import CheckpointConfig
 from rich.console import Console
 
-from cohorts import split_cohort, split_key
+from cohorts import split_cohort
 from privacy.ledger.actor import serve_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
+from privacy.ledger.secret_runs import SecretRuns
 from privacy.ledger.study_record import RECEIPTS, keep_record
 from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.schedule import Schedule
+from privacy.policies import Door, policy_named
 from trainables.service.host import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token
 from tuner.errors import StudyError
+from tuner.forgetting import Forgetting, forget_states
 from tuner.optuna_search import StudySearch
-from tuner.phases import Phase, Reader, phases
+from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
-from tuner.secret_runs import SecretRuns, run_secretly
+from tuner.secret_runs import SecretSearch, already_decided, run_secretly
 from tuner.snapshot import Snapshots, put_back
 from tuner.terminal import StudyView, quiet_ray
 
@@ -100,17 +104,22 @@ def run_study(request: StudyRequest, address: str | None, console: Console) -> b
         packed = settings.engine == "packed"
         resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines(), packed)
         ledger = open_ledger(request)
-        declared_plan = declare_budget(request, ledger)
-        begin_study(request, declared_plan)  # nothing is written before everything was found in order
+        declared = declare_budget(request, ledger)
+        begin_study(request, declared)  # nothing is written before everything was found in order
         quiet_ray(directory.path / RAY_LOG_FILE)
-        splits = split_cohort(request.cohort, split_key(request.cohort.schema), settings.shares)
-        reader = Reader(splits, ledger, serve_ledger(ledger))
+        splits = split_cohort(request.cohort, ledger.split_key, settings.shares)
+        books = serve_ledger(ledger)
+        door = Door(settings.study, request.cohort.schema, splits, ledger, books, directory.path)
         with dashboards(directory.database, info) as watching:
             _announce(console, request, resources, watching)
-            finished = all(_run(request, phase, resources, console) for phase in phases(request, declared_plan, reader))
+            finished = all(
+                _run(request, phase, declared, door, resources, console) for phase in phases(request, declared, door)
+            )
         assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
         record_receipt(directory.path / RECEIPTS, ledger.receipt)
         if finished:
+            for stage in policy_named(settings.policy).stages(declared):
+                forget_states(directory.experiment(settings, stage.name))
             keep_record(ledger, directory.path, settings.study, settings.delta)
         return finished
 
@@ -122,48 +131,72 @@ def open_ledger(request: StudyRequest) -> Ledger:
         LedgerError: it is missing, damaged, rolled back, or another cohort's.
     """
     settings = request.settings
-    ledger = Ledger.for_cohort(request.cohort, settings.ledger, request.adopt_ledger, settings.shares)
+    ledger = Ledger.for_cohort(
+        request.cohort, settings.ledger, request.adopt_ledger, settings.shares, request.other_people
+    )
     receipts = request.directory.path / RECEIPTS
     ledger.verify(read_receipts(receipts) if receipts.exists() else ())
     return ledger
 
 
-def declare_budget(request: StudyRequest, ledger: Ledger) -> DeclaredPlan | None:
+def declare_budget(request: StudyRequest, ledger: Ledger) -> DeclaredPlan:
     """Declare what the study plans, before its first reading; of a resumed study, what it declared then.
 
     Returns:
-        The plan at its prices; None where the policy declares no budget.
+        The plan, with what was allocated where the policy declares a budget.
 
     Raises:
         LedgerError: earlier studies leave no room, or the study's name was used before.
     """
     plan, settings, schema = request.plan, request.settings, request.cohort.schema
-    if request.resumed or plan is None:
-        return request.directory.declared_plan() if plan else None
+    if request.resumed:
+        return request.directory.declared_plan()
+    if not policy_named(settings.policy).declares_budget:
+        return DeclaredPlan(plan=plan, allocation=None)
     events = plan.events(schema, {} if schema.public else ledger.spent())
     ledger.declare(settings.study, plan.budget, events, settings.policy, afresh=schema.public)
     return DeclaredPlan(plan=plan, allocation=allocate(plan, schema, ledger.books.filters[settings.study]))
 
 
-def _run(request: StudyRequest, phase: Phase | SecretRuns, resources: TrialResources, console: Console) -> bool:
+def _run(
+    request: StudyRequest,
+    phase: Phase,
+    declared: DeclaredPlan,
+    door: Door,
+    resources: TrialResources,
+    console: Console,
+) -> bool:
     """Carry out one search; returns whether it has ended."""
-    if isinstance(phase, Phase):
+    if phase.stage.runs is None:
         return _search(request, phase, resources, console)
-    _show_plan(request, phase)
-    return run_secretly(phase, resources, console)
+    _show_law(request, phase)
+    account = SecretRuns(door.ledger, door.study)
+    if already_decided(account, request.directory.winner):
+        return True
+    minutes = declared.plan.search_minutes
+    search = SecretSearch(
+        account=account,
+        configurations=configurations(request, phase, declared, door),
+        plan=phase.plan,
+        folder=secret_folder(request),
+        winner=request.directory.winner,
+        until=request.settings.created + timedelta(minutes=minutes) if minutes else None,
+    )
+    return run_secretly(search, resources, console)
 
 
-def _show_plan(request: StudyRequest, search: SecretRuns) -> None:
+def _show_law(request: StudyRequest, phase: Phase) -> None:
     """Give the study's dashboard the plan, which is all there is to be seen of a secret number of runs."""
     study = optuna.create_study(
         storage=f"sqlite:///{request.directory.database.resolve()}",
-        study_name=f"{request.settings.study}-selection",
+        study_name=phase.optuna_study,
         direction="maximize",
         load_if_exists=True,
     )
-    for name, value in search.runs.model_dump().items():
+    assert phase.stage.runs is not None
+    for name, value in phase.stage.runs.model_dump().items():
         study.set_user_attr(f"number of runs: {name}", value)
-    study.set_user_attr("epochs of a run", search.plan.scored_epochs[-1])
+    study.set_user_attr("epochs of a run", phase.plan.scored_epochs[-1])
 
 
 def _search(request: StudyRequest, phase: Phase, resources: TrialResources, console: Console) -> bool:
@@ -174,29 +207,30 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
         directory.database,
         phase.optuna_study,
         settings.seed,
-        allocation=phase.allocation,
+        allocation=phase.stage.allocation,
         shortlist=phase.shortlist,
     )
     scheduler = _scheduler(schedule)
     view = StudyView(phase.optuna_study, schedule.trials, console)
-    snapshot = directory.path / f"{phase.experiment}.snapshot.zip"
+    snapshot = directory.path / f"{phase.stage.name}.snapshot.zip"
     resumed = request.resumed and snapshot.exists()
     if resumed:
-        put_back(snapshot, directory.experiment(settings, phase.experiment))
+        put_back(snapshot, directory.experiment(settings, phase.stage.name))
     # With Tune's own limit of one, a trial that ends gives its process to the one trial that is waiting for another
     # machine to start; short trials then never leave the first machine.
     slots = resources.trials_at_once(running_machines())
+    forgetting = [Forgetting()] if phase.stage.reads_participants else []  # others may be gone on from
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     try:
         tune.run(
             tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
-            name=phase.experiment,
+            name=phase.stage.name,
             storage_path=directory.storage_path(settings),
             num_samples=schedule.trials,
             search_alg=search,
             scheduler=scheduler,
             resources_per_trial=resources.placement(),
-            callbacks=[SavedRungs(scheduler, resumed), Snapshots(scheduler, snapshot), view],
+            callbacks=[SavedRungs(scheduler, resumed), Snapshots(scheduler, snapshot), view, *forgetting],
             checkpoint_config=CheckpointConfig(checkpoint_frequency=1),
             reuse_actors=True,
             max_failures=RESTARTS_OF_A_TRIAL,

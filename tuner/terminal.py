@@ -25,6 +25,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from trainables.scoring import steering
+
 if TYPE_CHECKING:
     from analysis.selection import Selected
 
@@ -214,7 +216,7 @@ class StudyView(Callback):
         table = Table(title=f"study {escape(self._study)}", title_justify="left", box=None, pad_edge=False)
         table.add_column("trial", no_wrap=True)
         table.add_column("", no_wrap=True)
-        for heading in ("epoch", "AUC\nlogistic", "AUC\nforest", "epsilon", "best\nmean"):
+        for heading in ("epoch", *_auc_headings(), "epsilon", "best\nmean"):
             table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
         for view in most_telling(views, min(self._rows, max(1, self._console.height - 10))):
             table.add_row(*_cells(view), style="dim" if view.state in (STOPPED, FAILED) else "")
@@ -242,7 +244,7 @@ def most_telling(views: Sequence[TrialView], rows: int) -> list[TrialView]:
 
 def _cells(view: TrialView) -> list[str | Text]:
     report = view.report
-    figures = [report.get("auc_logistic_regression"), report.get("auc_random_forest")]
+    figures = [report.get(each.score.name) for each in steering().values()]
     return [
         view.name,
         Text(view.state, style=COLOURS[view.state]),
@@ -253,15 +255,16 @@ def _cells(view: TrialView) -> list[str | Text]:
     ]
 
 
+def _auc_headings() -> list[str]:
+    return [f"AUC\n{each.short}" for each in steering().values()]
+
+
 def _scores(report: Mapping[str, Any]) -> str:
     """The scores of one report in words."""
     words = []
-    for name, classifier in (
-        ("auc_logistic_regression", "logistic regression"),
-        ("auc_random_forest", "random forest"),
-    ):
-        if name in report:
-            words.append(f"{classifier} {report[name]:.3f}")
+    for each in steering().values():
+        if each.score.name in report:
+            words.append(f"{each.title} {report[each.score.name]:.3f}")
     if "epsilon" in report:
         words.append(f"epsilon {report['epsilon']:.2f}")
     return ", ".join(words) or "not scored"
@@ -297,15 +300,14 @@ def best_epochs_table(picks: Iterable[Selected]) -> Table:
         pickers.setdefault(key, []).append(pick.selected_by.replace("_", " "))
         epochs[key] = pick.epoch
     table = Table(title="Best epochs", title_justify="left", box=None, pad_edge=False)
-    for heading in ("trial", "epoch", "AUC\nlogistic", "AUC\nforest", "epsilon", "picked by"):
+    for heading in ("trial", "epoch", *_auc_headings(), "epsilon", "picked by"):
         left = heading in ("trial", "picked by")
         table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)
     for key, epoch in epochs.items():
         table.add_row(
             epoch.trial_id,
             str(epoch.epoch),
-            f"{epoch.scores['auc_logistic_regression']:.3f}",
-            f"{epoch.scores['auc_random_forest']:.3f}",
+            *(f"{epoch.scores[each.score.name]:.3f}" for each in steering().values()),
             f"{epoch.epsilon:.2f}",
             pickers[key][0] if len(pickers[key]) == 1 else "both",
         )

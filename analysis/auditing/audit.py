@@ -17,12 +17,12 @@ from analysis.auditing.bounds import Auc, Finding, Hits, epsilon_by_events
 from analysis.auditing.gradient_canaries import ENGINES, CanaryPlan, findings, run_canaries
 from analysis.auditing.membership import attack_release
 from analysis.auditing.study_canaries import StudyAudit, audit_study
-from analysis.build import open_for_steward
 from analysis.errors import AnalysisError
+from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory
 from cohorts import CohortError
 from privacy import LedgerError
-from privacy.ledger.summary import epsilon_by_rdp
+from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
 
 DESCRIPTION = """\
@@ -112,7 +112,7 @@ def _membership(directory: StudyDirectory, console: Console) -> dict[str, Auc]:
     if not directory.release.exists():
         raise AnalysisError(f"{directory.path} has no release to attack. Build it first: python -m analysis DIR")
     with console.status("Attacking the release"):
-        return attack_release(directory, settings, open_for_steward(settings, "audit of the release"))
+        return attack_release(directory, open_for_steward(directory, settings, "audit of the release"))
 
 
 def _show(found: Sequence[Finding], membership: dict[str, Auc], console: Console) -> None:

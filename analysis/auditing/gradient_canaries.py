@@ -31,8 +31,9 @@ from analysis.auditing.bounds import (
     one_run_guesses,
 )
 from analysis.auditing.instruments import MARK, Instrument, OpacusInstrument, PackedInstrument
-from privacy import epsilon
-from trainables.gan.engine import Engine, PublicFigures, RandomStreams, TrainingData
+from privacy import DPSGD, epsilon
+from privacy.mechanisms.dpsgd import SUM_MARGIN
+from trainables.gan.engine import STREAMS, Engine, PaidTraining, PublicFigures, RandomStreams, TrainingData
 from trainables.gan.hyperparameters import Hyperparameters
 from trainables.gan.opacus_engine import OpacusEngine
 from trainables.gan.packed_engine import PackedEngine
@@ -69,8 +70,12 @@ class CanaryPlan:
     @property
     def stated_epsilon(self) -> float:
         """What a statement says of this run."""
-        charge = self.hyperparameters.charge(1)
-        return epsilon([type(charge)(charge.sampling_rate, charge.noise_multiplier, self.steps)], self.delta)
+        return epsilon([self.mechanism], self.delta)
+
+    @property
+    def mechanism(self) -> DPSGD:
+        """What is audited."""
+        return self.hyperparameters.training(1).of_steps(self.steps)
 
 
 @dataclass(frozen=True)
@@ -110,14 +115,14 @@ def run_canaries(
     make_engine, make_instrument = ENGINES[engine]
     public = PublicFigures(plan.nominal_size, (0.5, 0.5), FEATURES, grid=(3, 12))
     torch.manual_seed(int(torch.randint(2**62, (1,), generator=randomness)))
-    trained = make_engine(plan.hyperparameters, public, torch.device("cpu"))
+    trained = make_engine(plan.hyperparameters.settings, public, torch.device("cpu"))
     instrument = make_instrument(trained)
     places = instrument.places
     coordinates = places[torch.randperm(len(places), generator=randomness)[: plan.canaries]]
     if len(coordinates) < plan.canaries:
         raise ValueError(f"{plan.canaries} canaries are too many for a discriminator of {len(coordinates)} parameters")
     included = torch.rand(plan.canaries, generator=randomness) < 0.5
-    scale = public.expected_batch(plan.hyperparameters) / plan.hyperparameters.clip_norm
+    scale = public.expected_batch(plan.mechanism) / plan.hyperparameters.clip_norm
     seen: list[np.ndarray] = []
 
     def see(gradient: Tensor) -> None:
@@ -125,13 +130,10 @@ def run_canaries(
         tick()
 
     instrument.plant(coordinates, RAW_NORM * plan.hyperparameters.clip_norm, see)
-    streams = RandomStreams.of(lambda name: _fork(randomness))
-    trained.train(_participants(plan, included, randomness), plan.steps, streams)
+    seeds = {name: int(torch.randint(2**62, (1,), generator=randomness)) for name in STREAMS}
+    data = _participants(plan, included, randomness)
+    trained.train(PaidTraining(data, plan.mechanism, RandomStreams.seeded(seeds)))
     return Observed(np.stack(seen), included.numpy())
-
-
-def _fork(randomness: torch.Generator) -> torch.Generator:
-    return torch.Generator().manual_seed(int(torch.randint(2**62, (1,), generator=randomness)))
 
 
 def _participants(plan: CanaryPlan, included: Tensor, randomness: torch.Generator) -> TrainingData:
@@ -175,8 +177,9 @@ def evidence(observed: Observed, hyperparameters: Hyperparameters) -> np.ndarray
 
 
 def scale_of_noise(observed: Observed, hyperparameters: Hyperparameters) -> NoiseScale:
-    """The noise at coordinates of canaries that were not in, against sigma x C."""
-    return noise_scale(observed.gradients[:, ~observed.included], hyperparameters.noise_multiplier)
+    """The noise at coordinates of canaries that were not in, against sigma x C and the margin on top of it."""
+    stated = hyperparameters.noise_multiplier * (1 + SUM_MARGIN)
+    return noise_scale(observed.gradients[:, ~observed.included], stated)
 
 
 def lower_bound(observed: Observed, plan: CanaryPlan) -> float:

@@ -58,7 +58,7 @@ class OpacusInstrument:
             clip()
 
         self._discriminator.register_forward_pre_hook(self._recognise)
-        self._optimizer.clip_and_accumulate = plant_then_clip
+        self._optimizer.clip_and_accumulate = plant_then_clip  # type: ignore[method-assign]
         self._optimizer.attach_step_hook(
             lambda optimizer: see(torch.cat([each.grad.flatten() for each in optimizer.params])[coordinates])
         )

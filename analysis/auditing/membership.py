@@ -11,28 +11,28 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from analysis.auditing.bounds import Auc, attack_auc
-from analysis.study import StudyDirectory, StudySettings
-from cohorts import Encoding, Participants, load_participants, split_key, split_participants, storage
+from analysis.release import read_release
+from analysis.steward import OpenedCohort
+from analysis.study import StudyDirectory
+from cohorts import Encoding, storage
 
 COMPONENTS = 8
 """Principal components that densities are estimated in; in more, a release of some thousands says nothing."""
 
 
-def attack_release(directory: StudyDirectory, settings: StudySettings, real: Participants) -> dict[str, Auc]:
+def attack_release(directory: StudyDirectory, real: OpenedCohort) -> dict[str, Auc]:
     """Attack a study's release by distance and by likelihood ratio, and write the result to ``internal/audit.json``.
 
     Args:
         directory: the study.
-        settings: what it was asked to do.
         real: the cohort's participants, through the second door. Sensitive, and so is the result.
 
     Returns:
         AUC of each attack at telling training participants from test participants; 0.5 is chance.
     """
-    (schema_file,) = directory.release.glob("schema-*.yaml")
-    released, _ = load_participants(str(schema_file))
-    splits = split_participants(real, split_key(real.schema), settings.shares)
-    encoding = Encoding(real.schema)
+    _, released = read_release(directory.release)
+    splits = real.splits
+    encoding = Encoding(real.everybody.schema)
     synthetic, members, others = (
         encoding.encode(each.values).astype(np.float64) for each in (released, splits.train, splits.test)
     )

@@ -15,13 +15,15 @@ from analysis.auditing.bounds import Finding, one_run_epsilon, one_run_guesses
 from cohorts import Cohort, Encoding, Participants, Schema, SplitShares, split_key
 from privacy.accounting.budget import Budget
 from privacy.ledger.ledger import Ledger
-from privacy.planning.allocation import EpochAllocation, allocate
+from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
-from privacy.policies.composed import Composed
+from privacy.policies.in_the_open import InTheOpen
+from trainables.gan.engine import grid
+from trainables.gan.hyperparameters import Hyperparameters
 from trainables.gan.networks import build_networks
-from trainables.generation import grid
-from trainables.trial import Candidate, TrialPlan
+from trainables.scoring import steering
+from trainables.trial import Trial, TrialPlan
 
 GUESS_ONE_IN = 10
 """One guess for so many canaries, fixed beforehand: the surest on both sides."""
@@ -90,8 +92,8 @@ def audit_study(audit: StudyAudit, tick: Callable[[], None] = lambda: None) -> F
     train = _joined(_ordinary(audit.others, rng), canaries.take(included))
     evidence = np.zeros(audit.canaries)
     with TemporaryDirectory() as folder:
-        for candidate in _study(audit, _sealed(train), _sealed(_ordinary(800, rng)), Path(folder)):
-            evidence += _remembered(candidate, canaries)
+        for trial in _study(audit, _sealed(train), _sealed(_ordinary(800, rng)), Path(folder)):
+            evidence += _remembered(trial, canaries)
             tick()
     guesses = audit.canaries // GUESS_ONE_IN
     right = one_run_guesses(evidence, included, guesses)
@@ -101,52 +103,53 @@ def audit_study(audit: StudyAudit, tick: Callable[[], None] = lambda: None) -> F
     return Finding.bound(what, audit.epsilon, bound)
 
 
-def _study(audit: StudyAudit, train: Cohort, validation: Cohort, folder: Path) -> list[Candidate]:
-    """Trials that were trained and scored under one declared budget, as ``composed`` has them."""
+def _study(audit: StudyAudit, train: Cohort, validation: Cohort, folder: Path) -> list[Trial]:
+    """Trials that were trained and scored under one declared budget, everything adding up."""
     shares = SplitShares()
     plan = StudyPlan(
-        policy="composed",
+        policy="audit",
         epsilon=audit.epsilon,
         delta=audit.delta,
         shares=shares,
-        paid=Schedule(trials=audit.trials, rungs=(audit.epochs,)),
+        on_participants=Schedule(trials=audit.trials, rungs=(audit.epochs,)),
         sampling_rate=0.05,
+        scored_by=tuple(steering()),
     )
     ledger = Ledger.for_cohort(train, folder / "ledger.db")
     ledger.declare("audit", Budget(audit.epsilon, audit.delta), plan.events(SCHEMA, {}))
     allocation = allocate(plan, SCHEMA, ledger.books.filters["audit"])
-    assert isinstance(allocation, EpochAllocation)
+    scores = DeclaredPlan(plan=plan, allocation=allocation).scores(SCHEMA)
     trial_plan = TrialPlan(
-        train=train,
-        validation=validation,
+        schema=SCHEMA,
+        access=InTheOpen("audit", ledger, train, validation, scores),
         train_share=shares.train,
         epsilon=math.inf,
         delta=audit.delta,
-        scored_epochs=plan.paid.rungs,
+        scored_epochs=plan.on_participants.rungs,
         engine=audit.engine,
-        policy=Composed("audit", ledger, allocation.scores(SCHEMA, shares)),
         seed=None,
     )
     noise = allocation.noise_multiplier(plan.sampling_rate)
     trained = []
     for number in range(audit.trials):
         config = {"sampling_rate": plan.sampling_rate, "noise_multiplier": noise, **LEARNER}
-        candidate = Candidate(f"audit-{number}", config, trial_plan)
-        candidate.train_to(audit.epochs)
-        candidate.score()
-        trained.append(candidate)
+        trial = Trial(f"audit-{number}", config, trial_plan)
+        trial.train_to(audit.epochs)
+        trial.score()
+        trained.append(trial)
     ledger.close()
     return trained
 
 
-def _remembered(candidate: Candidate, canaries: Participants) -> np.ndarray:
+def _remembered(trial: Trial, canaries: Participants) -> np.ndarray:
     """Log-likelihood of each canary's arm in the discriminator that a trial leaves in its checkpoint: (m,).
 
     Arms are fair coins, so only who trained on a canary can know its arm.
     """
     encoding = Encoding(SCHEMA)
-    _, discriminator = build_networks(candidate.hyperparameters, encoding.width, grid(SCHEMA))
-    state = candidate.engine.state_dict()["discriminator"]
+    settings = Hyperparameters(**trial.config).settings
+    _, discriminator = build_networks(settings, encoding.width, grid(SCHEMA))
+    state = trial.candidate.state_dict()["discriminator"]
     weights = state.get("weights", state)  # the packed engine keeps its optimizer's moments beside them
     discriminator.load_state_dict({name.removeprefix("_module."): value for name, value in weights.items()})
     with torch.no_grad():

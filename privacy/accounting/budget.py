@@ -11,6 +11,7 @@ import numpy as np
 from dp_accounting import rdp
 
 from privacy.accounting.rdp import ORDERS, rdp_curve
+from privacy.accounting.search import bracket, halve
 from privacy.errors import LedgerError
 
 # Sums of floats and the inverted conversion are off by less than this, relatively; budgets are rounded down by it.
@@ -51,13 +52,8 @@ def _allowance(epsilon: float, delta: float, order: float) -> float:
     def fits(divergence: float) -> bool:
         return rdp.compute_epsilon([order], [divergence], delta)[0] <= epsilon
 
-    low, high = 0.0, 1.0
-    while fits(high):
-        low, high = high, 2 * high
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low * (1 - ROUNDING)
+    _, too_much = bracket(lambda divergence: not fits(divergence), 1.0, math.inf) or (0.0, math.inf)
+    return halve(fits, 0.0, too_much) * (1 - ROUNDING)
 
 
 def best_order(

@@ -8,14 +8,14 @@ import dp_accounting
 import numpy as np
 
 from privacy.accounting.budget import Budget
-from privacy.accounting.dpsgd import TrainingCharge
 from privacy.accounting.rdp import ORDERS, rdp_at, rdp_curve
+from privacy.accounting.search import bracket, halve
 from privacy.errors import BudgetExhausted
+from privacy.mechanisms.dpsgd import DPSGD
 
 LEAST_NOISE, MOST_NOISE = 0.1, 1e6
 NOISE_PRECISION = 1e-4
-MOST_STEPS = 2**40
-LEAST_RHO = 1e-9
+LEAST_RHO, MOST_RHO = 1e-9, 1e12
 
 Fits = Callable[[dp_accounting.DpEvent], bool]
 
@@ -54,22 +54,16 @@ def smallest_noise_multiplier(sampling_rate: float, steps: int, fits: Fits) -> f
     """
 
     def enough(noise_multiplier: float) -> bool:
-        return fits(TrainingCharge(sampling_rate, noise_multiplier, steps).event)
+        return fits(DPSGD(sampling_rate, noise_multiplier, steps).event)
 
-    low, high = LEAST_NOISE, 2 * LEAST_NOISE
-    if enough(low):
-        return low
-    while not enough(high):
-        low, high = high, 2 * high
-        if high > MOST_NOISE:
-            raise BudgetExhausted(
-                f"No noise makes {steps} steps at sampling rate {sampling_rate:g} fit in this part of the budget: "
-                "declare a larger epsilon, or fewer steps."
-            )
-    while high > low * (1 + NOISE_PRECISION):
-        middle = (low * high) ** 0.5
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    found = bracket(enough, LEAST_NOISE, MOST_NOISE)
+    if found is None:
+        raise BudgetExhausted(
+            f"No noise makes {steps} steps at sampling rate {sampling_rate:g} fit in this part of the budget: declare "
+            "a larger epsilon, or fewer steps."
+        )
+    too_little, enough_noise = found
+    return halve(enough, enough_noise, too_little, NOISE_PRECISION)
 
 
 def largest_rho(fits: Callable[[float], bool]) -> float:
@@ -81,34 +75,8 @@ def largest_rho(fits: Callable[[float], bool]) -> float:
     Raises:
         BudgetExhausted: when none does.
     """
-    low, high = LEAST_RHO, 2 * LEAST_RHO
-    if not fits(low):
+    found = bracket(lambda rho: not fits(rho), LEAST_RHO, MOST_RHO)
+    if found is None or found[0] == found[1]:
         raise BudgetExhausted("The declared budget leaves no room for scores, however noisy: declare a larger epsilon.")
-    while fits(high):
-        low, high = high, 2 * high
-    while high > low * (1 + NOISE_PRECISION):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
-
-
-def most_steps(sampling_rate: float, noise_multiplier: float, fits: Fits, limit: int = MOST_STEPS) -> int:
-    """The most steps of DP-SGD that fit.
-
-    Args:
-        sampling_rate: ``q`` in (0, 1].
-        noise_multiplier: ``sigma``, above 0.
-        fits: from ``fits_in``.
-        limit: never more than this.
-    """
-
-    def allowed(steps: int) -> bool:
-        return fits(TrainingCharge(sampling_rate, noise_multiplier, steps).event)
-
-    if allowed(limit):
-        return limit
-    fitting, too_many = 0, limit
-    while too_many - fitting > 1:
-        middle = (fitting + too_many) // 2
-        fitting, too_many = (middle, too_many) if allowed(middle) else (fitting, middle)
-    return fitting
+    fitting, too_much = found
+    return halve(fits, fitting, too_much, NOISE_PRECISION)

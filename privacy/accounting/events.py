@@ -80,7 +80,7 @@ def event_from_fields(fields: Any) -> dp_accounting.DpEvent:
     """
     try:
         event = _rebuilt(fields)
-        if event_fields(event) == fields:
+        if event_fields(event) == _as_now(fields):
             return event
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         pass
@@ -88,6 +88,13 @@ def event_from_fields(fields: Any) -> dp_accounting.DpEvent:
         f"An entry holds {str(fields)[:200]} where an event should stand. Another version or something else wrote it: "
         "restore the ledger from a backup, or use the version that wrote it."
     )
+
+
+def _as_now(fields: Any) -> Any:
+    """Fields as this version writes them: version 0.1 wrote infinity as ``inf``."""
+    if isinstance(fields, dict):
+        return {name: "infinity" if value == "inf" else _as_now(value) for name, value in fields.items()}
+    return [_as_now(each) for each in fields] if isinstance(fields, list) else fields
 
 
 def _rebuilt(fields: dict[str, Any]) -> dp_accounting.DpEvent:
@@ -108,7 +115,12 @@ def _number(place: str, value: Any, kind: type, meaning: str, legal: Check) -> f
         usable = False
     if not usable:
         raise LedgerError(f"{place} is {value!r}; it must be {meaning}. An event without noise is a NonPrivateDpEvent.")
-    return "inf" if math.isinf(number) else number  # JSON has no infinity; float("inf") reads it back
+    return json_number(number)
+
+
+def json_number(number: float) -> float | str:
+    """A number as JSON can hold it: infinity is the word ``infinity``, which ``float`` reads back."""
+    return "infinity" if math.isinf(number) else number
 
 
 def canonical_json(value: Any) -> str:
@@ -116,13 +128,15 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def counted(events: Iterable[dp_accounting.DpEvent]) -> list[tuple[dp_accounting.DpEvent, int]]:
+    """Different events in the order they were met, each with how often."""
+    texts = Counter(canonical_json(event_fields(event)) for event in events)
+    return [(event_from_fields(json.loads(text)), times) for text, times in texts.items()]
+
+
 def composed(events: Iterable[dp_accounting.DpEvent]) -> dp_accounting.DpEvent:
     """Many events as one, equal ones counted: what the same participants went through."""
-    counted = Counter(canonical_json(event_fields(event)) for event in events)
-    parts = [
-        event if count == 1 else dp_event.SelfComposedDpEvent(event, count)
-        for event, count in ((event_from_fields(json.loads(text)), count) for text, count in counted.items())
-    ]
+    parts = [event if times == 1 else dp_event.SelfComposedDpEvent(event, times) for event, times in counted(events)]
     if not parts:
         return dp_event.NoOpDpEvent()
     return parts[0] if len(parts) == 1 else dp_event.ComposedDpEvent(parts)

@@ -22,8 +22,8 @@ from dp_accounting.rdp import rdp_privacy_accountant
 from pydantic import BaseModel, ConfigDict, Field
 
 from privacy.accounting.calibration import smallest_noise_multiplier
-from privacy.accounting.dpsgd import TrainingCharge
 from privacy.accounting.rdp import rdp_curve
+from privacy.mechanisms.dpsgd import DPSGD
 
 SHAPES = (0.0, 0.5, 1.0)
 """Laws that are weighed: logarithmic, one between, geometric. A Poisson number may be 0, which releases nothing."""
@@ -100,7 +100,7 @@ def dominated(event: dp_accounting.DpEvent, by: dp_accounting.DpEvent) -> bool:
     return bool((curve <= rdp_curve(by)).all())
 
 
-def dominated_noise(run: TrainingCharge, sampling_rate: float, steps: int) -> float:
+def dominated_noise(run: DPSGD, sampling_rate: float, steps: int) -> float:
     """The least noise multiplier at which so many steps at a sampling rate cost at most ``run`` at every order.
 
     Runs of a selection draw their configurations, and one event has to stand for them all.

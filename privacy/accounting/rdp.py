@@ -9,7 +9,7 @@ import math
 
 import dp_accounting
 import numpy as np
-from dp_accounting import rdp
+from dp_accounting import dp_event, rdp
 
 from privacy.accounting.events import canonical_json, event_fields, event_from_fields
 
@@ -21,8 +21,23 @@ ORDERS: tuple[float, ...] = tuple(float(order) for order in rdp.rdp_privacy_acco
 
 
 def rdp_curve(event: dp_accounting.DpEvent) -> np.ndarray:
-    """Renyi divergences of an event at ``ORDERS``, by dp_accounting: float64 (orders,)."""
+    """Renyi divergences of an event at ``ORDERS``, by dp_accounting: float64 (orders,).
+
+    What is repeated is computed once, since divergences of one order add up.
+    """
+    if isinstance(event, dp_event.SelfComposedDpEvent):
+        return event.count * rdp_curve(event.event)
+    if isinstance(event, dp_event.ComposedDpEvent):
+        return np.sum([rdp_curve(each) for each in event.events], axis=0)
     return _curve(canonical_json(event_fields(event)), ORDERS)
+
+
+def epsilon_by_rdp(event: dp_accounting.DpEvent, delta: float) -> float:
+    """Epsilon by Renyi accounting at the best order, under add-or-remove one participant; infinity without noise.
+
+    Source: Mironov, Talwar & Zhang, "Renyi Differential Privacy of the Sampled Gaussian Mechanism", 2019.
+    """
+    return float(rdp.compute_epsilon(ORDERS, rdp_curve(event), delta)[0])
 
 
 def rdp_at(event: dp_accounting.DpEvent, order: float) -> float:

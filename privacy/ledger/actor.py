@@ -7,7 +7,7 @@ Ray starts it again there and it reads the file back; it has nothing to lose tha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from cohorts import Cohort, Schema, split_key
 from cohorts.cohort import seal_key
 from privacy.errors import BudgetExhausted, LedgerError
-from privacy.ledger.charge import Charge, Split
-from privacy.ledger.entries import Binding
+from privacy.ledger.charge import Charge, Purpose, Split
 from privacy.ledger.filter import Declaration
+from privacy.ledger.identity import Binding
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.reading import Reading
+from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
+from privacy.ledger.secret_runs import SecretRuns, unit_text
 
 NAME = "dpgan-tune-ledger"
 PATIENCE_S = 120.0
@@ -31,34 +32,37 @@ PAUSE_S = 0.1
 
 
 class LedgerServer:
-    """What runs in the actor: the open ledger, and the last receipt it gave.
+    """What runs in the actor: the open ledger.
 
     Args:
         file: the ledger; it must exist.
         binding: whose participants are charged.
-        seen: a receipt from before; the file must contain it.
+        receipt: one from before; the file must contain it.
     """
 
-    def __init__(self, file: Path, binding: Binding, seen: Receipt | None) -> None:
+    def __init__(self, file: Path, binding: Binding, receipt: Receipt | None) -> None:
         self._ledger = Ledger.open(file, binding)
-        self._ledger.verify([seen] if seen else [])
+        self._ledger.verify([receipt] if receipt else [])
 
     def file(self) -> Path:
         """Where the ledger lies."""
         return self._ledger.file
 
-    def charge(self, charges: Charge | Sequence[Charge], seen: Receipt | None) -> Receipt:
+    def charge(self, charges: Charge | Sequence[Charge], receipt: Receipt | None) -> Receipt:
         """See ``Ledger.charge``."""
-        return self._ledger.charge(charges, seen)
+        return self._ledger.charge(charges, receipt)
 
-    def pay(self, schema: Schema, charges: Charge | Sequence[Charge], seen: Receipt | None) -> tuple[Receipt, bytes]:
+    def pay(self, schema: Schema, charge: Charge, receipt: Receipt | None) -> tuple[Receipt, bytes]:
         """Charge, and only then hand out the key of the cohort's seal, which lies on this machine."""
-        return self._ledger.charge(charges, seen), seal_key(split_key(schema))
+        return self._ledger.charge(charge, receipt), seal_key(split_key(schema))
 
-    def key_again(self, schema: Schema, paid: Receipt) -> bytes:
-        """Hand out the key of the cohort's seal for one of many readings that were charged together."""
-        self._ledger.require_whole(paid)
-        return seal_key(split_key(schema))
+    def take(self, schema: Schema, study: str, run: int, split: Split, unit: str, times: int) -> tuple[Receipt, bytes]:
+        """Note what a run of a secret number does, and only then hand out the key; see ``SecretRuns.take``."""
+        return SecretRuns(self._ledger, study).take(run, split, unit, times), seal_key(split_key(schema))
+
+    def configurations(self, study: str) -> list[Mapping[str, Any]]:
+        """See ``SecretRuns.configurations``; they must have been drawn before."""
+        return SecretRuns(self._ledger, study).configurations()
 
     def left(self, study: str) -> dict[Split, float]:
         """See ``Ledger.left``."""
@@ -80,11 +84,11 @@ class LedgerClient:
 
     Args:
         actor: from ``serve_ledger``.
-        seen: the last receipt its holder knows of.
+        receipt: the last one its holder knows of.
     """
 
-    def __init__(self, actor: Any, seen: Receipt | None = None) -> None:
-        self._actor, self.seen = actor, seen
+    def __init__(self, actor: Any, receipt: Receipt | None = None) -> None:
+        self._actor, self.receipt = actor, receipt
 
     def charge(self, charges: Charge | Sequence[Charge]) -> Receipt:
         """Write down what is about to be read; read only after this returns.
@@ -96,23 +100,33 @@ class LedgerClient:
             BudgetExhausted: nothing was charged and nothing may be read.
             LedgerError: the ledger is not what it should be, or gone; nothing may be read.
         """
-        receipt = self._ask(lambda: self._actor.charge.remote(charges, self.seen))
-        self._see(receipt)
+        receipt = self._ask(lambda: self._actor.charge.remote(charges, self.receipt))
+        self._remember(receipt)
         return receipt
 
-    def read(self, cohort: Cohort, charges: Charge | Sequence[Charge]) -> Reading:
-        """The door: write down what is about to be read, then open the participants; errors as for ``charge``."""
-        receipt, key = self._ask(lambda: self._actor.pay.remote(cohort.schema, charges, self.seen))
-        self._see(receipt)
-        return Reading(cohort.unseal(key), receipt)
+    def read(self, cohort: Cohort, mechanism: M, purpose: Purpose) -> Reading[M]:
+        """The door: write down what is about to be run on participants, then open them for that; see ``Ledger.read``.
 
-    def _see(self, receipt: Receipt) -> None:
-        """Remember the latest receipt; threads that lose one to each other ask the ledger for no less than it has."""
-        self.seen = max(self.seen, receipt) if self.seen else receipt
+        Errors are those of ``charge``.
+        """
+        charge = Charge.of(mechanism, purpose)
+        receipt, key = self._ask(lambda: self._actor.pay.remote(cohort.schema, charge, self.receipt))
+        self._remember(receipt)
+        return Reading(cohort.unseal(key), mechanism, receipt)
 
-    def read_again(self, cohort: Cohort, paid: Receipt) -> Reading:
-        """See ``Ledger.read_again``."""
-        return Reading(cohort.unseal(self._ask(lambda: self._actor.key_again.remote(cohort.schema, paid))), paid)
+    def _remember(self, receipt: Receipt) -> None:
+        """Keep the latest receipt; threads that lose one to each other ask the ledger for no less than it has."""
+        self.receipt = max(self.receipt, receipt) if self.receipt else receipt
+
+    def read_run(self, cohort: Cohort, study: str, run: int, split: Split, mechanism: M) -> Reading[M]:
+        """The door for a part of one of a secret number of runs; see ``SecretRuns.read``."""
+        unit, schema = unit_text(mechanism), cohort.schema
+        paid, key = self._ask(lambda: self._actor.take.remote(schema, study, run, split, unit, mechanism.times))
+        return Reading(cohort.unseal(key), mechanism, paid)
+
+    def configurations(self, study: str) -> list[Mapping[str, Any]]:
+        """Configurations of a study's secret number of runs, which were drawn before."""
+        return list(self._ask(lambda: self._actor.configurations.remote(study)))
 
     def left(self, study: str) -> dict[Split, float]:
         """Renyi divergence that a declared study may still spend on each split."""
@@ -123,9 +137,9 @@ class LedgerClient:
         return self._ask(lambda: self._actor.declaration.remote(study))
 
     def verify(self, receipts: Sequence[Receipt] = ()) -> Receipt | None:
-        """Have the whole file checked, with receipts and the last one seen here; the last entry's receipt."""
-        seen = [self.seen] if self.seen else []
-        return self._ask(lambda: self._actor.verify.remote([*receipts, *seen]))
+        """Have the whole file checked, with receipts and the last one that came here; the last entry's receipt."""
+        own = [self.receipt] if self.receipt else []
+        return self._ask(lambda: self._actor.verify.remote([*receipts, *own]))
 
     def _ask(self, request: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + PATIENCE_S

@@ -9,11 +9,21 @@ import dp_accounting
 
 from privacy.accounting.events import event_fields, event_from_fields
 from privacy.errors import LedgerError
+from privacy.mechanisms.mechanism import Kind, Mechanism
 
 Split = Literal["train", "validation", "test"]
 Account = Literal["release", "internal"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# Entries of version 0.1 have no kind; it follows from the first word of their purpose.
+KINDS_OF_OLD: dict[str, Kind] = {
+    "train": "training",
+    "score": "scores",
+    "buy": "measurement",
+    "search": "private selection",
+}
 
 
 @dataclass(frozen=True)
@@ -24,9 +34,10 @@ class Charge:
         event: what will be run on them, as dp_accounting knows it; whole batches of steps are one event.
         split: whose participants.
         study: name of the study.
-        purpose: what for, in words a reader of the ledger understands ("train epochs 1-3", "score of epoch 9").
+        purpose: what for, in words a reader of the ledger understands ("train epochs 1 to 3", "score epoch 9").
         trial: which trial of the study, where one reads.
         account: "release" for what may leave the study, "internal" for what only the data steward sees.
+        kind: what for, as texts and tables are keyed by it.
     """
 
     event: dp_accounting.DpEvent
@@ -35,16 +46,23 @@ class Charge:
     purpose: str
     trial: str = ""
     account: Account = "release"
+    kind: Kind = "training"
 
     def __post_init__(self) -> None:
         """Raise LedgerError unless this can be written down and accounted for."""
         event_fields(self.event)
-        if self.split not in SPLITS:
-            raise LedgerError(f"split is {self.split!r}; it must be one of {', '.join(SPLITS)}.")
-        if self.account not in ACCOUNTS:
-            raise LedgerError(f"account is {self.account!r}; it must be one of {', '.join(ACCOUNTS)}.")
+        _require_one_of("split", self.split, SPLITS)
+        _require_one_of("account", self.account, ACCOUNTS)
+        _require_one_of("kind", self.kind, KINDS)
         if not self.study or not self.purpose:
             raise LedgerError("A charge names its study and its purpose; give both.")
+
+    @classmethod
+    def of(cls, mechanism: Mechanism, purpose: Purpose) -> Charge:
+        """The charge for running a mechanism once."""
+        return cls(
+            mechanism.event, purpose.split, purpose.study, purpose.words, purpose.trial, kind=mechanism.kind
+        )  # fmt: skip
 
     def fields(self) -> dict[str, Any]:
         """The charge as plain values that JSON knows."""
@@ -55,10 +73,40 @@ class Charge:
             "purpose": self.purpose,
             "trial": self.trial,
             "account": self.account,
+            "reads_for": self.kind,
         }
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Charge:
         """The charge that ``fields`` took apart; further keys are left alone."""
         names = ("split", "study", "purpose", "trial", "account")
-        return cls(event_from_fields(fields["event"]), **{name: fields[name] for name in names})
+        charge = {name: fields[name] for name in names}
+        return cls(event_from_fields(fields["event"]), **charge, kind=fields.get("reads_for") or _kind_of_old(charge))
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """Whose participants a mechanism is to be run on, and what for.
+
+    Args:
+        split: whose.
+        study: name of the study.
+        words: what for, as the ledger will say it.
+        trial: which trial of the study, where one reads.
+    """
+
+    split: Split
+    study: str
+    words: str
+    trial: str = ""
+
+
+def _kind_of_old(charge: dict[str, Any]) -> Kind:
+    if charge["account"] == "internal":
+        return "internal"
+    return KINDS_OF_OLD.get(charge["purpose"].partition(" ")[0], "training")
+
+
+def _require_one_of(what: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise LedgerError(f"{what} is {given!r}; it must be one of {', '.join(known)}.")

@@ -1,4 +1,4 @@
-"""What a ledger's entries say, read in their order: bindings, declarations, charges, and what each study has left."""
+"""What a ledger's entries say, read in their order, and what each study has left."""
 
 from __future__ import annotations
 
@@ -13,26 +13,13 @@ from privacy.accounting.budget import ROUNDING
 from privacy.accounting.events import composed
 from privacy.errors import LedgerError
 from privacy.ledger.charge import SPLITS, Charge, Split
+from privacy.ledger.commitment import Commitment, Settled
 from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.ledger.hash_chain import Row
+from privacy.ledger.identity import Binding
 from privacy.ledger.receipt import Receipt
 
-
-@dataclass(frozen=True)
-class Binding:
-    """Whose ledger it is.
-
-    Args:
-        ids: keyed fingerprint of the participants' ids.
-        schema: keyed fingerprint of the schema.
-        split_key: keyed fingerprint of what decides who is in which split: the key, and the shares of the splits.
-        shares: expected shares of participants in training, validation and test.
-    """
-
-    ids: str
-    schema: str
-    split_key: str
-    shares: tuple[float, float, float]
+Content = Binding | Declaration | Charge | Commitment
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,7 @@ class Entry:
 
     number: int
     time: str
-    content: Binding | Declaration | Charge
+    content: Content
     split_key: str
     versions: Mapping[str, str]
     hash: str
@@ -78,14 +65,17 @@ class Entry:
             ) from None
 
 
-def _content(kind: str, fields: dict[str, Any]) -> Binding | Declaration | Charge:
+def _content(kind: str, fields: dict[str, Any]) -> Content:
     if kind == "charge":
         return Charge.from_fields(fields)
     if kind == "declaration":
         return Declaration.from_fields(fields)
+    if kind == "commitment":
+        return Commitment.from_fields(fields)
     if kind == "binding":
         train, validation, test = fields["shares"]
-        return Binding(fields["ids"], fields["schema"], fields["split_key"], (train, validation, test))
+        shares, others = (train, validation, test), tuple(fields.get("other_people", ()))
+        return Binding(fields["ids"], fields["schema"], fields["split_key"], shares, others)
     raise LedgerError(f"it is of the unknown kind {kind!r}")
 
 
@@ -124,9 +114,18 @@ class Books:
             self.bindings.append(content)
         elif isinstance(content, Declaration):
             self._declare(entry.number, content)
-        else:
+        elif isinstance(content, Charge):
             self._charge(entry, content)
         self.entries.append(entry)
+
+    def settled(self, study: str, what: Settled) -> list[str]:
+        """Digests of what a study settled, in their order; empty where it did not."""
+        contents = (entry.content for entry in self.entries)
+        return [
+            each.digest
+            for each in contents
+            if isinstance(each, Commitment) and (each.study, each.what) == (study, what)
+        ]
 
     def charged(self, study: str) -> bool:
         """Whether a study has read anyone for its release."""

@@ -12,7 +12,7 @@ import hmac
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,12 @@ CREATE TABLE header (content TEXT NOT NULL);
 CREATE TABLE entries (number INTEGER PRIMARY KEY, content TEXT NOT NULL, hash TEXT NOT NULL);
 CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
 CREATE TRIGGER entries_last BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
+"""
+
+# Besides the chain: whom the ledger knows, and secrets of searches under way, which no copy has.
+SIDE_TABLES = """
+CREATE TABLE IF NOT EXISTS participants (fingerprint TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS secrets (study TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (study, number));
 """
 
 
@@ -57,6 +63,8 @@ class Chain:
             self._database = _connect(file, "ro" if read_only else "rw")
             if not read_only:
                 _make_durable(self._database)
+                for statement in SIDE_TABLES.strip().splitlines():
+                    self._database.execute(statement)
             self._inode = file.stat().st_ino
             self.header: dict[str, Any] = read_header(file)
             self._genesis = self._hash("", 0, canonical_json(self.header))
@@ -124,6 +132,9 @@ class Chain:
             copy = sqlite3.connect(partial)
             self._database.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute("DROP TABLE IF EXISTS secrets")
+            copy.commit()
+            copy.execute("VACUUM")  # what was dropped is not left in free pages
             copy.close()
             _sync(partial)
             partial.replace(target)
@@ -132,6 +143,41 @@ class Chain:
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+
+    @property
+    def participants(self) -> set[str]:
+        """Fingerprints of everybody the ledger was ever bound to; empty in one that version 0.1 began."""
+        with explained(self.file):
+            if not self._has("participants"):
+                return set()
+            return {str(each) for (each,) in self._database.execute("SELECT fingerprint FROM participants")}
+
+    def remember(self, fingerprints: Iterable[str]) -> None:
+        """Know further participants; inside ``alone``."""
+        with explained(self.file):
+            insert = "INSERT OR IGNORE INTO participants VALUES (?)"
+            self._database.executemany(insert, ((each,) for each in fingerprints))
+
+    def secrets(self, study: str) -> dict[int, Any]:
+        """What ``keep_secrets`` kept for a study, by number."""
+        with explained(self.file):
+            select = "SELECT number, content FROM secrets WHERE study = ? ORDER BY number"
+            return {int(number): json.loads(content) for number, content in self._database.execute(select, (study,))}
+
+    def keep_secrets(self, study: str, contents: Mapping[int, Any]) -> None:
+        """Keep or replace some of a study's secrets; inside ``alone``."""
+        with explained(self.file):
+            rows = ((study, number, canonical_json(content)) for number, content in contents.items())
+            self._database.executemany("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", rows)
+
+    def forget_secrets(self, study: str) -> None:
+        """Remove a study's secrets for good; inside ``alone``."""
+        with explained(self.file):
+            self._database.execute("DELETE FROM secrets WHERE study = ?", (study,))
+
+    def _has(self, table: str) -> bool:
+        found = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
+        return found.fetchone() is not None
 
     @property
     def durable(self) -> bool:
@@ -261,6 +307,7 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
 def _make_durable(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute(f"PRAGMA synchronous = {FULL}")
+    database.execute("PRAGMA secure_delete = ON")
 
 
 def _write_key(file: Path) -> None:

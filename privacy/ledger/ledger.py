@@ -10,27 +10,31 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dp_accounting
-from dp_accounting import dp_event
 
-from cohorts import Cohort, Schema, SplitShares, split_key
+from cohorts import Cohort, Participants, Schema, SplitShares, split_key
 from cohorts.cohort import seal_key
-from cohorts.splits import KEY_BYTES, user_data
+from cohorts.splits import KEY_BYTES, split_key_of, user_data
 from privacy.accounting.budget import Budget, best_order
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
-from privacy.ledger.charge import SPLITS, Charge, Split
-from privacy.ledger.entries import Binding, Books, Entry
+from privacy.ledger.charge import SPLITS, Charge, Purpose, Split
+from privacy.ledger.commitment import Commitment, Settled
+from privacy.ledger.entries import Books, Entry
 from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.ledger.hash_chain import Chain, create_chain, key_file, read_header
-from privacy.ledger.reading import Reading
-from privacy.ledger.receipt import Receipt
+from privacy.ledger.identity import LARGEST_OVERLAP, Binding, Overlap, ledgers, overlap
+from privacy.ledger.reading import M, Reading
+from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
+from privacy.mechanisms.mechanism import Exact
 from privacy.versions import installed_versions
 
+PARTICIPANT_DIGITS = 16  # of a participant's fingerprint: enough to tell people apart, however many
 PACKAGES = ("dpgan-tune", "dp-accounting", "opendp", "opacus", "torch")
 
 
@@ -48,14 +52,19 @@ class Ledger:
     """
 
     def __init__(self, chain: Chain, binding: Binding | None = None) -> None:
-        self._chain, self._lock = chain, threading.RLock()
+        self.chain, self.lock = chain, threading.RLock()
         self._books = Books(chain.header["public"])
         self._read_on()
         self._binding = binding or (self._books.bindings[-1] if self._books.bindings else None)
 
     @classmethod
     def for_cohort(
-        cls, cohort: Cohort, file: Path | None = None, adopt: bool = False, shares: SplitShares | None = None
+        cls,
+        cohort: Cohort,
+        file: Path | None = None,
+        adopt: bool = False,
+        shares: SplitShares | None = None,
+        other_people: bool = False,
     ) -> Ledger:
         """A cohort's ledger; a new one where there never was one.
 
@@ -66,9 +75,12 @@ class Ledger:
                 changed, or another description of the same participants. All its charges go on counting.
             shares: of the splits that will be read; as before by default. Participants who were divided otherwise
                 before count as if they had gone through the costliest split of each division.
+            other_people: another ledger knows the same ids, but a person says that they are other people's. It is
+                written down, and every statement repeats it.
 
         Raises:
-            LedgerError: when the ledger is missing though there was one, damaged, or another cohort's.
+            LedgerError: when the ledger is missing though there was one, damaged, or another cohort's; or when another
+                ledger knows the same participants.
         """
         schema = cohort.schema
         file = file or ledger_file(schema)
@@ -78,7 +90,10 @@ class Ledger:
                 f"The ledger {file} is missing though its key is there: someone removed it. It says what was already "
                 "read of the participants, so nothing may be read without it. Restore it from a backup."
             )
+        others = others_who_know(_ids(cohort), file, schema.public)
         if not had_key:
+            if others and not other_people:  # before anything is begun
+                raise LedgerError(_known_elsewhere(schema.name, others[0]))
             create_chain(file, {"cohort": schema.name, "public": schema.public}, keep_key=not schema.public)
         header = read_header(file)
         if header["public"] and not schema.public:
@@ -87,7 +102,11 @@ class Ledger:
                 "another file, or restore the private cohort's ledger from a backup."
             )
         ledger = cls(Chain(file, _key(header, key_file(file))))
-        ledger._bind(cohort, adopt, shares)
+        told_apart = {name for binding in ledger.books.bindings for name in binding.other_people}
+        unexplained = [] if other_people else [each for each in others if each.cohort not in told_apart]
+        if unexplained:
+            raise LedgerError(_known_elsewhere(schema.name, unexplained[0]))
+        ledger._bind(cohort, adopt, shares, tuple(each.cohort for each in others))
         return ledger
 
     @classmethod
@@ -111,17 +130,22 @@ class Ledger:
     @property
     def file(self) -> Path:
         """Where it lies."""
-        return self._chain.file
+        return self.chain.file
 
     @property
     def cohort(self) -> str:
         """Name of the cohort it was begun for."""
-        return str(self._chain.header["cohort"])
+        return str(self.chain.header["cohort"])
 
     @property
     def public(self) -> bool:
         """Whether that cohort is public."""
-        return bool(self._chain.header["public"])
+        return bool(self.chain.header["public"])
+
+    @property
+    def split_key(self) -> bytes:
+        """What decides who is in which split: the ledger's, whatever the schema is called."""
+        return split_key_of(self.cohort, self.public)
 
     @property
     def binding(self) -> Binding | None:
@@ -131,7 +155,7 @@ class Ledger:
     @property
     def books(self) -> Books:
         """What the entries say, those of other processes included."""
-        with self._lock:
+        with self.lock:
             self._read_on()
             return self._books
 
@@ -143,7 +167,7 @@ class Ledger:
     @property
     def durable(self) -> bool:
         """Whether a charge is synced before it is acknowledged."""
-        return self._chain.durable
+        return self.chain.durable
 
     def declare(
         self,
@@ -175,7 +199,7 @@ class Ledger:
                 f"The cohort {self.cohort} is private: what was read of its participants counts for ever. Declare a "
                 "budget that leaves room beside it."
             )
-        with self._lock, self._chain.alone():
+        with self.lock, self.chain.alone():
             self._read_on()
             known = self._books.filters.get(study)
             if known and not afresh:
@@ -200,11 +224,11 @@ class Ledger:
         Raises:
             LedgerError: when earlier studies leave no room.
         """
-        with self._lock:
+        with self.lock:
             self._read_on()
             return self._draft("draft", budget, planned or {}, "", afresh)
 
-    def charge(self, charges: Charge | Sequence[Charge], seen: Receipt | None = None) -> Receipt:
+    def charge(self, charges: Charge | Sequence[Charge], receipt: Receipt | None = None) -> Receipt:
         """Write down what is about to be read; read only after this returns.
 
         Several charges are written together or not at all. Charges of a study that declared a budget must fit in it;
@@ -212,7 +236,7 @@ class Ledger:
 
         Args:
             charges: one or more.
-            seen: the last receipt the caller holds; the ledger must still contain it.
+            receipt: the last one the caller holds; the ledger must still contain it.
 
         Returns:
             Receipt of the last entry written.
@@ -226,51 +250,63 @@ class Ledger:
             raise LedgerError("There is nothing to charge; give at least one charge.")
         if self._binding is None:
             raise LedgerError(f"The ledger {self.file} is not bound to a cohort; open it for one first.")
-        with self._lock:
-            with self._chain.alone():
+        with self.lock:
+            with self.chain.alone():
                 self._read_on()
-                self._require([seen] if seen else [])
+                self._require([receipt] if receipt else [])
                 self._require_room(charges)
                 self._append("charge", [{**each.fields(), "split_key": self._binding.split_key} for each in charges])
-            last = self._chain.count + len(charges)
+            last = self.chain.count + len(charges)
             self._read_on()
             return Receipt(last, self._books.entries[last - 1].hash)
 
-    def read(self, cohort: Cohort, charges: Charge | Sequence[Charge]) -> Reading:
-        """The door: write down what is about to be read, then open the participants.
+    def read(self, cohort: Cohort, mechanism: M, purpose: Purpose) -> Reading[M]:
+        """The first door: write down what is about to be run on participants, then open them for that.
 
-        Charges of the release account are the first door, charges of the internal account the second; which of the two
-        was used stands in the ledger before anyone is read. Errors are those of ``charge``.
+        Errors are those of ``charge``.
         """
-        receipt = self.charge(charges)
-        return Reading(cohort.unseal(seal_key(split_key(cohort.schema))), receipt)
+        receipt = self.charge(Charge.of(mechanism, purpose))
+        return Reading(opened(cohort), mechanism, receipt)
 
-    def read_again(self, cohort: Cohort, paid: Receipt) -> Reading:
-        """The door for one of many readings that were charged together, as a secret number of runs is.
+    def read_internally(self, cohort: Cohort, study: str, words: str) -> Reading[Exact]:
+        """The second door: write down that the data steward looks at real participants, then open them.
 
-        Raises:
-            LedgerError: the entry is not such a charge; nobody is opened.
+        The receipt lies beside the ledger, so that entries that are taken away are missed, and is the caller's to keep.
+
+        Args:
+            cohort: whom.
+            study: whose steward looks.
+            words: what for.
         """
-        self.require_whole(paid)
-        return Reading(cohort.unseal(seal_key(split_key(cohort.schema))), paid)
+        event = Exact().event
+        receipt = self.charge([Charge(event, split, study, words, "", "internal", "internal") for split in SPLITS])
+        self._keep_receipt(receipt)
+        return Reading(opened(cohort), Exact(), receipt)
 
-    def require_whole(self, paid: Receipt) -> None:
-        """Raise LedgerError unless a receipt is of a charge for a whole search by a secret number of runs."""
-        with self._lock:
+    def settle(self, study: str, what: Settled, digest: str) -> Receipt:
+        """Write down something that the study settles; its digest is kept under the ledger's key."""
+        with self.lock, self.chain.alone():
+            self.append_settled(study, what, digest)
+        return self.catch_up()
+
+    def append_settled(self, study: str, what: Settled, digest: str) -> None:
+        """``settle`` as a part of what is written together inside ``chain.alone``; call ``catch_up`` after that."""
+        self._read_on()
+        self._append("commitment", [Commitment(study, what, self.chain.fingerprint([what, digest])).fields()])
+
+    def catch_up(self) -> Receipt:
+        """Read what was written, and keep a receipt of it beside the ledger."""
+        with self.lock:
             self._read_on()
-            self._require([paid])
-            content = self._books.entries[paid.count - 1].content
-        if not isinstance(content, Charge) or not isinstance(content.event, dp_event.RepeatAndSelectDpEvent):
-            raise LedgerError(f"Entry {paid.count} of the ledger {self.file} pays for one reading, not for many.")
+            receipt = self._books.receipt
+        assert receipt is not None
+        self._keep_receipt(receipt)
+        return receipt
 
-    def paid_whole(self, study: str) -> Receipt | None:
-        """Receipt of a study's charge for a whole search; None where it made none."""
-        for entry in reversed(self.books.entries):
-            content = entry.content
-            whole = isinstance(content, Charge) and isinstance(content.event, dp_event.RepeatAndSelectDpEvent)
-            if whole and entry.study == study:
-                return Receipt(entry.number, entry.hash)
-        return None
+    def settled(self, study: str, what: Settled, digest: str) -> bool:
+        """Whether this is what the study settled last."""
+        found = self.books.settled(study, what)
+        return bool(found) and found[-1] == self.chain.fingerprint([what, digest])
 
     def spent(self) -> dict[Split, dp_accounting.DpEvent | None]:
         """What each split's participants went through so far, as a study declared now would count it."""
@@ -296,11 +332,11 @@ class Ledger:
         Raises:
             LedgerError: for a broken chain, a receipt that is not found, or an overspent budget.
         """
-        with self._lock:
-            self._chain.rewind()
+        with self.lock:
+            self.chain.rewind()
             self._books = Books(self.public)
             self._read_on()
-            self._require(receipts)
+            self._require([*receipts, *self._own_receipts()])
             if self._books.faults:
                 raise LedgerError(
                     f"The ledger {self.file} is whole, but {'; '.join(self._books.faults)}. Release nothing from it; "
@@ -309,19 +345,19 @@ class Ledger:
 
     def copy_to(self, target: Path) -> None:
         """Write a copy into one file, whole or not at all."""
-        with self._lock:
-            self._chain.copy_to(target)
+        with self.lock:
+            self.chain.copy_to(target)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._chain.close()
+        self.chain.close()
 
     def _read_on(self) -> None:
         try:
-            for row in self._chain.new_rows():
+            for row in self.chain.new_rows():
                 self._books.take(Entry.from_row(row))
         except LedgerError:  # a row that was not taken in must be met again, not skipped
-            self._chain.rewind()
+            self.chain.rewind()
             self._books = Books(self.public)
             raise
 
@@ -331,18 +367,25 @@ class Ledger:
             "time": datetime.now(UTC).isoformat(timespec="microseconds"),
             "versions": installed_versions(PACKAGES),
         }
-        self._chain.append([canonical_json({**content, **common}) for content in contents])
+        self.chain.append([canonical_json({**content, **common}) for content in contents])
 
-    def _bind(self, cohort: Cohort, adopt: bool, shares: SplitShares | None) -> None:
-        divided = self._divided(shares)
-        ids = cohort.unseal(seal_key(split_key(cohort.schema))).ids  # only their keyed fingerprint is kept
+    def _keep_receipt(self, receipt: Receipt) -> None:
+        record_receipt(receipts_file(self.file), receipt)
+
+    def _own_receipts(self) -> tuple[Receipt, ...]:
+        file = receipts_file(self.file)
+        return read_receipts(file) if file.exists() else ()
+
+    def _bind(self, cohort: Cohort, adopt: bool, shares: SplitShares | None, other_people: tuple[str, ...]) -> None:
+        divided, ids = self._divided(shares), _ids(cohort)
         binding = Binding(
-            ids=self._chain.fingerprint(["ids", *sorted(str(each) for each in ids)]),
-            schema=self._chain.fingerprint(["schema", cohort.schema.model_dump(mode="json", exclude_defaults=True)]),
-            split_key=self._chain.fingerprint(["split key", split_key(cohort.schema).hex(), *divided]),
+            ids=self.chain.fingerprint(["ids", *ids]),
+            schema=self.chain.fingerprint(["schema", cohort.schema.model_dump(mode="json", exclude_defaults=True)]),
+            split_key=self.chain.fingerprint(["split key", self.split_key.hex(), *divided]),
             shares=divided,
+            other_people=other_people,
         )
-        with self._lock, self._chain.alone():
+        with self.lock, self.chain.alone():
             self._read_on()
             known = self._books.bindings
             if known and not adopt and (binding.ids, binding.schema) not in {(each.ids, each.schema) for each in known}:
@@ -350,12 +393,24 @@ class Ledger:
                 raise LedgerError(
                     f"The ledger {self.file} was begun for the cohort {self.cohort} with {other}. If this is another "
                     "cohort, give it another name or another ledger. If it is the same cohort, changed, adopt the "
-                    "ledger: what was read before goes on counting."
+                    "ledger (--adopt-ledger): what was read before goes on counting."
                 )
+            self.chain.remember(self.fingerprints(ids))
             if binding not in known:
-                self._append("binding", [vars(binding)])
+                self._append("binding", [asdict(binding)])
         self._read_on()
         self._binding = binding
+
+    def share_known(self, ids: Sequence[str]) -> float:
+        """How many of some participants this ledger knows, of the smaller number; all or none in one of version 0.1."""
+        everybody = self.chain.fingerprint(["ids", *ids])
+        if any(everybody == binding.ids for binding in self.books.bindings):
+            return 1.0
+        return overlap(self.chain.participants, self.fingerprints(ids))
+
+    def fingerprints(self, ids: Sequence[str]) -> list[str]:
+        """Each participant's own, under this ledger's key."""
+        return [self.chain.fingerprint(["participant", each])[:PARTICIPANT_DIGITS] for each in ids]
 
     def _divided(self, shares: SplitShares | None) -> tuple[float, float, float]:
         if shares is None and self._books.bindings:
@@ -422,6 +477,48 @@ class Ledger:
                     f"Entry {receipt.count} of the ledger {self.file} is not the one a study was told of: the file was "
                     "rolled back and written on, or it is another cohort's. Restore the newest copy from a backup."
                 )
+
+
+def receipts_file(file: Path) -> Path:
+    """Where a ledger's receipts of internal readings and of what was settled are kept: beside it."""
+    return file.with_name(file.name + ".receipts")
+
+
+def opened(cohort: Cohort) -> Participants:
+    """Participants, for what the ledger has written down before."""
+    return cohort.unseal(seal_key(split_key(cohort.schema)))
+
+
+def others_who_know(ids: Sequence[str], file: Path, public: bool) -> list[Overlap]:
+    """Other private ledgers of the data directory that know more of these participants than chance would have.
+
+    Args:
+        ids: of the participants.
+        file: their own ledger.
+        public: whether they are a public cohort's, who have nothing to lose.
+    """
+    found = []
+    for other in [] if public else [each for each in ledgers() if each.resolve() != file.resolve()]:
+        ledger = Ledger.open(other, read_only=True)
+        share = 0.0 if ledger.public else ledger.share_known(ids)
+        ledger.close()
+        if share > LARGEST_OVERLAP:
+            found.append(Overlap(ledger.cohort, other, share))
+    return found
+
+
+def _ids(cohort: Cohort) -> list[str]:
+    """Identifiers, of which only keyed fingerprints are kept."""
+    return sorted(str(each) for each in opened(cohort).ids)
+
+
+def _known_elsewhere(name: str, first: Overlap) -> str:
+    return (
+        f"{first.share:.0%} of the participants of the cohort {name} are known to the ledger of the cohort "
+        f"{first.cohort}, and people, not names, have a budget. If they are the same people (one trial described "
+        f"twice, with two labels, say), their ledger goes on counting: give --ledger {first.file} --adopt-ledger. If "
+        "they only have the same identifiers, say so with --other-people, which every statement will repeat."
+    )
 
 
 def _key(header: Mapping[str, Any], *places: Path) -> bytes:

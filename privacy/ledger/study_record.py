@@ -22,6 +22,7 @@ from privacy.ledger.receipt import Receipt, read_receipts
 from privacy.ledger.summary import Summary, summarise
 
 COPY, FIGURES, RECEIPTS = "ledger.db", "ledger.json", "receipts.jsonl"
+RECEIPTS_OF_OLD = "witnesses.jsonl"
 SAME = 1e-6  # relative; another version of the accountant may differ in the last digits
 
 
@@ -56,23 +57,28 @@ def keep_record(ledger: Ledger, study_directory: Path, study: str, delta: float 
     return summary
 
 
-def check_record(study_directory: Path, own_ledger: Path | None = None, told: Sequence[Receipt] = ()) -> Checked:
+def check_record(study_directory: Path, own_ledger: Path | None = None, receipts: Sequence[Receipt] = ()) -> Checked:
     """Check a study's record.
 
     Args:
         study_directory: ``results/STUDY``.
         own_ledger: the cohort's own ledger; looked for in the user's data directory if left out.
-        told: further receipts, such as those that trials reported.
+        receipts: further ones, such as those that trials reported.
 
     Raises:
         LedgerError: for anything missing, broken, or not as computed again.
     """
+    if (study_directory / RECEIPTS_OF_OLD).exists():
+        raise LedgerError(
+            f"The record in {study_directory} was kept by version 0.1 of dpgan-tune, and only that version can check "
+            "it. The cohort's own ledger goes on counting what the study read; check that one here."
+        )
     copy = Ledger.open(study_directory / COPY, read_only=True)
     try:
         kept = read_receipts(study_directory / RECEIPTS) if (study_directory / RECEIPTS).exists() else ()
-        receipts = [*kept, *told]
-        copy.verify(receipts)
+        receipts = [*kept, *receipts]
         figures = _read_figures(study_directory / FIGURES)
+        copy.verify(_in_copy(receipts, figures))
         summary = _compare(copy, figures) if figures else _summary_of(copy, study_directory.resolve().name)
         own_ledger = own_ledger or user_data() / "cohorts" / copy.cohort / "ledger.db"
         if own_ledger.exists():
@@ -81,6 +87,14 @@ def check_record(study_directory: Path, own_ledger: Path | None = None, told: Se
     finally:
         copy.close()
     return Checked(summary, len(receipts), own_ledger if own_ledger.exists() else None, figures is not None)
+
+
+def _in_copy(receipts: Sequence[Receipt], figures: Mapping[str, Any] | None) -> list[Receipt]:
+    """Receipts that the copy must contain: those from up to when it was made, and where that is written, that one."""
+    if figures is None:
+        return list(receipts)
+    as_of = Receipt.parse(figures["receipt"])
+    return [*(each for each in receipts if each.count <= as_of.count), as_of]
 
 
 def _summary_of(ledger: Ledger, study: str) -> Summary:

@@ -8,30 +8,27 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dp_accounting
-from dp_accounting import dp_event, pld, rdp
+from dp_accounting import dp_event, pld
 
-from privacy.accounting.events import composed, event_fields
+from cohorts import storage
+from privacy.accounting.events import composed, event_fields, json_number
+from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.errors import LedgerError
 from privacy.ledger.charge import ACCOUNTS, SPLITS, Account, Charge, Split
 from privacy.ledger.entries import Books, Entry
 from privacy.ledger.filter import Declaration, RenyiFilter
+from privacy.ledger.identity import Binding
 from privacy.ledger.receipt import Receipt
 
 DEFAULT_DELTA = 1e-5
 COARSEST_GRID, FINEST_GRID = 1e-4, 1e-5
-
-
-def epsilon_by_rdp(event: dp_accounting.DpEvent, delta: float) -> float:
-    """Epsilon by Renyi accounting at the best order; infinity without noise."""
-    accountant = rdp.RdpAccountant(neighboring_relation=dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE)
-    return float(accountant.compose(event).get_epsilon(delta))
 
 
 def epsilon_by_pld(event: dp_accounting.DpEvent, delta: float) -> float | None:
@@ -93,7 +90,9 @@ class Summary:
             over several split keys the sum.
         declaration: of the study, where it declared a budget.
         spent: by split, epsilon spent of the declared budget at the declared order.
-        internal_before: readings for the data steward alone that preceded the study.
+        split_key: fingerprint of the key that the study's participants were divided by.
+        other_people: cohorts with the same identifiers whose participants are others, as a person said.
+        internal_before: times that the data steward looked at real participants, up to the last entry.
         entries: what was summed.
     """
 
@@ -106,6 +105,8 @@ class Summary:
     epsilon: float
     declaration: Declaration | None
     spent: dict[Split, float]
+    split_key: str
+    other_people: tuple[str, ...]
     internal_before: int
     entries: tuple[Entry, ...]
 
@@ -117,7 +118,7 @@ class Summary:
         return self.epsilon, self.delta
 
     def as_json(self) -> dict[str, Any]:
-        """All of it for a file; infinity is the word "infinite"."""
+        """All of it for a file."""
         epsilon, delta = self.guarantee
         return {
             "cohort": self.cohort,
@@ -125,10 +126,10 @@ class Summary:
             "study": self.study,
             "receipt": str(self.receipt) if self.receipt else None,
             "delta": self.delta,
-            "guarantee": {"epsilon": _finite(epsilon), "delta": delta, "declared": self.declaration is not None},
-            "epsilon_by_rdp": _finite(self.epsilon),
+            "guarantee": {"epsilon": json_number(epsilon), "delta": delta, "declared": self.declaration is not None},
+            "epsilon_by_rdp": json_number(self.epsilon),
             "declaration": self.declaration.fields() if self.declaration else None,
-            "spent_of_declared": {split: _finite(spent) for split, spent in self.spent.items()},
+            "spent_of_declared": {split: json_number(spent) for split, spent in self.spent.items()},
             "internal_readings_before": self.internal_before,
             "sums": [
                 {
@@ -137,8 +138,8 @@ class Summary:
                     "split": each.split,
                     "charges": each.charges,
                     "event": event_fields(each.event),
-                    "epsilon_by_rdp": _finite(each.epsilon),
-                    "epsilon_by_pld": None if each.epsilon_pld is None else _finite(each.epsilon_pld),
+                    "epsilon_by_rdp": json_number(each.epsilon),
+                    "epsilon_by_pld": None if each.epsilon_pld is None else json_number(each.epsilon_pld),
                 }
                 for each in self.sums
             ],
@@ -147,9 +148,7 @@ class Summary:
 
     def write(self, file: Path) -> None:
         """Export as JSON, whole or not at all."""
-        partial = file.with_name(file.name + ".partial")
-        partial.write_text(json.dumps(self.as_json(), indent=2, allow_nan=False) + "\n")
-        partial.replace(file)
+        storage.write_text(file, json.dumps(self.as_json(), indent=2, allow_nan=False) + "\n")
 
 
 def summarise(
@@ -190,7 +189,9 @@ def summarise(
         epsilon=_most_anyone_went_through(counted, delta),
         declaration=declaration,
         spent={split: declared.epsilon(split) for split in SPLITS} if declared else {},
-        internal_before=sum(_internal(entry) for entry in entries[: own[0].number]) if own and study else 0,
+        split_key=declaration.split_key if declaration else (books.bindings[-1].split_key if books.bindings else ""),
+        other_people=tuple(dict.fromkeys(name for binding in books.bindings for name in binding.other_people)),
+        internal_before=looks(entries),
         entries=tuple(entries),
     )
 
@@ -200,6 +201,12 @@ def epsilon_of_study(summary: Summary, study: str, split: Split, delta: float) -
     charges = (entry.content for entry in summary.entries if isinstance(entry.content, Charge))
     events = [each.event for each in charges if (each.study, each.split, each.account) == (study, split, "release")]
     return epsilon_by_rdp(composed(events), delta)
+
+
+def looks(entries: Sequence[Entry]) -> int:
+    """Times that the data steward looked; one look reads all splits, and is as many entries."""
+    splits = Counter(entry.content.split for entry in entries if isinstance(entry.content, Charge) and _internal(entry))
+    return max(splits.values(), default=0)
 
 
 def _internal(entry: Entry) -> bool:
@@ -234,7 +241,7 @@ def _most_anyone_went_through(entries: Sequence[Entry], delta: float) -> float:
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
     kind = type(entry.content).__name__.lower()
-    content = vars(entry.content) if kind == "binding" else entry.content.fields()  # type: ignore[union-attr]
+    content = vars(entry.content) if isinstance(entry.content, Binding) else entry.content.fields()
     return {
         "number": entry.number,
         "time": entry.time,
@@ -244,7 +251,3 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "versions": dict(entry.versions),
         "hash": entry.hash,
     }
-
-
-def _finite(number: float) -> float | str:
-    return "infinite" if math.isinf(number) else number

@@ -29,8 +29,8 @@ def _headline(summary: Summary) -> Text:
     text.append(f"Epsilon {_number(epsilon)} at delta {delta:g} ({basis}).", style="bold")
     if summary.internal_before:
         text.append(
-            f"\nBefore this study, internal figures of real participants were opened {summary.internal_before} times; "
-            "the guarantee does not cover what was learned there."
+            f"\nUp to its last reading, figures of real participants were opened for the data steward "
+            f"{summary.internal_before} times; the guarantee does not cover what was learned there."
         )
     return text
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import dp_accounting
 import numpy as np
 
 from cohorts import Schema
 from privacy.mechanisms.gaussian import GaussianNoise, require_positive, scale_for
+from privacy.mechanisms.mechanism import Kind, Whole
 
 MARGIN_SDS = 2.0
 """A floor lies this many standard deviations below the count expected: a random split falls short in about 2 % of
@@ -111,7 +113,7 @@ def floored_auc(ranking: np.ndarray, labels: np.ndarray, floors: ScoreFloors) ->
 
 
 @dataclass(frozen=True)
-class NoisyScores:
+class NoisyScores(Whole):
     """Floored AUCs of several classifiers, released together under one charge. Every field is public.
 
     Guarantee: ``event``, rho-zCDP with ``rho = K / (2 (min(m1, m0) noise_sd)^2)``: each of the K scores moves by at
@@ -129,6 +131,8 @@ class NoisyScores:
     classifiers: int
     noise_sd: float
 
+    kind: ClassVar[Kind] = "scores"
+
     def __post_init__(self) -> None:
         if self.classifiers < 1:
             raise ValueError(f"scores of {self.classifiers} classifiers were asked for; there must be at least one")
@@ -143,15 +147,6 @@ class NoisyScores:
     def event(self) -> dp_accounting.ZCDpEvent:
         """The charge of one ``release``; to be written to the ledger before it."""
         return self._noise.event
-
-    def event_of(self, times: int) -> dp_accounting.ZCDpEvent:
-        """The charge of several releases."""
-        return dp_accounting.ZCDpEvent(self.rho * times)
-
-    @property
-    def rho(self) -> float:
-        """What the charge costs, in zCDP."""
-        return self.event.rho
 
     def release(self, rankings: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarray:
         """Score participants, with noise.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import dp_accounting
 import numpy as np
 
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
+from privacy.mechanisms.mechanism import Kind, Whole
 
 COUNT_SHARE = 0.2
 """tau^2, the share of the sensitivity that goes to the number of participants; the rest is for their features."""
@@ -59,7 +61,7 @@ class ClassMoments:
 
 
 @dataclass(frozen=True)
-class NoisyMoments:
+class NoisyMoments(Whole):
     """Mean and covariance of the features of each of the two label classes, under one charge. Every field is public.
 
     Guarantee: ``event``, rho-zCDP with ``rho = SENSITIVITY^2 / (2 noise_sd^2)``, whatever the features are: NaN counts
@@ -76,6 +78,8 @@ class NoisyMoments:
     radius: float
     expected: tuple[float, float]
     noise_sd: float
+
+    kind: ClassVar[Kind] = "measurement"
 
     @classmethod
     def costing(cls, schema: Schema, split_share: float, rho: float) -> NoisyMoments:

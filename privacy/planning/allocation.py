@@ -1,21 +1,22 @@
-"""What a plan's epochs and scores cost once its orders are declared, and the noise that follows."""
+"""What a plan's epochs and scores may cost once its orders are declared, and the noise that follows."""
 
 from __future__ import annotations
 
 import math
 
+import dp_accounting
 from pydantic import BaseModel, ConfigDict, Field
 
-from cohorts import Schema, SplitShares
-from privacy.accounting.calibration import smallest_noise_multiplier
-from privacy.accounting.dpsgd import TrainingCharge
-from privacy.accounting.private_selection import dominated_noise
+from cohorts import Schema
+from privacy.accounting.calibration import largest_rho, smallest_noise_multiplier
+from privacy.accounting.private_selection import dominated, dominated_noise
 from privacy.accounting.rdp import rdp_at
 from privacy.errors import PlanError
 from privacy.ledger.filter import RenyiFilter
 from privacy.mechanisms.auc import NoisyScores, public_floors
+from privacy.mechanisms.dpsgd import DPSGD
 from privacy.mechanisms.moments import NoisyMoments
-from privacy.planning.plan import CLASSIFIERS, StudyPlan, segment_epochs, steps_per_epoch
+from privacy.planning.plan import StudyPlan, segment_epochs, steps_per_epoch
 
 
 class Allocation(BaseModel):
@@ -23,7 +24,7 @@ class Allocation(BaseModel):
 
     Args:
         surrogate_rho: what the surrogate costs, in zCDP; 0 without one.
-        score_noise_sd: standard deviation of the noise on each AUC.
+        score_noise_sd: standard deviation of the noise on each score.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,16 +33,17 @@ class Allocation(BaseModel):
     score_noise_sd: float = Field(gt=0)
 
     def noise_multiplier(self, sampling_rate: float) -> float:
-        """The least noise that a configuration with this sampling rate can afford."""
+        """The least noise that DP-SGD with this sampling rate can afford."""
         raise NotImplementedError
 
-    def scores(self, schema: Schema, shares: SplitShares) -> NoisyScores:
-        """The mechanism of one epoch's scores."""
-        return NoisyScores(public_floors(schema, shares.validation), CLASSIFIERS, self.score_noise_sd)
+    def trial_allows(self, event: dp_accounting.DpEvent) -> bool:
+        """Whether an event costs at most what one trial may, all its epochs together."""
+        raise NotImplementedError
 
-    def moments(self, schema: Schema, shares: SplitShares) -> NoisyMoments:
-        """The mechanism that the surrogate is bought from."""
-        return NoisyMoments.costing(schema, shares.train, self.surrogate_rho)
+    @property
+    def trial_rho(self) -> float:
+        """What one trial may spend on a single measurement, in zCDP."""
+        return largest_rho(lambda rho: self.trial_allows(dp_accounting.ZCDpEvent(rho)))
 
 
 class EpochAllocation(Allocation):
@@ -50,10 +52,12 @@ class EpochAllocation(Allocation):
     Args:
         train_order: Renyi order declared for the training participants.
         epoch: Renyi divergence of that order that one epoch may cost.
+        epochs_per_trial: how many a trial is expected to train.
     """
 
     train_order: float
     epoch: float = Field(gt=0)
+    epochs_per_trial: float = Field(default=1.0, gt=0)
 
     def noise_multiplier(self, sampling_rate: float) -> float:
         """The least noise at which an epoch costs what an epoch may."""
@@ -62,6 +66,10 @@ class EpochAllocation(Allocation):
             steps_per_epoch(sampling_rate),
             lambda event: rdp_at(event, self.train_order) <= self.epoch,
         )
+
+    def trial_allows(self, event: dp_accounting.DpEvent) -> bool:
+        """Whether an event costs at most what the epochs of an average trial do."""
+        return rdp_at(event, self.train_order) <= self.epoch * self.epochs_per_trial
 
 
 class RunAllocation(Allocation):
@@ -78,9 +86,9 @@ class RunAllocation(Allocation):
     epochs: int = Field(ge=1)
 
     @property
-    def run(self) -> TrainingCharge:
+    def run(self) -> DPSGD:
         """The run that stands for all."""
-        return TrainingCharge(self.sampling_rate, self.run_noise, self.epochs * steps_per_epoch(self.sampling_rate))
+        return DPSGD(self.sampling_rate, self.run_noise, self.epochs * steps_per_epoch(self.sampling_rate))
 
     def noise_multiplier(self, sampling_rate: float) -> float:
         """The least noise at which a run costs at most as much as the one that stands for all, at every order."""
@@ -88,14 +96,38 @@ class RunAllocation(Allocation):
             return self.run_noise
         return dominated_noise(self.run, sampling_rate, self.epochs * steps_per_epoch(sampling_rate))
 
+    def trial_allows(self, event: dp_accounting.DpEvent) -> bool:
+        """Whether an event costs at most as much as the run that stands for all, at every order."""
+        return dominated(event, self.run.event)
+
 
 class DeclaredPlan(BaseModel):
-    """A plan together with the prices it was declared at: what a study keeps of its budget."""
+    """A plan together with what was allocated when it was declared: what a study keeps of its budget.
+
+    Args:
+        plan: how the study divides what it declared.
+        allocation: what its parts may cost; None under a policy that declares nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     plan: StudyPlan
-    allocation: EpochAllocation | RunAllocation
+    allocation: EpochAllocation | RunAllocation | None
+
+    @property
+    def allocated(self) -> EpochAllocation | RunAllocation:
+        """The allocation, of a plan that was declared."""
+        assert self.allocation is not None
+        return self.allocation
+
+    def scores(self, schema: Schema) -> NoisyScores:
+        """The mechanism of one epoch's scores."""
+        floors = public_floors(schema, self.plan.shares.validation)
+        return NoisyScores(floors, len(self.plan.scored_by), self.allocated.score_noise_sd)
+
+    def moments(self, schema: Schema) -> NoisyMoments:
+        """The mechanism that the surrogate is bought from."""
+        return NoisyMoments.costing(schema, self.plan.shares.train, self.allocated.surrogate_rho)
 
 
 def allocate(plan: StudyPlan, schema: Schema, declared: RenyiFilter) -> EpochAllocation | RunAllocation:
@@ -113,15 +145,19 @@ def allocate(plan: StudyPlan, schema: Schema, declared: RenyiFilter) -> EpochAll
         )
     for_training = (1 - plan.surrogate_share) * left
     rho = plan.score_rho(lambda event: rdp_at(event, score_order) <= score_left)
+    floors = public_floors(schema, plan.shares.validation)
     shared = {
         "surrogate_rho": plan.surrogate_share * left / order,
-        "score_noise_sd": NoisyScores.costing(public_floors(schema, plan.shares.validation), CLASSIFIERS, rho).noise_sd,
+        "score_noise_sd": NoisyScores.costing(floors, len(plan.scored_by), rho).noise_sd,
     }
+    schedule = plan.on_participants
     if plan.runs is None:
-        return EpochAllocation(train_order=order, epoch=for_training / math.ceil(plan.paid.epochs), **shared)
+        epochs = math.ceil(schedule.epochs)
+        per_trial = epochs / schedule.trials
+        return EpochAllocation(train_order=order, epoch=for_training / epochs, epochs_per_trial=per_trial, **shared)
     return RunAllocation(
         sampling_rate=plan.sampling_rate,
         run_noise=plan.least_noise(lambda event: rdp_at(event, order) <= for_training),
-        epochs=plan.paid.rungs[-1] + segment_epochs(plan.paid.rungs[-1]),
+        epochs=schedule.rungs[-1] + segment_epochs(schedule.rungs[-1]),
         **shared,
     )

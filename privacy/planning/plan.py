@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import dp_accounting
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,15 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from cohorts import Schema, SplitShares
 from privacy.accounting.budget import Budget
 from privacy.accounting.calibration import Fits, fits_in, largest_rho, smallest_noise_multiplier
-from privacy.accounting.dpsgd import TrainingCharge
 from privacy.accounting.private_selection import LawOfRuns
 from privacy.ledger.charge import Split
 from privacy.mechanisms.auc import NoisyScores, public_floors
+from privacy.mechanisms.dpsgd import DPSGD
 from privacy.planning.schedule import Schedule
 from privacy.planning.steering import Steering
-
-CLASSIFIERS = 2
-"""Classifiers whose AUCs make up a score."""
 
 SCORE_ATTEMPTS = 2
 """Scores that one run of a secret number is charged for: a crash may have it scored once more."""
@@ -37,32 +33,37 @@ Spent = Mapping[Split, dp_accounting.DpEvent | None]
 
 
 class StudyPlan(BaseModel):
-    """What a study under a declared budget will do. Every field is public.
+    """What a study will do. Every field is public.
 
     Args:
-        policy: how it searches.
-        epsilon: declared.
-        delta: declared.
+        policy: name of how it searches.
+        epsilon: declared; where the policy declares no budget, the largest of one trial's training.
+        delta: that goes with it.
         shares: expected shares of participants in the three splits.
-        paid: trials on real participants.
-        free: trials on surrogate participants before; None without a surrogate.
+        on_participants: trials on real participants.
+        on_surrogate: trials on surrogate participants before; None without a surrogate.
         surrogate_share: share of the training participants' budget that buys the surrogate.
         sampling_rate: the one in the middle of the search space, by which the plan is made.
-        runs: law of the secret number of runs of which only the best is seen; None where every trial is. ``paid`` then
-            is one run's schedule.
+        scored_by: names of the scores that are released together.
+        runs: law of the secret number of runs of which only the best is seen; None where every trial is.
+            ``on_participants`` then is one run's schedule.
+        search_minutes: after which a search by a secret number of runs ends, however many there are; None where it
+            ends with them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policy: Literal["surrogate", "composed", "selection"]
+    policy: str
     epsilon: float = Field(gt=0, allow_inf_nan=False)
     delta: float = Field(gt=0, lt=1)
     shares: SplitShares
-    paid: Schedule
-    free: Schedule | None = None
+    on_participants: Schedule
+    on_surrogate: Schedule | None = None
     surrogate_share: float = Field(default=0, ge=0, lt=1)
     sampling_rate: float = Field(gt=0, le=1)
+    scored_by: tuple[str, ...] = Field(min_length=1)
     runs: LawOfRuns | None = None
+    search_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @property
     def budget(self) -> Budget:
@@ -72,33 +73,35 @@ class StudyPlan(BaseModel):
     @property
     def pretraining(self) -> int:
         """Epochs that a trial trains without noise on surrogate participants before it is rehearsed or paid for."""
-        return self.free.rungs[-1] - self.paid.rungs[-1] if self.free else 0
+        return self.on_surrogate.rungs[-1] - self.on_participants.rungs[-1] if self.on_surrogate else 0
 
     def events(self, schema: Schema, spent: Spent) -> dict[Split, dp_accounting.DpEvent]:
         """What it means to run on each split, for the choice of the order it is declared at."""
         fits = fits_in(self.budget, 1 - self.surrogate_share, spent=spent.get("train"))
-        train = self.shown(self.training(self.least_noise(fits)).event)
-        return {"train": train, "validation": self.shown(self._scores_event(self._score_rho(spent)))}
+        train = self.selection_event(self.training(self.least_noise(fits)).event)
+        return {"train": train, "validation": self.selection_event(self._scores_event(self._score_rho(spent)))}
 
     def least_noise(self, fits: Fits) -> float:
         """The smallest noise multiplier at which all training fits, at the plan's sampling rate."""
         return smallest_noise_multiplier(
-            self.sampling_rate, self.training(1.0).steps, lambda event: fits(self.shown(event))
+            self.sampling_rate, self.training(1.0).steps, lambda event: fits(self.selection_event(event))
         )
 
-    def training(self, noise_multiplier: float) -> TrainingCharge:
+    def training(self, noise_multiplier: float) -> DPSGD:
         """All planned epochs at the plan's sampling rate, or one run's, with what it may redo."""
-        epochs = math.ceil(self.paid.epochs) + (segment_epochs(self.paid.rungs[-1]) if self.runs else 0)
-        return TrainingCharge(self.sampling_rate, noise_multiplier, epochs * steps_per_epoch(self.sampling_rate))
+        epochs = math.ceil(self.on_participants.epochs)
+        if self.runs:
+            epochs += segment_epochs(self.on_participants.rungs[-1])
+        return DPSGD(self.sampling_rate, noise_multiplier, epochs * steps_per_epoch(self.sampling_rate))
 
-    def shown(self, event: dp_accounting.DpEvent) -> dp_accounting.DpEvent:
+    def selection_event(self, event: dp_accounting.DpEvent) -> dp_accounting.DpEvent:
         """What an event costs in this plan: as much, or what it costs to see the best of a secret number of runs."""
         return self.runs.event(event) if self.runs else event
 
     def steering(self, schema: Schema, spent: Spent) -> Steering:
         """How well scores with this plan's noise tell configurations apart."""
         floors = public_floors(schema, self.shares.validation)
-        return Steering(NoisyScores.costing(floors, CLASSIFIERS, self._score_rho(spent)))
+        return Steering(NoisyScores.costing(floors, len(self.scored_by), self._score_rho(spent)))
 
     def _score_rho(self, spent: Spent) -> float:
         """What one score may cost, in zCDP, at the order that is best for scores alone."""
@@ -106,10 +109,10 @@ class StudyPlan(BaseModel):
 
     def score_rho(self, fits: Fits) -> float:
         """The most that one score may cost, in zCDP, so that all planned ones fit."""
-        return largest_rho(lambda rho: fits(self.shown(self._scores_event(rho))))
+        return largest_rho(lambda rho: fits(self.selection_event(self._scores_event(rho))))
 
     def _scores_event(self, rho: float) -> dp_accounting.DpEvent:
-        times = SCORE_ATTEMPTS if self.runs else math.ceil(self.paid.scores)
+        times = SCORE_ATTEMPTS if self.runs else math.ceil(self.on_participants.scores)
         return dp_accounting.ZCDpEvent(rho * times)
 
 

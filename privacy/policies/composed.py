@@ -2,52 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
 from typing import ClassVar
 
-from cohorts import Cohort
-from privacy.accounting.dpsgd import TrainingCharge
-from privacy.ledger.charge import Charge
-from privacy.ledger.reading import Reading
-from privacy.ledger.receipt import Receipt
-from privacy.mechanisms.auc import NoisyScores
-from privacy.policies.policy import Books, Judge
+from privacy.ledger.summary import Summary
+from privacy.planning.allocation import DeclaredPlan
+from privacy.planning.choice import PlanInputs, preferred, steering_plan
+from privacy.planning.plan import StudyPlan
+from privacy.planning.schedule import Schedule
+from privacy.policies.in_the_open import InTheOpen
+from privacy.policies.picking import among_few, picking
+from privacy.policies.policy import Access, Door, Stage
+from privacy.statements.declared_budget import DeclaredBudget, Wording
+from privacy.statements.statement import Chosen
 
 
-@dataclass(frozen=True)
 class Composed:
-    """Train with noise, score with noise, until the declared budget is spent.
+    """Every trial trains on participants and is scored by noisy AUCs; the ledger's filter stops the sum in time."""
 
-    What comes next may depend on what was seen, noise included, because the ledger's filter stops the sum at one
-    order that was fixed before the first reading.
+    name: ClassVar[str] = "composed"
+    description: ClassVar[str] = "every trial reads real participants, and everything adds up"
+    declares_budget: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = False
+    marking: ClassVar[str] = "synthetic"
 
-    Args:
-        study: name of the study, which declared a budget.
-        books: the cohort's ledger.
-        mechanism: releases the scores of one epoch.
-    """
+    def plan(self, inputs: PlanInputs) -> StudyPlan:
+        """The plan with the least training noise whose scores steer well enough, or else the one that steers best."""
+        return steering_plan(self._best, inputs)
 
-    study: str
-    books: Books
-    mechanism: NoisyScores
+    def _best(self, inputs: PlanInputs) -> StudyPlan:
+        plans = list(inputs.plans(self.name, [(schedule, None, 0.0) for schedule in _schedules(inputs)]))
+        # Noise grows with the root of the epochs, and falls with the number of participants.
+        return preferred(plans, inputs, lambda plan: math.sqrt(plan.on_participants.epochs) / plan.shares.train)
 
-    reads_participants: ClassVar[bool] = True
+    def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:
+        """One search."""
+        return (Stage("trials", declared.plan.on_participants, allocation=declared.allocation),)
 
-    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Cohort) -> Reading:
-        """Pay for a segment of training and open its participants.
+    def access(self, stage: Stage, declared: DeclaredPlan, door: Door) -> Access:
+        """Pay for each training segment and each score."""
+        splits = door.splits
+        return InTheOpen(door.study, door.books, splits.train, splits.validation, declared.scores(door.schema))
 
-        Raises:
-            BudgetExhausted: the segment does not fit any more.
-        """
-        return self.books.read(cohort, Charge(charge.event, "train", self.study, f"train epochs {epochs}", trial))
+    def picks(self, scored: int) -> int | None:
+        """One in a few of those that the budget allowed to be scored."""
+        return among_few(scored)
 
-    def scores(self, trial: str, epoch: int, cohort: Cohort, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
-        """Pay for one epoch's noisy AUCs and release them.
+    def statement(self, summary: Summary, declared: DeclaredPlan, chosen: Chosen) -> DeclaredBudget:
+        """The declared epsilon."""
+        trials = declared.plan.on_participants.trials
+        method = (
+            f"It trained up to {trials} generators with different hyperparameters, each with differentially private "
+            "stochastic gradient descent, stopped the poor ones early, and judged epochs by noisy scores on further "
+            "participants."
+        )
+        wording = Wording(method, picking(chosen), "work repeated after a crash was charged again")
+        return DeclaredBudget.of(summary, declared, chosen, wording)
 
-        Raises:
-            BudgetExhausted: they do not fit any more.
-        """
-        purpose = f"score epoch {epoch} with noise {self.mechanism.noise_sd:.4f}"
-        reading = self.books.read(cohort, Charge(self.mechanism.event, "validation", self.study, purpose, trial))
-        people = reading.participants
-        return self.mechanism.auc_metrics(judge.classifiers, judge.rankings(people), people.labels), reading.receipt
+
+def _schedules(inputs: PlanInputs) -> Iterator[Schedule]:
+    longest = inputs.rungs[-1]
+    for first, rung in enumerate(inputs.rungs):
+        if first == 0 or 4 * rung <= longest:  # later first rungs stop nobody soon enough to save anything
+            yield Schedule(trials=inputs.trials, rungs=inputs.rungs[first:], reduction_factor=inputs.reduction_factor)

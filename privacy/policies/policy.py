@@ -1,17 +1,27 @@
-"""What a search policy does for a trial: it pays, and only then opens participants."""
+"""What a search policy is: one object that plans, says what may be read and charges it, and words the statement."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from cohorts import Cohort, Participants
-from privacy.accounting.dpsgd import TrainingCharge
-from privacy.ledger.charge import Charge
-from privacy.ledger.reading import Reading
+from cohorts import Cohort, Participants, Schema, Splits
+from privacy.accounting.private_selection import LawOfRuns
+from privacy.ledger.actor import LedgerClient
+from privacy.ledger.charge import Charge, Purpose, Split
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
+from privacy.ledger.summary import Summary
+from privacy.planning.allocation import Allocation, DeclaredPlan
+from privacy.planning.choice import PlanInputs
+from privacy.planning.plan import StudyPlan
+from privacy.planning.schedule import Schedule
+from privacy.statements.statement import Chosen, Statement
 
 
 class Books(Protocol):
@@ -20,15 +30,15 @@ class Books(Protocol):
     def charge(self, charges: Charge | Sequence[Charge]) -> Receipt:
         """Write down what is about to be read."""
 
-    def read(self, cohort: Cohort, charges: Charge | Sequence[Charge]) -> Reading:
-        """Write down what is about to be read, then open the participants."""
+    def read(self, cohort: Cohort, mechanism: M, purpose: Purpose) -> Reading[M]:
+        """Write down what is about to be run on participants, then open them for that."""
 
 
-class PaidBooks(Protocol):
+class RunBooks(Protocol):
     """Where what was charged whole may be read piece by piece."""
 
-    def read_again(self, cohort: Cohort, paid: Receipt) -> Reading:
-        """Open participants for a search that was charged whole."""
+    def read_run(self, cohort: Cohort, study: str, run: int, split: Split, mechanism: M) -> Reading[M]:
+        """Open participants for a part of one of a secret number of runs, which were charged whole."""
 
 
 class Judge(Protocol):
@@ -45,21 +55,72 @@ class Judge(Protocol):
         """Figures without noise, ``auc_`` and the classifier's name among them: not private."""
 
 
-class Policy(Protocol):
-    """Says what the search may read, and charges it. Participants are opened only after the charge is written."""
+@dataclass(frozen=True)
+class Stage:
+    """One search of a study.
+
+    Args:
+        name: of its folder, and of Optuna's study beside the study's own name.
+        schedule: how many trials, and when they are scored.
+        configurations: proposed from the search space, or the best of the stage before.
+        reads_participants: whether real participants are read at all.
+        allocation: what its trials may spend; None where the search space decides about noise.
+        pretraining: epochs at the beginning of a trial that are trained without noise.
+        epsilon: largest epsilon of one trial's training; infinity where the study's budget alone decides.
+        runs: law of a secret number of runs, of which only the best is seen; None where every trial is.
+    """
+
+    name: str
+    schedule: Schedule
+    configurations: Literal["proposed", "shortlisted"] = "proposed"
+    reads_participants: bool = True
+    allocation: Allocation | None = field(default=None, compare=False)
+    pretraining: int = 0
+    epsilon: float = float("inf")
+    runs: LawOfRuns | None = None
+
+
+@dataclass(frozen=True)
+class Door:
+    """Through what a study comes to its participants.
+
+    Args:
+        study: name of the study.
+        schema: of the cohort.
+        splits: participants to train on, to score on, and to test on: sealed.
+        ledger: the cohort's, in this process.
+        books: the same for trials on any node.
+        kept: folder of the study for what was bought.
+    """
+
+    study: str
+    schema: Schema
+    splits: Splits
+    ledger: Ledger
+    books: LedgerClient
+    kept: Path
+
+
+class Access(Protocol):
+    """What the trials of one stage may read. Participants are opened only after the charge is written."""
 
     @property
     def reads_participants(self) -> bool:
         """Whether real participants are read at all."""
 
-    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Any) -> Reading:
-        """Pay for a segment of training, and open its participants.
+    def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
+        """Pay for a mechanism on the training participants, and open them for it.
+
+        Args:
+            trial: its name.
+            mechanism: what will be run.
+            words: what for, such as "train epochs 1 to 3".
 
         Raises:
             BudgetExhausted: it does not fit any more; nothing was read.
         """
 
-    def scores(self, trial: str, epoch: int, cohort: Any, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
+    def scores(self, trial: str, epoch: int, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
         """Pay for one epoch's scores, and release them.
 
         Returns:
@@ -67,4 +128,41 @@ class Policy(Protocol):
 
         Raises:
             BudgetExhausted: they do not fit any more; nothing was read.
+        """
+
+
+class Policy(Protocol):
+    """A search policy; ``privacy.policies.register`` makes one known by its name."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    """How it searches, as --help says it."""
+    declares_budget: ClassVar[bool]
+    """Whether epsilon covers everything, and was declared before the first reading."""
+    repeatable: ClassVar[bool]
+    """Whether its scores are without noise, so that a seeded study of a public cohort repeats itself."""
+    marking: ClassVar[str]
+    """What released files carry in their names."""
+
+    def plan(self, inputs: PlanInputs) -> StudyPlan:
+        """How a study would be carried out.
+
+        Raises:
+            PlanError: what is asked for fits in no useful way.
+        """
+
+    def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:
+        """The searches of a study in their order; the release is made from the last."""
+
+    def access(self, stage: Stage, declared: DeclaredPlan, door: Door) -> Access:
+        """What a stage's trials pay through; whatever is bought or charged for all of them together is, now."""
+
+    def picks(self, scored: int) -> int | None:
+        """How many epochs a classifier picks of so many scored ones; None for as many as the paper did."""
+
+    def statement(self, summary: Summary, declared: DeclaredPlan, chosen: Chosen) -> Statement:
+        """What may be said of a release.
+
+        Raises:
+            LedgerError: the ledger does not hold what would be said.
         """

@@ -2,64 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import ClassVar
 
-from cohorts import Cohort
-from privacy.accounting.dpsgd import TrainingCharge
-from privacy.accounting.private_selection import LawOfRuns
-from privacy.ledger.charge import Charge
-from privacy.ledger.reading import Reading
-from privacy.ledger.receipt import Receipt
-from privacy.mechanisms.auc import NoisyScores
-from privacy.planning.allocation import RunAllocation
-from privacy.policies.policy import Judge, PaidBooks
+from privacy.ledger.summary import Summary
+from privacy.planning.allocation import DeclaredPlan
+from privacy.planning.choice import PlanInputs, in_secret, preferred, steering_plan
+from privacy.planning.plan import StudyPlan
+from privacy.planning.schedule import Schedule
+from privacy.policies.in_secret import access_in_secret, time_tells
+from privacy.policies.policy import Access, Door, Stage
+from privacy.statements.declared_budget import DeclaredBudget, Wording
+from privacy.statements.statement import Chosen
 
 
-@dataclass(frozen=True)
 class Selection:
-    """Train and score in a run that was paid for; it writes nothing down, for that would tell how many runs there are.
+    """Every run draws its configuration afresh; showing the best of a secret number costs little more than one.
 
-    What a run may do is bounded by what was charged: ``selection_charges`` is one event for each split that costs as
-    much as any configuration does at every order. Whoever carries out the runs keeps to it.
-
-    Args:
-        books: the cohort's ledger.
-        paid: receipt of the charge.
-        mechanism: releases the scores of a run.
+    Source: Papernot & Steinke, "Hyperparameter Tuning with Renyi Differential Privacy", ICLR 2022.
     """
 
-    books: PaidBooks
-    paid: Receipt
-    mechanism: NoisyScores
+    name: ClassVar[str] = "selection"
+    description: ClassVar[str] = "a secret number of runs, about --trials, of which only the best is seen"
+    declares_budget: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = False
+    marking: ClassVar[str] = "synthetic"
 
-    reads_participants: ClassVar[bool] = True
+    def plan(self, inputs: PlanInputs) -> StudyPlan:
+        """The plan with the most training participants whose scores steer well enough."""
+        return steering_plan(self._best, inputs)
 
-    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Cohort) -> Reading:
-        """Open the training participants again."""
-        return self.books.read_again(cohort, self.paid)
+    def _best(self, inputs: PlanInputs) -> StudyPlan:
+        all_runs = Schedule(trials=inputs.trials, rungs=inputs.rungs[-1:])
+        plans = list(inputs.plans(self.name, [(all_runs, None, 0.0)]))
+        chosen = in_secret(plans[0], inputs)  # the law does not depend on how the participants are divided
+        update = {"on_participants": chosen.on_participants, "runs": chosen.runs}
+        plans = [plan.model_copy(update=update) for plan in plans]
+        return preferred(plans, inputs, lambda plan: math.sqrt(plan.on_participants.epochs) / plan.shares.train)
 
-    def scores(self, trial: str, epoch: int, cohort: Cohort, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
-        """Release noisy AUCs of one run."""
-        people = self.books.read_again(cohort, self.paid).participants
-        return self.mechanism.auc_metrics(judge.classifiers, judge.rankings(people), people.labels), self.paid
+    def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:
+        """One search, out of sight."""
+        plan = declared.plan
+        return (Stage("selection", plan.on_participants, allocation=declared.allocation, runs=plan.runs),)
 
+    def access(self, stage: Stage, declared: DeclaredPlan, door: Door) -> Access:
+        """Charge all runs at once."""
+        return access_in_secret(declared, door)
 
-def selection_charges(
-    study: str, runs: LawOfRuns, allocation: RunAllocation, mechanism: NoisyScores, tries: int
-) -> list[Charge]:
-    """What seeing the best run costs, for each split.
+    def picks(self, scored: int) -> int | None:
+        """The one there is."""
+        return 1
 
-    Args:
-        study: name of the study.
-        runs: law of their number.
-        prices: the run that stands for all.
-        mechanism: releases the scores of a run.
-        tries: how often a run may be scored.
-    """
-    scores = mechanism.event_of(tries)
-    purpose = f"search by a secret number of runs (mean {runs.mean:g}, shape {runs.shape:g})"
-    return [
-        Charge(runs.event(allocation.run.event), "train", study, purpose),
-        Charge(runs.event(scores), "validation", study, purpose),
-    ]
+    def statement(self, summary: Summary, declared: DeclaredPlan, chosen: Chosen) -> DeclaredBudget:
+        """The declared epsilon."""
+        method = (
+            "A secret number of runs each drew a configuration at random, trained a generator on participants with "
+            "differentially private stochastic gradient descent, and was judged by noisy scores on further "
+            "participants. Only the best run was ever seen."
+        )
+        repeated = "what a run repeated after a crash is within what was charged for every run"
+        return DeclaredBudget.of(
+            summary,
+            declared,
+            chosen,
+            Wording(method, "The release is made by that run.", repeated, (time_tells(declared.plan),)),
+        )

@@ -1,87 +1,131 @@
-"""The surrogate: participants drawn from noisy moments, bought once, on whom a search is free."""
+"""The policy ``surrogate``: search for nothing on surrogate participants, decide among a few on real ones."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import ClassVar
 
-import numpy as np
+from privacy.errors import PlanError
+from privacy.ledger.summary import Summary
+from privacy.planning.allocation import DeclaredPlan
+from privacy.planning.choice import PlanInputs, in_secret, preferred, steering_plan, typical_noise
+from privacy.planning.plan import StudyPlan
+from privacy.planning.schedule import Schedule
+from privacy.policies.in_secret import access_in_secret, time_tells
+from privacy.policies.in_the_open import InTheOpen
+from privacy.policies.picking import among_few, picking
+from privacy.policies.policy import Access, Door, Stage
+from privacy.policies.surrogate_cohort import MOMENTS_FILE, OnSurrogate, buy_moments, keep_moments, kept_moments
+from privacy.statements.declared_budget import DeclaredBudget, Wording
+from privacy.statements.statement import Chosen
 
-from cohorts import Cohort, Encoding, Participants, Schema, SplitShares
-from privacy.accounting.dpsgd import TrainingCharge
-from privacy.ledger.charge import Charge
-from privacy.ledger.reading import Reading
-from privacy.mechanisms.moments import ClassMoments, NoisyMoments, surrogate_cohort
-from privacy.policies.policy import Books, Judge
+SURROGATE_SHARE = 0.15
+"""Share of the training participants' budget that buys the surrogate; the rest trains."""
 
-PURPOSE = "buy noisy moments for the surrogate"
-# Participants are drawn from released numbers, so anyone may draw the same ones again.
-PUBLIC_SEED = 0
-
-
-def buy_moments(study: str, books: Books, mechanism: NoisyMoments, cohort: Cohort) -> tuple[ClassMoments, ClassMoments]:
-    """Pay for the moments of both label classes, then release them.
-
-    Args:
-        study: name of the study, which declared a budget.
-        books: the cohort's ledger.
-        mechanism: releases the moments.
-        cohort: the training participants.
-
-    Raises:
-        BudgetExhausted: they do not fit.
-    """
-    reading = books.read(cohort, Charge(mechanism.event, "train", study, PURPOSE))
-    people = reading.participants
-    return mechanism.release(Encoding(cohort.schema).encode(people.values), people.labels)
+SHORTLISTS = (4, 3, 2)
+REAL_SHARE = 0.3
+"""Share of the longest training that a shortlisted trial spends on real participants, after the surrogate."""
 
 
-def keep_moments(moments: tuple[ClassMoments, ClassMoments], file: Path) -> None:
-    """Write moments that were bought, whole or not at all; they may be looked at."""
-    content = [{"mean": each.mean.tolist(), "covariance": each.covariance.tolist()} for each in moments]
-    partial = file.with_name(file.name + ".partial")
-    partial.write_text(json.dumps(content) + "\n")
-    partial.replace(file)
-
-
-def kept_moments(file: Path) -> tuple[ClassMoments, ClassMoments]:
-    """Moments that ``keep_moments`` wrote."""
-    first, second = (
-        ClassMoments(np.array(each["mean"]), np.array(each["covariance"])) for each in json.loads(file.read_text())
-    )
-    return first, second
-
-
-@dataclass(frozen=True)
 class Surrogate:
-    """Surrogate participants in the place of those who train and those who validate."""
+    """Buy noisy moments once, search for nothing on participants drawn from them, and decide on real participants."""
 
-    train: Participants
-    validation: Participants
+    name: ClassVar[str] = "surrogate"
+    description: ClassVar[str] = (
+        "noisy moments are bought, the search runs on participants drawn from them, and a few trials are decided on "
+        "real ones"
+    )
+    declares_budget: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = False
+    marking: ClassVar[str] = "synthetic"
 
-    @classmethod
-    def of(cls, moments: tuple[ClassMoments, ClassMoments], schema: Schema, shares: SplitShares) -> Surrogate:
-        """As many participants as the two splits have nominally; the same ones every time."""
-        randomness = np.random.default_rng(PUBLIC_SEED)
-        train, validation = (
-            surrogate_cohort(moments, schema, round(schema.nominal_size * share), randomness)
-            for share in (shares.train, shares.validation)
+    def plan(self, inputs: PlanInputs) -> StudyPlan:
+        """A shortlist in the open or in secret, whichever takes less training noise over the search space."""
+        plan = steering_plan(self._best, inputs)
+        return min((plan, in_secret(plan, inputs)), key=lambda each: typical_noise(each, inputs))
+
+    def _best(self, inputs: PlanInputs) -> StudyPlan:
+        schedules = [(real, free, SURROGATE_SHARE) for real, free in _schedules(inputs)]
+        return preferred(list(inputs.plans(self.name, schedules)), inputs)  # a longer shortlist before more training
+
+    def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:
+        """A search that is free, then the shortlist's."""
+        plan, allocation = declared.plan, declared.allocation
+        assert plan.on_surrogate is not None
+        return (
+            Stage(
+                "trials",
+                plan.on_surrogate,
+                reads_participants=False,
+                allocation=allocation,
+                pretraining=plan.pretraining,
+            ),
+            Stage(
+                "shortlist",
+                plan.on_participants,
+                configurations="shortlisted",
+                allocation=allocation,
+                runs=plan.runs,
+            ),
         )
-        return cls(train, validation)
+
+    def access(self, stage: Stage, declared: DeclaredPlan, door: Door) -> Access:
+        """Buy the surrogate, once for the study; pay for what the shortlist reads."""
+        if not stage.reads_participants:
+            file = door.kept / MOMENTS_FILE
+            if not file.exists():
+                keep_moments(buy_moments(door, declared.moments(door.schema)), file)
+            return OnSurrogate.of(kept_moments(file), door.schema, declared.plan.shares)
+        if stage.runs:
+            return access_in_secret(declared, door)
+        splits = door.splits
+        return InTheOpen(door.study, door.books, splits.train, splits.validation, declared.scores(door.schema))
+
+    def picks(self, scored: int) -> int | None:
+        """One in a few of those that the budget allowed to be scored."""
+        return among_few(scored)
+
+    def statement(self, summary: Summary, declared: DeclaredPlan, chosen: Chosen) -> DeclaredBudget:
+        """The declared epsilon."""
+        plan = declared.plan
+        assert plan.on_surrogate is not None
+        bought = (
+            "It bought noisy means and covariances of each class, drew surrogate participants from them, and tried "
+            f"{plan.on_surrogate.trials} configurations of a generator on these, which reads nobody. "
+        )
+        if plan.runs:
+            method = bought + (
+                "A secret number of runs each drew one of the best of these at random, went on with it with "
+                "differentially private stochastic gradient descent on participants, and was judged by noisy scores on "
+                "further participants. Only the best run was ever seen."
+            )
+            wording = Wording(
+                method,
+                "The release is made by that run.",
+                "what a run repeated after a crash is within what was charged for every run",
+                (time_tells(declared.plan),),
+            )
+        else:
+            method = bought + (
+                f"At most {plan.on_participants.trials} of them then went on with differentially private stochastic "
+                "gradient descent on participants, and their epochs were judged by noisy scores on further "
+                "participants."
+            )
+            wording = Wording(method, picking(chosen), "work repeated after a crash was charged again")
+        return DeclaredBudget.of(summary, declared, chosen, wording)
 
 
-@dataclass(frozen=True)
-class OnSurrogate:
-    """Searching on surrogate participants: they are released already, so nothing is charged and nothing needs noise."""
-
-    reads_participants: ClassVar[bool] = False
-
-    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Participants) -> Reading:
-        """Read surrogate participants."""
-        return Reading(cohort, None)
-
-    def scores(self, trial: str, epoch: int, cohort: Participants, judge: Judge) -> tuple[dict[str, float], None]:
-        """Exact scores on surrogate participants."""
-        return judge.exact(cohort), None
+def _schedules(inputs: PlanInputs) -> Iterator[tuple[Schedule, Schedule]]:
+    """Schedules on real and on surrogate participants."""
+    longest = inputs.rungs[-1]
+    real = max(1, round(REAL_SHARE * longest))
+    pretraining = longest - real
+    if pretraining < 1:
+        raise PlanError(
+            "A search on a surrogate trains there before it trains on participants, so it needs --max-epochs 2 or more."
+        )
+    early = tuple(rung for rung in inputs.rungs if 3 * rung <= 2 * pretraining)
+    rungs, scored = (*early, pretraining, longest), tuple(sorted({0, max(1, real // 3), real}))
+    free = Schedule(trials=inputs.trials, rungs=rungs, reduction_factor=inputs.reduction_factor)
+    for shortlist in sorted({min(each, inputs.trials) for each in SHORTLISTS}, reverse=True):
+        yield Schedule(trials=shortlist, rungs=scored), free

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import dp_accounting
-
-from cohorts import Cohort
-from privacy.accounting.dpsgd import TrainingCharge
-from privacy.ledger.charge import Charge
-from privacy.ledger.reading import Reading
+from cohorts import Cohort, SplitShares
+from privacy.ledger.charge import Purpose
+from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
-from privacy.policies.policy import Books, Judge
+from privacy.ledger.summary import Summary
+from privacy.mechanisms.mechanism import Exact
+from privacy.planning.allocation import DeclaredPlan
+from privacy.planning.choice import PlanInputs
+from privacy.planning.plan import StudyPlan
+from privacy.planning.schedule import Schedule
+from privacy.policies.policy import Access, Books, Door, Judge, Stage
+from privacy.statements.statement import Chosen
+from privacy.statements.unaccounted_search import UnaccountedSearch
 
 
 @dataclass(frozen=True)
-class Unaccounted:
+class Freely:
     """Train and score freely; nothing is refused, everything is charged.
 
     Training is charged as the DP-SGD steps it is. Scores are used without noise, so they are charged as not private,
@@ -25,20 +30,63 @@ class Unaccounted:
     Args:
         study: name of the study.
         books: the cohort's ledger.
+        train: participants to train on: sealed.
+        validation: participants to score on: sealed.
     """
 
     study: str
     books: Books
+    train: Cohort
+    validation: Cohort
 
     reads_participants: ClassVar[bool] = True
 
-    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Cohort) -> Reading:
-        """Charge a segment of training and open its participants."""
-        return self.books.read(cohort, Charge(charge.event, "train", self.study, f"train epochs {epochs}", trial))
+    def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
+        """Charge a mechanism and open the training participants for it."""
+        return self.books.read(self.train, mechanism, Purpose("train", self.study, words, trial))
 
-    def scores(self, trial: str, epoch: int, cohort: Cohort, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
+    def scores(self, trial: str, epoch: int, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
         """Charge one epoch's scores, which are not private, and compute them."""
-        purpose = f"score epoch {epoch} without noise"
-        charge = Charge(dp_accounting.NonPrivateDpEvent(), "validation", self.study, purpose, trial)
-        reading = self.books.read(cohort, charge)
+        purpose = Purpose("validation", self.study, f"score epoch {epoch} without noise", trial)
+        reading = self.books.read(self.validation, Exact("scores"), purpose)
         return judge.exact(reading.participants), reading.receipt
+
+
+class Unaccounted:
+    """Search as Beaulieu-Jones et al. 2019 did: epsilon limits each trial's training, and the search is not covered."""
+
+    name: ClassVar[str] = "unaccounted"
+    description: ClassVar[str] = "epsilon covers the chosen trials' training only, and the release says so"
+    declares_budget: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = True
+    marking: ClassVar[str] = "unaccounted"
+
+    def plan(self, inputs: PlanInputs) -> StudyPlan:
+        """One search, with nothing to divide."""
+        return StudyPlan(
+            policy=self.name,
+            epsilon=inputs.budget.epsilon,
+            delta=inputs.budget.delta,
+            shares=SplitShares(),
+            on_participants=Schedule(
+                trials=inputs.trials, rungs=inputs.rungs, reduction_factor=inputs.reduction_factor
+            ),
+            sampling_rate=inputs.sampling_rate,
+            scored_by=inputs.scored_by,
+        )
+
+    def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:
+        """One search."""
+        return (Stage("trials", declared.plan.on_participants, epsilon=declared.plan.epsilon),)
+
+    def access(self, stage: Stage, declared: DeclaredPlan, door: Door) -> Access:
+        """Charge everything, refuse nothing."""
+        return Freely(door.study, door.books, door.splits.train, door.splits.validation)
+
+    def picks(self, scored: int) -> int | None:
+        """As many as in the paper."""
+        return None
+
+    def statement(self, summary: Summary, declared: DeclaredPlan, chosen: Chosen) -> UnaccountedSearch:
+        """The winners' epsilon, and that it does not cover the search."""
+        return UnaccountedSearch.of(summary, declared.plan, chosen)

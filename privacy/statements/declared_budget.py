@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -11,14 +11,26 @@ from privacy.errors import LedgerError
 from privacy.ledger.charge import Charge
 from privacy.ledger.summary import Summary
 from privacy.planning.allocation import DeclaredPlan
+from privacy.statements import sections
+from privacy.statements.events import charged_events
+from privacy.statements.statement import Chosen
 
-KINDS = {
-    "train": "segments of training",
-    "score": "scored epochs",
-    "buy": "surrogate bought",
-    "search": "whole search",
-}
-"""What a charge was for, by the first word of its purpose."""
+
+@dataclass(frozen=True)
+class Wording:
+    """Sentences that are true under one policy and not under every other.
+
+    Args:
+        method: how the search read participants, in a few sentences.
+        picking: how the released epochs were picked.
+        repeated: what became of work that was done again.
+        not_covered: further items of what the statement does not cover.
+    """
+
+    method: str
+    picking: str
+    repeated: str
+    not_covered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,7 @@ class DeclaredBudget:
     Args:
         study: name of the study.
         cohort: name of the cohort.
+        ledger: name of the cohort that the ledger was begun for.
         public_cohort: whether the schema marks the cohort as public.
         policy: how the study searched.
         epsilon: declared.
@@ -36,8 +49,10 @@ class DeclaredBudget:
         spent: by split, epsilon that was spent of the declared one, earlier studies included.
         charges: (split, what for, how often) of this study.
         other_studies: other studies whose charges the declared epsilon covers too.
+        other_people: cohorts with the same identifiers that are other people's, as the data steward said.
         left_out: earlier entries of a public cohort's ledger that the study did not count.
-        internal_before: times the data steward looked at real participants before.
+        internal_before: times the data steward looked at real participants before this release was drawn.
+        redrawn: how often this study drew a release before.
         search_trials: configurations that were tried on a surrogate, for free; 0 without one.
         trials: configurations that were trained on participants; None where their number is kept secret.
         chosen_trials: trials that the released epochs come from.
@@ -47,10 +62,12 @@ class DeclaredBudget:
         receipt: the cohort's ledger as of the release.
         shares: expected shares of participants in training, validation and test.
         nominal_size: public number of complete participants.
+        wording: what only this policy can say.
     """
 
     study: str
     cohort: str
+    ledger: str
     public_cohort: bool
     policy: str
     epsilon: float
@@ -59,8 +76,10 @@ class DeclaredBudget:
     spent: dict[str, float]
     charges: tuple[tuple[str, str, int], ...]
     other_studies: int
+    other_people: tuple[str, ...]
     left_out: int
     internal_before: int
+    redrawn: int
     search_trials: int
     trials: int | None
     chosen_trials: int
@@ -70,46 +89,35 @@ class DeclaredBudget:
     receipt: str
     shares: tuple[float, float, float]
     nominal_size: int
+    wording: Wording
+    summary: Summary = field(repr=False, compare=False)
 
     @classmethod
-    def of(
-        cls,
-        summary: Summary,
-        declared_plan: DeclaredPlan,
-        chosen_trials: int,
-        chosen_epochs: int,
-        winning_run_epsilon: float,
-        nominal_size: int,
-    ) -> DeclaredBudget:
+    def of(cls, summary: Summary, declared: DeclaredPlan, chosen: Chosen, wording: Wording) -> DeclaredBudget:
         """The statement of a study's verified ledger.
 
         Args:
             summary: of the ledger as the study sees it.
-            spending: how the study divided its budget.
-            chosen_trials: trials that the released epochs come from.
-            chosen_epochs: epochs that were released.
-            winning_run_epsilon: of the costliest chosen trial's training alone.
-            nominal_size: public number of complete participants.
+            declared: how the study divided its budget.
+            chosen: what the release is made of.
+            wording: what only this policy can say.
 
         Raises:
             LedgerError: the study declared nothing, or something else than it planned.
         """
-        declaration, plan = summary.declaration, declared_plan.plan
+        declaration, plan = summary.declaration, declared.plan
         if declaration is None or declaration.budget != plan.budget or summary.study is None:
             raise LedgerError(
                 f"The study {summary.study} planned epsilon {plan.epsilon:g}, and the cohort's ledger has no such "
                 "declaration. Its ledger or its plan.json was replaced; restore them from a backup."
             )
         counted = [entry.content for entry in summary.entries[declaration.since :] if isinstance(entry.content, Charge)]
-        own = Counter(
-            (each.split, KINDS.get(each.purpose.split()[0], each.purpose))
-            for each in counted
-            if (each.study, each.account) == (summary.study, "release")
-        )
-        shares = plan.shares
+        released = [each for each in counted if each.account == "release"]
+        own = Counter((each.split, sections.IN_WORDS[each.kind]) for each in released if each.study == summary.study)
         return cls(
             study=summary.study,
-            cohort=summary.cohort,
+            cohort=chosen.cohort,
+            ledger=summary.cohort,
             public_cohort=summary.public,
             policy=plan.policy,
             epsilon=declaration.budget.epsilon,
@@ -117,18 +125,22 @@ class DeclaredBudget:
             orders={split: float(order) for split, order in declaration.orders.items()},
             spent={split: float(spent) for split, spent in summary.spent.items()},
             charges=tuple((split, what, count) for (split, what), count in sorted(own.items())),
-            other_studies=len({each.study for each in counted if each.account == "release"} - {summary.study}),
+            other_studies=len({each.study for each in released} - {summary.study}),
+            other_people=summary.other_people,
             left_out=declaration.since,
-            internal_before=summary.internal_before,
-            search_trials=plan.free.trials if plan.free else 0,
-            trials=None if plan.runs else plan.paid.trials,
-            chosen_trials=chosen_trials,
-            chosen_epochs=chosen_epochs,
-            score_noise_sd=declared_plan.allocation.score_noise_sd,
-            winning_run_epsilon=winning_run_epsilon,
+            internal_before=chosen.internal_before,
+            redrawn=chosen.redrawn,
+            search_trials=plan.on_surrogate.trials if plan.on_surrogate else 0,
+            trials=None if plan.runs else plan.on_participants.trials,
+            chosen_trials=chosen.trials,
+            chosen_epochs=chosen.epochs,
+            score_noise_sd=declared.allocated.score_noise_sd,
+            winning_run_epsilon=chosen.winning_run_epsilon(plan.delta),
             receipt=str(summary.receipt),
-            shares=(shares.train, shares.validation, shares.test),
-            nominal_size=nominal_size,
+            shares=(plan.shares.train, plan.shares.validation, plan.shares.test),
+            nominal_size=chosen.nominal_size,
+            wording=wording,
+            summary=summary,
         )
 
     @property
@@ -142,26 +154,16 @@ class DeclaredBudget:
     @property
     def method(self) -> str:
         """How the search read participants, in a few sentences."""
-        surrogate = (
-            "It bought noisy means and covariances of each class, drew surrogate participants from them, and tried "
-            f"{self.search_trials} configurations of an AC-GAN on these, which reads nobody. "
-        )
-        if self.trials is None:
-            return (surrogate if self.search_trials else "") + (
-                "A secret number of runs each drew a configuration at random, trained an AC-GAN on participants with "
-                "differentially private stochastic gradient descent, and was judged by noisy scores on further "
-                "participants. Only the best run was ever seen."
-            )
-        if self.search_trials:
-            return surrogate + (
-                f"At most {self.trials} of them then went on with differentially private stochastic gradient descent "
-                "on participants, and their epochs were judged by noisy scores on further participants."
-            )
-        return (
-            f"It trained up to {self.trials} AC-GANs with different hyperparameters, each with differentially private "
-            "stochastic gradient descent, stopped the poor ones early, and judged epochs by noisy scores on further "
-            "participants."
-        )
+        return self.wording.method
+
+    @property
+    def picking(self) -> str:
+        """How the released epochs were picked."""
+        return self.wording.picking
+
+    def events(self) -> dict[str, Any]:
+        """Every charged event, from which anyone may compute epsilon again."""
+        return charged_events(self.summary, self.epsilon, "for everything that read participants", self.orders)
 
     def text(self) -> str:
         """The whole statement, one page of Markdown."""
@@ -169,92 +171,48 @@ class DeclaredBudget:
             [
                 f"# Privacy statement: study {self.study}, cohort {self.cohort}",
                 f"**{self.first_line}**",
-                self._protection(),
+                "## What is protected",
+                sections.plain_odds(self.epsilon, self.delta),
+                sections.unit_of_protection(self.public_cohort),
                 self._charged(),
-                self._public_assumptions(),
+                sections.public_assumptions(self.nominal_size),
                 self._not_covered(),
                 f"Accountant: dp-accounting {version('dp-accounting')}, Renyi differential privacy, as a filter at one "
                 "order for each split (Feldman & Zrnic 2021), fixed before the first reading. Noise of released "
-                f"statistics: opendp {version('opendp')}. Training: DP-SGD on the discriminator (Abadi et al. 2016), "
-                "Poisson sampling of participants.",
+                f"statistics: opendp {version('opendp')}. Noise of training: from a cryptographic generator, rounded "
+                "to a grid with the sums it hides.",
             ]
         )
 
     def as_json(self) -> dict[str, Any]:
         """The same for machines."""
-        return {"statement": self.first_line, "accounted": True, **asdict(self)}
-
-    def _protection(self) -> str:
-        kept = (
-            "The schema marks this cohort as public, so nobody's privacy is at stake in this release."
-            if self.public_cohort
-            else "Random numbers came from the operating system and were not stored."
-        )
-        return (
-            "## What is protected\n\n"
-            "The unit of protection is one participant with all of their visits. The neighbouring relation is adding "
-            "or removing one participant: whoever sees the release learns almost the same whether or not a given "
-            f"person took part, by a factor of at most e^{self.epsilon:g}, except with probability {self.delta:g}. "
-            f"{kept}"
-        )
+        fields = {name: value for name, value in vars(self).items() if name not in ("summary", "wording")}
+        return {"statement": self.first_line, "accounted": True, **fields, **asdict(self.wording)}
 
     def _charged(self) -> str:
         train, validation, test = (f"{share:.0%}" for share in self.shares)
         rows = "\n".join(f"| {split} | {what} | {count} |" for split, what, count in self.charges)
+        others = sections.ledger_records(
+            self.ledger, self.other_studies, self.other_people, self.left_out, "which the declared epsilon covers too"
+        )
         return (
             "## What was charged\n\n"
-            f"The search ran under the policy `{self.policy}`. {self.method} The release is made by "
-            f"{_counted(self.chosen_epochs, 'epoch')} of {_counted(self.chosen_trials, 'trial')}.\n\n"
+            f"The search ran under the policy `{self.policy}`. {self.method} {self.picking}\n\n"
             f"| participants | what for | times |\n|---|---|---|\n{rows}\n\n"
             f"Each participant is in one split only, by a keyed hash of their identifier: about {train} train, "
             f"{validation} validate, {test} serve the internal report. Of the declared epsilon, "
             f"{self.spent['train']:.3g} was spent on training participants (order {self.orders['train']:g}) and "
             f"{self.spent['validation']:.3g} on validation participants (order {self.orders['validation']:g}); each "
             f"AUC carries Gaussian noise of standard deviation {self.score_noise_sd:.3g}. Every reading was written to "
-            "the cohort's ledger before it took place, work repeated after a crash included; the ledger as of this "
-            f"release is {self.receipt}. {self._others()} Stated as most tools do, by the training of the costliest "
-            f"chosen trial alone, this would be epsilon {self.winning_run_epsilon:.2f}, which leaves out the search."
-        )
-
-    def _others(self) -> str:
-        if self.left_out:
-            return f"The cohort is public, and {self.left_out} earlier entries of its ledger were left out."
-        if not self.other_studies:
-            return "It records no other study of these participants."
-        others = "1 other study" if self.other_studies == 1 else f"{self.other_studies} other studies"
-        return f"It also records {others} of these participants, which the declared epsilon covers too."
-
-    def _unseen(self) -> str:
-        if self.trials is not None:
-            return ""
-        return (
-            " Anyone who knows how long the search took, or watched the machines while it ran: from that the secret "
-            "number of runs can be guessed."
-        )
-
-    def _public_assumptions(self) -> str:
-        return (
-            "## What is taken as public\n\n"
-            "The schema: names, units, ranges and categories of all measures, the visits, the shares of the label's "
-            f"classes, and the nominal number of complete participants ({self.nominal_size}). They were written down "
-            "by a person, not computed from the files. The search space and the plan were fixed before anyone was "
-            "read. That a given person took part in the trial is protected."
+            f"the cohort's ledger before it took place; {self.wording.repeated}. The ledger as of this release is "
+            f"{self.receipt}. {others}\n\n{sections.recomputing()} Stated as most tools do, by the training of the "
+            f"costliest chosen trial alone, this would be epsilon {self.winning_run_epsilon:.2f}, which leaves out the "
+            "search."
         )
 
     def _not_covered(self) -> str:
-        seen = (
-            f" Before this study the data steward looked at such figures {self.internal_before} times; choices made "
-            "by them are not covered."
-            if self.internal_before
-            else ""
-        )
+        items = "".join(f"\n- {item}" for item in self.wording.not_covered)
         return (
             "## What it does not cover\n\n"
-            "Anyone who sees `internal/`, which holds figures of real participants for the data steward, or acts on "
-            f"it.{seen}{self._unseen()} Any other study or publication of the same participants that is not in the "
-            "ledger. What can be learned about a person from the trial's result without their having taken part."
+            f"{sections.draws_and_looks(self.internal_before, self.redrawn)}\n\n{sections.reach()}{items}"
         )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,28 +1,40 @@
-"""The privacy statement of a release, in words an ethics board can read."""
+"""The privacy statement of a release whose search is not covered, in words an ethics board can read."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
+
+from privacy.accounting.events import json_number
+from privacy.ledger.summary import Summary, epsilon_of_study
+from privacy.planning.plan import StudyPlan
+from privacy.statements import sections
+from privacy.statements.events import charged_events
+from privacy.statements.statement import Chosen
 
 
 @dataclass(frozen=True)
 class UnaccountedSearch:
-    """What a study under the policy ``unaccounted`` can honestly say.
+    """What a study can honestly say that searched freely.
 
     Args:
         study: name of the study.
         cohort: name of the cohort.
+        ledger: name of the cohort that the ledger was begun for.
         public_cohort: whether the schema marks the cohort as public.
+        policy: how the study searched.
         trials: configurations the study trained.
         chosen_trials: trials that the released epochs come from.
         chosen_epochs: epochs that were released.
         epsilon: of the training of all chosen trials together; infinity without noise.
         winning_run_epsilon: largest epsilon of one chosen trial's training.
         all_trials_epsilon: of the training of every trial of the study, whatever became of it.
-        earlier_studies: other studies of the cohort that its ledger records.
+        other_studies: other studies of the cohort that its ledger records.
+        other_people: cohorts with the same identifiers that are other people's, as the data steward said.
+        internal_before: times the data steward looked at real participants before this release was drawn.
+        redrawn: how often this study drew a release before.
         receipt: the cohort's ledger as of the release.
         delta: the delta of every epsilon.
         shares: expected shares of participants in training, validation and test.
@@ -31,18 +43,57 @@ class UnaccountedSearch:
 
     study: str
     cohort: str
+    ledger: str
     public_cohort: bool
+    policy: str
     trials: int
     chosen_trials: int
     chosen_epochs: int
     epsilon: float
     winning_run_epsilon: float
     all_trials_epsilon: float
-    earlier_studies: int
+    other_studies: int
+    other_people: tuple[str, ...]
+    internal_before: int
+    redrawn: int
     receipt: str
     delta: float
     shares: tuple[float, float, float]
     nominal_size: int
+    summary: Summary = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, summary: Summary, plan: StudyPlan, chosen: Chosen) -> UnaccountedSearch:
+        """The statement of a study's verified ledger.
+
+        Args:
+            summary: of the ledger as the study sees it.
+            plan: of the study.
+            chosen: what the release is made of.
+        """
+        study, delta = str(summary.study), plan.delta
+        return cls(
+            study=study,
+            cohort=chosen.cohort,
+            ledger=summary.cohort,
+            public_cohort=summary.public,
+            policy=plan.policy,
+            trials=plan.on_participants.trials,
+            chosen_trials=chosen.trials,
+            chosen_epochs=chosen.epochs,
+            epsilon=chosen.epsilon(delta),
+            winning_run_epsilon=chosen.winning_run_epsilon(delta),
+            all_trials_epsilon=epsilon_of_study(summary, study, "train", delta),
+            other_studies=len({entry.study for entry in summary.entries} - {study, None}),
+            other_people=summary.other_people,
+            internal_before=chosen.internal_before,
+            redrawn=chosen.redrawn,
+            receipt=str(summary.receipt),
+            delta=delta,
+            shares=(plan.shares.train, plan.shares.validation, plan.shares.test),
+            nominal_size=chosen.nominal_size,
+            summary=summary,
+        )
 
     @property
     def first_line(self) -> str:
@@ -65,17 +116,31 @@ class UnaccountedSearch:
             "without noise" if math.isinf(self.epsilon) else "with differentially private stochastic gradient descent"
         )
         return (
-            f"It trained {self.trials} AC-GANs with different hyperparameters, those that were chosen {trained}, and "
-            "judged epochs by how well a classifier trained on synthetic participants predicts real ones."
+            f"It trained {self.trials} generators with different hyperparameters, those that were chosen {trained}, "
+            "and judged epochs by how well a classifier trained on synthetic participants predicts real ones."
         )
 
+    @property
+    def picking(self) -> str:
+        """How the released epochs were picked."""
+        return (
+            f"The release is made by {self.chosen_epochs} epochs of {self.chosen_trials} trials: those that each "
+            "classifier scored best."
+        )
+
+    def events(self) -> dict[str, Any]:
+        """Every charged event of the study and of those before it."""
+        stated = json_number(self.epsilon)
+        return charged_events(self.summary, stated, "for the training of the chosen trials only", {})
+
     def as_json(self) -> dict[str, Any]:
-        """The same for machines; infinity is the word "infinite"."""
+        """The same for machines."""
         fields = {
-            name: "infinite" if isinstance(value, float) and math.isinf(value) else value
-            for name, value in asdict(self).items()
+            name: json_number(value) if isinstance(value, float) else value
+            for name, value in vars(self).items()
+            if name != "summary"
         }
-        return {"statement": self.first_line, "accounted": False, "policy": "unaccounted", **fields}
+        return {"statement": self.first_line, "accounted": False, **fields}
 
     def text(self) -> str:
         """The whole statement, one page of Markdown."""
@@ -83,52 +148,38 @@ class UnaccountedSearch:
             [
                 f"# Privacy statement: study {self.study}, cohort {self.cohort}",
                 f"**{self.first_line}**",
-                self._protection(),
+                f"## What is protected\n\n{sections.unit_of_protection(self.public_cohort)}",
                 self._training(),
                 self._search(),
-                self._public_assumptions(),
+                sections.public_assumptions(self.nominal_size),
                 "## What else it does not cover\n\n"
-                "Anyone who sees the study's terminal, its dashboards, `study.db`, `trials/` or `internal/`, which "
-                "hold figures of real participants, and any other study or publication of the same participants. "
-                "Guarantees of several releases add up.",
-                f"Accountant: Renyi differential privacy, dp-accounting {version('dp-accounting')}. "
-                "Training: DP-SGD on the discriminator (Abadi et al. 2016), Poisson sampling of participants.",
+                f"{sections.draws_and_looks(self.internal_before, self.redrawn)}\n\n{sections.reach()}\n"
+                "- Anyone who sees the study's terminal, its dashboards, `study.db` or `trials/`, which hold figures "
+                "of real participants without noise.\n"
+                "- Guarantees of several releases add up.",
+                f"Accountant: Renyi differential privacy, dp-accounting {version('dp-accounting')}. Training: DP-SGD "
+                "on the discriminator (Abadi et al. 2016), Poisson sampling of participants.",
             ]
-        )
-
-    def _protection(self) -> str:
-        kept = (
-            "The schema marks this cohort as public, so nobody's privacy is at stake in this release."
-            if self.public_cohort
-            else "Random numbers came from the operating system and were not stored."
-        )
-        return (
-            "## What is protected\n\n"
-            "The unit of protection is one participant with all of their visits. The neighbouring relation is adding "
-            f"or removing one participant. {kept}"
         )
 
     def _training(self) -> str:
         def shown(epsilon: float) -> str:
             return "no bound" if math.isinf(epsilon) else f"epsilon {epsilon:.2f}"
 
+        others = sections.ledger_records(
+            self.ledger, self.other_studies, self.other_people, 0, "which the figures above leave out"
+        )
         return (
             "## What was counted\n\n"
-            f"The release is made by {self.chosen_epochs} generators that come from {self.chosen_trials} of the "
-            f"study's {self.trials} trials.\n\n"
+            f"{self.picking}\n\n"
             f"| training of | at delta {self.delta:g} |\n|---|---|\n"
             f"| all {self.chosen_trials} chosen trials together | {shown(self.epsilon)} |\n"
             f"| the costliest chosen trial alone (what is often quoted) | {shown(self.winning_run_epsilon)} |\n"
             f"| all {self.trials} trials, whatever became of them | {shown(self.all_trials_epsilon)} |\n\n"
             "Every reading of participants was written to the cohort's ledger before it took place, work repeated "
-            f"after a crash included; the ledger as of this release is {self.receipt}. {self._earlier()}"
+            f"after a crash included; the ledger as of this release is {self.receipt}. {others}\n\n"
+            f"{sections.recomputing()}"
         )
-
-    def _earlier(self) -> str:
-        if not self.earlier_studies:
-            return "It records no other study of these participants."
-        studies = "1 other study" if self.earlier_studies == 1 else f"{self.earlier_studies} other studies"
-        return f"It also records {studies} of these participants, which the figures above leave out."
 
     def _search(self) -> str:
         train, validation, test = (f"{share:.0%}" for share in self.shares)
@@ -140,12 +191,4 @@ class UnaccountedSearch:
             "depends on these participants in ways that the figures above leave out. The true loss of privacy is "
             "larger than stated, by an amount that has no bound, because the scores carry no noise. The remaining "
             f"participants (about {test}) had no part in making the release; they serve the internal report."
-        )
-
-    def _public_assumptions(self) -> str:
-        return (
-            "## What is taken as public\n\n"
-            "The schema: names, units, ranges and categories of all measures, the visits, the shares of the label's "
-            f"classes, and the nominal number of complete participants ({self.nominal_size}). They were written down "
-            "by a person, not computed from the files. That a given person took part in the trial is protected."
         )

@@ -13,12 +13,17 @@ from ray import tune
 
 from analysis import StudyDirectory, StudySettings
 from cohorts import Schema, load_cohort, split_cohort, split_key, write_cohort
-from privacy import Unaccounted
+from privacy.accounting.budget import Budget
 from privacy.ledger.actor import serve_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.study_record import keep_record
+from privacy.planning.allocation import DeclaredPlan
+from privacy.planning.choice import PlanInputs
+from privacy.policies import policy_named
+from privacy.policies.unaccounted import Freely
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.progress import LocalTrials
+from trainables.scoring import steering
 from trainables.service.trials import DPGANTrial
 from trainables.trial import TrialPlan
 
@@ -41,8 +46,8 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
 
     class Trial(DPGANTrial):
         def step(self) -> dict:
-            candidate = self._running.candidate
-            if candidate.epoch and candidate.hyperparameters.clip_norm == FAILING:
+            trial = self._running.trial
+            if trial.epoch and trial.config["clip_norm"] == FAILING:
                 raise RuntimeError("out of luck")
             return super().step()
 
@@ -50,14 +55,13 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
     ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         plan = TrialPlan(
-            splits.train,
-            splits.validation,
+            cohort.schema,
+            Freely(settings.study, serve_ledger(ledger), splits.train, splits.validation),
             train_share=0.75,
             epsilon=settings.epsilon,
             delta=settings.delta,
             scored_epochs=(1, 2),
             engine="opacus",
-            policy=Unaccounted(settings.study, serve_ledger(ledger)),
             seed=3,
         )
         tune.Tuner(
@@ -78,10 +82,29 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
     ledger.close()
 
 
+def write_plan(directory: StudyDirectory, settings: StudySettings, schema: Schema) -> None:
+    """plan.json, as the tuner has it."""
+    budget = Budget(settings.epsilon, settings.delta)
+    inputs = PlanInputs(budget, schema, settings.trials, (1, 2), 3, (0.1,), tuple(steering()))
+    declared = DeclaredPlan(plan=policy_named(settings.policy).plan(inputs), allocation=None)
+    directory.plan_file.write_text(declared.model_dump_json())
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory that holds the trial's files in data/ and a finished study in results/small; not to be changed."""
+    """Directory with the trial's files in data/, its ledger in home/ and a finished study in results/small.
+
+    Not to be changed.
+    """
     root = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPGAN_TUNE_DATA", str(root / "home"))
+        finish(root)
+    return root
+
+
+def finish(root: Path) -> None:
+    """Make what ``finished`` holds."""
     write_trial_files(root / "data", seed=0)
     settings = StudySettings(
         study="small",
@@ -98,17 +121,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     directory = StudyDirectory(root / "results" / "small")
     settings.write(directory.path)
+    write_plan(directory, settings, Schema.model_validate(SMALL_SCHEMA))
     run_trials(directory, settings)
-    return root
 
 
 @pytest.fixture
-def study(finished: Path, tmp_path: Path) -> StudyDirectory:
-    """The finished study in a place of its own, with its own copy of the trial's files."""
-    shutil.copytree(finished / "results", tmp_path / "results")
-    shutil.copytree(finished / "data", tmp_path / "data")
-    directory = StudyDirectory(tmp_path / "results" / "small")
-    change_settings(directory, cohort=str(tmp_path / "data" / "small.yaml"))
+def study(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyDirectory:
+    """The finished study in a place of its own, with its own copy of the trial's files and of the ledger."""
+    return placed(finished, tmp_path, monkeypatch)
+
+
+def placed(root: Path, place: Path, patch: pytest.MonkeyPatch) -> StudyDirectory:
+    """A study with everything that belongs to it, copied."""
+    for folder in ("results", "data", "home"):
+        shutil.copytree(root / folder, place / folder)
+    patch.setenv("DPGAN_TUNE_DATA", str(place / "home"))
+    directory = StudyDirectory(place / "results" / "small")
+    change_settings(directory, cohort=str(place / "data" / "small.yaml"))
     return directory
 
 

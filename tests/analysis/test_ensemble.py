@@ -8,7 +8,7 @@ from cohorts import resolve_schema
 
 @pytest.fixture
 def epochs(study):
-    return scored_epochs(study, study.settings())
+    return scored_epochs(study, study.settings(), resolve_schema(study.settings().cohort))
 
 
 @pytest.fixture

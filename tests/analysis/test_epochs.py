@@ -4,18 +4,19 @@ import ray
 from analysis import AnalysisError
 from analysis.epochs import scored_epochs
 from analysis.selection import select
+from cohorts import resolve_schema
 from tests.analysis.conftest import FAILING, STOPPED, change_settings
-from trainables.generation import load_generator
+from trainables.generators import load_generator
 
 
 def gathered(study):
-    return scored_epochs(study, study.settings())
+    return scored_epochs(study, study.settings(), resolve_schema(study.settings().cohort))
 
 
 def by_clip_norm(epochs):
     found = {}
     for epoch in epochs:
-        found.setdefault(epoch.hyperparameters.clip_norm, []).append(epoch.epoch)
+        found.setdefault(epoch.config["clip_norm"], []).append(epoch.epoch)
     return found
 
 
@@ -34,9 +35,9 @@ def test_each_epoch_has_its_own_generator_and_scores(study):
     for epoch in epochs:
         assert load_generator(study.path / epoch.checkpoint.path)
         assert {"auc_random_forest", "auc_logistic_regression", "score"} <= epoch.scores.keys()
-    first, second = [epoch for epoch in epochs if epoch.hyperparameters.clip_norm == 1.0]
+    first, second = [epoch for epoch in epochs if epoch.config["clip_norm"] == 1.0]
     assert 0 < first.epsilon < second.epsilon
-    assert (first.charge.steps, second.charge.steps) == (10, 20)
+    assert (first.training.count, second.training.count) == (10, 20)
 
 
 def test_a_result_line_cut_short_loses_no_epoch(study):

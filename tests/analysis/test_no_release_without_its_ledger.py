@@ -22,10 +22,8 @@ KEY = _key({"public": True, "cohort": "small"})
 
 
 @pytest.fixture
-def own(study: StudyDirectory, tmp_path: Path, users_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own(study: StudyDirectory, tmp_path: Path) -> Path:
     """The cohort's own ledger, of which the study holds a copy and a receipt."""
-    shutil.copytree(users_data, tmp_path / "home")
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
     own = tmp_path / "home" / "cohorts" / "small" / "ledger.db"
     shutil.copy(study.path / COPY, own)
     ledger = Ledger.open(own)

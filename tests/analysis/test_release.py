@@ -2,21 +2,25 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import pytest
+import time_machine
+from dp_accounting import NonPrivateDpEvent
 from rich.console import Console
 
-from analysis import AnalysisError, StudyDirectory, build_release, release
+from analysis import AnalysisError, build_release, release
 from analysis.figures import Panel
 from analysis.release import Manifest, write_release
-from analysis.selection import select
 from cohorts import load_participants
-from privacy import epsilon
+from privacy.accounting.events import composed
+from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.ledger.study_record import check_record
-from tests.analysis.conftest import change_settings, write_trial_files
-from tests.analysis.test_selection import scored
+from privacy.policies.unaccounted import Unaccounted
+from privacy.statements.statement import Chosen
+from tests.analysis.conftest import change_settings, placed, write_trial_files
 
 QUIET = Console(quiet=True)
 
@@ -24,27 +28,24 @@ QUIET = Console(quiet=True)
 @pytest.fixture(scope="module")
 def built(finished, tmp_path_factory):
     """The finished study with its release, and the summary; not to be changed."""
-    root = tmp_path_factory.mktemp("built")
-    shutil.copytree(finished / "results", root / "results")
-    return build_release(StudyDirectory(root / "results" / "small"), QUIET)
+    with pytest.MonkeyPatch.context() as patch:
+        return build_release(placed(finished, tmp_path_factory.mktemp("built"), patch), QUIET)
 
 
 @pytest.fixture
-def released(built, study):
-    """A copy of the finished study together with the release and the internal files of `built`."""
-    for folder in ("release", "internal"):
-        shutil.copytree(built.directory.path / folder, study.path / folder)
-    return study
+def released(built, tmp_path, monkeypatch):
+    """A copy of the study of `built`, with all that belongs to it."""
+    return placed(built.directory.path.parent.parent, tmp_path, monkeypatch)
 
 
-def contents(directory):
-    """Every file of a release but the manifest, which says when it was made."""
-    return {file.name: file.read_bytes() for file in directory.iterdir() if file.name != "manifest.json"}
+def contents(directory, but=()):
+    """Every file of a release."""
+    return {file.name: file.read_bytes() for file in directory.iterdir() if file.name not in but}
 
 
 def test_the_manifest_lists_every_file_with_its_checksum_and_rows(built):
     manifest = json.loads((built.directory.release / "manifest.json").read_text())
-    found = contents(built.directory.release)
+    found = contents(built.directory.release, but=["manifest.json"])
     assert {file["path"] for file in manifest["files"]} == set(found)
     for file in manifest["files"]:
         assert file["sha256"] == hashlib.sha256(found[file["path"]]).hexdigest()
@@ -58,11 +59,12 @@ def test_the_manifest_says_what_the_release_costs(built):
     manifest = Manifest.model_validate_json((built.directory.release / "manifest.json").read_bytes())
     assert manifest == built.manifest
     assert (manifest.study, manifest.cohort, manifest.policy) == ("small", "small", "unaccounted")
-    assert (manifest.delta, manifest.participants, manifest.generators) == (1e-5, 400, 10)
-    charges = built.selection.trials_to_pay
-    assert manifest.chosen_trials == len(charges)
-    assert manifest.epsilon == pytest.approx(epsilon(charges, 1e-5))
-    assert manifest.winning_run_epsilon == pytest.approx(max(epsilon([charge], 1e-5) for charge in charges))
+    picked = {(pick.epoch.trial_id, pick.epoch.epoch) for pick in built.selection.picks}
+    assert (manifest.delta, manifest.participants, manifest.generators) == (1e-5, 400, len(picked))
+    events = built.selection.training
+    assert manifest.chosen_trials == len(events)
+    assert manifest.epsilon == pytest.approx(epsilon_by_rdp(composed(events), 1e-5))
+    assert manifest.winning_run_epsilon == pytest.approx(max(epsilon_by_rdp(event, 1e-5) for event in events))
     assert manifest.winning_run_epsilon < manifest.epsilon
 
 
@@ -75,6 +77,7 @@ def test_the_statement_stands_in_the_release_and_says_the_search_is_not_covered(
 
 def test_data_and_figures_say_unaccounted_in_their_names(built):
     plain = {"manifest.json", "privacy_statement.md", "privacy_statement.json", "README.md"}
+    plain |= {"privacy_events.json", "check_epsilon.py"}
     names = {file.name for file in built.directory.release.iterdir()} - plain
     assert all("unaccounted" in name for name in names)
     assert {name.rpartition(".")[2] for name in names} == {"csv", "parquet", "png", "yaml"}
@@ -110,7 +113,7 @@ def test_the_release_is_sealed_before_the_cohort_is_opened(study):
     assert not study.internal.exists() or "medians.csv" not in {file.name for file in study.internal.iterdir()}
 
 
-def test_a_crash_while_rebuilding_leaves_the_old_release_and_nothing_beside_it(released, monkeypatch):
+def test_a_crash_while_drawing_again_leaves_the_old_release_and_nothing_beside_it(released, monkeypatch):
     before = contents(released.release)
 
     def crash(*_):
@@ -118,22 +121,84 @@ def test_a_crash_while_rebuilding_leaves_the_old_release_and_nothing_beside_it(r
 
     monkeypatch.setattr(release, "datasheet", crash)
     with pytest.raises(RuntimeError, match="power cut"):
-        build_release(released, QUIET)
+        build_release(released, QUIET, redraw=True)
     assert contents(released.release) == before
-    known = {"study.json", "ledger.db", "ledger.json", "trials", "release", "internal"}
+    known = {"study.json", "plan.json", "ledger.db", "ledger.json", "receipts.jsonl", "trials", "release", "internal"}
     assert {file.name for file in released.path.iterdir()} == known
 
 
-def test_a_seed_repeats_a_release_and_without_one_every_build_draws_other_participants(released):
-    (released.path.parent.parent / "data" / "visits.csv").unlink()  # the release needs no real participant
-    before = contents(released.release)
+def without_participants(study):
+    """The release needs no real participant, so a study without its files is released all the same."""
+    (study.path.parent.parent / "data" / "visits.csv").unlink()
+
+
+def draw(study, **how):
     with pytest.raises(AnalysisError, match="The release is complete"):
-        build_release(released, QUIET)
-    assert contents(released.release) == before
+        build_release(study, QUIET, **how)
+    return contents(study.release)
+
+
+def test_a_sealed_release_is_kept_however_often_it_is_built(released):
     change_settings(released, seed=None)
-    with pytest.raises(AnalysisError, match="The release is complete"):
-        build_release(released, QUIET)
-    assert contents(released.release)["visits-unaccounted.csv"] != before["visits-unaccounted.csv"]
+    without_participants(released)
+    before = contents(released.release)
+    assert draw(released) == draw(released) == before
+
+
+def test_a_release_drawn_again_is_another_and_its_statement_says_so(released):
+    change_settings(released, seed=None)
+    without_participants(released)
+    before = contents(released.release)
+    assert "opened for the data steward" not in before["privacy_statement.md"].decode()
+    again = draw(released, redraw=True)
+    assert again["visits-unaccounted.csv"] != before["visits-unaccounted.csv"]
+    said = again["privacy_statement.md"].decode()
+    assert "opened for the data steward once" in said  # for the report of the first
+    assert "drew one release before this one" in said
+
+
+@pytest.mark.parametrize("touched", ["visits-unaccounted.csv", "README.md", None])
+def test_a_release_that_was_touched_or_lost_is_drawn_again_and_not_in_silence(released, touched):
+    change_settings(released, seed=None)
+    without_participants(released)
+    if touched:
+        (released.release / touched).write_text("other")
+    else:
+        shutil.rmtree(released.release)
+    assert "drew one release before this one" in draw(released)["privacy_statement.md"].decode()
+
+
+def test_an_earlier_release_put_back_is_not_the_sealed_one(released, tmp_path):
+    change_settings(released, seed=None)
+    without_participants(released)
+    shutil.copytree(released.release, tmp_path / "earlier")
+    draw(released, redraw=True)
+    shutil.rmtree(released.release)
+    shutil.copytree(tmp_path / "earlier", released.release)
+    assert "drew 2 releases before this one" in draw(released)["privacy_statement.md"].decode()
+
+
+def test_nothing_in_a_release_depends_on_the_clock(released, monkeypatch):
+    without_participants(released)
+    shutil.rmtree(released.release)
+    home = released.path.parent.parent / "home"
+    shutil.copytree(home, home.with_name("spare"))
+    shutil.copytree(released.path, released.path.with_name("spare"))
+    first = draw(released)
+    times = {file.stat().st_mtime for file in (released.release, *released.release.iterdir())}
+    assert times == {315532800}
+    shutil.rmtree(home)
+    home.with_name("spare").rename(home)
+    shutil.rmtree(released.path)
+    released.path.with_name("spare").rename(released.path)
+    with freeze_time_at("2031-05-06T07:08:09"):
+        assert draw(released) == first
+    today = f"{datetime.now(UTC):%H:%M}"
+    assert all(today.encode() not in content for name, content in first.items() if name.endswith((".md", ".json")))
+
+
+def freeze_time_at(moment):
+    return time_machine.travel(moment)
 
 
 def test_a_seed_is_refused_for_a_cohort_that_is_not_public(study):
@@ -145,18 +210,19 @@ def test_a_seed_is_refused_for_a_cohort_that_is_not_public(study):
 
 
 def test_a_study_that_planned_a_budget_is_not_released_without_its_plan(study):
-    change_settings(study, policy="composed")
+    study.plan_file.unlink()
     with pytest.raises(AnalysisError, match=r"plan.json cannot be read"):
         build_release(study, QUIET)
 
 
 def test_training_without_noise_is_released_without_an_epsilon(study, cohort):
-    study = StudyDirectory(study.path)
-    selection = select([scored("a", 1, 0.9, 0.9, noise_multiplier=0.0)])
+    settings, summary = study.settings(), check_record(study.path).summary
+    chosen = Chosen(cohort="small", epochs=1, training=(NonPrivateDpEvent(),), nominal_size=400)
+    statement = Unaccounted().statement(summary, study.declared_plan(), chosen)
     panels = [Panel(f"k{n}", "title", cohort) for n in range(4)]
-    write_release(study, study.settings(), check_record(study.path).summary, selection, replace(cohort), panels)
+    write_release(study, settings, "unaccounted", statement, replace(cohort), panels, seal=lambda digest: None)
     manifest = json.loads((study.release / "manifest.json").read_text())
-    assert manifest["epsilon"] is manifest["winning_run_epsilon"] is None
+    assert manifest["epsilon"] == manifest["winning_run_epsilon"] == "infinity"
     assert "not differentially private" in manifest["statement"]
 
 

@@ -7,7 +7,8 @@ from ray.train import Checkpoint
 
 from analysis.epochs import ScoredEpoch
 from analysis.selection import select
-from privacy import TrainingCharge, epsilon
+from privacy import DPSGD, epsilon
+from privacy.statements.statement import Chosen
 from trainables.gan.hyperparameters import Hyperparameters
 
 DELTA = 1e-5
@@ -20,7 +21,8 @@ def scored(trial, epoch, forest, logistic, **hyperparameters):
         scores={"auc_random_forest": forest, "auc_logistic_regression": logistic},
         epsilon=1.0,
         checkpoint=Checkpoint(f"/nowhere/{trial}/{epoch}"),
-        hyperparameters=Hyperparameters(**hyperparameters),
+        config=hyperparameters,
+        training=Hyperparameters(**hyperparameters).training(epoch).event,
     )
 
 
@@ -66,11 +68,13 @@ def test_a_chosen_trial_is_charged_once_for_all_of_its_training():
     other = scored("b", 2, 0.7, 0.9, sampling_rate=0.02, noise_multiplier=2.0)
     unused = scored("c", 9, 0.1, 0.1)
     selection = select([short, late, other, unused], 2)
-    charges = [TrainingCharge(0.01, 1.0, 500), TrainingCharge(0.02, 2.0, 100)]
-    assert selection.epsilon(DELTA) == pytest.approx(epsilon(charges, DELTA))
-    assert selection.winning_run_epsilon(DELTA) == pytest.approx(epsilon(charges[:1], DELTA))
+    assert selection.training == (DPSGD(0.01, 1.0, 500).event, DPSGD(0.02, 2.0, 100).event)
+    chosen = Chosen(cohort="small", epochs=3, training=selection.training, nominal_size=400)
+    mechanisms = [DPSGD(0.01, 1.0, 500), DPSGD(0.02, 2.0, 100)]
+    assert chosen.epsilon(DELTA) == pytest.approx(epsilon(mechanisms, DELTA))
+    assert chosen.winning_run_epsilon(DELTA) == pytest.approx(epsilon(mechanisms[:1], DELTA))
 
 
 def test_training_without_noise_has_no_epsilon():
     selection = select([scored("a", 1, 0.9, 0.9, noise_multiplier=0.0)])
-    assert math.isinf(selection.epsilon(DELTA))
+    assert math.isinf(Chosen(cohort="small", epochs=1, training=selection.training, nominal_size=400).epsilon(DELTA))

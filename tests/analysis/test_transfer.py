@@ -8,7 +8,8 @@ from analysis.selection import Selected
 from analysis.transfer import count_of_models, measure_transfer
 from tests.analysis.test_selection import scored
 from tests.conftest import small_cohort
-from trainables.scoring.classifiers import CLASSIFIERS, evaluate
+from trainables.scoring import classifiers
+from trainables.scoring.judging import evaluate
 
 
 @pytest.fixture
@@ -27,14 +28,14 @@ def measured(cohorts):
     ]
     steps = []
     result = measure_transfer(train, test, release, singles, 0, lambda: steps.append(1))
-    assert len(steps) == count_of_models(singles) == 3 * len(CLASSIFIERS)
+    assert len(steps) == count_of_models(singles) == 3 * len(classifiers())
     return result
 
 
 def test_the_table_tells_good_participants_from_bad_ones(cohorts):
     result = measured(cohorts)
-    assert set(result.release) == set(CLASSIFIERS)
-    for classifier in CLASSIFIERS:
+    assert set(result.release) == set(classifiers())
+    for classifier in classifiers():
         assert result.release[classifier].auc > 0.9
         assert result.epochs[0].scores[classifier].auc < 0.1
 
@@ -57,7 +58,7 @@ def test_the_json_has_the_agreed_form(cohorts):
 
 def test_the_frame_has_a_row_for_each_score(cohorts):
     frame = measured(cohorts).as_frame()
-    assert len(frame) == 4 * len(CLASSIFIERS)
+    assert len(frame) == 4 * len(classifiers())
     assert set(frame["trained_on"]) == {"real", "release", "epoch"}
 
 

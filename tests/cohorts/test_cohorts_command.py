@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from cohorts.__main__ import main
-from tests.cohorts.little_trial import people_frame, write_trial
+from tests.cohorts.little_trial import people_frame, schema_mapping, write_trial
 
 
 def test_the_steward_sees_what_each_rule_drops(tmp_path, capsys):
@@ -14,7 +14,7 @@ def test_the_steward_sees_what_each_rule_drops(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "covariate age has no value" in shown
     assert "For the data steward only" in shown
-    assert "kept 79 complete participants (40 control, 39 treated)" in shown
+    assert "kept about 80 complete participants (about 40 control, about 40 treated)" in shown
 
 
 def test_a_mistake_ends_with_status_2_and_one_paragraph(tmp_path):
@@ -45,3 +45,21 @@ def test_help_names_the_cohorts(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "sprint-simulated" in capsys.readouterr().out
+
+
+def test_a_private_cohorts_counts_are_too_coarse_to_show_one_person(tmp_path, capsys):
+    people = people_frame()
+    assert main([write_trial(tmp_path / "all")]) == 0
+    everybody = capsys.readouterr().out
+    people.loc[3, "age"] = ""
+    assert main([write_trial(tmp_path / "but one", people=people)]) == 0
+    but_one = capsys.readouterr().out.replace("covariate age has no value", "").replace("fewer than 10", "")
+    assert [line for line in but_one.splitlines() if "kept" in line] == [
+        line for line in everybody.splitlines() if "kept" in line
+    ]
+
+
+def test_a_public_cohorts_counts_are_exact(tmp_path, capsys):
+    schema = {**schema_mapping(), "public": True}
+    assert main([write_trial(tmp_path, schema=schema)]) == 0
+    assert "kept 80 complete participants (40 control, 40 treated)" in capsys.readouterr().out

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import dp_accounting
+import numpy as np
 
 from cohorts import Cohort, Participants, Schema
 from privacy.accounting.budget import Budget
-from privacy.accounting.dpsgd import TrainingCharge
 from privacy.ledger.charge import Charge, Split
 from privacy.ledger.ledger import Ledger
+from privacy.mechanisms.dpsgd import DPSGD
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 
 BUDGET = Budget(epsilon=3.0, delta=1e-5)
-EPOCH = TrainingCharge(sampling_rate=0.1, noise_multiplier=4.0, steps=10).event
+EPOCH = DPSGD(sampling_rate=0.1, noise_multiplier=4.0, steps=10).event
 SCORE = dp_accounting.GaussianDpEvent(20.0)
 
 
 def private_participants(name: str = "secret", participants: int = 60, seed: int = 0) -> Participants:
-    """Participants of the small schema, marked private."""
-    return small_cohort(Schema.model_validate({**SMALL_SCHEMA, "name": name, "public": False}), participants, seed)
+    """Participants of the small schema, marked private; those of another name are other people."""
+    cohort = small_cohort(Schema.model_validate({**SMALL_SCHEMA, "name": name, "public": False}), participants, seed)
+    return cohort if name == "secret" else replace(cohort, ids=np.array([f"{name} {each}" for each in cohort.ids]))
 
 
 def private_cohort(name: str = "secret", participants: int = 60, seed: int = 0) -> Cohort:

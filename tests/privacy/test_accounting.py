@@ -4,19 +4,19 @@ import random
 import dp_accounting
 import numpy as np
 import pytest
+from dp_accounting import rdp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opacus.accountants import PRVAccountant
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
-from privacy import TrainingCharge, affordable_epochs, epsilon
-from privacy.accounting.dpsgd import rdp
+from privacy import DPSGD, affordable_epochs, epsilon
 
 DELTA = 1e-5
 
 
 def test_the_papers_configuration_costs_what_todays_accountant_says():
-    paper = TrainingCharge(sampling_rate=1 / 6000, noise_multiplier=1.0, steps=3_000_000)
+    paper = DPSGD(sampling_rate=1 / 6000, noise_multiplier=1.0, steps=3_000_000)
     assert epsilon([paper], DELTA) == pytest.approx(1.597, abs=5e-4)
 
 
@@ -41,27 +41,27 @@ def test_opacus_and_dp_accounting_agree_on_the_same_orders(rate, noise, steps):
     curve = np.array(compute_rdp(q=rate, noise_multiplier=noise, steps=steps, orders=orders))
     theirs, _ = get_privacy_spent(orders=orders, rdp=curve, delta=DELTA)
     ours = rdp.RdpAccountant(orders)
-    ours.compose(TrainingCharge(rate, noise, steps).event)
+    ours.compose(DPSGD(rate, noise, steps).event)
     np.testing.assert_allclose(ours._rdp, curve, rtol=1e-6)
     assert ours.get_epsilon(DELTA) == pytest.approx(theirs, rel=1e-6)
 
 
 @pytest.mark.parametrize("noise", [1, 2, 3])
 def test_a_whole_noise_multiplier_costs_the_same_however_it_is_written(noise):
-    written_as_int, written_as_float = TrainingCharge(0.01, noise, 1000), TrainingCharge(0.01, float(noise), 1000)
+    written_as_int, written_as_float = DPSGD(0.01, noise, 1000), DPSGD(0.01, float(noise), 1000)
     assert epsilon([written_as_int], DELTA) == epsilon([written_as_float], DELTA) > 0
 
 
 @pytest.mark.parametrize("noise", [1e-160, 1e-9, -1.0, math.nan, math.inf])
 def test_noise_that_the_accountant_would_misjudge_is_refused(noise):
     with pytest.raises(ValueError, match="noise multiplier"):
-        TrainingCharge(0.01, noise, 10)
+        DPSGD(0.01, noise, 10)
 
 
 @given(
     st.lists(
         st.builds(
-            TrainingCharge,
+            DPSGD,
             sampling_rate=st.floats(1e-4, 1),
             noise_multiplier=st.one_of(st.just(0.0), st.floats(0.1, 100)),
             steps=st.integers(0, 10**6),
@@ -79,12 +79,12 @@ def test_epsilon_is_that_of_all_events_handed_to_the_accountant_whole(charges, d
 
 def test_nothing_done_costs_nothing_and_no_noise_costs_everything():
     assert epsilon([], DELTA) == 0
-    assert epsilon([TrainingCharge(0.01, 1.0, 0)], DELTA) == 0
-    assert math.isinf(epsilon([TrainingCharge(0.01, 0.0, 1)], DELTA))
+    assert epsilon([DPSGD(0.01, 1.0, 0)], DELTA) == 0
+    assert math.isinf(epsilon([DPSGD(0.01, 0.0, 1)], DELTA))
 
 
 def test_two_trials_cost_more_than_either():
-    one, other = TrainingCharge(0.01, 1.1, 800), TrainingCharge(0.02, 1.5, 400)
+    one, other = DPSGD(0.01, 1.1, 800), DPSGD(0.02, 1.5, 400)
     together = epsilon([one, other], DELTA)
     assert together > max(epsilon([one], DELTA), epsilon([other], DELTA))
     assert together == epsilon([other, one], DELTA)
@@ -101,6 +101,6 @@ def test_affordable_epochs_stay_within_the_budget_and_one_more_would_not(rate, n
     steps = max(1, round(1 / rate))
     epochs = affordable_epochs(rate, noise, steps, longest, budget, DELTA)
     assert 0 <= epochs <= longest
-    assert epsilon([TrainingCharge(rate, noise, epochs * steps)], DELTA) <= budget
+    assert epsilon([DPSGD(rate, noise, epochs * steps)], DELTA) <= budget
     if epochs < longest:
-        assert epsilon([TrainingCharge(rate, noise, (epochs + 1) * steps)], DELTA) > budget
+        assert epsilon([DPSGD(rate, noise, (epochs + 1) * steps)], DELTA) > budget

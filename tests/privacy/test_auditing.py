@@ -18,7 +18,8 @@ from analysis.auditing.bounds import (
     one_run_guesses,
     one_run_p_value,
 )
-from privacy.accounting.dpsgd import TrainingCharge, epsilon
+from privacy.accounting.dpsgd import epsilon
+from privacy.mechanisms.dpsgd import DPSGD
 
 
 def hits_of(shift: float, threshold: float, observations: int, rate: float = 1.0) -> Hits:
@@ -45,7 +46,7 @@ def test_hits_by_chance_show_nothing():
 
 
 def test_epsilon_of_a_shift_is_a_little_below_the_accountants():
-    stated = epsilon([TrainingCharge(0.05, 1.2, 100)], 1e-5)
+    stated = epsilon([DPSGD(0.05, 1.2, 100)], 1e-5)
     found = gaussian_epsilon(1 / 1.2, 0.05, 100, 1e-5)
     assert 0.8 * stated < found <= stated
 

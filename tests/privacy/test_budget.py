@@ -7,17 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.accounting.budget import Budget, best_order
-from privacy.accounting.calibration import fits_in, most_steps, smallest_noise_multiplier
-from privacy.accounting.dpsgd import TrainingCharge, epsilon
+from privacy.accounting.calibration import fits_in, smallest_noise_multiplier
+from privacy.accounting.dpsgd import epsilon
 from privacy.accounting.rdp import ORDERS, rdp_at
 from privacy.errors import BudgetExhausted, LedgerError
 from privacy.ledger.charge import SPLITS
 from privacy.ledger.ledger import Ledger
+from privacy.mechanisms.dpsgd import DPSGD
 from tests.privacy.ledgers import BUDGET, EPOCH, SCORE, epoch, ledger_with, private_cohort
 
 budgets = st.builds(Budget, st.floats(0.3, 12), st.floats(1e-8, 1e-3))
 requests = st.one_of(
-    st.builds(TrainingCharge, st.floats(0.001, 0.3), st.floats(0.6, 8), st.integers(1, 400)).map(lambda c: c.event),
+    st.builds(DPSGD, st.floats(0.001, 0.3), st.floats(0.6, 8), st.integers(1, 400)).map(lambda c: c.event),
     st.floats(0.5, 60).map(dp_event.GaussianDpEvent),
     st.floats(0.5, 60).map(dp_event.LaplaceDpEvent),
     st.floats(1e-4, 2).map(dp_event.ZCDpEvent),
@@ -89,9 +90,9 @@ def test_a_budget_that_means_nothing_is_refused(given_epsilon, delta):
 
 
 def test_the_order_is_the_one_at_which_the_plan_costs_least_epsilon():
-    order = best_order(BUDGET, TrainingCharge(0.01, 1.0, 2300).event)
+    order = best_order(BUDGET, DPSGD(0.01, 1.0, 2300).event)
     accountant = rdp.RdpAccountant()
-    accountant.compose(TrainingCharge(0.01, 1.0, 2300).event)
+    accountant.compose(DPSGD(0.01, 1.0, 2300).event)
     spent, optimal = accountant.get_epsilon_and_optimal_order(BUDGET.delta)
     assert spent == pytest.approx(3.0, abs=0.1)  # the plan uses up the budget, so both orders mean the same
     assert order == pytest.approx(optimal, abs=0.5)
@@ -180,30 +181,18 @@ def test_a_draft_says_what_a_declaration_would_leave_and_writes_nothing():
 def test_the_smallest_noise_fits_and_a_little_less_does_not(rate, steps, share, budget):
     fits = fits_in(budget, share)
     noise = smallest_noise_multiplier(rate, steps, fits)
-    assert fits(TrainingCharge(rate, noise, steps).event)
-    assert epsilon([TrainingCharge(rate, noise, steps)], budget.delta) <= budget.epsilon
+    assert fits(DPSGD(rate, noise, steps).event)
+    assert epsilon([DPSGD(rate, noise, steps)], budget.delta) <= budget.epsilon
     if noise > 0.1:
-        assert not fits(TrainingCharge(rate, noise * 0.999, steps).event)
-
-
-@settings(max_examples=12)
-@given(rate=st.floats(0.002, 0.2), noise=st.floats(0.7, 5), budget=budgets)
-def test_the_most_steps_fit_and_one_more_does_not(rate, noise, budget):
-    order = best_order(budget, TrainingCharge(rate, noise, 100).event)
-    fits = fits_in(budget, order=order, spent=SCORE)
-    steps = most_steps(rate, noise, fits)
-    assert steps == 0 or fits(TrainingCharge(rate, noise, steps).event)
-    assert not fits(TrainingCharge(rate, noise, steps + 1).event)
+        assert not fits(DPSGD(rate, noise * 0.999, steps).event)
 
 
 def test_shares_of_a_budget_together_fit_in_the_whole():
-    order = best_order(BUDGET, TrainingCharge(0.02, 1.5, 1000).event)
-    surrogate = TrainingCharge(1.0, smallest_noise_multiplier(1.0, 1, fits_in(BUDGET, 0.2, order)), 1).event
-    trials = [
-        TrainingCharge(0.02, smallest_noise_multiplier(0.02, 4 * 500, fits_in(BUDGET, 0.8, order)), 500).event
-    ] * 4
+    order = best_order(BUDGET, DPSGD(0.02, 1.5, 1000).event)
+    surrogate = DPSGD(1.0, smallest_noise_multiplier(1.0, 1, fits_in(BUDGET, 0.2, order)), 1).event
+    trials = [DPSGD(0.02, smallest_noise_multiplier(0.02, 4 * 500, fits_in(BUDGET, 0.8, order)), 500).event] * 4
     ledger = Ledger.for_cohort(private_cohort())
-    ledger.declare("first", BUDGET, {"train": TrainingCharge(0.02, 1.5, 1000).event})
+    ledger.declare("first", BUDGET, {"train": DPSGD(0.02, 1.5, 1000).event})
     ledger.charge([epoch(event=event) for event in (surrogate, *trials)])
 
 

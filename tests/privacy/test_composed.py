@@ -8,14 +8,14 @@ from dp_accounting.rdp import compute_epsilon
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cohorts import Participants
-from privacy import BudgetExhausted, TrainingCharge
+from cohorts import Cohort, Participants
+from privacy import DPSGD, BudgetExhausted
 from privacy.accounting.budget import Budget
 from privacy.accounting.events import composed
 from privacy.accounting.rdp import rdp_at
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
-from privacy.policies.composed import Composed
+from privacy.policies.in_the_open import InTheOpen
 from tests.privacy.ledgers import EPOCH, private_cohort
 
 BUDGET = Budget(epsilon=2.0, delta=1e-5)
@@ -50,12 +50,13 @@ def test_no_sequence_of_requests_gets_past_the_declared_budget(requests, tmp_pat
     for kind, *how in requests:
         try:
             if kind == "train":
-                charge = TrainingCharge(*how)
-                Composed("first", ledger, any_scores(0.1)).training("t", charge, "1 to 1", cohort)
-                read["train"].append(charge.event)
+                mechanism = DPSGD(*how)
+                reading = access(ledger, cohort, any_scores(0.1)).training("t", mechanism, "train epochs 1 to 1")
+                assert reading.mechanism is mechanism  # what is handed on is what was paid
+                read["train"].append(mechanism.event)
             else:
                 mechanism = any_scores(how[0])
-                Composed("first", ledger, mechanism).scores("t", 1, cohort, Coin())
+                access(ledger, cohort, mechanism).scores("t", 1, Coin())
                 read["validation"].append(mechanism.event)
         except BudgetExhausted:
             pass
@@ -65,6 +66,10 @@ def test_no_sequence_of_requests_gets_past_the_declared_budget(requests, tmp_pat
         assert compute_epsilon([order], [spent], BUDGET.delta)[0] <= BUDGET.epsilon
     ledger.verify()
     ledger.close()
+
+
+def access(ledger: Ledger, cohort: Cohort, mechanism: NoisyScores) -> InTheOpen:
+    return InTheOpen("first", ledger, cohort, cohort, mechanism)
 
 
 def any_scores(noise_sd: float) -> NoisyScores:
@@ -77,15 +82,15 @@ def test_a_refused_request_opens_nobody_and_charges_nothing(tmp_path: Path):
     ledger.declare("first", BUDGET, {"train": EPOCH})
     before = ledger.receipt
     with pytest.raises(BudgetExhausted):
-        Composed("first", ledger, any_scores(0.1)).training("t", TrainingCharge(0.5, 0.5, 1000), "1 to 9", cohort)
+        access(ledger, cohort, any_scores(0.1)).training("t", DPSGD(0.5, 0.5, 1000), "train epochs 1 to 9")
     assert ledger.receipt == before
 
 
 def test_scores_that_leave_carry_the_noise_that_was_charged(tmp_path: Path):
     cohort = private_cohort()
     ledger = Ledger.for_cohort(cohort, tmp_path / "ledger.db")
-    policy = Composed("first", ledger, any_scores(0.05))
-    scores = [policy.scores("t", 1, cohort, Coin())[0]["auc_random_forest"] for _ in range(200)]
+    policy = access(ledger, cohort, any_scores(0.05))
+    scores = [policy.scores("t", 1, Coin())[0]["auc_random_forest"] for _ in range(200)]
     assert np.std(scores) == pytest.approx(0.05, rel=0.25)
     charged = [charge.event for _, charge in ledger.books.release_charges()]
     assert charged == [policy.mechanism.event] * 200

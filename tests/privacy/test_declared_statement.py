@@ -1,18 +1,29 @@
 """What a release under a declared budget tells an ethics board."""
 
 import json
+import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from cohorts import SplitShares
 from privacy import LedgerError
+from privacy.accounting.private_selection import LawOfRuns
+from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.summary import summarise
+from privacy.mechanisms.dpsgd import DPSGD
 from privacy.planning.allocation import DeclaredPlan, EpochAllocation
 from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
+from privacy.policies.composed import Composed
+from privacy.policies.selection import Selection
 from privacy.statements.declared_budget import DeclaredBudget
+from privacy.statements.events import CHECK_SCRIPT
+from privacy.statements.sections import CHECK_FILE, EVENTS_FILE, most_hits, surest_belief
+from privacy.statements.statement import Chosen
 from tests.privacy.ledgers import BUDGET, epoch, ledger_with
 
 PLAN = StudyPlan(
@@ -20,12 +31,15 @@ PLAN = StudyPlan(
     epsilon=BUDGET.epsilon,
     delta=BUDGET.delta,
     shares=SplitShares(),
-    paid=Schedule(trials=4, rungs=(1, 3), reduction_factor=3),
+    on_participants=Schedule(trials=4, rungs=(1, 3), reduction_factor=3),
     sampling_rate=0.1,
+    scored_by=("auc_logistic_regression", "auc_random_forest"),
 )
-SPENDING = DeclaredPlan(
+DECLARED = DeclaredPlan(
     plan=PLAN, allocation=EpochAllocation(train_order=8, epoch=0.1, surrogate_rho=0, score_noise_sd=0.02)
 )
+TRAINING = DPSGD(0.1, 4.0, 100).event
+CHOSEN = Chosen(cohort="secret", epochs=3, training=(TRAINING, DPSGD(0.1, 4.0, 10).event), nominal_size=400)
 
 
 @pytest.fixture
@@ -37,9 +51,11 @@ def ledger(tmp_path) -> Ledger:
     return ledger
 
 
-def statement(ledger: Ledger, declared_plan: DeclaredPlan = SPENDING, study: str = "first") -> DeclaredBudget:
+def statement(
+    ledger: Ledger, declared: DeclaredPlan = DECLARED, study: str = "first", chosen: Chosen = CHOSEN, policy=None
+) -> DeclaredBudget:
     summary = summarise(ledger.books, ledger.cohort, ledger.public, study)
-    return DeclaredBudget.of(summary, declared_plan, 2, 3, 1.234, nominal_size=400)
+    return (policy or Composed()).statement(summary, declared, chosen)
 
 
 def test_the_first_sentence_states_the_declared_budget_and_that_it_covers_everything(ledger):
@@ -51,15 +67,19 @@ def test_the_page_says_all_that_a_board_asks(ledger):
     text = statement(ledger).text()
     for phrase in (
         "one participant", "adding or removing", "taken as public", "dp-accounting", "opendp", "`internal/`",
-        "| train | segments of training | 5 |", "standard deviation 0.02", "before the first reading", "epsilon 1.23",
+        "| train | training | 5 |", "standard deviation 0.02", "before the first reading",
+        f"epsilon {epsilon_by_rdp(TRAINING, 1e-5):.2f}", "The ledger of secret", "privacy_events.json",
     ):  # fmt: skip
         assert phrase in text
-    assert len(text.split()) < 650
+    assert len(text.split()) < 900
 
 
 def test_another_study_of_the_participants_is_counted_and_named(ledger):
     assert statement(ledger).other_studies == 1
-    assert "1 other study of these participants, which the declared epsilon covers too" in statement(ledger).text()
+    assert (
+        "ledger of secret also records 1 other study of these participants, which the declared epsilon covers too"
+        in statement(ledger).text()
+    )
 
 
 def test_the_figures_are_the_ledgers_and_stay_within_what_was_declared(ledger):
@@ -73,19 +93,67 @@ def test_the_json_says_the_same(ledger):
     fields = json.loads(json.dumps(stated.as_json(), allow_nan=False))
     assert fields["statement"] == stated.first_line
     assert (fields["epsilon"], fields["delta"], fields["accounted"]) == (3.0, 1e-5, True)
-    assert fields["charges"] == [["train", "segments of training", 5]]
+    assert fields["charges"] == [["train", "training", 5]]
+
+
+def secretly(**changes) -> DeclaredPlan:
+    plan = PLAN.model_copy(update={"runs": LawOfRuns(mean=4, shape=0), **changes})
+    return DeclaredPlan(plan=plan, allocation=DECLARED.allocation)
 
 
 def test_a_secret_number_of_runs_is_not_told(ledger):
-    stated = replace(statement(ledger), policy="selection", trials=None)
+    stated = statement(ledger, secretly(), policy=Selection())
     assert "A secret number of runs" in stated.text()
     assert "how long the search took" in stated.text()
     assert stated.as_json()["trials"] is None
 
 
+def test_a_search_that_ends_at_a_fixed_time_is_not_said_to_tell_by_its_duration(ledger):
+    text = statement(ledger, secretly(search_minutes=90), policy=Selection()).text()
+    assert "how long the search took" not in text
+    assert "to end 90 minutes after it began, however many runs there were" in text
+
+
+def test_what_holds_under_one_policy_only_is_not_said_under_another(ledger):
+    in_the_open, in_secret = statement(ledger).text(), statement(ledger, secretly(), policy=Selection()).text()
+    assert "charged again" in in_the_open and "charged again" not in in_secret
+    assert "each classifier scored best" in in_the_open and "each classifier scored best" not in in_secret
+    for text in (in_the_open, in_secret):
+        assert "None of them is a person" not in text
+
+
+def test_looks_at_real_participants_and_earlier_draws_are_told(ledger):
+    assert "no figures of real participants were opened" in statement(ledger).text()
+    again = statement(ledger, chosen=replace(CHOSEN, internal_before=2, redrawn=1)).text()
+    assert "opened for the data steward 2 times" in again
+    assert "drew one release before this one" in again
+
+
+def test_what_epsilon_means_is_said_in_odds_that_hold():
+    """Against the optimal test of a mechanism that has exactly this guarantee: randomised response."""
+    for epsilon, delta in ((0.5, 1e-5), (1.0, 0.0), (3.0, 1e-5), (8.0, 1e-5)):
+        yes = math.exp(epsilon) / (1 + math.exp(epsilon))
+        assert surest_belief(epsilon) == pytest.approx(yes)
+        # It says "in" with probability yes where the person is in, and with 1 - yes where not: a test that believes it
+        # part of the time has false alarms of 1 in 100.
+        believed = min(1.0, 0.01 / (1 - yes))
+        doubted = 0.0 if believed < 1 else (0.01 - (1 - yes)) / yes
+        hits = believed * yes + doubted * (1 - yes)
+        assert hits - 1e-12 <= most_hits(epsilon, delta, 0.01) <= hits + delta + 1e-12
+
+
+def test_epsilon_is_what_the_published_script_computes_from_the_published_events(ledger, tmp_path):
+    stated = statement(ledger)
+    (tmp_path / EVENTS_FILE).write_text(json.dumps(stated.events(), allow_nan=False))
+    (tmp_path / CHECK_FILE).write_text(CHECK_SCRIPT)
+    said = subprocess.run([sys.executable, tmp_path / CHECK_FILE], capture_output=True, text=True, check=True).stdout
+    assert f"train participants: epsilon {stated.spent['train']:.4g} at delta 1e-05" in said
+    assert "privacy" not in "".join(line for line in CHECK_SCRIPT.splitlines() if "import" in line)
+
+
 def test_nothing_is_stated_that_the_ledger_does_not_hold(ledger):
     more = PLAN.model_copy(update={"epsilon": 9.0})
     with pytest.raises(LedgerError, match="no such declaration"):
-        statement(ledger, DeclaredPlan(plan=more, allocation=SPENDING.allocation))
+        statement(ledger, DeclaredPlan(plan=more, allocation=DECLARED.allocation))
     with pytest.raises(LedgerError, match="no such declaration"):
         statement(ledger, study="another")

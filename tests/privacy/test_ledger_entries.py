@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from privacy.accounting.budget import Budget
 from privacy.accounting.events import composed, event_fields, event_from_fields
-from privacy.accounting.rdp import rdp_at, rdp_curve
+from privacy.accounting.rdp import epsilon_by_rdp, rdp_at, rdp_curve
 from privacy.errors import LedgerError
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
-from privacy.ledger.summary import epsilon_by_pld, epsilon_by_rdp, steps, summarise
+from privacy.ledger.summary import epsilon_by_pld, steps, summarise
 from tests.conftest import sealed
 from tests.privacy.ledgers import (
     BUDGET,

@@ -160,7 +160,7 @@ def test_a_ledger_rolled_back_to_an_older_copy_is_caught_by_its_receipts(tmp_pat
     with pytest.raises(LedgerError, match=r"has 4 entries, but a study was told of 5.*rolled back"):
         older.verify([early, late])
     with pytest.raises(LedgerError, match="rolled back"):
-        older.charge(epoch(), seen=late)
+        older.charge(epoch(), receipt=late)
     older.charge(epoch(trial="t2"))
     with pytest.raises(LedgerError, match=r"Entry 5 .* is not the one"):
         older.verify([early, late])
@@ -244,10 +244,10 @@ def test_an_entry_of_an_unknown_kind_is_met_every_time_and_never_skipped(file):
 
 def test_a_ledger_that_two_names_would_share_is_refused_at_the_wrong_path(tmp_path, file):
     assert file == ledger_file(private_cohort().schema)
-    elsewhere = ledger_with(1, tmp_path / "shared" / "ledger.db")
-    assert elsewhere.file != file
+    with pytest.raises(LedgerError, match=r"100% of the participants.*known to the ledger of the cohort secret"):
+        ledger_with(1, tmp_path / "shared" / "ledger.db")
     with pytest.raises(LedgerError, match="begun for the cohort secret"):
-        Ledger.for_cohort(private_cohort("another"), elsewhere.file)
+        Ledger.for_cohort(private_cohort("another"), file)
 
 
 @pytest.mark.parametrize("text", ["", "12", "x:" + "a" * 64, "0:" + "a" * 64, "3:" + "g" * 64, "3:abc"])

@@ -1,10 +1,10 @@
 """A plan fits its budget, steers better than chance, and says from public numbers what it will do."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from dp_accounting import dp_event
 
 from cohorts import SplitShares, resolve_schema
 from privacy.accounting.budget import Budget
@@ -12,23 +12,34 @@ from privacy.accounting.rdp import rdp_at
 from privacy.errors import PlanError
 from privacy.ledger.filter import RenyiFilter
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
-from privacy.planning.allocation import EpochAllocation, RunAllocation, allocate
-from privacy.planning.choice import PlanInputs, choose_plan, first_filter
+from privacy.planning.allocation import DeclaredPlan, EpochAllocation, RunAllocation, allocate
+from privacy.planning.choice import PlanInputs, first_filter
 from privacy.planning.plan import SCORE_ATTEMPTS, StudyPlan
 from privacy.planning.schedule import Schedule
 from privacy.planning.steering import WORKABLE, Steering
+from privacy.policies import policy_named
 
 SPRINT, ACTG = resolve_schema("sprint"), resolve_schema("actg175")
 RATES = (0.007, 0.0158, 0.035)
+SCORES = ("auc_logistic_regression", "auc_random_forest")
 
 
-def inputs(policy: str = "composed", epsilon: float = 3.0, schema=SPRINT, trials: int = 16, **other) -> PlanInputs:
-    return PlanInputs(policy, Budget(epsilon, 1e-5), schema, trials, (1, 3, 9, 27, 40), 3, RATES, **other)
+def inputs(epsilon: float = 3.0, schema=SPRINT, trials: int = 16, **other) -> PlanInputs:
+    asked = {"sampling_rates": RATES, "scored_by": SCORES, **other}
+    return PlanInputs(Budget(epsilon, 1e-5), schema, trials, (1, 3, 9, 27, 40), 3, **asked)
+
+
+def choose_plan(asked: PlanInputs, policy: str = "composed") -> StudyPlan:
+    return policy_named(policy).plan(asked)
 
 
 def priced(plan: StudyPlan, schema=SPRINT) -> tuple[RenyiFilter, EpochAllocation | RunAllocation]:
     declared = first_filter(plan, plan.events(schema, {}))
     return declared, allocate(plan, schema, declared)
+
+
+def scores_of(plan: StudyPlan, allocation: EpochAllocation | RunAllocation) -> NoisyScores:
+    return DeclaredPlan(plan=plan, allocation=allocation).scores(SPRINT)
 
 
 def test_as_many_trials_reach_a_rung_as_the_rule_lets_through():
@@ -59,49 +70,61 @@ def test_the_better_configuration_is_kept_as_often_as_said(noise_sd):
 @pytest.mark.parametrize("policy", ["composed", "surrogate"])
 @pytest.mark.parametrize("epsilon", [1.0, 3.0, 10.0])
 def test_what_is_planned_fits_and_leaves_little(policy, epsilon):
-    plan = choose_plan(inputs(policy, epsilon))
+    plan = choose_plan(inputs(epsilon), policy)
     declared, allocation = priced(plan)
     assert isinstance(allocation, EpochAllocation)
     allowed = declared.declaration.allowances
     order = declared.declaration.orders["train"]
-    trained = math.ceil(plan.paid.epochs) * allocation.epoch + order * allocation.surrogate_rho
+    trained = math.ceil(plan.on_participants.epochs) * allocation.epoch + order * allocation.surrogate_rho
     assert 0.99 * allowed["train"] <= trained <= allowed["train"] * (1 + 1e-9)
-    scores = rdp_at(allocation.scores(SPRINT, plan.shares).event, declared.declaration.orders["validation"])
-    assert 0.95 * allowed["validation"] <= math.ceil(plan.paid.scores) * scores <= allowed["validation"] * (1 + 1e-9)
+    scores = rdp_at(scores_of(plan, allocation).event, declared.declaration.orders["validation"])
+    assert (
+        0.95 * allowed["validation"]
+        <= math.ceil(plan.on_participants.scores) * scores
+        <= allowed["validation"] * (1 + 1e-9)
+    )
 
 
 def test_an_epoch_costs_no_more_than_its_price_at_any_sampling_rate():
     plan = choose_plan(inputs())
     declared, allocation = priced(plan)
     for rate in (0.003, 0.01, 0.03, 0.1, 0.5, 1.0):
-        run = plan.model_copy(update={"sampling_rate": rate, "paid": Schedule(trials=1, rungs=(1,))})
+        run = plan.model_copy(update={"sampling_rate": rate, "on_participants": Schedule(trials=1, rungs=(1,))})
         event = run.training(allocation.noise_multiplier(rate)).event
         assert rdp_at(event, declared.declaration.orders["train"]) <= allocation.epoch
 
 
 def test_a_secret_number_of_runs_fits_whole_whatever_they_draw():
-    plan = choose_plan(inputs("selection"))
+    plan = choose_plan(inputs(), "selection")
     declared, allocation = priced(plan)
     assert isinstance(allocation, RunAllocation)
     orders, allowed = declared.declaration.orders, declared.declaration.allowances
-    assert 0.98 * allowed["train"] <= rdp_at(plan.shown(allocation.run.event), orders["train"]) <= allowed["train"]
-    scores = allocation.scores(SPRINT, plan.shares).event_of(SCORE_ATTEMPTS)
-    assert 0.98 * allowed["validation"] <= rdp_at(plan.shown(scores), orders["validation"]) <= allowed["validation"]
-    assert allocation.epochs > plan.paid.rungs[-1]  # an allowance for what a crash makes it redo
+    assert (
+        0.98 * allowed["train"]
+        <= rdp_at(plan.selection_event(allocation.run.event), orders["train"])
+        <= allowed["train"]
+    )
+    scores = dp_event.SelfComposedDpEvent(scores_of(plan, allocation).event, SCORE_ATTEMPTS)
+    assert (
+        0.98 * allowed["validation"]
+        <= rdp_at(plan.selection_event(scores), orders["validation"])
+        <= allowed["validation"]
+    )
+    assert allocation.epochs > plan.on_participants.rungs[-1]  # an allowance for what a crash makes it redo
 
 
 def test_a_surrogate_decides_in_the_way_that_needs_less_noise():
-    several = choose_plan(inputs("surrogate"))
-    one_rate = choose_plan(replace(inputs("surrogate"), sampling_rates=(0.0158,)))
+    several = choose_plan(inputs(), "surrogate")
+    one_rate = choose_plan(inputs(sampling_rates=(0.0158,)), "surrogate")
     assert several.runs is None  # runs at many rates must all cost as much as the costliest order of one
     assert one_rate.runs is not None
     for plan in (several, one_rate):
-        assert plan.free is not None
-        assert plan.pretraining + plan.paid.rungs[-1] == 40
+        assert plan.on_surrogate is not None
+        assert plan.pretraining + plan.on_participants.rungs[-1] == 40
 
 
 def test_a_larger_epsilon_never_needs_more_noise():
-    noises = [priced(choose_plan(inputs("surrogate", epsilon)))[1].noise_multiplier(0.0158) for epsilon in (1, 3, 9)]
+    noises = [priced(choose_plan(inputs(epsilon), "surrogate"))[1].noise_multiplier(0.0158) for epsilon in (1, 3, 9)]
     assert noises == sorted(noises, reverse=True)
 
 

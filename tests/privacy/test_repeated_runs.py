@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import geom, logser, nbinom
 
-from privacy.accounting.dpsgd import TrainingCharge
 from privacy.accounting.events import event_fields, event_from_fields
 from privacy.accounting.private_selection import LawOfRuns, cheapest_law, dominated, dominated_noise
-from privacy.accounting.rdp import ORDERS, rdp_at, rdp_curve
-from privacy.ledger.summary import epsilon_by_rdp
+from privacy.accounting.rdp import ORDERS, epsilon_by_rdp, rdp_at, rdp_curve
+from privacy.mechanisms.dpsgd import DPSGD
 
 MANY = 3000
 
@@ -84,7 +83,7 @@ def test_the_geometric_price_is_the_papers_formula():
 
 @pytest.mark.parametrize("shape", [0, 0.5, 1, 3])
 def test_the_ledgers_figures_are_dp_accountings(shape):
-    event = dp_event.RepeatAndSelectDpEvent(TrainingCharge(0.01, 1.5, 500).event, 8.0, float(shape))
+    event = dp_event.RepeatAndSelectDpEvent(DPSGD(0.01, 1.5, 500).event, 8.0, float(shape))
     again = event_from_fields(event_fields(event))
     accountant = RdpAccountant(neighboring_relation=NeighboringRelation.ADD_OR_REMOVE_ONE).compose(event)
     assert epsilon_by_rdp(again, 1e-5) == accountant.get_epsilon(1e-5)
@@ -96,7 +95,7 @@ def test_the_ledgers_figures_are_dp_accountings(shape):
 
 
 def test_the_cheapest_law_is_cheapest():
-    event = TrainingCharge(0.01, 1.5, 500).event
+    event = DPSGD(0.01, 1.5, 500).event
     chosen = cheapest_law(16, lambda law: epsilon_by_rdp(law.event(event), 1e-5))
     for shape in (0, 0.5, 1):
         other = LawOfRuns(mean=16, shape=shape)
@@ -106,10 +105,10 @@ def test_the_cheapest_law_is_cheapest():
 @settings(max_examples=8)
 @given(rate=st.floats(0.002, 0.2), noise=st.floats(0.8, 6.0), other=st.floats(0.002, 0.2), epochs=st.integers(1, 20))
 def test_a_configuration_never_costs_more_than_the_run_that_stands_for_all(rate, noise, other, epochs):
-    run = TrainingCharge(rate, noise, epochs * round(1 / rate))
+    run = DPSGD(rate, noise, epochs * round(1 / rate))
     steps = epochs * round(1 / other)
     own = dominated_noise(run, other, steps)
-    event = TrainingCharge(other, own, steps).event
+    event = DPSGD(other, own, steps).event
     assert dominated(event, run.event)
     law = LawOfRuns(mean=8, shape=0)
     ours, theirs = (epsilon_by_rdp(law.event(each), 1e-5) for each in (event, run.event))

@@ -46,7 +46,7 @@ def test_no_participant_changes_any_small_data_sets_score_by_more_than_the_sensi
 @pytest.mark.parametrize(("m1", "m0"), [(1, 1), (2, 1), (2, 2)])
 def test_no_participant_moves_two_classifiers_scores_together_by_more_than_is_charged(m1, m0):
     floors = ScoreFloors(m1, m0)
-    charged = math.sqrt(2 * NoisyScores(floors, 2, noise_sd=1.0).rho)
+    charged = math.sqrt(2 * NoisyScores(floors, 2, noise_sd=1.0).event.rho)
     change = largest_change(list(product((0, 1), (0, 1), (0, 1))), 4, 2, floors)
     assert change <= charged + 1e-12
     assert change == pytest.approx(charged)
@@ -121,10 +121,10 @@ def test_the_noise_is_what_is_stated_however_many_participants_there_truly_are(f
 def test_noise_and_price_determine_each_other():
     floors = ScoreFloors(50, 60)
     for rho in (1e-4, 0.01, 1.0):
-        assert NoisyScores(floors, 2, NoisyScores.costing(floors, 2, rho).noise_sd).rho == pytest.approx(rho)
-    costs = [NoisyScores(floors, 2, sd).rho for sd in (0.01, 0.02, 0.04)]
+        assert NoisyScores(floors, 2, NoisyScores.costing(floors, 2, rho).noise_sd).event.rho == pytest.approx(rho)
+    costs = [NoisyScores(floors, 2, sd).event.rho for sd in (0.01, 0.02, 0.04)]
     assert all(more == pytest.approx(4 * less) for more, less in pairwise(costs))
-    assert NoisyScores(floors, 2, 0.1).rho == pytest.approx(2 * NoisyScores(floors, 1, 0.1).rho)
+    assert NoisyScores(floors, 2, 0.1).event.rho == pytest.approx(2 * NoisyScores(floors, 1, 0.1).event.rho)
 
 
 def test_released_scores_stay_between_0_and_1():

@@ -6,18 +6,24 @@ from privacy.statements.unaccounted_search import UnaccountedSearch
 SEARCH = UnaccountedSearch(
     study="first",
     cohort="small",
+    ledger="small",
     public_cohort=False,
+    policy="unaccounted",
     trials=32,
     chosen_trials=4,
     chosen_epochs=10,
     epsilon=7.13,
     winning_run_epsilon=3.48,
     all_trials_epsilon=11.2,
-    earlier_studies=2,
+    other_studies=2,
+    other_people=(),
+    internal_before=0,
+    redrawn=0,
     receipt="120:" + 64 * "a",
     delta=1e-5,
     shares=(0.75, 0.15, 0.10),
     nominal_size=400,
+    summary=None,
 )
 
 
@@ -33,7 +39,7 @@ def test_it_states_what_all_trials_cost_and_names_the_ledger_and_other_studies()
     assert "| all 32 trials, whatever became of them | epsilon 11.20 |" in text
     assert SEARCH.receipt in text
     assert "2 other studies" in text
-    assert "no other study" in replace(SEARCH, earlier_studies=0).text()
+    assert "no other study" in replace(SEARCH, other_studies=0).text()
 
 
 def test_a_release_without_noise_is_not_called_private():
@@ -46,4 +52,4 @@ def test_the_page_names_unit_neighbours_accountant_and_what_is_public():
     text = SEARCH.text()
     for phrase in ("one participant", "adding or removing", "dp-accounting", "taken as public", "`internal/`"):
         assert phrase in text
-    assert len(text.split()) < 650
+    assert len(text.split()) < 900

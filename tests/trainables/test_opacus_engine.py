@@ -5,13 +5,12 @@ from copy import deepcopy
 import pytest
 import torch
 
+from tests.trainables.training import ALMOST_NO_NOISE, paid, settings_of
 from trainables.gan import opacus_engine
 from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.gan.hyperparameters import Hyperparameters
 from trainables.gan.opacus_engine import OpacusEngine, ac_gan_losses
 
 FEATURES = 6
-ALMOST_NO_NOISE = 1e-9
 
 
 def participants(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -21,24 +20,23 @@ def participants(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]
 
 
 class EngineOn(OpacusEngine):
-    """An engine that always trains on the same participants."""
+    """An engine that always trains on the same participants, by the same configuration."""
 
     def train(self, steps: int, streams: RandomStreams) -> None:
-        super().train(self.data, steps, streams)
+        super().train(paid(self.config, self.data, steps, streams))
 
 
 def engine(features: torch.Tensor, arms: torch.Tensor, size: float = 100, **changes: float) -> EngineOn:
-    settings = Hyperparameters(sampling_rate=1.0, width=16, latent_size=4, discriminator_steps=1000)
-    settings = settings.model_copy(update=changes)  # unchecked: there is noise here that nobody could account for
+    config = {"sampling_rate": 1.0, "width": 16, "latent_size": 4, "discriminator_steps": 1000, **changes}
     public = PublicFigures(size, (0.5, 0.5), FEATURES, grid=(2, 3))
     torch.manual_seed(7)  # the same weights every time
-    made = EngineOn(settings, public, torch.device("cpu"))
-    made.data = TrainingData(features, arms)
+    made = EngineOn(settings_of(config), public, torch.device("cpu"))
+    made.config, made.data = config, TrainingData(features, arms)
     return made
 
 
 def streams(seed: int = 3) -> RandomStreams:
-    return RandomStreams.seeded(seed)
+    return RandomStreams.numbered(seed)
 
 
 def gradient_of_one_step(trained: OpacusEngine, seed: int = 3) -> torch.Tensor:

@@ -13,16 +13,16 @@ import pytest
 import ray
 import torch
 
-from privacy import BudgetExhausted, TrainingCharge
+from privacy import DPSGD, BudgetExhausted
 from privacy.accounting.budget import Budget
 from privacy.ledger.actor import serve_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
-from privacy.policies.composed import Composed
+from privacy.policies.in_the_open import InTheOpen
 from tests.conftest import sealed, small_cohort
 from trainables.service.host import served, trials_of
 from trainables.service.packs import PackKeeper, PackLost
-from trainables.trial import Candidate, TrialPlan
+from trainables.trial import Trial, TrialPlan
 
 SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multiplier": 2.0}
 
@@ -38,22 +38,22 @@ def cluster():
 def ledger(cluster, schema, tmp_path, monkeypatch):
     monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
     ledger = Ledger.for_cohort(sealed(small_cohort(schema, 400)))
-    ledger.declare("first", Budget(20.0, 1e-5), {"train": TrainingCharge(0.1, 2.0, 100).event})
+    ledger.declare("first", Budget(20.0, 1e-5), {"train": DPSGD(0.1, 2.0, 100).event})
     return ledger
 
 
 @pytest.fixture
 def plan(ledger, schema):
     books = serve_ledger(ledger)
+    train, validation = sealed(small_cohort(schema, 300)), sealed(small_cohort(schema, 100, seed=1))
     yield TrialPlan(
-        train=sealed(small_cohort(schema, 300)),
-        validation=sealed(small_cohort(schema, 100, seed=1)),
+        schema=schema,
+        access=InTheOpen("first", books, train, validation, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),
         train_share=0.75,
         epsilon=float("inf"),
         delta=1e-5,
         scored_epochs=(1, 2, 4),
         engine="packed",
-        policy=Composed("first", books, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),
         seed=None,
     )
     ray.kill(books._actor)
@@ -61,7 +61,7 @@ def plan(ledger, schema):
 
 @pytest.fixture
 def elsewhere(plan):
-    """The same for candidates that ask packs to train them."""
+    """The same for trials that ask packs to train them."""
     return served(plan)
 
 
@@ -74,46 +74,46 @@ def trained(ledger):
 
 
 def test_trials_of_one_device_share_one_process_which_pays_for_each(elsewhere, ledger):
-    candidates = [Candidate(f"trial {number}", SETTINGS, elsewhere) for number in range(4)]
+    trials = [Trial(f"trial {number}", SETTINGS, elsewhere) for number in range(4)]
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda candidate: candidate.train_to(2), candidates))
+        list(threads.map(lambda trial: trial.train_to(2), trials))
     assert sorted(charge.trial for charge in trained(ledger)) == [f"trial {number}" for number in range(4)]
-    assert all(candidate.epoch == 2 and candidate.receipt for candidate in candidates)
-    assert all(candidate.engine.state_dict()["steps"] == 20 for candidate in candidates)
-    weights = [candidate.engine.generator().state_dict()["layers.0.weight"] for candidate in candidates]
+    assert all(trial.epoch == 2 and trial.receipt for trial in trials)
+    assert all(trial.candidate.engine.state_dict()["steps"] == 20 for trial in trials)
+    weights = [trial.candidate.engine.generator().state_dict()["layers.0.weight"] for trial in trials]
     assert not torch.equal(weights[0], weights[1])
     pack = pack_of(elsewhere)
     assert ray.get(pack.__ray_call__.remote(lambda server: os.getpid())) != os.getpid()
 
 
 def test_a_seeded_trial_is_the_same_in_a_pack_and_alone(elsewhere):
-    alone = Candidate("alone", SETTINGS, replace(elsewhere, packs=None, seed=5))
-    packed = Candidate("packed", SETTINGS, replace(elsewhere, seed=5))
-    for candidate in (alone, packed):
-        candidate.train_to(2)
-    ours, theirs = (candidate.engine.generator().state_dict() for candidate in (packed, alone))
+    alone = Trial("alone", SETTINGS, replace(elsewhere, packs=None, seed=5))
+    packed = Trial("packed", SETTINGS, replace(elsewhere, seed=5))
+    for trial in (alone, packed):
+        trial.train_to(2)
+    ours, theirs = (trial.candidate.engine.generator().state_dict() for trial in (packed, alone))
     for name, value in theirs.items():
         torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-4)
 
 
 def test_a_stretch_that_does_not_fit_in_the_budget_is_not_trained(elsewhere, ledger):
-    candidate = Candidate("greedy", {**SETTINGS, "noise_multiplier": 0.3}, elsewhere)
+    trial = Trial("greedy", {**SETTINGS, "noise_multiplier": 0.3}, elsewhere)
     with pytest.raises(BudgetExhausted, match="train epochs 1 to 4"):
-        candidate.train_to(4)
-    assert candidate.epoch == 0 and not trained(ledger)
+        trial.train_to(4)
+    assert trial.epoch == 0 and not trained(ledger)
 
 
 def test_a_pack_that_dies_comes_back_and_what_it_was_doing_is_paid_for_again(elsewhere, ledger):
-    candidate = Candidate("unlucky", SETTINGS, elsewhere)
-    candidate.train_to(1)
+    trial = Trial("unlucky", SETTINGS, elsewhere)
+    trial.train_to(1)
     pack_of(elsewhere).__ray_call__.remote(lambda server: os._exit(1))
     while True:  # the process lives on for a moment
         try:
-            candidate.train_to(candidate.epoch + 1)
+            trial.train_to(trial.epoch + 1)
         except PackLost:
             break
-    charged, reached = len(trained(ledger)), candidate.epoch
-    candidate.train_to(reached + 1)
+    charged, reached = len(trained(ledger)), trial.epoch
+    trial.train_to(reached + 1)
     assert len(trained(ledger)) == charged + 1
     assert charged in (reached, reached + 1)  # the one in flight may have been paid for
 

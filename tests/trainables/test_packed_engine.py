@@ -9,17 +9,17 @@ import pytest
 import torch
 from scipy.stats import kstest
 
+from privacy.mechanisms.randomness import CryptographicStream
+from tests.trainables.training import ALMOST_NO_NOISE, paid, settings_of
 from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.gan.hyperparameters import Hyperparameters
 from trainables.gan.opacus_engine import OpacusEngine
-from trainables.gan.packed import draws, rows
+from trainables.gan.packed import batch_stream, rows
 from trainables.gan.packed.slots import TrialState
 from trainables.gan.packed_engine import PackedEngine
 
 GRID = (3, 4)
 FEATURES = GRID[0] * GRID[1]
 NOMINAL = 100.0
-ALMOST_NO_NOISE = 1e-9
 NETWORKS = ["compact", "paper"]
 
 
@@ -29,29 +29,41 @@ def participants(count: int, seed: int = 0) -> TrainingData:
     return TrainingData(features, (features[:, 0] > 0).long())
 
 
-def engine(kind: type = PackedEngine, **changes: float | str) -> PackedEngine | OpacusEngine:
-    settings = Hyperparameters(sampling_rate=1.0, width=16, latent_size=4, discriminator_steps=1000)
-    settings = settings.model_copy(update=changes)  # unchecked: there is noise here that nobody could account for
-    public = PublicFigures(NOMINAL, (0.5, 0.5), FEATURES, GRID)
-    torch.manual_seed(7)  # the same weights every time
-    return kind(settings, public, torch.device("cpu"))
+class Training:
+    """An engine, and what it is paid for."""
+
+    def __init__(self, kind: type, changes: dict) -> None:
+        self.config = {"sampling_rate": 1.0, "width": 16, "latent_size": 4, "discriminator_steps": 1000, **changes}
+        public = PublicFigures(NOMINAL, (0.5, 0.5), FEATURES, GRID)
+        torch.manual_seed(7)  # the same weights every time
+        self.settings = settings_of(self.config)
+        self.engine = kind(self.settings, public, torch.device("cpu"))
+        self.state_dict, self.load_state_dict = self.engine.state_dict, self.engine.load_state_dict
+        self.generator = self.engine.generator
+
+    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
+        self.engine.train(paid(self.config, data, steps, streams))
+
+
+def engine(kind: type = PackedEngine, **changes: float | str) -> Training:
+    return Training(kind, changes)
 
 
 def streams(seed: int = 3) -> RandomStreams:
-    return RandomStreams.seeded(seed)
+    return RandomStreams.numbered(seed)
 
 
-def gradient_of_one_step(trained: PackedEngine, data: TrainingData, seed: int = 3) -> torch.Tensor:
+def gradient_of_one_step(trained: Training, data: TrainingData, seed: int = 3) -> torch.Tensor:
     """The gradient handed to Adam in the first discriminator step (P,): its first moment begins as a share of it."""
     trained.train(data, 1, streams(seed))
     first = trained.state_dict()["discriminator"]["first"]
-    share = 1 - trained.hyperparameters.adam_beta1
+    share = 1 - trained.settings.adam_beta1
     return torch.cat([value.flatten() for value in first.values()]) / share
 
 
-def opacus_gradient(trained: OpacusEngine, data: TrainingData, seed: int = 3) -> torch.Tensor:
+def opacus_gradient(trained: Training, data: TrainingData, seed: int = 3) -> torch.Tensor:
     seen = []
-    trained._discriminator_optimizer.attach_step_hook(
+    trained.engine._discriminator_optimizer.attach_step_hook(
         lambda optimizer: seen.append(torch.cat([p.grad.flatten().clone() for p in optimizer.params]))
     )
     trained.train(data, 1, streams(seed))
@@ -121,7 +133,7 @@ def test_ten_thousand_noisy_gradients_are_the_mechanisms():
     noisy = []
     for seed in range(draws):
         trained = engine(**changes, noise_multiplier=sigma)
-        secret = replace(streams(), noise=torch.Generator().manual_seed(10 + seed))
+        secret = replace(streams(), noise=CryptographicStream.seeded(10 + seed))
         trained.train(data, 1, secret)
         first = trained.state_dict()["discriminator"]["first"]
         noisy.append(torch.cat([value.flatten() for value in first.values()]) / 0.5)
@@ -178,11 +190,11 @@ def test_the_generator_moves_once_per_so_many_discriminator_steps():
 
 
 def test_a_generator_that_moves_less_often_than_batches_are_drawn_moves_all_the_same():
-    trained = engine(discriminator_steps=2 * draws.AHEAD + 3, sampling_rate=0.2)
+    trained = engine(discriminator_steps=2 * batch_stream.AHEAD + 3, sampling_rate=0.2)
     before = TrialState.of(deepcopy(trained.state_dict()))
-    trained.train(participants(40), 5 * draws.AHEAD, streams())
-    assert trained.state.generator.steps == 2
-    for name, weights in trained.state.generator.weights.items():
+    trained.train(participants(40), 5 * batch_stream.AHEAD, streams())
+    assert trained.engine.state.generator.steps == 2
+    for name, weights in trained.engine.state.generator.weights.items():
         assert weights.isfinite().all()
         assert not torch.equal(weights, before.generator.weights[name])
 

@@ -8,10 +8,11 @@ from dp_accounting import NonPrivateDpEvent
 from ray import tune
 
 from cohorts import Participants
-from privacy import LedgerError, TrainingCharge, Unaccounted, epsilon
+from privacy import DPSGD, LedgerError, epsilon
 from privacy.ledger.ledger import Ledger
+from privacy.policies.unaccounted import Freely
 from tests.conftest import sealed, small_cohort
-from trainables.generation import load_generator
+from trainables.generators import load_generator
 from trainables.progress import LocalTrials
 from trainables.service.trials import DPGANTrial
 from trainables.trial import TrialPlan
@@ -39,14 +40,13 @@ def ledger(cohort: Participants, tmp_path: Path) -> Ledger:
 @pytest.fixture
 def plan(cohort: Participants, ledger: Ledger) -> TrialPlan:
     return TrialPlan(
-        train=sealed(cohort),
-        validation=sealed(small_cohort(cohort.schema, 100, seed=1)),
+        schema=cohort.schema,
+        access=Freely("first", ledger, sealed(cohort), sealed(small_cohort(cohort.schema, 100, seed=1))),
         train_share=0.75,
         epsilon=5.0,
         delta=1e-5,
         scored_epochs=(1, 2, 4),
         engine="opacus",
-        policy=Unaccounted("first", ledger),
         seed=11,
     )
 
@@ -84,7 +84,7 @@ def test_a_trial_reports_at_the_scored_epochs_and_ends_at_the_last(plan):
 
 def test_the_reported_epsilon_is_that_of_the_steps_taken(plan):
     result = trial(plan).train()
-    assert result["epsilon"] == pytest.approx(epsilon([TrainingCharge(0.05, 1.5, 20)], 1e-5))
+    assert result["epsilon"] == pytest.approx(epsilon([DPSGD(0.05, 1.5, 20)], 1e-5))
 
 
 def test_a_trial_ends_where_its_budget_does(plan):
@@ -138,23 +138,23 @@ def test_every_stretch_of_training_and_every_score_is_charged(plan, ledger):
     running.train()
     running.train()
     assert charges(ledger) == [
-        ("train", "train epochs 1 to 1", TrainingCharge(0.05, 1.5, 20).event),
+        ("train", "train epochs 1 to 1", DPSGD(0.05, 1.5, 20).event),
         ("validation", "score epoch 1 without noise", NonPrivateDpEvent()),
-        ("train", "train epochs 2 to 2", TrainingCharge(0.05, 1.5, 20).event),
+        ("train", "train epochs 2 to 2", DPSGD(0.05, 1.5, 20).event),
         ("validation", "score epoch 2 without noise", NonPrivateDpEvent()),
     ]
 
 
 def test_nobody_is_read_when_the_charge_cannot_be_written(plan):
     class Broken:
-        def read(self, cohort, charges):
+        def read(self, cohort, mechanism, purpose):
             raise LedgerError("the disk is full")
 
-    running = trial(replace(plan, policy=Unaccounted("first", Broken())))
-    before = [weights.clone() for weights in running._running.candidate.engine._discriminator.parameters()]
+    running = trial(replace(plan, access=replace(plan.access, books=Broken())))
+    before = [weights.clone() for weights in running._running.trial.candidate.engine._discriminator.parameters()]
     with pytest.raises(LedgerError, match="disk is full"):
         running.train()
-    after = running._running.candidate.engine._discriminator.parameters()
+    after = running._running.trial.candidate.engine._discriminator.parameters()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
@@ -178,9 +178,9 @@ def test_training_without_noise_has_no_epsilon(plan):
 
 
 def test_fidelity_is_reported_for_public_cohorts_only(plan):
-    schema = plan.train.schema.model_copy(update={"public": False})
+    schema = plan.schema.model_copy(update={"public": False})
     train, validation = sealed(small_cohort(schema, 200)), sealed(small_cohort(schema, 100, seed=1))
-    private = replace(plan, train=train, validation=validation, seed=None)
+    private = replace(plan, schema=schema, access=replace(plan.access, train=train, validation=validation), seed=None)
     result = trial(private).train()
     assert "spearman" not in result
     assert "ks" not in result
@@ -190,9 +190,10 @@ def test_a_checkpoint_holds_a_generator_that_makes_valid_participants(plan, tmp_
     running = trial(plan)
     running.train()
     running.save_checkpoint(str(tmp_path))
-    synthetic = load_generator(tmp_path).generate(50, torch.Generator().manual_seed(1))
+    generator, trained_for = load_generator(tmp_path)
+    synthetic = generator.generate(50, torch.Generator().manual_seed(1))
     assert len(synthetic) == 50
-    assert synthetic.schema == plan.train.schema
+    assert synthetic.schema == trained_for == plan.schema
     pressure, dose = synthetic.values[:, 0], synthetic.values[:, 1]
     assert pressure.min() >= 80
     assert pressure.max() <= 200
@@ -206,8 +207,8 @@ def test_a_checkpoint_holds_no_participant_and_no_seed(plan, tmp_path):
     running.train()
     running.save_checkpoint(str(tmp_path))
     state = torch.load(tmp_path / "trial.pt", weights_only=True)
-    assert set(state) == {"epoch", "scored_epoch", "last_score", "engine", "receipt"}
-    assert set(state["engine"]) == {
+    assert set(state) == {"epoch", "scored_epoch", "last_score", "candidate", "receipt"}
+    assert set(state["candidate"]) == {
         "steps",
         "generator",
         "average",

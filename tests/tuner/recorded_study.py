@@ -9,34 +9,34 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tuner.phases
-from privacy import Policy, TrainingCharge
+from privacy.policies import Access
 from tuner.run import main
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A policy that also writes down what it let through, in whichever process that was."""
+    """An access that also writes down what it let through, in whichever process that was."""
 
-    policy: Policy
+    access: Access
     file: str
 
     @property
     def reads_participants(self) -> bool:
-        return self.policy.reads_participants
+        return self.access.reads_participants
 
-    def training(self, trial: str, charge: TrainingCharge, epochs: str, cohort: Any) -> Any:
-        reading = self.policy.training(trial, charge, epochs, cohort)
-        figures = [charge.sampling_rate, charge.noise_multiplier, charge.steps]
+    def training(self, trial: str, mechanism: Any, words: str) -> Any:
+        reading = self.access.training(trial, mechanism, words)
+        figures = [mechanism.sampling_rate, mechanism.noise_multiplier, mechanism.steps]
         write(self.file, what="train", trial=trial, charge=figures)
         return reading
 
-    def scores(self, trial: str, epoch: int, cohort: Any, judge: Any) -> Any:
-        scores = self.policy.scores(trial, epoch, cohort, judge)
+    def scores(self, trial: str, epoch: int, judge: Any) -> Any:
+        scores = self.access.scores(trial, epoch, judge)
         write(self.file, what="score", trial=trial)
         return scores
 
@@ -50,14 +50,13 @@ def write(file: str, **fields: Any) -> None:
 
 
 def recorded(file: str) -> None:
-    """Have every plan of trials on real participants carry a policy that records."""
-    planned = tuner.phases._paid_plan
+    """Have every plan of trials on real participants carry an access that records."""
+    planned = tuner.phases.TrialPlan
 
-    def recording_plan(*arguments: Any) -> Any:
-        plan = planned(*arguments)
-        return replace(plan, policy=Recording(plan.policy, file))
+    def recording_plan(access: Access, **others: Any) -> Any:
+        return planned(access=Recording(access, file) if access.reads_participants else access, **others)
 
-    tuner.phases._paid_plan = recording_plan
+    tuner.phases.TrialPlan = recording_plan
 
 
 if __name__ == "__main__":

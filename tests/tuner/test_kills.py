@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from cohorts import Schema, write_cohort
-from privacy import TrainingCharge
+from privacy import DPSGD
 from privacy.accounting.events import composed
+from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.summary import epsilon_by_rdp
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ def require_honest_ledger(folder: Path, kills: int) -> None:
         ledger.verify()
     charges = [charge for _, charge in ledger.books.release_charges()]
     lines = executed(folder)
-    ran = [TrainingCharge(*line["charge"]).event for line in lines if line["what"] == "train"]
+    ran = [DPSGD(*line["charge"]).event for line in lines if line["what"] == "train"]
     charged = [charge.event for charge in charges if charge.split == "train"]
     in_flight = AT_ONCE * kills
     assert epsilon_by_rdp(composed(charged), 1e-5) >= epsilon_by_rdp(composed(ran), 1e-5) * (1 - 1e-12)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from privacy.planning.allocation import DeclaredPlan
 from tests.cohorts.little_trial import schema_mapping, write_trial
 from tuner.options import parser
 from tuner.request import begin_study, outline_study, request_study
@@ -147,7 +148,8 @@ def test_a_study_whose_files_were_changed_is_not_resumed(capsys, tmp_path, littl
     space.write_text("clip_norm: 1.0\n")
     options = ["--cohort", str(little), "--search-space", str(space), "--study", "begun", *UNACCOUNTED]
     given = parser().parse_args([*options, "--out", str(tmp_path / "out")])
-    begin_study(request_study(given), None)
+    request = request_study(given)
+    begin_study(request, DeclaredPlan(plan=request.plan, allocation=None))
     resumed = ["--study", "begun", "--resume", "--out", str(tmp_path / "out")]
     outline_study(parser().parse_args(resumed))
     space.write_text("# Only a comment more.\nclip_norm: 1.0\n")
@@ -188,3 +190,22 @@ def test_a_label_too_rare_to_be_split_is_refused(capsys, tmp_path):
     people.to_csv(little.parent / "people.csv", index=False)
     little.write_text(yaml.safe_dump(schema))
     assert "participants are treated" in refused(capsys, tmp_path / "out", "--cohort", str(little), *UNACCOUNTED)
+
+
+def test_a_delta_at_which_somebody_could_be_published_whole_is_refused(capsys, tmp_path, little):
+    error = refused(capsys, tmp_path / "out", "--cohort", str(little), "--delta", "0.05", *UNACCOUNTED)
+    assert "more than one over the" in error
+
+
+def test_a_policy_that_is_not_known_is_answered_with_those_that_are(capsys, tmp_path, little):
+    error = refused(capsys, tmp_path / "out", "--cohort", str(little), "--policy", "free")
+    assert "surrogate, composed, selection, unaccounted" in error
+
+
+def test_a_study_of_an_earlier_version_is_not_resumed(capsys, tmp_path):
+    older = tmp_path / "out" / "older"
+    older.mkdir(parents=True)
+    (older / "study.json").write_text('{"study": "older", "policy": "surrogate"}')
+    assert main(["--study", "older", "--resume", "--out", str(tmp_path / "out")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "begun by another version of dpgan-tune" in said and "goes on counting" in said

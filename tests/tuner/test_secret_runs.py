@@ -1,27 +1,38 @@
-"""A run of a secret number never trains more epochs than it was charged for, however often it is interrupted."""
+"""A run of a secret number does no more than it was charged for, whatever dies or is removed, and is drawn once."""
 
 from __future__ import annotations
 
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from privacy import BudgetExhausted, LedgerError
+from privacy.ledger.commitment import digest_of
 from privacy.planning.plan import segment_epochs
+from tests.privacy.secret_search import CONFIG, EPOCHS, declared_search, draw, ledger_of
 from trainables.service.packs import PackLost
 from tuner import secret_runs
+from tuner.resources import TrialResources
+from tuner.secret_runs import SecretSearch, already_decided, run_secretly
 
 
 class Unlucky:
-    """Counts the epochs it begins, and loses a segment where fate says so."""
+    """Pays for the epochs it begins, and loses a segment where fate says so."""
 
     begun = 0
+    allowed = 0
     fate: ClassVar[list[bool]] = []
 
     def __init__(self, name, config, plan):
-        self.epoch = 0
+        self.epoch, self.planned_epochs = 0, plan.scored_epochs[-1]
 
     def load(self, folder):
         self.epoch = int((folder / "epoch").read_text())
@@ -30,7 +41,10 @@ class Unlucky:
         (folder / "epoch").write_text(str(self.epoch))
 
     def train_to(self, epoch):
-        Unlucky.begun += epoch - self.epoch
+        asked = epoch - self.epoch
+        if Unlucky.begun + asked > Unlucky.allowed:
+            raise BudgetExhausted("no more")
+        Unlucky.begun += asked
         if Unlucky.fate and Unlucky.fate.pop():
             raise PackLost("died")
         self.epoch = epoch
@@ -40,17 +54,85 @@ class Unlucky:
 
 
 @given(longest=st.integers(1, 40), fate=st.lists(st.booleans(), max_size=30))
-def test_a_run_never_trains_more_than_it_is_charged_for(tmp_path_factory, longest, fate):
+def test_a_run_that_may_do_no_more_is_given_up_and_any_other_is_finished(tmp_path_factory, longest, fate):
     folder = tmp_path_factory.mktemp("runs") / "0"
     Unlucky.begun, Unlucky.fate = 0, list(fate)
+    Unlucky.allowed = longest + segment_epochs(longest)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(secret_runs, "Candidate", Unlucky)
+        patch.setattr(secret_runs, "Trial", Unlucky)
         for _ in range(len(fate) + 1):  # Ray does a share again whose pack was lost
             try:
-                secret_runs._carry_out(SimpleNamespace(scored_epochs=(longest,)), {}, folder)
+                secret_runs._carry_out(SimpleNamespace(scored_epochs=(longest,)), 0, {}, folder)
                 break
             except PackLost:
                 continue
-    assert Unlucky.begun <= longest + segment_epochs(longest)  # as RunAllocation has it
     finished = (folder / secret_runs.RESULT).exists()
     assert finished or Unlucky.begun + segment_epochs(longest) > longest
+
+
+@pytest.fixture
+def account(tmp_path, monkeypatch):
+    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
+    return declared_search(ledger_of())
+
+
+@pytest.fixture
+def search(account, tmp_path):
+    """Runs that were carried out, of which none is kept yet."""
+    configurations = account.configurations(draw)
+    for number in range(len(configurations)):
+        state = tmp_path / "runs" / str(number) / secret_runs.STATE
+        state.mkdir(parents=True)
+        (state / "generator.pt").write_text(f"generator {number}")
+        (state.parent / secret_runs.RESULT).write_text(json.dumps({"score": number / 1000}))
+    plan = SimpleNamespace(scored_epochs=(EPOCHS,))
+    return SecretSearch(account, configurations, plan, tmp_path / "runs", tmp_path / "winner")
+
+
+def test_the_best_run_is_kept_and_everything_else_is_gone(search):
+    best = len(search.configurations) - 1
+    secret_runs._keep_best(search)
+    assert (search.winner / "generator.pt").read_text() == f"generator {best}"
+    found = json.loads((search.winner / "winner.json").read_text())
+    assert (found["epoch"], found["scores"]["score"]) == (EPOCHS, best / 1000)
+    assert not search.folder.exists()
+    assert already_decided(search.account, search.winner)
+
+
+@pytest.mark.parametrize("how", ["removed", "changed"])
+def test_a_winner_that_is_gone_or_another_is_not_chosen_again(search, how):
+    secret_runs._keep_best(search)
+    shutil.rmtree(search.winner) if how == "removed" else (search.winner / "generator.pt").write_text("other")
+    with pytest.raises(LedgerError, match=r"removed or changed since.*one choice"):
+        already_decided(search.account, search.winner)
+    with pytest.raises(LedgerError, match="no longer in the ledger"):  # nor can its runs be drawn again
+        search.account.configurations(draw)
+
+
+def test_a_choice_that_was_interrupted_is_made_again_from_the_same_runs(search, monkeypatch):
+    def crash(self, digest):
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(type(search.account), "decide", crash)
+        secret_runs._keep_best(search)
+    assert not already_decided(search.account, search.winner)
+    before = digest_of(search.winner)
+    secret_runs._keep_best(search)
+    assert digest_of(search.winner) == before
+
+
+def test_a_search_that_ends_at_a_fixed_time_ends_then_however_many_runs_there_are(search, monkeypatch):
+    """The clock is set forward by whoever sleeps."""
+    monkeypatch.setattr(secret_runs, "running_machines", lambda: [{"CPU": 1.0}])
+    monkeypatch.setattr(secret_runs, "served", lambda plan: plan)
+    remote = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda *_: None))
+    monkeypatch.setattr(secret_runs, "ray", SimpleNamespace(remote=lambda _: remote, put=lambda x: x, get=lambda x: x))
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with time_machine.travel(start, tick=False) as clock:
+        monkeypatch.setattr(secret_runs.time, "sleep", clock.shift)
+        until = start + timedelta(minutes=30)
+        timed = SecretSearch(**{**vars(search), "until": until})
+        assert run_secretly(timed, TrialResources(1, 0), Console(quiet=True))
+        assert datetime.now(UTC) == until
+    assert CONFIG  # every run had one

@@ -126,6 +126,12 @@ def test_the_report_compares_with_real_participants_in_the_internal_folder_only(
     assert not (directory.release / "transfer.json").exists()
 
 
+def test_trials_that_ended_leave_generators_and_no_state_of_their_training(finished):
+    directory, _ = finished
+    assert list(directory.trials.rglob("generator.pt"))
+    assert not list(directory.path.rglob("trial.pt"))
+
+
 def privacy_command(directory: StudyDirectory) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "privacy", str(directory.path)]
     return subprocess.run(command, env=environment(), capture_output=True, text=True, cwd=ROOT)
@@ -140,7 +146,7 @@ def test_the_ledger_holds_every_charge_and_its_check_passes(finished):
     epsilons = {each["split"]: each["epsilon_by_rdp"] for each in figures["sums"] if each["account"] == "release"}
     manifest = json.loads((directory.release / "manifest.json").read_text())
     assert manifest["epsilon"] <= epsilons["train"]
-    assert epsilons["validation"] == "infinite"
+    assert epsilons["validation"] == "infinity"
     assert privacy_command(directory).returncode == 0
 
 
@@ -203,5 +209,5 @@ def test_an_interrupted_study_says_how_to_go_on_and_does_without_repeating(folde
     after = optuna.load_study(study_name="halted", storage=f"sqlite:///{directory.database}").trials
     assert {number: after[number].datetime_complete for number in ended} == ended
     statement = (directory.release / "privacy_statement.md").read_text()
-    assert re.search(r"It also records [1-9]\d* other stud(y|ies) of these participants", statement)
+    assert re.search(r"ledger of small also records [1-9]\d* other stud(y|ies) of these participants", statement)
     assert sum(trial.state.is_finished() for trial in after) >= TRIALS

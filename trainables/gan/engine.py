@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from cohorts import Encoding, Participants
-from trainables.gan.hyperparameters import Hyperparameters
+from cohorts import Encoding, Participants, Schema
+from privacy.ledger.reading import Reading
+from privacy.mechanisms.dpsgd import DPSGD
+from privacy.mechanisms.randomness import CryptographicStream, fresh_generator
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,14 @@ class PublicFigures:
     features: int
     grid: tuple[int, int] | None
 
-    def expected_batch(self, hyperparameters: Hyperparameters) -> float:
+    @classmethod
+    def of(cls, schema: Schema, train_share: float) -> PublicFigures:
+        """Those of a schema and the share of its participants that train."""
+        return cls(schema.nominal_size * train_share, arm_shares(schema), Encoding(schema).width, grid(schema))
+
+    def expected_batch(self, mechanism: DPSGD) -> float:
         """Public normaliser of a gradient: sampling rate x nominal size; not the true batch size."""
-        return hyperparameters.sampling_rate * self.participants
+        return mechanism.sampling_rate * self.participants
 
 
 @dataclass(frozen=True)
@@ -48,21 +55,39 @@ class RandomStreams:
         dropout: draws what the packed engine drops; Opacus's modules take PyTorch's global stream.
     """
 
-    participants: torch.Generator
-    noise: torch.Generator
+    participants: CryptographicStream
+    noise: CryptographicStream
     inputs: torch.Generator
     dropout: torch.Generator
 
     @classmethod
-    def of(cls, stream: Callable[[str], torch.Generator]) -> RandomStreams:
-        """Each from its name."""
-        return cls(**{each.name: stream(each.name) for each in fields(cls)})
+    def secret(cls, device: torch.device) -> RandomStreams:
+        """Fresh from the operating system."""
+        inputs, dropout = fresh_generator(device), fresh_generator(device)
+        return cls(CryptographicStream(), CryptographicStream(), inputs, dropout)
 
     @classmethod
-    def seeded(cls, seed: int) -> RandomStreams:
-        """The same numbers every time, on the CPU: for what is public or made up."""
-        seeds = dict(zip((each.name for each in fields(cls)), range(4 * seed, 4 * seed + 4), strict=True))
-        return cls.of(lambda name: torch.Generator().manual_seed(seeds[name]))
+    def seeded(cls, seeds: Mapping[str, int], device: torch.device | str = "cpu") -> RandomStreams:
+        """The same numbers every time: for what is public or made up.
+
+        Args:
+            seeds: of each stream, by its name.
+            device: where inputs and dropout are drawn.
+        """
+        return cls(
+            CryptographicStream.seeded(seeds["participants"]),
+            CryptographicStream.seeded(seeds["noise"]),
+            torch.Generator(device).manual_seed(seeds["inputs"]),
+            torch.Generator(device).manual_seed(seeds["dropout"]),
+        )
+
+    @classmethod
+    def numbered(cls, number: int) -> RandomStreams:
+        """``seeded`` by one number."""
+        return cls.seeded({name: len(STREAMS) * number + place for place, name in enumerate(STREAMS)})
+
+
+STREAMS = tuple(each.name for each in fields(RandomStreams))
 
 
 @dataclass(frozen=True)
@@ -84,11 +109,42 @@ class TrainingData:
         return cls(features.to(device), torch.from_numpy(participants.labels).to(device))
 
 
+@dataclass(frozen=True)
+class PaidTraining:
+    """What an engine trains with. Sensitive; it stays in the process that paid.
+
+    Args:
+        data: participants.
+        mechanism: what was paid for them: sampling rate, noise, clip norm and number of steps of every step taken.
+        streams: random numbers.
+        receipt: the ledger as of the charge; empty where nothing was charged.
+    """
+
+    data: TrainingData
+    mechanism: DPSGD
+    streams: RandomStreams
+    receipt: str = ""
+
+    @classmethod
+    def of(cls, reading: Reading[DPSGD], seeds: Mapping[str, int] | None, device: torch.device) -> PaidTraining:
+        """What came through the door, on a device.
+
+        Args:
+            reading: participants, and what was paid for.
+            seeds: of the streams; None, the only value allowed for a private cohort, has the operating system fill
+                them here, where the training happens.
+            device: where.
+        """
+        streams = RandomStreams.secret(device) if seeds is None else RandomStreams.seeded(seeds, device)
+        data = TrainingData.of(reading.participants, device)
+        return cls(data, reading.mechanism, streams, str(reading.receipt or ""))
+
+
 class Engine(Protocol):
     """Trains the AC-GAN of one trial. It keeps no participants between two segments of training."""
 
-    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
-        """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
+    def train(self, paid: PaidTraining) -> None:
+        """Take the discriminator steps that were paid for, with a generator step after every few."""
 
     def generator(self) -> torch.nn.Module:
         """The generator to release, as it is now."""
@@ -118,3 +174,17 @@ def draw_inputs(
     latent = 2 * torch.rand(count, latent_size, device=device, generator=randomness) - 1
     arms = (torch.rand(count, device=device, generator=randomness) >= arm_shares[0]).long()
     return latent, arms
+
+
+def arm_shares(schema: Schema) -> tuple[float, float]:
+    """Public probability of each arm."""
+    first, second = (label_class.share for label_class in schema.label.classes)
+    return first, second
+
+
+def grid(schema: Schema) -> tuple[int, int] | None:
+    """(measures, visits) when an encoded participant is a full grid of single numbers, else None."""
+    shape = schema.observed.shape
+    if schema.observed.all() and Encoding(schema).width == shape[0] * shape[1]:
+        return shape[0], shape[1]
+    return None

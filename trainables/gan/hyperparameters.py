@@ -1,4 +1,4 @@
-"""What one trial may vary, with types and legal ranges."""
+"""What one trial of the AC-GAN may vary, with types and legal ranges."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from privacy import TrainingCharge
-from privacy.accounting.dpsgd import SMALLEST_NOISE
+from privacy.mechanisms.dpsgd import DPSGD, SMALLEST_NOISE
 from privacy.planning.plan import steps_per_epoch
 
 DEFAULT_SAMPLING_RATE = 0.0125
@@ -19,10 +18,10 @@ def _accountable(noise_multiplier: float) -> float:
     return noise_multiplier
 
 
-class Hyperparameters(BaseModel):
-    """One configuration of the DP AC-GAN.
+class GANSettings(BaseModel):
+    """What the engines are told of a configuration: everything that costs no privacy.
 
-    ``noise_multiplier`` 0 trains without privacy: no noise and no clipping, for public cohorts and comparisons.
+    Rate, noise and clip norm are not here. A step takes them from what was paid for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -30,13 +29,6 @@ class Hyperparameters(BaseModel):
     network: Literal["compact", "paper"] = Field("compact", description="architecture of both networks")
     generator_learning_rate: float = Field(1e-3, gt=0, description="Adam step of the generator")
     discriminator_learning_rate: float = Field(2e-3, gt=0, description="Adam step of the discriminator")
-    clip_norm: float = Field(1.0, gt=0, description="largest 2-norm C of one participant's gradient")
-    noise_multiplier: Annotated[float, AfterValidator(_accountable)] = Field(
-        1.2, ge=0, json_schema_extra={"gap": SMALLEST_NOISE}, description="noise sigma, in units of the clip norm"
-    )
-    sampling_rate: float = Field(
-        DEFAULT_SAMPLING_RATE, gt=0, le=1, description="chance q that a participant joins a batch"
-    )
     discriminator_steps: int = Field(5, ge=1, description="discriminator steps per generator step")
     latent_size: int = Field(32, ge=1, description="size of the generator's random input")
     width: int = Field(128, ge=1, description="units of each hidden layer (compact network)")
@@ -45,16 +37,35 @@ class Hyperparameters(BaseModel):
     generator_averaging: float = Field(0.98, ge=0, lt=1, description="decay of the generator's running average")
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="real participants' target is 1 less this")
 
+
+class Hyperparameters(GANSettings):
+    """One configuration of the DP AC-GAN.
+
+    ``noise_multiplier`` 0 trains without privacy: no noise and no clipping, for public cohorts and comparisons.
+    """
+
+    clip_norm: float = Field(1.0, gt=0, description="largest 2-norm C of one participant's gradient")
+    noise_multiplier: Annotated[float, AfterValidator(_accountable)] = Field(
+        1.2, ge=0, json_schema_extra={"gap": SMALLEST_NOISE}, description="noise sigma, in units of the clip norm"
+    )
+    sampling_rate: float = Field(
+        DEFAULT_SAMPLING_RATE, gt=0, le=1, description="chance q that a participant joins a batch"
+    )
+
     @property
-    def private(self) -> bool:
-        """Whether training adds noise at all."""
-        return self.noise_multiplier > 0
+    def settings(self) -> GANSettings:
+        """What the engines are told."""
+        return GANSettings(**self.model_dump(include=set(GANSettings.model_fields)))
 
     @property
     def steps_per_epoch(self) -> int:
         """Discriminator steps in which every participant is expected once: 1/q, a public figure."""
         return steps_per_epoch(self.sampling_rate)
 
-    def charge(self, epochs: int) -> TrainingCharge:
-        """What so many epochs of training are to the accountant."""
-        return TrainingCharge(self.sampling_rate, self.noise_multiplier, epochs * self.steps_per_epoch)
+    def training(self, epochs: int) -> DPSGD:
+        """What so many epochs of training run on participants."""
+        return DPSGD(self.sampling_rate, self.noise_multiplier, epochs * self.steps_per_epoch, self.clip_norm)
+
+    def pretraining(self, epochs: int) -> DPSGD:
+        """The same without noise or clipping, for a surrogate's participants."""
+        return DPSGD(self.sampling_rate, 0.0, epochs * self.steps_per_epoch)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.hyperparameters import GANSettings
 
 ARMS = 2
 
@@ -106,13 +106,11 @@ class PaperDiscriminator(nn.Module):
         return self.layers(features.view(-1, 1, self.measures, self.visits))
 
 
-def build_networks(
-    hyperparameters: Hyperparameters, features: int, grid: tuple[int, int] | None
-) -> tuple[nn.Module, nn.Module]:
+def build_networks(settings: GANSettings, features: int, grid: tuple[int, int] | None) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator of one trial, freshly initialised.
 
     Args:
-        hyperparameters: the trial's configuration.
+        settings: the trial's configuration.
         features: width F of an encoded participant.
         grid: (measures, visits) when features are a full grid of single numbers, else None.
 
@@ -122,10 +120,10 @@ def build_networks(
     Raises:
         ValueError: the paper's network was asked for a cohort that is not a full grid.
     """
-    if hyperparameters.network == "compact":
-        size = (hyperparameters.width, hyperparameters.depth)
+    if settings.network == "compact":
+        size = (settings.width, settings.depth)
         return (
-            CompactGenerator(features, hyperparameters.latent_size, *size),
+            CompactGenerator(features, settings.latent_size, *size),
             CompactDiscriminator(features, *size),
         )
     if grid is None:
@@ -133,4 +131,4 @@ def build_networks(
             "The paper's convolutional network needs the same measures at every visit and no covariates or "
             "categories. Choose network: compact for this cohort."
         )
-    return PaperGenerator(*grid, hyperparameters.latent_size), PaperDiscriminator(*grid)
+    return PaperGenerator(*grid, settings.latent_size), PaperDiscriminator(*grid)

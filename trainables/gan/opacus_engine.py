@@ -5,16 +5,20 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from opacus import GradSampleModule
 from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from privacy.mechanisms.dpsgd import DPSGD
+from privacy.mechanisms.gradient_noise import hide_sum
 from privacy.mechanisms.poisson_sampling import poisson_batch
+from privacy.mechanisms.standard_normal import StandardNormals
 from trainables.gan.averaging import GeneratorAverage
-from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData, draw_inputs
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.engine import PaidTraining, PublicFigures, RandomStreams, TrainingData, draw_inputs
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.networks import build_networks
 
 # Opacus hooks autograd in a way that PyTorch warns about at every trial; it concerns no user of ours.
@@ -44,6 +48,41 @@ def ac_gan_losses(logits: Tensor, arms: Tensor, real_targets: Tensor) -> Tensor:
     return source + arm
 
 
+class SafeDPOptimizer(DPOptimizer):
+    """Opacus's optimizer with noise that hides the low bits of the sum, too; see ``gradient_noise``.
+
+    Opacus draws from PyTorch's float32 normal numbers, whose grid can be told from a checkpoint.
+    """
+
+    mechanism: DPSGD
+    normals: StandardNormals
+
+    def take_up(self, paid: PaidTraining, expected_batch: float) -> None:
+        """Go by what was paid for: its noise, clip norm and rate, for the steps that follow."""
+        self.mechanism, self.normals = paid.mechanism, StandardNormals(paid.streams.noise)
+        self.max_grad_norm = paid.mechanism.clip_norm if paid.mechanism.private else NO_CLIPPING
+        self.expected_batch_size = expected_batch
+
+    def clip_and_accumulate(self) -> None:
+        """Clip; a participant with anything infinite or no number in their gradient adds nothing.
+
+        No clip factor could bound it, and NaN would tell who caused it.
+        """
+        samples = [parameter.grad_sample for parameter in self.params]
+        finite = torch.stack([each.flatten(1).isfinite().all(dim=1) for each in samples]).all(dim=0)  # (B,)
+        for each in samples:
+            each[~finite] = 0.0
+        super().clip_and_accumulate()
+
+    def add_noise(self) -> None:
+        """Hide the sum behind one draw of noise for all parameters."""
+        total = torch.cat([parameter.summed_grad.flatten() for parameter in self.params])
+        if self.mechanism.private:
+            hide_sum(total, self.mechanism.noise_sd, self.normals.draw(len(total)))
+        for parameter, part in zip(self.params, total.split([each.numel() for each in self.params]), strict=True):
+            parameter.grad = part.view_as(parameter).clone()
+
+
 class OpacusEngine:
     """Trains one AC-GAN with DP-SGD on the discriminator.
 
@@ -54,73 +93,67 @@ class OpacusEngine:
     only ever sees the discriminator.
 
     Args:
-        hyperparameters: the trial's configuration.
+        settings: the trial's configuration.
         public: constants of the schema.
         device: where the arithmetic happens.
 
     Source: Abadi et al., "Deep Learning with Differential Privacy", 2016, algorithm 1.
     """
 
-    def __init__(self, hyperparameters: Hyperparameters, public: PublicFigures, device: torch.device) -> None:
-        self._hyperparameters = hyperparameters
-        self._public = public
-        self._expected_batch = public.expected_batch(hyperparameters)
+    def __init__(self, settings: GANSettings, public: PublicFigures, device: torch.device) -> None:
+        self._settings, self._public = settings, public
         self._steps = 0
-        generator, discriminator = build_networks(hyperparameters, public.features, public.grid)
+        generator, discriminator = build_networks(settings, public.features, public.grid)
         self._generator = generator.to(device)
-        self._average = GeneratorAverage(self._generator, hyperparameters.generator_averaging)
+        self._average = GeneratorAverage(self._generator, settings.generator_averaging)
         self._discriminator = GradSampleModule(discriminator.to(device), loss_reduction="sum")
-        betas = (hyperparameters.adam_beta1, 0.999)
+        betas = (settings.adam_beta1, 0.999)
         self._generator_optimizer = torch.optim.Adam(
-            self._generator.parameters(), lr=hyperparameters.generator_learning_rate, betas=betas
+            self._generator.parameters(), lr=settings.generator_learning_rate, betas=betas
         )
-        self._discriminator_optimizer = DPOptimizer(
-            torch.optim.Adam(
-                self._discriminator.parameters(), lr=hyperparameters.discriminator_learning_rate, betas=betas
-            ),
-            noise_multiplier=hyperparameters.noise_multiplier,
-            max_grad_norm=hyperparameters.clip_norm if hyperparameters.private else NO_CLIPPING,
-            expected_batch_size=self._expected_batch,
+        self._discriminator_optimizer = SafeDPOptimizer(
+            torch.optim.Adam(self._discriminator.parameters(), lr=settings.discriminator_learning_rate, betas=betas),
+            noise_multiplier=0.0,  # as everything else that is paid for, taken from ``train``'s argument
+            max_grad_norm=NO_CLIPPING,
+            expected_batch_size=1,
             loss_reduction="mean",
         )
 
-    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
-        """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
-        self._discriminator_optimizer.generator = streams.noise
-        for _ in range(steps):
-            self._discriminator_step(data, streams)
+    def train(self, paid: PaidTraining) -> None:
+        """Take the discriminator steps that were paid for, with a generator step after every few."""
+        expected_batch = self._public.expected_batch(paid.mechanism)
+        self._discriminator_optimizer.take_up(paid, expected_batch)
+        generated = max(1, round(expected_batch))
+        for _ in range(paid.mechanism.steps):
+            batch = poisson_batch(len(paid.data.features), paid.mechanism.sampling_rate, paid.streams.participants)
+            self._discriminator_step(paid.data, batch, generated, paid.streams)
             self._steps += 1
-            if self._steps % self._hyperparameters.discriminator_steps == 0:
-                self._generator_step(streams)
+            if self._steps % self._settings.discriminator_steps == 0:
+                self._generator_step(2 * generated, paid.streams)
 
-    def _discriminator_step(self, data: TrainingData, streams: RandomStreams) -> None:
+    def _discriminator_step(
+        self, data: TrainingData, sampled: np.ndarray, generated: int, streams: RandomStreams
+    ) -> None:
         """One noisy step: real participants by Poisson coins, about as many generated, clipped sum plus noise."""
-        rate = self._hyperparameters.sampling_rate
-        batch = poisson_batch(len(data.features), rate, streams.participants)  # (B,), possibly empty
-        generated, generated_arms = self._generate(max(1, round(self._expected_batch)), streams)
-        rows = torch.cat([data.features[batch], generated])  # (B + G, F)
-        arms = torch.cat([data.arms[batch], generated_arms])
+        batch = torch.from_numpy(sampled).to(data.arms.device)  # (B,), possibly empty
+        synthetic, synthetic_arms = self._generate(generated, streams)
+        rows = torch.cat([data.features[batch], synthetic])  # (B + G, F)
+        arms = torch.cat([data.arms[batch], synthetic_arms])
         targets = torch.zeros(len(rows), device=rows.device)
-        targets[: len(batch)] = 1 - self._hyperparameters.label_smoothing
+        targets[: len(batch)] = 1 - self._settings.label_smoothing
 
         chunks = list(zip(rows.split(CHUNK_ROWS), arms.split(CHUNK_ROWS), targets.split(CHUNK_ROWS), strict=True))
         for number, (chunk_rows, chunk_arms, chunk_targets) in enumerate(chunks, start=1):
             losses = ac_gan_losses(self._discriminator(chunk_rows), chunk_arms, chunk_targets)
             losses.sum().backward()
-            self._drop_endless_gradients()
             self._discriminator_optimizer.signal_skip_step(do_skip=number < len(chunks))
             self._discriminator_optimizer.step()  # clips; after the last chunk adds noise once and moves
             self._discriminator_optimizer.zero_grad(set_to_none=True)
 
-    def _drop_endless_gradients(self) -> None:
-        """Set what is infinite or no number to 0: no clip factor could bound it, and NaN would tell who caused it."""
-        for parameter in self._discriminator.parameters():
-            parameter.grad_sample.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-
-    def _generator_step(self, streams: RandomStreams) -> None:
+    def _generator_step(self, participants: int, streams: RandomStreams) -> None:
         """One step of the generator against the discriminator; reads no participant."""
         self._discriminator.disable_hooks()
-        latent, arms = self._draw(2 * max(1, round(self._expected_batch)), streams)
+        latent, arms = self._draw(participants, streams)
         logits = self._discriminator(self._generator(latent, arms))
         loss = ac_gan_losses(logits, arms, torch.ones(len(arms), device=logits.device)).mean()
         gradients = torch.autograd.grad(loss, list(self._generator.parameters()))
@@ -131,7 +164,7 @@ class OpacusEngine:
         self._discriminator.enable_hooks()
 
     def _draw(self, count: int, streams: RandomStreams) -> tuple[Tensor, Tensor]:
-        return draw_inputs(count, self._hyperparameters.latent_size, self._public.arm_shares, streams.inputs)
+        return draw_inputs(count, self._settings.latent_size, self._public.arm_shares, streams.inputs)
 
     @torch.no_grad()
     def _generate(self, count: int, streams: RandomStreams) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.engine import PaidTraining, PublicFigures
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.networks import build_networks
 from trainables.gan.packed.networks import Shape
 from trainables.gan.packed.pack import Pack
@@ -23,31 +23,31 @@ class PackedEngine:
     ``state`` is where the trial stands; a pack that is shared with other trials takes it and gives back another.
 
     Args:
-        hyperparameters: the trial's configuration.
+        settings: the trial's configuration.
         public: constants of the schema.
         device: where the arithmetic happens.
     """
 
-    def __init__(self, hyperparameters: Hyperparameters, public: PublicFigures, device: torch.device) -> None:
-        self.hyperparameters, self._public, self._device = hyperparameters, public, device
+    def __init__(self, settings: GANSettings, public: PublicFigures, device: torch.device) -> None:
+        self._settings, self._public, self._device = settings, public, device
         generator, discriminator = (
-            module.to(device) for module in build_networks(hyperparameters, public.features, public.grid)
+            module.to(device) for module in build_networks(settings, public.features, public.grid)
         )
         self._average = deepcopy(generator)
         networks = NetworkState.fresh(generator), NetworkState.fresh(discriminator)
         self.state = TrialState(0, *networks, average=NetworkState.fresh(generator).weights)
 
-    def train(self, data: TrainingData, steps: int, streams: RandomStreams) -> None:
-        """Take ``steps`` discriminator steps, with a generator step after every ``discriminator_steps``."""
+    def train(self, paid: PaidTraining) -> None:
+        """Take the discriminator steps that were paid for, with a generator step after every few."""
         pack = self.new_pack()
-        ticket = pack.join(self.hyperparameters, self._public, self.state, data, steps, streams)
-        pack.advance(steps)
+        ticket = pack.join(self._settings, self._public, self.state, paid)
+        pack.advance(paid.mechanism.steps)
         self.state = pack.leave(ticket)
 
     @property
     def shape(self) -> Shape:
         """What trials have in common that can share a pack with this one."""
-        return Shape.of(self.hyperparameters, self._public.features, self._public.grid)
+        return Shape.of(self._settings, self._public.features, self._public.grid)
 
     def new_pack(self) -> Pack:
         """A pack for this trial alone."""

@@ -1,1 +1,45 @@
-"""How good synthetic participants are."""
+"""How good synthetic participants are: scores by name, one file each, and the judge that computes them."""
+
+from trainables.scoring import (
+    correlations,
+    k_nearest_neighbours,
+    linear_svm,
+    logistic_regression,
+    marginals,
+    random_forest,
+)
+from trainables.scoring.score import Classifier, Likeness, Score
+
+__all__ = ["Classifier", "Likeness", "Score", "classifiers", "likenesses", "register", "steering"]
+
+_classifiers: dict[str, Classifier] = {}
+_likenesses: dict[str, Likeness] = {}
+
+
+def register(each: Classifier | Likeness) -> None:
+    """Make a classifier or a likeness known by its name; a classifier that steers costs every study some noise."""
+    if isinstance(each, Classifier):
+        _classifiers[each.name] = each
+    else:
+        _likenesses[each.score.name] = each
+
+
+def classifiers() -> dict[str, Classifier]:
+    """Every classifier of the report, by name."""
+    return dict(_classifiers)
+
+
+def steering() -> dict[str, Classifier]:
+    """Those whose AUCs steer the search, by name."""
+    return {name: each for name, each in _classifiers.items() if each.steering is not None}
+
+
+def likenesses() -> dict[str, Likeness]:
+    """Every likeness, by name."""
+    return dict(_likenesses)
+
+
+for module in (logistic_regression, random_forest, linear_svm, k_nearest_neighbours):
+    register(module.CLASSIFIER)
+for module in (correlations, marginals):
+    register(module.LIKENESS)

@@ -13,15 +13,16 @@ import torch
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from privacy import BudgetExhausted, LedgerError
-from trainables.gan.hyperparameters import Hyperparameters
+from privacy import DPSGD, BudgetExhausted, LedgerError
+from trainables.gan.engine import PaidTraining, PublicFigures
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.packed.loop import PackLoop
 from trainables.gan.packed.slots import TrialState
 from trainables.progress import LocalTrials, Progress
 from trainables.segment import Segment
 from trainables.service.packs import LOST, HostedTrials, PackKeeper, PackLost, Packs, answer
 from trainables.service.scorers import Scorers
-from trainables.trial import Candidate, TrialPlan
+from trainables.trial import Trial, TrialPlan
 
 if TYPE_CHECKING:
     from trainables.service.trials import Trials
@@ -41,13 +42,13 @@ class PackHost:
     def __init__(self, plan: TrialPlan, device: str, scorers: int) -> None:
         torch.set_num_threads(1)  # every other core has a pack of its own
         self.device = torch.device(device)
-        self._loop = PackLoop(plan.public, self.device)
+        self._loop = PackLoop(PublicFigures.of(plan.schema, plan.train_share), self.device)
         self._plan = replace(plan, packs=self, scorers=Scorers(plan.scoring, scorers))
         self._trials: dict[str, Progress] = {}  # by seat
 
     def begin(self, seat: str, trial: str, config: Mapping[str, Any]) -> None:
         """Take in a trial."""
-        self._trials[seat] = Progress(Candidate(trial, config, self._plan))
+        self._trials[seat] = Progress(Trial(trial, config, self._plan))
 
     def trial(self, seat: str) -> Progress:
         """A trial that was taken in.
@@ -63,7 +64,7 @@ class PackHost:
         """Forget a trial."""
         self._trials.pop(seat, None)
 
-    def train(self, segment: Segment, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
+    def train(self, segment: Segment[DPSGD], settings: GANSettings, state: TrialState) -> tuple[TrialState, str]:
         """Pay for a segment, then train it beside the others.
 
         Returns:
@@ -72,18 +73,16 @@ class PackHost:
         Raises:
             BudgetExhausted: it does not fit any more; nobody was read.
         """
-        paid = segment.pay(self._plan.policy, self._plan.train, self.device)
+        paid = PaidTraining.of(segment.pay(self._plan.access), segment.seeds, self.device)
         try:
-            return self._loop.train(hyperparameters, state, paid), paid.receipt
+            return self._loop.train(settings, state, paid), paid.receipt
         except torch.AcceleratorError:  # a process whose GPU has failed once can do nothing on it any more
             traceback.print_exc()
             os._exit(1)  # so Ray starts another, and all trials go on there from their checkpoints
 
-    def train_guest(
-        self, segment: Segment, hyperparameters: Hyperparameters, state: TrialState
-    ) -> tuple[TrialState, str]:
+    def train_guest(self, segment: Segment[DPSGD], settings: GANSettings, state: TrialState) -> tuple[TrialState, str]:
         """``train`` for a trial of another process, whose state is on the CPU before and after."""
-        trained, receipt = self.train(segment, hyperparameters, state)
+        trained, receipt = self.train(segment, settings, state)
         return trained.on(CPU), receipt
 
 
@@ -99,7 +98,7 @@ class PackClient:
     def __init__(self, packs: Packs) -> None:
         self._packs = packs
 
-    def train(self, segment: Segment, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
+    def train(self, segment: Segment[DPSGD], settings: GANSettings, state: TrialState) -> tuple[TrialState, str]:
         """Have the pack of this process's device pay for a segment and train it.
 
         Returns:
@@ -111,7 +110,7 @@ class PackClient:
         """
         pack = self._packs.pack(f"process {os.getpid()} of {ray.get_runtime_context().get_node_id()}")
         try:
-            return answer(pack, pack.train.remote(segment, hyperparameters, state))
+            return answer(pack, pack.train.remote(segment, settings, state))
         except RayTaskError as error:
             raise (error.cause if isinstance(error.cause, LedgerError | BudgetExhausted) else error) from None
 

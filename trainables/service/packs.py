@@ -22,7 +22,8 @@ from ray.exceptions import ActorUnavailableError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 if TYPE_CHECKING:
-    from trainables.gan.hyperparameters import Hyperparameters
+    from privacy import DPSGD
+    from trainables.gan.hyperparameters import GANSettings
     from trainables.gan.packed.slots import TrialState
     from trainables.segment import Segment
     from trainables.trial import TrialPlan
@@ -76,9 +77,9 @@ class PackServer:
         """Forget a trial."""
         self._host.end(seat)
 
-    def train(self, segment: Segment, hyperparameters: Hyperparameters, state: TrialState) -> tuple[TrialState, str]:
+    def train(self, segment: Segment[DPSGD], settings: GANSettings, state: TrialState) -> tuple[TrialState, str]:
         """Train somebody else's trial for one segment; its state comes and goes."""
-        return self._host.train_guest(segment, hyperparameters, state)
+        return self._host.train_guest(segment, settings, state)
 
 
 class PackKeeper:

@@ -9,7 +9,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from privacy.ledger.receipt import Receipt
-from trainables.scoring.classifiers import Scoring, ScoringPlan
+from trainables.scoring.judging import Scoring, ScoringPlan
 from trainables.service.packs import answer
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.networks import build_networks
 from trainables.gan.opacus_engine import ac_gan_losses
 from trainables.gan.packed.layout import Weights
@@ -28,7 +28,7 @@ class Stacked:
     weights: Weights
 
     @classmethod
-    def of(cls, settings: Hyperparameters, trials: int, grid: tuple[int, int]) -> Stacked:
+    def of(cls, settings: GANSettings, trials: int, grid: tuple[int, int]) -> Stacked:
         features = grid[0] * grid[1]
         networks = packed_networks(Shape.of(settings, features, grid), CPU)
         modules = [build_networks(settings, features, grid)[1] for _ in range(trials)]

@@ -10,11 +10,10 @@ import pytest
 from tests.trainables.packed.test_pack import COMPACT, CPU, STEPS, Trial, alone, assert_alike
 from trainables.gan.packed.loop import PackLoop
 from trainables.gan.packed.slots import TrialState
-from trainables.segment import PaidSegment
 
 
 def train(loop: PackLoop, trial: Trial) -> TrialState:
-    return loop.train(trial.settings, trial.state, PaidSegment(trial.data, STEPS, trial.streams, ""))
+    return loop.train(trial.settings, trial.state, trial.paid(STEPS))
 
 
 def test_trials_that_come_at_any_time_are_trained_as_if_alone():

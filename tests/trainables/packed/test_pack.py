@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.gan.hyperparameters import Hyperparameters
+from tests.trainables.training import paid, settings_of
+from trainables.gan.engine import PaidTraining, PublicFigures, RandomStreams, TrainingData
 from trainables.gan.packed.networks import Shape
 from trainables.gan.packed.pack import Pack
 from trainables.gan.packed.slots import TrialState
@@ -35,19 +35,22 @@ class Trial:
     """One trial: its settings, its participants, its streams."""
 
     def __init__(self, number: int, network: dict, participants: int = 60) -> None:
-        settings = {"sampling_rate": 0.1, "latent_size": 20, **network, **DIFFERENCES[number]}
-        self.settings = Hyperparameters(**settings)
+        self.config = {"sampling_rate": 0.1, "latent_size": 20, **network, **DIFFERENCES[number]}
+        self.settings = settings_of(self.config)
         self.public = PublicFigures(50, (0.5, 0.5), GRID[0] * GRID[1], GRID)
         stream = torch.Generator().manual_seed(number)
         features = 2 * torch.rand(participants + number, GRID[0] * GRID[1], generator=stream) - 1
         self.data = TrainingData(features, (features[:, 0] > 0).long())
-        self.streams = RandomStreams.seeded(100 + number)
+        self.streams = RandomStreams.numbered(100 + number)
         torch.manual_seed(number)
         self.engine = PackedEngine(self.settings, self.public, CPU)
         self.state = TrialState.of(self.engine.state_dict())
 
     def join(self, pack: Pack, steps: int = STEPS) -> int:
-        return pack.join(self.settings, self.public, self.state, self.data, steps, self.streams)
+        return pack.join(self.settings, self.public, self.state, self.paid(steps))
+
+    def paid(self, steps: int) -> PaidTraining:
+        return paid(self.config, self.data, steps, self.streams)
 
     @property
     def shape(self) -> Shape:
@@ -56,7 +59,7 @@ class Trial:
 
 def alone(number: int, network: dict, steps: int = STEPS) -> TrialState:
     trial = Trial(number, network)
-    trial.engine.train(trial.data, steps, trial.streams)
+    trial.engine.train(trial.paid(steps))
     return TrialState.of(trial.engine.state_dict())
 
 

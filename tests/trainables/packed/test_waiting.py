@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from privacy.mechanisms.randomness import CryptographicStream
+from tests.trainables.training import paid, settings_of
 from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.gan.hyperparameters import Hyperparameters
-from trainables.gan.packed import draws, steps
+from trainables.gan.packed import batch_stream, steps
 from trainables.gan.packed.clipping import clip_factors
 from trainables.gan.packed.networks import Shape
 from trainables.gan.packed.pack import Pack
@@ -24,31 +26,33 @@ SETTINGS = {"sampling_rate": 0.1, "latent_size": 20, "width": 16}
 
 @pytest.fixture(autouse=True)
 def drawn_before(monkeypatch):
-    """Random numbers of many steps, whose batch sizes a GPU's host does wait for, are there already."""
+    """Batches of many steps are drawn beforehand, on the host; inputs are drawn where the networks are."""
 
-    def batches(participants: int, rate: float, steps: int, stream: None) -> tuple[Tensor, list[int]]:
+    def batches(participants: int, rate: float, steps: int, stream: None) -> tuple[np.ndarray, list[int]]:
         sizes = [3 + step % 4 for step in range(steps)]
-        return torch.zeros(sum(sizes), dtype=torch.int64, device=NOWHERE), sizes
+        return np.zeros(sum(sizes), dtype=np.int64), sizes
 
     def inputs(count: int, latent_size: int, shares: tuple[float, float], stream: None) -> tuple[Tensor, Tensor]:
         arms = torch.zeros(count, dtype=torch.int64, device=NOWHERE)
         return torch.zeros(count, latent_size, device=NOWHERE), arms
 
-    monkeypatch.setattr(draws, "poisson_batches", batches)
-    monkeypatch.setattr(draws, "draw_inputs", inputs)
+    monkeypatch.setattr(batch_stream, "poisson_batches", batches)
+    monkeypatch.setattr(batch_stream, "draw_inputs", inputs)
 
 
 def take_steps(network: str) -> Pack:
     """Some steps of trials whose generator steps fall together and apart."""
     pack = None
     for discriminator_steps in (1, 2, 2, 5):
-        settings = Hyperparameters(network=network, discriminator_steps=discriminator_steps, **SETTINGS)
+        config = {"network": network, "discriminator_steps": discriminator_steps, **SETTINGS}
+        settings = settings_of(config)
         pack = pack or Pack(Shape.of(settings, PUBLIC.features, PUBLIC.grid), NOWHERE)
         state = tree_map_only(
             Tensor, lambda t: t.to(NOWHERE), PackedEngine(settings, PUBLIC, torch.device("cpu")).state_dict()
         )
         data = TrainingData(torch.zeros(60, 36, device=NOWHERE), torch.zeros(60, dtype=torch.int64, device=NOWHERE))
-        pack.join(settings, PUBLIC, TrialState.of(state), data, 20, RandomStreams(None, None, None, None))
+        streams = RandomStreams(None, CryptographicStream(), None, None)
+        pack.join(settings, PUBLIC, TrialState.of(state), paid(config, data, 20, streams))
     pack.advance(20)
     return pack
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from privacy.mechanisms.poisson_sampling import poisson_batches
-from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData, draw_inputs
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.engine import PaidTraining, PublicFigures, draw_inputs
+from trainables.gan.hyperparameters import GANSettings
 
 # Steps drawn at once, fewer where participants are wide: fewer, larger draws, and on a GPU one wait for the batches'
 # sizes instead of one a step. A trial's own matter, so that the others cannot change what it draws.
@@ -48,38 +49,29 @@ class BatchStream:
     """A trial's steps from one joining of a pack to the leaving of it.
 
     Args:
-        hyperparameters: of the trial.
+        settings: of the trial.
         public: constants of the schema.
-        data: real participants. Sensitive.
-        streams: the trial's own.
+        paid: participants, the mechanism that was charged for them, and random numbers. Sensitive.
         done: discriminator steps that the trial has taken before.
-        steps: of the segment.
     """
 
-    def __init__(
-        self,
-        hyperparameters: Hyperparameters,
-        public: PublicFigures,
-        data: TrainingData,
-        streams: RandomStreams,
-        done: int,
-        steps: int,
-    ) -> None:
-        self._hyperparameters, self._public, self._data, self._streams = hyperparameters, public, data, streams
-        self.done, self.remaining = done, steps
-        self.generated = max(1, round(public.expected_batch(hyperparameters)))
-        self._drawn, self._left_to_draw = deque[Draws](), steps
+    def __init__(self, settings: GANSettings, public: PublicFigures, paid: PaidTraining, done: int) -> None:
+        self._settings, self._public, self._data, self._streams = settings, public, paid.data, paid.streams
+        self._sampling_rate = paid.mechanism.sampling_rate
+        self.done, self.remaining = done, paid.mechanism.steps
+        self.generated = max(1, round(public.expected_batch(paid.mechanism)))
+        self._drawn, self._left_to_draw = deque[Draws](), self.remaining
         self._generator_inputs = deque[Inputs]()
 
     @property
     def generator_is_due(self) -> bool:
         """Whether a generator step follows the discriminator step just taken."""
-        return self.done % self._hyperparameters.discriminator_steps == 0
+        return self.done % self._settings.discriminator_steps == 0
 
     @property
     def steps_until_generator_moves(self) -> int:
         """Discriminator steps that see the generator as it is now."""
-        return self._hyperparameters.discriminator_steps - self.done % self._hyperparameters.discriminator_steps
+        return self._settings.discriminator_steps - self.done % self._settings.discriminator_steps
 
     def next_steps(self, steps: int) -> list[Draws]:
         """What the next discriminator steps see, in one or more parts; they count as taken by ``step_taken``."""
@@ -97,6 +89,8 @@ class BatchStream:
 
     def step_taken(self) -> None:
         """One more discriminator step is behind."""
+        if not self.remaining:
+            raise RuntimeError("a trial took more steps than were paid for")
         self.done += 1
         self.remaining -= 1
 
@@ -105,17 +99,18 @@ class BatchStream:
         return self._generator_inputs.popleft()
 
     def _draw_ahead(self) -> None:
-        settings, generated = self._hyperparameters, self.generated
+        generated = self.generated
         steps = min(AHEAD, max(1, NUMBERS_AHEAD // (2 * generated * self._public.features)), self._left_to_draw)
         before = self.done + self.remaining - self._left_to_draw
         chosen, sizes = poisson_batches(
-            len(self._data.features), settings.sampling_rate, steps, self._streams.participants
+            len(self._data.features), self._sampling_rate, steps, self._streams.participants
         )
         latent, arms = self._inputs(steps * generated)
-        each = settings.discriminator_steps
+        each = self._settings.discriminator_steps
         for _ in range(before // each, (before + steps) // each):
             self._generator_inputs.append(self._inputs(2 * generated))
-        places = pad_sequence(chosen.split(sizes), batch_first=True, padding_value=-1)  # (T, R)
+        batches = torch.from_numpy(chosen).split(sizes)
+        places = pad_sequence(batches, batch_first=True, padding_value=-1).to(self._data.arms.device)  # (T, R)
         self._drawn.append(
             Draws(
                 sizes,
@@ -128,4 +123,4 @@ class BatchStream:
         self._left_to_draw -= steps
 
     def _inputs(self, count: int) -> Inputs:
-        return draw_inputs(count, self._hyperparameters.latent_size, self._public.arm_shares, self._streams.inputs)
+        return draw_inputs(count, self._settings.latent_size, self._public.arm_shares, self._streams.inputs)

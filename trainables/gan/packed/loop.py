@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from trainables.gan.engine import PublicFigures
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.engine import PaidTraining, PublicFigures
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.packed.networks import Shape
 from trainables.gan.packed.pack import Pack
 from trainables.gan.packed.slots import TrialState
-from trainables.segment import PaidSegment
 
 # Steps that a pack takes before newcomers are let in and another pack has its turn.
 TURN = 8
@@ -27,15 +26,15 @@ class WaitingTrial:
     """A trial that wants to train.
 
     Args:
-        hyperparameters: of the trial.
+        settings: of the trial.
         state: where it stands.
         paid: what it trains with. Sensitive.
         trained: will hold where it stands afterwards.
     """
 
-    hyperparameters: Hyperparameters
+    settings: GANSettings
     state: TrialState
-    paid: PaidSegment
+    paid: PaidTraining
     trained: Future[TrialState] = field(default_factory=Future)
 
 
@@ -78,15 +77,12 @@ class PackQueue:
     def _joins(self, waiting: WaitingTrial) -> bool:
         if self._wait_of(waiting):
             return False
-        paid = waiting.paid
-        ticket = self._pack.join(
-            waiting.hyperparameters, self._public, waiting.state, paid.data, paid.steps, paid.streams
-        )
+        ticket = self._pack.join(waiting.settings, self._public, waiting.state, waiting.paid)
         self._training[ticket] = waiting.trained
         return True
 
     def _wait_of(self, waiting: WaitingTrial) -> int:
-        return self._pack.steps_until_in_step(waiting.hyperparameters, waiting.state.steps)
+        return self._pack.steps_until_in_step(waiting.settings, waiting.state.steps)
 
 
 def give_way() -> None:
@@ -115,19 +111,19 @@ class PackLoop:
         self._changed = threading.Condition()
         threading.Thread(target=self._run, daemon=True, name="packs").start()
 
-    def train(self, hyperparameters: Hyperparameters, state: TrialState, paid: PaidSegment) -> TrialState:
+    def train(self, settings: GANSettings, state: TrialState, paid: PaidTraining) -> TrialState:
         """Train one trial beside those that are training now; returns when its segment is over. May be called from
         many threads.
 
         Args:
-            hyperparameters: of the trial.
+            settings: of the trial.
             state: where it stands.
             paid: what it trains with. Sensitive; forgotten afterwards.
 
         Returns:
             Where it stands then.
         """
-        waiting = WaitingTrial(hyperparameters, state, paid)
+        waiting = WaitingTrial(settings, state, paid)
         with self._changed:
             self._newcomers.append(waiting)
             self._changed.notify()
@@ -167,7 +163,7 @@ class PackLoop:
         return newcomers
 
     def _admit(self, waiting: WaitingTrial) -> None:
-        shape = Shape.of(waiting.hyperparameters, self._public.features, self._public.grid)
+        shape = Shape.of(waiting.settings, self._public.features, self._public.grid)
         if shape not in self._queues:
             self._queues[shape] = PackQueue(shape, self._public, self._device)
         self._queues[shape].admit(waiting)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.networks import ARMS, build_networks
 from trainables.gan.packed.grids import Windows
 from trainables.gan.packed.layers import Convolution, Dropout, Layer, Linear, Rectifier, Reshape, Tanh
@@ -42,12 +42,12 @@ class Shape:
     grid: tuple[int, int] | None
 
     @classmethod
-    def of(cls, hyperparameters: Hyperparameters, features: int, grid: tuple[int, int] | None) -> Shape:
+    def of(cls, settings: GANSettings, features: int, grid: tuple[int, int] | None) -> Shape:
         """The shape of a trial's networks."""
-        room = -(-hyperparameters.latent_size // LATENT_STEP) * LATENT_STEP
-        if hyperparameters.network == "paper":
+        room = -(-settings.latent_size // LATENT_STEP) * LATENT_STEP
+        if settings.network == "paper":
             return cls("paper", 0, 0, room, features, grid)
-        return cls("compact", hyperparameters.width, hyperparameters.depth, room, features, None)
+        return cls("compact", settings.width, settings.depth, room, features, None)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def packed_networks(shape: Shape, device: torch.device) -> Networks:
     if shape.network == "compact":
         settings |= {"width": shape.width, "depth": shape.depth}
     with torch.device("meta"):
-        generator, discriminator = build_networks(Hyperparameters(**settings), shape.features, shape.grid)
+        generator, discriminator = build_networks(GANSettings(**settings), shape.features, shape.grid)
     if shape.network == "paper":
         assert shape.grid is not None
         latent = frozenset({"embedding.weight", "dense.0.weight"})

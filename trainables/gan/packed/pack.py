@@ -6,9 +6,8 @@ import bisect
 
 import torch
 
-from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData
-from trainables.gan.hyperparameters import Hyperparameters
-from trainables.gan.packed.batch_stream import BatchStream
+from trainables.gan.engine import PaidTraining, PublicFigures
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.packed.memory import keep_freed_memory
 from trainables.gan.packed.networks import Shape, packed_networks
 from trainables.gan.packed.packed_trial import Block, PackedTrial, blocks
@@ -54,22 +53,18 @@ class Pack:
 
     def join(
         self,
-        hyperparameters: Hyperparameters,
+        settings: GANSettings,
         public: PublicFigures,
         state: TrialState,
-        data: TrainingData,
-        steps: int,
-        streams: RandomStreams,
+        paid: PaidTraining,
     ) -> int:
         """Take in a trial for a segment of training.
 
         Args:
-            hyperparameters: of the trial; its shape is the pack's.
+            settings: of the trial; its shape is the pack's.
             public: constants of the schema.
             state: where the trial stands; copied.
-            data: real participants. Sensitive; held until the trial leaves.
-            steps: discriminator steps of the segment.
-            streams: the trial's own.
+            paid: what it trains with. Sensitive; held until the trial leaves.
 
         Returns:
             A ticket, by which the trial is known until it leaves.
@@ -77,26 +72,26 @@ class Pack:
         if not self._trials:
             self._clock = state.steps
         self._tickets += 1
-        batch_stream = BatchStream(hyperparameters, public, data, streams, state.steps, steps)
-        trial = PackedTrial(self._tickets, hyperparameters, public, streams, batch_stream)
-        at = bisect.bisect(self._trials, batch_stream.generated, key=lambda other: other.batch_stream.generated)
-        row = Slots.of(state, hyperparameters, self._networks, self._device)
+        trial = PackedTrial(self._tickets, settings, public, paid, state.steps)
+        size = trial.batch_stream.generated
+        at = bisect.bisect(self._trials, size, key=lambda other: other.batch_stream.generated)
+        row = Slots.of(state, settings, self._networks, self._device)
         before, after = self._trials[:at], self._trials[at:]
         if self._slots is not None:
             row = Slots.joined([self._slots.rows(slice(at)), row, self._slots.rows(slice(at, None))])
         self._arrange([*before, trial, *after], row)
         return trial.ticket
 
-    def steps_until_in_step(self, hyperparameters: Hyperparameters, done: int) -> int:
+    def steps_until_in_step(self, settings: GANSettings, done: int) -> int:
         """Steps to wait before joining, for generator steps that fall together with those of others alike.
 
         It changes nothing about a trial, but a generator step of one trial takes nearly as long as one of many.
 
         Args:
-            hyperparameters: of the trial that wants to join.
+            settings: of the trial that wants to join.
             done: discriminator steps that it has taken.
         """
-        return (done - self._clock) % hyperparameters.discriminator_steps if self._trials else 0
+        return (done - self._clock) % settings.discriminator_steps if self._trials else 0
 
     @torch.no_grad()
     def advance(self, steps: int) -> None:
@@ -128,7 +123,7 @@ class Pack:
         row = next(row for row, trial in enumerate(self._trials) if trial.ticket == ticket)
         slots, trial = self._slots, self._trials[row]
         assert slots is not None
-        state = slots.state(row, trial.batch_stream.done, trial.hyperparameters.latent_size)
+        state = slots.state(row, trial.batch_stream.done, trial.settings.latent_size)
         rest = [*self._trials[:row], *self._trials[row + 1 :]]
         self._arrange(rest, Slots.joined([slots.rows(slice(row)), slots.rows(slice(row + 1, None))]))
         return state

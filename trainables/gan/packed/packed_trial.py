@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainables.gan.engine import PublicFigures, RandomStreams
-from trainables.gan.hyperparameters import Hyperparameters
+from privacy.mechanisms.standard_normal import StandardNormals
+from trainables.gan.engine import PaidTraining, PublicFigures
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.packed.batch_stream import BatchStream
 from trainables.gan.packed.placing import placed
 
@@ -19,34 +20,35 @@ NO_CLIPPING = 1e30
 PADDING = 1.3
 
 
-@dataclass(eq=False)
 class PackedTrial:
     """A trial while it trains in a pack.
 
     Args:
         ticket: by which its owner knows it.
-        hyperparameters: of the trial.
+        settings: of the trial.
         public: constants of the schema.
-        streams: its random numbers.
-        batch_stream: what its steps will see. Sensitive.
+        paid: what it trains with: participants, and the mechanism that was charged for them. Sensitive.
+        done: discriminator steps that it has taken before.
     """
 
-    ticket: int
-    hyperparameters: Hyperparameters
-    public: PublicFigures
-    streams: RandomStreams
-    batch_stream: BatchStream
-
-    @property
-    def expected_batch(self) -> float:
+    def __init__(
+        self, ticket: int, settings: GANSettings, public: PublicFigures, paid: PaidTraining, done: int
+    ) -> None:
+        self.ticket, self.settings, self.mechanism, self.streams = ticket, settings, paid.mechanism, paid.streams
+        self.expected_batch = public.expected_batch(paid.mechanism)
         """Public normaliser of a gradient."""
-        return self.public.expected_batch(self.hyperparameters)
+        self.batch_stream = BatchStream(settings, public, paid, done)
+        self.normals = StandardNormals(paid.streams.noise)
 
     @property
-    def noise(self) -> float:
+    def clip_norm(self) -> float:
+        """C; without noise nothing is clipped."""
+        return self.mechanism.clip_norm if self.mechanism.private else NO_CLIPPING
+
+    @property
+    def noise_sd(self) -> float:
         """Standard deviation of the noise on each number of a normalised gradient."""
-        settings = self.hyperparameters
-        return settings.noise_multiplier * settings.clip_norm / self.expected_batch
+        return self.mechanism.noise_sd / self.expected_batch
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,6 @@ class Block:
     @classmethod
     def of(cls, rows: slice, trials: list[PackedTrial], device: torch.device) -> Block:
         """Gather the settings of some trials."""
-        settings = [trial.hyperparameters for trial in trials]
 
         def column(values: Sequence[float]) -> Tensor:
             return placed(values, device, torch.float64).unsqueeze(1)
@@ -80,10 +81,10 @@ class Block:
         return cls(
             rows,
             trials,
-            clip_norms=column([each.clip_norm if each.private else NO_CLIPPING for each in settings]),
+            clip_norms=column([trial.clip_norm for trial in trials]),
             normalisers=column([trial.expected_batch for trial in trials]),
-            real_targets=1 - column([each.label_smoothing for each in settings]).float(),
-            averaging=column([each.generator_averaging for each in settings]),
+            real_targets=1 - column([trial.settings.label_smoothing for trial in trials]).float(),
+            averaging=column([trial.settings.generator_averaging for trial in trials]),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.packed.layout import Weights
 from trainables.gan.packed.networks import Networks
 from trainables.gan.packed.stack import NetworkState, Stack
@@ -68,9 +68,9 @@ class Slots:
     averages: Tensor
 
     @classmethod
-    def of(cls, state: TrialState, hyperparameters: Hyperparameters, networks: Networks, device: torch.device) -> Slots:
+    def of(cls, state: TrialState, settings: GANSettings, networks: Networks, device: torch.device) -> Slots:
         """One trial's row."""
-        settings, latent_size = hyperparameters, hyperparameters.latent_size
+        latent_size = settings.latent_size
         average = torch.zeros(1, networks.generator.layout.size, device=device)
         networks.generator.layout.write(average[0], state.average, latent_size)
         generator = Stack.of(state.generator, networks.generator.layout, latent_size, device)

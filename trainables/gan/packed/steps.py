@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from privacy.mechanisms.gradient_noise import hide_sum
 from trainables.gan.packed.clipping import add_clipped, clip_factors, squared_norms
 from trainables.gan.packed.layout import Weights
 from trainables.gan.packed.networks import DROPOUT, Networks
@@ -26,22 +27,21 @@ def discriminator_step(networks: Networks, block: Block, padded: PaddedBatches, 
         slots: their rows.
     """
     network, weights = networks.discriminator, slots.discriminators.parameters
-    draw_noise(slots.discriminators, block)
+    slots.discriminators.gradient.zero_()
     for rows in padded.rows(step, _masks(networks, block)).chunks():
         logits, tape = network.forward(weights, rows.features, rows.masks)
         records, _ = network.backward(weights, tape, loss_backprops(logits, rows))
         factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
         add_clipped(slots.discriminators.gradients, records, factors)
+    add_noise(slots.discriminators, block)
     slots.discriminators.adam()
 
 
-def draw_noise(stack: Stack, block: Block) -> None:
-    """Fill each trial's gradient with its own noise, scaled as the normalised gradient is."""
+def add_noise(stack: Stack, block: Block) -> None:
+    """Hide each trial's sum of clipped gradients behind its own noise, scaled as the normalised gradient is."""
     for row, trial in zip(stack.gradient, block.trials, strict=True):
-        if trial.hyperparameters.private:
-            row.normal_(0.0, trial.noise, generator=trial.streams.noise)
-        else:
-            row.zero_()
+        if trial.mechanism.private:
+            hide_sum(row, trial.noise_sd, trial.normals.draw(len(row)))
 
 
 def generate(networks: Networks, padded: PaddedBatches, steps: slice, slots: Slots) -> None:

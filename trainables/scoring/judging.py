@@ -1,47 +1,31 @@
-"""How good synthetic participants are: train a classifier on them, let it predict real ones."""
+"""Synthetic participants judged: train a classifier on them, let it predict real ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.svm import LinearSVC
 
-from cohorts import Cohort, Encoding, Participants
-from privacy import Policy
+from cohorts import Encoding, Participants
 from privacy.ledger.receipt import Receipt
 from privacy.mechanisms.auc import ScoreFloors, floored_auc
-from trainables.scoring.fidelity import fidelity
+from privacy.policies.policy import Access
+from trainables.scoring import classifiers, likenesses, steering
 
-CLASSIFIERS: dict[str, Callable[[int], Any]] = {
-    "logistic_regression": lambda seed: LogisticRegression(max_iter=1000, random_state=seed),
-    "random_forest": lambda seed: RandomForestClassifier(random_state=seed),
-    "linear_svm": lambda seed: LinearSVC(random_state=seed),
-    "k_nearest_neighbours": lambda seed: KNeighborsClassifier(),
-}
-# The two whose AUCs steer the search, as in the SPRINT paper. Trees of a quarter of the participants take half the
-# time; their AUC is that of scikit-learn's default, on average and in its spread (benchmarks/scorers.py).
-STEERING: dict[str, Callable[[int], Any]] = {
-    "logistic_regression": CLASSIFIERS["logistic_regression"],
-    "random_forest": lambda seed: RandomForestClassifier(n_estimators=100, max_samples=0.25, random_state=seed),
-}
 # With these a floored AUC is the AUC, and 0 where an arm is missing.
 NO_FLOORS = ScoreFloors(1, 1)
 
 
 @dataclass(frozen=True)
-class Score:
+class Prediction:
     """What a classifier trained on one cohort does on another.
 
     Args:
         auc: area under the ROC curve, in [0, 1].
-        accuracy: share of participants whose arm is predicted right.
+        accuracy: share of participants whose class is predicted right.
     """
 
     auc: float
@@ -53,7 +37,7 @@ class Fitted:
 
     Args:
         model: the classifier, not fitted yet.
-        train: participants to learn from; from a single arm nothing is learned but that arm.
+        train: participants to learn from; from a single class nothing is learned but that class.
     """
 
     def __init__(self, model: Any, train: Participants) -> None:
@@ -77,21 +61,20 @@ class Fitted:
         return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64) - 0.5
 
 
-def evaluate(classifier: str, train: Participants, test: Participants, seed: int) -> Score:
-    """Train on one cohort, predict the arms of another.
+def evaluate(classifier: str, train: Participants, test: Participants, seed: int) -> Prediction:
+    """Train on one cohort, predict the classes of another.
 
     Args:
-        classifier: a key of ``CLASSIFIERS``.
+        classifier: its name.
         train: participants to learn from.
-        test: participants to predict, both arms present. Sensitive where they are real.
+        test: participants to predict, both classes present. Sensitive where they are real.
         seed: of the classifier's own randomness.
 
     Returns:
         AUC and accuracy on ``test``.
     """
-    fitted = Fitted(CLASSIFIERS[classifier](seed), train)
-    ranking = fitted.ranking(test)
-    return Score(float(roc_auc_score(test.labels, ranking)), float(accuracy_score(test.labels, ranking > 0)))
+    ranking = Fitted(classifiers()[classifier].new(seed), train).ranking(test)
+    return Prediction(float(roc_auc_score(test.labels, ranking)), float(accuracy_score(test.labels, ranking > 0)))
 
 
 class SyntheticJudge:
@@ -102,16 +85,24 @@ class SyntheticJudge:
         seeds: the seed of each classifier.
     """
 
-    makers: ClassVar[Mapping[str, Callable[[int], Any]]] = STEERING
-
     def __init__(self, synthetic: Participants, seeds: Mapping[str, int]) -> None:
         self._synthetic = synthetic
-        self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in self.makers.items()}
+        self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in self.makers().items()}
+
+    @classmethod
+    def makers(cls) -> Mapping[str, Callable[[int], Any]]:
+        """What makes each classifier from a seed, by name."""
+        return {name: each.steering for name, each in steering().items() if each.steering}
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Names of the classifiers."""
+        return tuple(cls.makers())
 
     @property
     def classifiers(self) -> tuple[str, ...]:
-        """Their names."""
-        return tuple(self.makers)
+        """Names of the classifiers."""
+        return self.names()
 
     def rankings(self, participants: Participants) -> list[np.ndarray]:
         """What each classifier says of each participant: float64 (n,) each."""
@@ -125,8 +116,7 @@ class SyntheticJudge:
             metrics[f"auc_{name}"] = floored_auc(ranking, participants.labels, NO_FLOORS)
             metrics[f"accuracy_{name}"] = float(accuracy_score(participants.labels, ranking > 0))
         if participants.schema.public:
-            likeness = fidelity(self._synthetic, participants)
-            metrics |= {"spearman": likeness.spearman, "ks": likeness.ks}
+            metrics |= {name: each.measure(self._synthetic, participants) for name, each in likenesses().items()}
         return metrics
 
 
@@ -152,13 +142,11 @@ class ScoringPlan:
     """How every epoch of a search is scored.
 
     Args:
-        policy: is paid before participants are read.
-        participants: whose arms are predicted: sealed, or a surrogate's.
+        access: is paid before participants are read.
         judge: of synthetic participants.
     """
 
-    policy: Policy
-    participants: Cohort | Participants
+    access: Access
     judge: type[SyntheticJudge]
 
     def score(self, scoring: Scoring) -> tuple[dict[str, float], Receipt | None]:
@@ -171,4 +159,4 @@ class ScoringPlan:
             BudgetExhausted: it does not fit any more; nobody was read.
         """
         judge = self.judge(scoring.synthetic, scoring.seeds)
-        return self.policy.scores(scoring.trial, scoring.epoch, self.participants, judge)
+        return self.access.scores(scoring.trial, scoring.epoch, judge)

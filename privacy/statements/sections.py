@@ -1,0 +1,141 @@
+"""Paragraphs that the statements of several policies share. None of them is true under one policy only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from privacy.mechanisms.mechanism import Kind
+
+FALSE_ALARMS = 0.01
+
+IN_WORDS: dict[Kind, str] = {
+    "training": "training",
+    "scores": "scores of an epoch",
+    "measurement": "noisy measurement",
+    "private selection": "whole search",
+    "internal": "looked at by the data steward",
+}
+"""What a charge was for."""
+
+EVENTS_FILE, CHECK_FILE = "privacy_events.json", "check_epsilon.py"
+
+
+def unit_of_protection(public_cohort: bool) -> str:
+    """Who is protected."""
+    kept = (
+        "The schema marks this cohort as public, so nobody's privacy is at stake in this release."
+        if public_cohort
+        else "Random numbers that hide participants came from the operating system and were not stored."
+    )
+    return (
+        "The unit of protection is one participant with all of their visits. The neighbouring relation is adding or "
+        f"removing one participant. {kept}"
+    )
+
+
+def plain_odds(epsilon: float, delta: float) -> str:
+    """What (epsilon, delta) means for one person, without Greek letters.
+
+    Source: Kasiviswanathan & Smith, "On the 'Semantics' of Differential Privacy", 2014 (posterior odds); Kairouz, Oh &
+    Viswanath, "The Composition Theorem for Differential Privacy", 2015, theorem 2.1 (hits by false alarms).
+    """
+    surest, found = surest_belief(epsilon), most_hits(epsilon, delta, FALSE_ALARMS)
+    return (
+        "Whoever sees the release learns almost the same whether or not a given person took part. Someone who holds it "
+        f"as likely as not that this person did cannot become surer of it than {surest:.1%}, by whatever they compute "
+        f"from the release. A test that falsely suspects {FALSE_ALARMS:.0%} of those who did not take part finds at "
+        f"most {found:.1%} of those who did. The first figure holds apart from delta ({delta:g}), the probability that "
+        "the guarantee leaves out; the second includes it. A group of people who only took part together, such as a "
+        "family, or one person who enrolled twice, is protected less: two of them with twice epsilon, "
+        f"{2 * epsilon:g}, ten with {10 * epsilon:g}."
+    )
+
+
+def surest_belief(epsilon: float) -> float:
+    """Largest posterior probability from even odds."""
+    return 1 / (1 + math.exp(-epsilon))
+
+
+def most_hits(epsilon: float, delta: float, false_alarms: float) -> float:
+    """Largest true positive rate of any test with this false positive rate."""
+    return min(1.0, math.exp(epsilon) * false_alarms + delta, 1 - math.exp(-epsilon) * (1 - delta - false_alarms))
+
+
+def public_assumptions(nominal_size: int) -> str:
+    """What is not protected because it is known anyway."""
+    return (
+        "## What is taken as public\n\n"
+        "The schema: names, units, ranges and categories of all measures, the visits, the shares of the label's "
+        f"classes, and the nominal number of complete participants ({nominal_size}). They were written down by a "
+        "person, not computed from the files. The search space and the plan were fixed before anyone was read. That a "
+        "given person took part in the trial is protected."
+    )
+
+
+def recomputing() -> str:
+    """How a reader can check the figures."""
+    return (
+        f"`{EVENTS_FILE}` lists every charged event: sampling rates, noise multipliers, numbers of steps and prices, "
+        f"which are public numbers. `python {CHECK_FILE}` computes epsilon from them with dp-accounting alone."
+    )
+
+
+def ledger_records(ledger: str, other_studies: int, other_people: Sequence[str], left_out: int, covered: str) -> str:
+    """What else the ledger knows.
+
+    Args:
+        ledger: name of the cohort that it was begun for.
+        other_studies: whose charges it holds.
+        other_people: cohorts with the same identifiers, and other people, as the data steward said.
+        left_out: entries that a public cohort's study did not count.
+        covered: what the other studies' charges are to this statement, as the end of a sentence.
+    """
+    if left_out:
+        entries = "1 earlier entry" if left_out == 1 else f"{left_out} earlier entries"
+        records = f"The cohort is public, and what the ledger of {ledger} has before ({entries}) was left out."
+    elif not other_studies:
+        records = f"The ledger of {ledger} records no other study of these participants."
+    else:
+        others = "1 other study" if other_studies == 1 else f"{other_studies} other studies"
+        records = f"The ledger of {ledger} also records {others} of these participants, {covered}."
+    if not other_people:
+        return records
+    return (
+        f"{records} The ledgers of {', '.join(other_people)} know the same identifiers; the data steward declared that "
+        "these belong to other people."
+    )
+
+
+def draws_and_looks(internal_before: int, redrawn: int) -> str:
+    """Whether real figures were seen, or a release was drawn, before this one."""
+    times = "once" if internal_before == 1 else f"{internal_before} times"
+    looked = (
+        f"Before this release was drawn, figures of real participants were opened for the data steward {times}; "
+        "choices made by them are not covered."
+        if internal_before
+        else "Before this release was drawn, no figures of real participants were opened."
+    )
+    if not redrawn:
+        return looked
+    before = "one release" if redrawn == 1 else f"{redrawn} releases"
+    return (
+        f"{looked} **This study drew {before} before this one from the same epochs.** Whoever chose between them by "
+        "real figures made a choice that is not covered."
+    )
+
+
+def reach() -> str:
+    """What no statement of ours covers."""
+    return (
+        "- Anyone who sees `internal/`, which holds figures of real participants for the data steward, or acts on it.\n"
+        "- Rounded counts that `python -m cohorts` prints when the files are checked.\n"
+        "- Times of day and durations, which the study's other files hold (`trials/`, `shortlist/`, `study.db`, logs). "
+        "How long a step takes depends a little on how many participants are in its batch; so does the order in which "
+        "results arrive, by which trials are stopped early.\n"
+        "- The choice of a later epsilon: it counts as chosen without regard to this study's results.\n"
+        "- Participants who were left out because a value was missing were read for that alone and had no part in the "
+        "release; that a person is among them is not hidden from whoever sees counts.\n"
+        "- Any other study or publication of the same people that is not in the ledger.\n"
+        "- What can be learned about a person from the trial's result without their having taken part."
+    )

@@ -1,0 +1,185 @@
+"""Candidates: what turns what was paid for into a generator that draws participants.
+
+The AC-GAN is one, noisy moments of each class another. A trial of a study trains one of them; search space, scores,
+charges, early stopping, checkpoints and releases are the same for all. ``register`` adds another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, Protocol
+
+import torch
+from pydantic import BaseModel
+
+from cohorts import Participants, Schema
+from privacy.mechanisms.mechanism import Mechanism
+from privacy.planning.allocation import Allocation
+from privacy.policies.policy import Access
+from trainables.segment import Segment
+
+CANDIDATE, DEFAULT = "candidate", "gan"
+START = "start"
+"""In a configuration: the trial whose end is this one's beginning."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every trial of a study is told, beside its configuration. Every field is public.
+
+    Args:
+        schema: of the cohort.
+        train_share: expected share of participants that train.
+        engine: what does the arithmetic of GANs: ``packed`` or ``opacus``.
+        device: where it happens.
+    """
+
+    schema: Schema
+    train_share: float
+    engine: str
+    device: torch.device
+
+
+class SharedTraining(Protocol):
+    """Where trials train together, in this process or in others."""
+
+    device: torch.device
+
+    def train(self, segment: Segment[Any], settings: Any, state: Any) -> tuple[Any, str]:
+        """Pay for a segment and train it; returns where the trial stands and the receipt of the charge."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a trial's work is done.
+
+    Args:
+        access: what it pays through.
+        shared: where trials train together; None has each train by itself.
+    """
+
+    access: Access
+    shared: SharedTraining | None
+
+
+class Generator(Protocol):
+    """Draws participants; made from released numbers alone, so it may draw any number of them."""
+
+    def generate(self, participants: int, randomness: torch.Generator) -> Participants:
+        """A synthetic cohort in the trial's own units.
+
+        Args:
+            participants: how many to make, n.
+            randomness: to draw from.
+
+        Returns:
+            n participants with ids S000001 and so on, classes drawn by the schema's public shares.
+        """
+
+    def content(self) -> dict[str, Any]:
+        """Everything needed to draw participants later: tensors, numbers and names."""
+
+
+class Candidate(Protocol):
+    """One configuration, from its beginning to its end. It keeps no participants between two segments."""
+
+    name: ClassVar[str]
+    hyperparameters: ClassVar[type[BaseModel]]
+    """Names, types and legal ranges of what a configuration may say."""
+    decided_by_budget: ClassVar[frozenset[str]]
+    """Hyperparameters that ``priced`` settles under a declared budget, whatever the search space says."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], setting: Setting) -> Candidate:
+        """A fresh one."""
+
+    @classmethod
+    def priced(cls, config: Mapping[str, Any], allocation: Allocation) -> dict[str, Any]:
+        """A configuration with the noise that it can afford."""
+
+    @classmethod
+    def mechanism(
+        cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False
+    ) -> Mechanism:
+        """What so many epochs run on participants.
+
+        Args:
+            config: its hyperparameters.
+            setting: of the study.
+            epochs: how many.
+            pretraining: without noise, on a surrogate's participants.
+        """
+
+    @classmethod
+    def longest(cls, config: Mapping[str, Any], epochs: int, epsilon: float, delta: float) -> int:
+        """Epochs until it ends if nothing stops it: at most so many, and at most what one trial may cost."""
+
+    @classmethod
+    def restored(cls, content: Mapping[str, Any], schema: Schema) -> Generator:
+        """The generator of what its ``content`` said."""
+
+    def train(self, segment: Segment[Any], workplace: Workplace) -> str:
+        """Pay for a segment and do it; returns the receipt of the charge, empty where nothing was charged.
+
+        Raises:
+            BudgetExhausted: it does not fit any more; nobody was read.
+        """
+
+    def generator(self) -> Generator:
+        """What participants can be made with, as of now."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on later."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``state_dict`` gave."""
+
+
+# By name, or where it is found: a process that never trains a GAN does without its networks.
+_known: dict[str, type[Candidate] | str] = {
+    "gan": "trainables.gan.candidate:GAN",
+    "moments": "trainables.moments:Moments",
+}
+
+
+def register(candidate: type[Candidate]) -> None:
+    """Make a candidate known by its name."""
+    _known[candidate.name] = candidate
+
+
+def registered() -> tuple[type[Candidate], ...]:
+    """Candidates as they are known here; for another process to ``register``."""
+    return tuple(each for each in _known.values() if not isinstance(each, str))
+
+
+def candidate_names() -> tuple[str, ...]:
+    """Every known candidate's name."""
+    return tuple(_known)
+
+
+def candidate_named(name: str) -> type[Candidate]:
+    """The candidate of a name."""
+    found = _known[name]
+    if isinstance(found, str):
+        module, _, attribute = found.partition(":")
+        found = _known[name] = getattr(import_module(module), attribute)
+    return found
+
+
+def decided_by_budget() -> tuple[str, ...]:
+    """Hyperparameters of any candidate that a declared budget settles, whatever a search space says."""
+    decided = (candidate_named(name).decided_by_budget for name in candidate_names())
+    return tuple(sorted(frozenset().union(*decided)))
+
+
+def candidate_of(config: Mapping[str, Any]) -> type[Candidate]:
+    """The candidate that a configuration is of."""
+    return candidate_named(str(config.get(CANDIDATE, DEFAULT)))
+
+
+def hyperparameters_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration says of its candidate's hyperparameters, without anything else."""
+    known = candidate_of(config).hyperparameters.model_fields
+    return {name: value for name, value in config.items() if name in known}

@@ -1,0 +1,109 @@
+"""The DP AC-GAN as a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+
+from cohorts import Encoding, Schema
+from privacy.accounting.dpsgd import affordable_epochs
+from privacy.mechanisms.dpsgd import DPSGD
+from privacy.planning.allocation import Allocation
+from trainables.candidate import Setting, Workplace, hyperparameters_of
+from trainables.gan.engine import Engine, PaidTraining, PublicFigures, grid
+from trainables.gan.generation import GANGenerator
+from trainables.gan.hyperparameters import GANSettings, Hyperparameters
+from trainables.gan.networks import build_networks
+from trainables.gan.packed_engine import PackedEngine
+from trainables.segment import Segment
+
+
+class GAN:
+    """An AC-GAN whose discriminator is trained on participants by DP-SGD.
+
+    Args:
+        hyperparameters: its configuration.
+        setting: of the study.
+    """
+
+    name: ClassVar[str] = "gan"
+    hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+    decided_by_budget: ClassVar[frozenset[str]] = frozenset({"noise_multiplier"})
+
+    def __init__(self, hyperparameters: Hyperparameters, setting: Setting) -> None:
+        self._settings, self._schema, self._device = hyperparameters.settings, setting.schema, setting.device
+        public = PublicFigures.of(setting.schema, setting.train_share)
+        self.engine = new_engine(setting.engine, self._settings, public, setting.device)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], setting: Setting) -> GAN:
+        """One with fresh weights, drawn from PyTorch's global stream."""
+        return cls(Hyperparameters(**hyperparameters_of(config)), setting)
+
+    @classmethod
+    def priced(cls, config: Mapping[str, Any], allocation: Allocation) -> dict[str, Any]:
+        """With the least noise that its sampling rate can afford."""
+        rate = Hyperparameters(**hyperparameters_of(config)).sampling_rate
+        return {**config, "noise_multiplier": allocation.noise_multiplier(rate)}
+
+    @classmethod
+    def mechanism(cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False) -> DPSGD:
+        """DP-SGD of so many epochs."""
+        hyperparameters = Hyperparameters(**hyperparameters_of(config))
+        return hyperparameters.pretraining(epochs) if pretraining else hyperparameters.training(epochs)
+
+    @classmethod
+    def longest(cls, config: Mapping[str, Any], epochs: int, epsilon: float, delta: float) -> int:
+        """As many as there are steps for."""
+        hyperparameters = Hyperparameters(**hyperparameters_of(config))
+        return affordable_epochs(
+            hyperparameters.sampling_rate,
+            hyperparameters.noise_multiplier,
+            hyperparameters.steps_per_epoch,
+            epochs,
+            epsilon,
+            delta,
+        )
+
+    @classmethod
+    def restored(cls, content: Mapping[str, Any], schema: Schema) -> GANGenerator:
+        """The generator with the weights that were kept."""
+        settings = GANSettings(**content["settings"])
+        module, _ = build_networks(settings, Encoding(schema).width, grid(schema))
+        module.load_state_dict(content["weights"])
+        return GANGenerator(module, settings, schema)
+
+    def train(self, segment: Segment[DPSGD], workplace: Workplace) -> str:
+        """Here, or together with other trials."""
+        if workplace.shared is not None:
+            assert isinstance(self.engine, PackedEngine)
+            self.engine.state, receipt = workplace.shared.train(segment, self._settings, self.engine.state)
+            return receipt
+        paid = PaidTraining.of(segment.pay(workplace.access), segment.seeds, self._device)
+        if segment.seeds is not None:
+            torch.manual_seed(segment.seeds["dropout"])  # Opacus's modules take PyTorch's global stream
+        self.engine.train(paid)
+        return paid.receipt
+
+    def generator(self) -> GANGenerator:
+        """The running average of the generator in training."""
+        return GANGenerator(self.engine.generator(), self._settings, self._schema)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both networks with their optimizers."""
+        return self.engine.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``state_dict`` gave."""
+        self.engine.load_state_dict(state)
+
+
+def new_engine(name: str, settings: GANSettings, public: PublicFigures, device: torch.device) -> Engine:
+    """An engine with fresh weights, drawn from PyTorch's global stream."""
+    if name == "packed":
+        return PackedEngine(settings, public, device)
+    from trainables.gan.opacus_engine import OpacusEngine  # a second's import that packed trials do without
+
+    return OpacusEngine(settings, public, device)
