@@ -38,11 +38,11 @@ def hide_sum(total: Tensor, noise_sd: float, normals: np.ndarray) -> None:
     Args:
         total: float32 (P,), on any device; changed in place. Sensitive before, protected afterwards.
         noise_sd: standard deviation of the noise on each number; 0 leaves the sum as it is.
-        normals: float64 (P,), fresh standard normal numbers.
+        normals: float64 (P,), fresh standard normal numbers; used up.
     """
     if noise_sd == 0:
         return
-    step = grid_step(noise_sd)
+    step = grid_step(noise_sd)  # a power of two, so that dividing and multiplying by it are exact
     noise = torch.from_numpy(normals).to(total.device, non_blocking=True)
-    noisy = total.double().add_(noise, alpha=noise_sd).div_(step).round_()
-    total.copy_(noisy.mul_(step).add_(0.0))  # -0.0 + 0.0 = 0.0: the sign of a zero would tell more than the grid
+    points = noise.mul_(noise_sd / step).add_(total, alpha=1 / step).round_()
+    total.copy_(points).mul_(step).add_(0.0)  # -0.0 + 0.0 = 0.0: the sign of a zero would tell more than the grid

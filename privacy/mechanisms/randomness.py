@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-KEY_BYTES = 32
+KEY_BYTES = 16
 
 # Where PyTorch's CPU generator (the Mersenne Twister) keeps its 624 words, 32 used bits in 8 bytes each.
 STATE_OFFSET_BYTES = 24
@@ -24,12 +24,12 @@ STATE_WORDS = 624
 
 
 class CryptographicStream:
-    """AES-256 in counter mode: words that nobody without the key can tell from tosses of a fair coin.
+    """AES-128 in counter mode: words that nobody without the key can tell from tosses of a fair coin.
 
     It cannot be pickled or copied, so that no number is drawn twice and no key leaves its process.
 
     Args:
-        key: 32 bytes. None, the only value allowed where real participants are hidden, has it drawn from the
+        key: 16 bytes. None, the only value allowed where real participants are hidden, has it drawn from the
             operating system; it is kept nowhere else.
 
     Source: NIST SP 800-38A, section 6.5 (counter mode); Barker & Kelsey, NIST SP 800-90A, section 10.2.1, for counter
@@ -44,7 +44,7 @@ class CryptographicStream:
     @classmethod
     def seeded(cls, seed: int) -> CryptographicStream:
         """The same numbers every time: for what is public or made up."""
-        return cls(hashlib.sha256(f"dpgan-tune stream {seed}".encode()).digest())
+        return cls(hashlib.sha256(f"dpgan-tune stream {seed}".encode()).digest()[:KEY_BYTES])
 
     def words(self, count: int) -> np.ndarray:
         """The next 64-bit words: uint64 (count,)."""

@@ -23,13 +23,15 @@ TAIL_FROM = 4.038849846109504
 """R: where the lowest layer ends and the tail begins. It makes all layers' areas equal; a test adds them up."""
 
 INDEX_BITS = 11
-INDEX_MASK = np.uint64(2 * LAYERS - 1)
+INDEX_MASK = 2 * LAYERS - 1
 PLACE_BITS = 53
 
-# Numbers worked on at once: few enough for a processor's first caches.
-CHUNK = 8192
-# Numbers drawn ahead, since what is done for the last few costs as much for many draws as for one.
+# Numbers worked on at once: few enough for a processor's nearer caches.
+CHUNK = 2**15
+# Numbers drawn ahead (1 MiB), since settling the last few costs as much for few numbers as for many.
 AHEAD = 2**17
+# Finished numbers made at once to stand in for places above the curve.
+SPARES = 2**12
 
 
 def density(x: np.ndarray | float) -> np.ndarray:
@@ -54,6 +56,7 @@ def layer_widths() -> np.ndarray:
 
 WIDTHS = layer_widths()
 HEIGHTS = density(WIDTHS)  # of each layer's lower edge; of the lowest not used
+RISES = np.diff(HEIGHTS)
 # By the word's last 11 bits: what its place is multiplied by, and the place from which the layer leaves the curve.
 SCALES = (WIDTHS[:-1, None] * np.array([1.0, -1.0]) * 2.0**-PLACE_BITS).ravel()
 LIMITS = np.repeat(WIDTHS[1:] / WIDTHS[:-1] * 2.0**PLACE_BITS, 2).astype(np.uint64)
@@ -72,6 +75,7 @@ class StandardNormals:
     def __init__(self, stream: CryptographicStream) -> None:
         self._stream = stream
         self._drawn = np.empty(0)
+        self._spare = np.empty(0)  # finished numbers, for places that turn out to lie above the curve
 
     def draw(self, count: int) -> np.ndarray:
         """The next numbers: float64 (count,). The caller may overwrite them."""
@@ -82,34 +86,50 @@ class StandardNormals:
         return numbers
 
     def _fill(self, numbers: np.ndarray) -> None:
-        places, indices = [], []
+        parts = []
         for first in range(0, len(numbers), CHUNK):
-            part = numbers[first : first + CHUNK]
-            index, outside = self._propose(part)
-            places.append(np.flatnonzero(outside) + first)
-            indices.append(index[outside])
-        self._settle(numbers, np.concatenate(places), np.concatenate(indices))
+            index, places = self._propose(numbers[first : first + CHUNK])
+            parts.append((index[places], places + first))
+        index, places = (np.concatenate(each) for each in zip(*parts, strict=True))
+        above = self._above_the_curve(numbers, index, places)
+        numbers[above] = self._spares(len(above))
 
     def _propose(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fill with places in layers; returns each one's layer and sign, and whether it may lie above the curve."""
+        """Fill with places in layers; returns each one's layer and sign, and which may lie above the curve."""
         words = self._stream.words(len(numbers))
-        index = (words & INDEX_MASK).astype(np.intp)
+        index = words.view(np.int64) & INDEX_MASK
         words >>= np.uint64(INDEX_BITS)
-        np.multiply(words.view(np.int64), SCALES.take(index), out=numbers)  # 53 bits: no sign
-        return index, words >= LIMITS.take(index)
+        SCALES.take(index, out=numbers, mode="wrap")  # which is the fast one; no index is out of range
+        np.multiply(words.view(np.int64), numbers, out=numbers)  # 53 bits: no sign
+        return index, np.flatnonzero(words >= LIMITS.take(index, mode="wrap"))
 
-    def _settle(self, numbers: np.ndarray, places: np.ndarray, index: np.ndarray) -> None:
-        """Decide about what may lie above the curve, and draw again what does."""
-        while len(places):
-            layer, sign = index >> 1, np.where(index & 1, -1.0, 1.0)
-            in_tail = layer == 0
-            numbers[places[in_tail]] = sign[in_tail] * self._tail(int(in_tail.sum()))
-            heights = HEIGHTS[layer] + self._stream.uniforms(len(places)) * (HEIGHTS[layer + 1] - HEIGHTS[layer])
-            again = places[~in_tail & (heights >= density(numbers[places]))]
-            fresh = np.empty(len(again))
-            index, outside = self._propose(fresh)
-            numbers[again] = fresh
-            places, index = again[outside], index[outside]
+    def _above_the_curve(self, numbers: np.ndarray, index: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Of numbers that may lie above the curve, where those are that do; those in the tail are drawn.
+
+        Args:
+            numbers: all.
+            index: layer and sign of those in question.
+            places: where they are.
+        """
+        layer = index >> 1
+        heights = HEIGHTS.take(layer) + self._stream.uniforms(len(places)) * RISES.take(layer)
+        above = heights >= density(numbers.take(places))
+        lowest = layer == 0
+        if lowest.any():  # hardly one number in ten thousand
+            signs = np.where(index[lowest] & 1, -1.0, 1.0)
+            numbers[places[lowest]] = signs * self._tail(len(signs))
+            above &= ~lowest
+        return places[above]
+
+    def _spares(self, count: int) -> np.ndarray:
+        """Finished numbers that are used for nothing else: float64 (count,)."""
+        while len(self._spare) < count:
+            fresh = np.empty(SPARES)
+            index, places = self._propose(fresh)
+            above = self._above_the_curve(fresh, index[places], places)
+            self._spare = np.concatenate([self._spare, np.delete(fresh, above)])
+        numbers, self._spare = self._spare[:count], self._spare[count:]
+        return numbers
 
     def _tail(self, count: int) -> np.ndarray:
         """Numbers beyond R, by rejection from an exponential law: float64 (count,)."""
