@@ -155,11 +155,6 @@ class StudyDirectory:
         return self.path.resolve().name
 
     @property
-    def settings_file(self) -> Path:
-        """What the study was asked to do."""
-        return self.path / SETTINGS_FILE
-
-    @property
     def database(self) -> Path:
         """Optuna's storage; `optuna-dashboard` opens it."""
         return self.path / "study.db"

@@ -7,10 +7,8 @@ data steward and does not leave `internal/`.
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -111,23 +109,18 @@ def measure_transfer(
     """
     cohorts = {id(cohort): cohort for cohort in (train, release, *(cohort for _, cohort in singles))}
     scores: dict[int, dict[str, Prediction]] = {key: {} for key in cohorts}
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    # One after another: scikit-learn's forests reset the warning filters of the whole process while they predict.
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        running = {
-            pool.submit(_score, classifier, cohort, test, seed): (key, classifier)
-            for key, cohort in cohorts.items()
-            for classifier in classifiers()
-        }
-        for done in as_completed(running):
-            key, classifier = running[done]
-            scores[key][classifier] = done.result()
-            advance()
-    ordered = {key: {name: found[name] for name in classifiers()} for key, found in scores.items()}
+        for key, cohort in cohorts.items():
+            for classifier in classifiers():
+                scores[key][classifier] = _score(classifier, cohort, test, seed)
+                advance()
     return Transfer(
-        real=ordered[id(train)],
-        release=ordered[id(release)],
+        real=scores[id(train)],
+        release=scores[id(release)],
         epochs=tuple(
-            EpochTransfer(pick.epoch.trial_id, pick.epoch.epoch, pick.selected_by, ordered[id(cohort)])
+            EpochTransfer(pick.epoch.trial_id, pick.epoch.epoch, pick.selected_by, scores[id(cohort)])
             for pick, cohort in singles
         ),
     )

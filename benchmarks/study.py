@@ -36,7 +36,7 @@ from privacy.policies.policy import Judge
 from privacy.policies.unaccounted import Freely
 from trainables.scoring import classifiers, steering
 from trainables.scoring.judging import SyntheticJudge
-from trainables.service.host import trials_of
+from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from trainables.trial import TrialPlan
 from tuner.resources import machines, running_machines, trial_resources

@@ -1,7 +1,7 @@
 """Trial files in, `Participants` out; participants split; and a cohort back to files."""
 
 from cohorts.catalogue import BUNDLED, load_cohort, load_participants, resolve_schema
-from cohorts.cohort import Cohort
+from cohorts.cohort import SPLITS, Cohort, Split
 from cohorts.encoding import Encoding
 from cohorts.errors import CohortError
 from cohorts.participants import Participants
@@ -12,6 +12,7 @@ from cohorts.writer import write_cohort
 
 __all__ = [
     "BUNDLED",
+    "SPLITS",
     "Cohort",
     "CohortError",
     "Encoding",
@@ -21,6 +22,7 @@ __all__ = [
     "RowCount",
     "RuleCount",
     "Schema",
+    "Split",
     "SplitParticipants",
     "SplitShares",
     "Splits",

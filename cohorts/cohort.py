@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from base64 import urlsafe_b64encode
+from typing import Literal, get_args
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -12,9 +13,13 @@ from cohorts.errors import CohortError
 from cohorts.participants import Participants
 from cohorts.schema import Schema
 
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
 
 class Cohort:
-    """A trial's participants, sealed. Only the schema can be read, in this process and in every other.
+    """A trial's participants, or one split of them, sealed. Only the schema and which split it is can be read, in this
+    process and in every other.
 
     The participants are enciphered, so there is no array or buffer to come by, and a copy or a pickle is as blind as
     the handle. The seal's key follows from the cohort's split key, which stays with the cohort's ledger: the ledger
@@ -23,27 +28,29 @@ class Cohort:
     Args:
         schema: what is public about the cohort.
         sealed: from ``seal``.
+        split: which split's participants they are; None for everybody. What is read of them is charged to it.
     """
 
-    __slots__ = ("_sealed", "schema")
+    __slots__ = ("_sealed", "schema", "split")
 
-    def __init__(self, schema: Schema, sealed: bytes) -> None:
-        self.schema, self._sealed = schema, sealed
+    def __init__(self, schema: Schema, sealed: bytes, split: Split | None = None) -> None:
+        self.schema, self._sealed, self.split = schema, sealed, split
 
     def __repr__(self) -> str:
         """The name alone, so that a log line discloses nothing."""
         return f"Cohort({self.schema.name!r})"
 
     @classmethod
-    def seal(cls, participants: Participants, key: bytes) -> Cohort:
+    def seal(cls, participants: Participants, key: bytes, split: Split | None = None) -> Cohort:
         """Close participants away.
 
         Args:
             participants: whom.
             key: from ``seal_key``.
+            split: which split they are.
         """
-        content = (participants.ids, participants.labels, participants.values, participants.report)
-        return cls(participants.schema, Fernet(key).encrypt(pickle.dumps(content)))
+        content = (split, participants.ids, participants.labels, participants.values, participants.report)
+        return cls(participants.schema, Fernet(key).encrypt(pickle.dumps(content)), split)
 
     @classmethod
     def closed(cls, participants: Participants, split_key: bytes) -> Cohort:
@@ -54,7 +61,7 @@ class Cohort:
         """The participants: for the two doors alone, which have charged for it.
 
         Raises:
-            CohortError: the key is another cohort's.
+            CohortError: the key is another cohort's, or the handle says another split than was sealed.
         """
         try:
             content = pickle.loads(Fernet(key).decrypt(self._sealed))  # whole and ours: Fernet authenticates it
@@ -63,7 +70,9 @@ class Cohort:
                 f"The participants of {self.schema.name} were sealed under another split key, so they cannot be opened "
                 "with this one. Run the study on the machine, and as the user, that the cohort's split key belongs to."
             ) from None
-        ids, labels, values, report = content
+        split, ids, labels, values, report = content
+        if split != self.split:
+            raise CohortError(f"These participants of {self.schema.name} are not those of the split {self.split}.")
         return Participants(self.schema, ids, labels, values, report)
 
 

@@ -27,6 +27,15 @@ class Encoding:
 
     Args:
         schema: gives bounds, kinds and categories.
+
+    Example:
+        >>> from cohorts import resolve_schema
+        >>> encoding = Encoding(resolve_schema("actg175"))
+        >>> encoding.feature_names[:4]
+        ('CD4 W0', 'CD4 W20', 'CD8 W0', 'CD8 W20')
+        >>> features = np.zeros((1, encoding.width))  # the middle of every range: CD4 counts from 0 to 1500
+        >>> encoding.decode(features)[0, 0].tolist()
+        [750.0, 750.0]
     """
 
     def __init__(self, schema: Schema) -> None:

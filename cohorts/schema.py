@@ -24,7 +24,12 @@ Kind = Literal["continuous", "integer", "binary", "categorical"]
 
 
 def canonical(text: object) -> str:
-    """The one spelling of a category, visit code or label value: `1`, `1.0` and `"1"` are all `1`."""
+    """The one spelling of a category, visit code or label value.
+
+    Example:
+        >>> [canonical(text) for text in (1, 1.0, " 1 ", "01", "1.50", "week 4")]
+        ['1', '1', '1', '1', '1.5', 'week 4']
+    """
     stripped = str(text).strip()
     try:
         number = float(stripped)

@@ -173,7 +173,8 @@ def titrate(
 
 def reading(true_mmhg: np.ndarray, limits: tuple[int, int]) -> np.ndarray:
     """What the cuff shows: whole mmHg, inside the limits."""
-    return np.clip(np.rint(true_mmhg), *limits).astype(np.int64)
+    shown: np.ndarray = np.clip(np.rint(true_mmhg), *limits)
+    return shown.astype(np.int64)
 
 
 def attended(participants: int, rng: np.random.Generator) -> np.ndarray:

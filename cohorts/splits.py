@@ -17,7 +17,7 @@ import numpy as np
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cohorts.cohort import Cohort, seal_key
+from cohorts.cohort import SPLITS, Cohort, seal_key
 from cohorts.errors import CohortError
 from cohorts.participants import Participants
 from cohorts.schema import Schema
@@ -61,7 +61,7 @@ def split_cohort(cohort: Cohort, key: bytes, shares: SplitShares | None = None) 
     """Split a sealed cohort into sealed ones; see `split_participants`."""
     seal = seal_key(split_key(cohort.schema))
     parts = split_participants(cohort.unseal(seal), key, shares)
-    return Splits(*(Cohort.seal(part, seal) for part in parts))
+    return Splits(*(Cohort.seal(part, seal, split) for split, part in zip(SPLITS, parts, strict=True)))
 
 
 def split_participants(cohort: Participants, key: bytes, shares: SplitShares | None = None) -> SplitParticipants:
@@ -80,7 +80,16 @@ def split_participants(cohort: Participants, key: bytes, shares: SplitShares | N
 
 
 def keyed_positions(ids: np.ndarray, key: bytes) -> np.ndarray:
-    """A number in [0, 1) for each id, uniform to anyone without the key: float64 (n,)."""
+    """A number in [0, 1) for each id, uniform to anyone without the key: float64 (n,).
+
+    Example:
+        Whoever joins or leaves, the others stay where they are.
+
+        >>> keyed_positions(np.array(["P1", "P2"]), b"key").round(2).tolist()
+        [0.42, 0.48]
+        >>> keyed_positions(np.array(["P0", "P2"]), b"key").round(2).tolist()
+        [0.03, 0.48]
+    """
     digests = (hashlib.blake2b(str(each).encode(), digest_size=8, key=key).digest() for each in ids)
     whole = np.array([int.from_bytes(digest, "big") >> 11 for digest in digests], dtype=np.uint64)  # 53 bits
     return whole.astype(np.float64) / 2**53

@@ -15,8 +15,14 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def write_bytes(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all; an older one of that name stays until the new one is durable."""
+def write_bytes(file: Path, content: bytes, private: bool = False) -> None:
+    """Write a file whole or not at all; an older one of that name stays until the new one is durable.
+
+    Args:
+        file: to write; its folder must exist.
+        content: of it.
+        private: whether only this user may read it.
+    """
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     temporary = Path(name)
     try:
@@ -24,8 +30,10 @@ def write_bytes(file: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        if not private:
+            temporary.chmod(0o666 & ~_umask())
         temporary.replace(file)
+        sync(file.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -56,12 +64,12 @@ def replaced_directory(target: Path) -> Iterator[Path]:
     try:
         yield building
         building.chmod(0o777 & ~_umask())
-        _sync(building)
+        _sync_all(building)
         if target.exists():
             _exchange(building, target)
         else:
             building.rename(target)
-        _sync_directory(target.parent)
+        sync(target.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
@@ -84,21 +92,21 @@ def _exchange(new: Path, old: Path) -> None:
     aside.rename(new)
 
 
-def _sync(directory: Path) -> None:
-    """Make everything in a directory durable before it is put in place."""
-    for file in directory.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-    _sync_directory(directory)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content, or a folder's list of files, durable."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _sync_all(directory: Path) -> None:
+    """Make everything in a directory durable before it is put in place."""
+    for file in directory.rglob("*"):
+        if file.is_file():
+            sync(file)
+    sync(directory)
 
 
 def _umask() -> int:

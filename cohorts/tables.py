@@ -39,7 +39,8 @@ class Table:
     def missing(self, column: str) -> np.ndarray:
         """Which rows have no value in a column: bool (rows,)."""
         codes, texts = factorize(self.columns[column])
-        return np.array([text.lower() in MISSING for text in texts], dtype=bool)[codes]
+        missing: np.ndarray = np.array([text.lower() in MISSING for text in texts], dtype=bool)[codes]
+        return missing
 
     def fail(self, column: str, row: int, problem: str, remedy: str, others: int = 0) -> NoReturn:
         """Raise the error that a value of this table deserves."""
@@ -144,4 +145,5 @@ def _text(column: pa.ChunkedArray) -> np.ndarray:
     text = column.cast(pa.string()).fill_null("").to_numpy()
     codes, texts = factorize(text)
     tidy = canonical if pa.types.is_floating(column.type) else str.strip
-    return np.array([tidy(item) for item in texts], dtype=object)[codes]
+    tidied: np.ndarray = np.array([tidy(item) for item in texts], dtype=object)[codes]
+    return tidied

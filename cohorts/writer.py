@@ -73,13 +73,16 @@ def _measure_columns(schema: Schema, measure: Measure, values: np.ndarray, visit
 
 def _in_units(measure: Measure, values: np.ndarray) -> np.ndarray:
     """Values (k,) as the file spells them: rounded, whole, or a category."""
+    spelled: np.ndarray
     if measure.discrete:
-        return _tidy(list(measure.categories))[values.astype(np.int64)]
-    if measure.kind == "integer":
-        return np.rint(values).astype(np.int64)
-    if measure.decimals is None:
-        return values.astype(np.float32)  # float32's shortest spelling, which reads back as the same number
-    return values.astype(np.float64).round(measure.decimals)
+        spelled = _tidy(list(measure.categories))[values.astype(np.int64)]
+    elif measure.kind == "integer":
+        spelled = np.rint(values).astype(np.int64)
+    elif measure.decimals is None:
+        spelled = values.astype(np.float32)  # float32's shortest spelling, which reads back as the same number
+    else:
+        spelled = values.astype(np.float64).round(measure.decimals)
+    return spelled
 
 
 def _tidy(items: list[Any]) -> np.ndarray:

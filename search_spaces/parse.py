@@ -35,6 +35,15 @@ def parse_entries(
 
     Raises:
         SearchSpaceError: names the file and the key of the first mistake.
+
+    Example:
+        >>> domains = {"rate": Domain("float", low=0, low_open=True), "layers": Domain("integer", low=1, high=4)}
+        >>> dict(parse_entries({"rate": {"log_uniform": [0.001, 0.1]}, "layers": 2}, domains, Path("mine.yaml")))
+        {'rate': Uniform(low=0.001, high=0.1, log=True), 'layers': Fixed(value=2)}
+        >>> parse_entries({"layers": {"integer": [2, 8]}}, domains, Path("mine.yaml"))
+        Traceback (most recent call last):
+        search_spaces.errors.SearchSpaceError: Search space mine.yaml, key 'layers': 8 is above 4. 'layers' takes a
+        whole number of at least 1 and of at most 4; a search over it is written {integer: [low, high]}.
     """
     parsed: dict[str, Entry] = {}
     for name, spec in content.items():
@@ -95,7 +104,8 @@ class _Key:
         problem = self.domain.problem(value)
         if problem:
             self.fail(problem, self.remedy)
-        return value
+        legal: Scalar = value
+        return legal
 
     def ranged(self, kind: str, given: Any, log: Any) -> Fixed | Uniform | Integer | Categorical:
         if not isinstance(log, bool) or (log and kind != "integer"):

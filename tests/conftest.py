@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from cohorts import Cohort, Participants, Schema, split_key
+from cohorts import Cohort, Participants, Schema, Split, split_key
+from cohorts.cohort import seal_key
 
 # An example that takes long on a busy machine proves nothing about the code.
 settings.register_profile("untimed", deadline=None)
@@ -63,9 +64,9 @@ def small_cohort(schema: Schema, participants: int, seed: int = 0) -> Participan
     return Participants(schema, ids, labels.astype(np.int64), values.astype(np.float32))
 
 
-def sealed(participants: Participants) -> Cohort:
-    """What the loader would hand out."""
-    return Cohort.closed(participants, split_key(participants.schema))
+def sealed(participants: Participants, split: Split | None = None) -> Cohort:
+    """What the loader would hand out, or one split of it."""
+    return Cohort.seal(participants, seal_key(split_key(participants.schema)), split)
 
 
 @pytest.fixture

@@ -131,6 +131,10 @@ def rungs(
 
     Returns:
         Ascending epochs, ending with ``max_epochs``.
+
+    Example:
+        >>> rungs(20)
+        (1, 3, 9, 20)
     """
     stops = StudyASHA(max_epochs, reduction_factor, grace_epochs).rungs
     return tuple(sorted({*stops, max_epochs}))

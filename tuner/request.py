@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import StudyDirectory, StudySettings
-from cohorts import Cohort, Schema, SplitShares, load_cohort, resolve_schema, storage
-from privacy.ledger.charge import SPLITS
+from cohorts import SPLITS, Cohort, Schema, SplitShares, load_cohort, resolve_schema, storage
 from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.plan import StudyPlan
 from privacy.policies import DEFAULT, policy_named

@@ -29,8 +29,8 @@ from privacy.ledger.commitment import digest_of
 from privacy.ledger.secret_runs import SecretRuns
 from privacy.planning.plan import segment_epochs
 from trainables.generators import GENERATOR_FILE
-from trainables.service.host import served
-from trainables.service.packs import PackLost
+from trainables.service.answers import PackLost
+from trainables.service.driver import served
 from trainables.trial import Trial, TrialPlan
 from tuner.errors import StudyError
 from tuner.resources import TrialResources, running_machines

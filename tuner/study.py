@@ -24,7 +24,7 @@ from privacy.ledger.study_record import RECEIPTS, keep_record
 from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.schedule import Schedule
 from privacy.policies import Door, policy_named
-from trainables.service.host import trials_of
+from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token

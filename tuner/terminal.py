@@ -75,7 +75,8 @@ class TrialView:
         """How much of its work is done, from 0 to 1."""
         if self.ended:
             return 1.0
-        return self.report.get("epoch", 0) / max(1, self.report.get("planned_epochs", 1))
+        epoch, planned = self.report.get("epoch", 0), self.report.get("planned_epochs", 1)
+        return float(epoch / max(1, planned))
 
     @property
     def epochs(self) -> str:

@@ -172,6 +172,12 @@ def one_run_epsilon(canaries: int, guesses: int, right: int, delta: float, signi
     """The largest epsilon that so many right guesses refute; arguments as in ``one_run_p_value``.
 
     It assumes nothing about the mechanism but its guarantee.
+
+    Example:
+        Of 1000 canaries 100 are guessed, 80 of them right, where coins would be right about 50 times.
+
+        >>> round(one_run_epsilon(canaries=1000, guesses=100, right=80, delta=1e-5), 2)
+        0.96
     """
 
     def refuted_by(epsilon: float) -> float:

@@ -173,7 +173,8 @@ def evidence(observed: Observed, hyperparameters: Hyperparameters) -> np.ndarray
     """Log-likelihood ratio of "in" against "out" over all steps: (m,)."""
     q, sigma = hyperparameters.sampling_rate, hyperparameters.noise_multiplier
     ratio = (observed.gradients.astype(np.float64) - 0.5) / sigma**2  # (T, m)
-    return np.logaddexp(np.log1p(-q), np.log(q) + ratio).sum(axis=0)
+    summed: np.ndarray = np.logaddexp(np.log1p(-q), np.log(q) + ratio).sum(axis=0)
+    return summed
 
 
 def scale_of_noise(observed: Observed, hyperparameters: Hyperparameters) -> NoiseScale:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from analysis.auditing.bounds import Finding, one_run_epsilon, one_run_guesses
-from cohorts import Cohort, Encoding, Participants, Schema, SplitShares, split_key
+from cohorts import Cohort, Encoding, Participants, Schema, Split, SplitShares, split_key
+from cohorts.cohort import seal_key
 from privacy.accounting.budget import Budget
 from privacy.ledger.ledger import Ledger
 from privacy.planning.allocation import DeclaredPlan, allocate
@@ -92,7 +93,7 @@ def audit_study(audit: StudyAudit, tick: Callable[[], None] = lambda: None) -> F
     train = _joined(_ordinary(audit.others, rng), canaries.take(included))
     evidence = np.zeros(audit.canaries)
     with TemporaryDirectory() as folder:
-        for trial in _study(audit, _sealed(train), _sealed(_ordinary(800, rng)), Path(folder)):
+        for trial in _study(audit, _sealed(train, "train"), _sealed(_ordinary(800, rng), "validation"), Path(folder)):
             evidence += _remembered(trial, canaries)
             tick()
     guesses = audit.canaries // GUESS_ONE_IN
@@ -184,5 +185,5 @@ def _joined(first: Participants, second: Participants) -> Participants:
     )
 
 
-def _sealed(participants: Participants) -> Cohort:
-    return Cohort.closed(participants, split_key(SCHEMA))
+def _sealed(participants: Participants, split: Split) -> Cohort:
+    return Cohort.seal(participants, seal_key(split_key(SCHEMA)), split)

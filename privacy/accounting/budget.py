@@ -50,7 +50,7 @@ class Budget:
 @functools.lru_cache(maxsize=4096)
 def _allowance(epsilon: float, delta: float, order: float) -> float:
     def fits(divergence: float) -> bool:
-        return rdp.compute_epsilon([order], [divergence], delta)[0] <= epsilon
+        return float(rdp.compute_epsilon([order], [divergence], delta)[0]) <= epsilon
 
     _, too_much = bracket(lambda divergence: not fits(divergence), 1.0, math.inf) or (0.0, math.inf)
     return halve(fits, 0.0, too_much) * (1 - ROUNDING)

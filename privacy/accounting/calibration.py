@@ -51,6 +51,15 @@ def smallest_noise_multiplier(sampling_rate: float, steps: int, fits: Fits) -> f
 
     Raises:
         BudgetExhausted: when no noise is enough.
+
+    Example:
+        Half of a budget asks for less than twice the noise.
+
+        >>> budget = Budget(epsilon=3.0, delta=1e-5)
+        >>> round(smallest_noise_multiplier(0.05, 1000, fits_in(budget)), 2)
+        2.52
+        >>> round(smallest_noise_multiplier(0.05, 1000, fits_in(budget, share=0.5)), 2)
+        3.45
     """
 
     def enough(noise_multiplier: float) -> bool:

@@ -23,6 +23,15 @@ def epsilon(training: Iterable[DPSGD], delta: float) -> float:
 
     Returns:
         Epsilon by Renyi accounting; infinity where some of it has no noise.
+
+    Example:
+        Four trials on the same participants cost more than one, and less than four times as much.
+
+        >>> trial = DPSGD(sampling_rate=0.05, noise_multiplier=1.2, steps=1000)
+        >>> round(epsilon([trial], delta=1e-5), 2)
+        8.59
+        >>> round(epsilon([trial] * 4, delta=1e-5), 2)
+        19.43
     """
     return epsilon_by_rdp(composed(each.event for each in training if each.steps), delta)
 
@@ -47,6 +56,13 @@ def affordable_epochs(
 
     Returns:
         Epochs in 0..max_epochs.
+
+    Example:
+        A quarter more noise affords twice as many epochs.
+
+        >>> limits = dict(steps_per_epoch=20, max_epochs=100, budget_epsilon=8.0, delta=1e-5)
+        >>> affordable_epochs(0.05, 1.2, **limits), affordable_epochs(0.05, 1.5, **limits)
+        (43, 83)
     """
     if noise_multiplier == 0 or math.isinf(budget_epsilon):
         return max_epochs

@@ -55,6 +55,17 @@ def event_fields(event: dp_accounting.DpEvent) -> dict[str, Any]:
 
     Raises:
         LedgerError: for an event that the Renyi accountant does not know, or with an impossible number.
+
+    Example:
+        >>> step = dp_event.PoissonSampledDpEvent(0.05, dp_event.GaussianDpEvent(1.2))
+        >>> canonical_json(event_fields(dp_event.SelfComposedDpEvent(step, 100))["event"]["event"])
+        '{"noise_multiplier":1.2,"type":"GaussianDpEvent"}'
+        >>> event_from_fields(event_fields(step)) == step
+        True
+        >>> event_fields(dp_event.GaussianDpEvent(0))
+        Traceback (most recent call last):
+        privacy.errors.LedgerError: GaussianDpEvent.noise_multiplier is 0; it must be a finite number above 0.
+        An event without noise is a NonPrivateDpEvent.
     """
     name = type(event).__name__
     if name not in NUMBERS or type(event) is not getattr(dp_event, name):

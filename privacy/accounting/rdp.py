@@ -26,9 +26,9 @@ def rdp_curve(event: dp_accounting.DpEvent) -> np.ndarray:
     What is repeated is computed once, since divergences of one order add up.
     """
     if isinstance(event, dp_event.SelfComposedDpEvent):
-        return event.count * rdp_curve(event.event)
+        return np.asarray(event.count * rdp_curve(event.event))
     if isinstance(event, dp_event.ComposedDpEvent):
-        return np.sum([rdp_curve(each) for each in event.events], axis=0)
+        return np.asarray(np.sum([rdp_curve(each) for each in event.events], axis=0))
     return _curve(canonical_json(event_fields(event)), ORDERS)
 
 
@@ -52,6 +52,7 @@ def rdp_at(event: dp_accounting.DpEvent, order: float) -> float:
 def _curve(event: str, orders: tuple[float, ...]) -> np.ndarray:
     accountant = rdp.RdpAccountant(orders, dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE)
     accountant.compose(event_from_fields(json.loads(event)))
-    curve = np.nan_to_num(accountant._rdp, nan=math.inf, posinf=math.inf)  # the accountant has no public way to say it
+    found = np.nan_to_num(accountant._rdp, nan=math.inf, posinf=math.inf)  # the accountant has no public way to say it
+    curve: np.ndarray = np.maximum(found, 0.0)
     curve.flags.writeable = False
-    return np.maximum(curve, 0.0)
+    return curve

@@ -21,7 +21,7 @@ def bracket(holds: Holds, start: float, limit: float) -> tuple[float, float] | N
     """
     before, number = start, start
     while not holds(number):
-        if number > limit:
+        if number >= limit:
             return None
         before, number = number, 2 * number
     return before, number

@@ -15,10 +15,10 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cohorts import Cohort, Schema, split_key
+from cohorts import Cohort, Schema, Split, split_key
 from cohorts.cohort import seal_key
 from privacy.errors import BudgetExhausted, LedgerError
-from privacy.ledger.charge import Charge, Purpose, Split
+from privacy.ledger.charge import Charge, Purpose, split_of
 from privacy.ledger.filter import Declaration
 from privacy.ledger.identity import Binding
 from privacy.ledger.ledger import Ledger
@@ -100,7 +100,7 @@ class LedgerClient:
             BudgetExhausted: nothing was charged and nothing may be read.
             LedgerError: the ledger is not what it should be, or gone; nothing may be read.
         """
-        receipt = self._ask(lambda: self._actor.charge.remote(charges, self.receipt))
+        receipt: Receipt = self._ask(lambda: self._actor.charge.remote(charges, self.receipt))
         self._remember(receipt)
         return receipt
 
@@ -109,7 +109,7 @@ class LedgerClient:
 
         Errors are those of ``charge``.
         """
-        charge = Charge.of(mechanism, purpose)
+        charge = Charge.of(mechanism, cohort, purpose)
         receipt, key = self._ask(lambda: self._actor.pay.remote(cohort.schema, charge, self.receipt))
         self._remember(receipt)
         return Reading(cohort.unseal(key), mechanism, receipt)
@@ -118,10 +118,10 @@ class LedgerClient:
         """Keep the latest receipt; threads that lose one to each other ask the ledger for no less than it has."""
         self.receipt = max(self.receipt, receipt) if self.receipt else receipt
 
-    def read_run(self, cohort: Cohort, study: str, run: int, split: Split, mechanism: M) -> Reading[M]:
+    def read_run(self, cohort: Cohort, study: str, run: int, mechanism: M) -> Reading[M]:
         """The door for a part of one of a secret number of runs; see ``SecretRuns.read``."""
-        unit, schema = unit_text(mechanism), cohort.schema
-        paid, key = self._ask(lambda: self._actor.take.remote(schema, study, run, split, unit, mechanism.times))
+        asked = (cohort.schema, study, run, split_of(cohort), unit_text(mechanism), mechanism.times)
+        paid, key = self._ask(lambda: self._actor.take.remote(*asked))
         return Reading(cohort.unseal(key), mechanism, paid)
 
     def configurations(self, study: str) -> list[Mapping[str, Any]]:
@@ -134,12 +134,14 @@ class LedgerClient:
 
     def declaration(self, study: str) -> Declaration | None:
         """What a study declared."""
-        return self._ask(lambda: self._actor.declaration.remote(study))
+        declaration: Declaration | None = self._ask(lambda: self._actor.declaration.remote(study))
+        return declaration
 
     def verify(self, receipts: Sequence[Receipt] = ()) -> Receipt | None:
         """Have the whole file checked, with receipts and the last one that came here; the last entry's receipt."""
         own = [self.receipt] if self.receipt else []
-        return self._ask(lambda: self._actor.verify.remote([*receipts, *own]))
+        last: Receipt | None = self._ask(lambda: self._actor.verify.remote([*receipts, *own]))
+        return last
 
     def _ask(self, request: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + PATIENCE_S

@@ -7,13 +7,12 @@ from typing import Any, Literal, get_args
 
 import dp_accounting
 
+from cohorts import SPLITS, Cohort, Split
 from privacy.accounting.events import event_fields, event_from_fields
 from privacy.errors import LedgerError
 from privacy.mechanisms.mechanism import Kind, Mechanism
 
-Split = Literal["train", "validation", "test"]
 Account = Literal["release", "internal"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -58,11 +57,14 @@ class Charge:
             raise LedgerError("A charge names its study and its purpose; give both.")
 
     @classmethod
-    def of(cls, mechanism: Mechanism, purpose: Purpose) -> Charge:
-        """The charge for running a mechanism once."""
-        return cls(
-            mechanism.event, purpose.split, purpose.study, purpose.words, purpose.trial, kind=mechanism.kind
-        )  # fmt: skip
+    def of(cls, mechanism: Mechanism, cohort: Cohort, purpose: Purpose) -> Charge:
+        """The charge for running a mechanism once on one split.
+
+        Raises:
+            LedgerError: the cohort is no split.
+        """
+        split = split_of(cohort)
+        return cls(mechanism.event, split, purpose.study, purpose.words, purpose.trial, kind=mechanism.kind)
 
     def fields(self) -> dict[str, Any]:
         """The charge as plain values that JSON knows."""
@@ -86,19 +88,28 @@ class Charge:
 
 @dataclass(frozen=True)
 class Purpose:
-    """Whose participants a mechanism is to be run on, and what for.
+    """What a mechanism is to be run for.
 
     Args:
-        split: whose.
         study: name of the study.
         words: what for, as the ledger will say it.
         trial: which trial of the study, where one reads.
     """
 
-    split: Split
     study: str
     words: str
     trial: str = ""
+
+
+def split_of(cohort: Cohort) -> Split:
+    """Which split a cohort is, so that whoever is opened is who was charged.
+
+    Raises:
+        LedgerError: it is none.
+    """
+    if cohort.split is None:
+        raise LedgerError(f"All participants of {cohort.schema.name} cannot be read at once; read a split of them.")
+    return cohort.split
 
 
 def _kind_of_old(charge: dict[str, Any]) -> Kind:

@@ -9,10 +9,11 @@ from typing import Any
 
 import dp_accounting
 
+from cohorts import SPLITS, Split
 from privacy.accounting.budget import ROUNDING
 from privacy.accounting.events import composed
 from privacy.errors import LedgerError
-from privacy.ledger.charge import SPLITS, Charge, Split
+from privacy.ledger.charge import Charge
 from privacy.ledger.commitment import Commitment, Settled
 from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.ledger.hash_chain import Row

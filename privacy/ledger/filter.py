@@ -19,10 +19,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cohorts import SPLITS, Split
 from privacy.accounting.budget import Budget, epsilon_at
 from privacy.accounting.rdp import rdp_at
 from privacy.errors import BudgetExhausted
-from privacy.ledger.charge import SPLITS, Charge, Split
+from privacy.ledger.charge import Charge
 
 
 @dataclass(frozen=True)

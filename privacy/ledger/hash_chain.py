@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cohorts import storage
+from cohorts.splits import KEY_BYTES
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
 
@@ -136,9 +138,9 @@ class Chain:
             copy.commit()
             copy.execute("VACUUM")  # what was dropped is not left in free pages
             copy.close()
-            _sync(partial)
+            storage.sync(partial)
             partial.replace(target)
-            _sync(target.parent)
+            storage.sync(target.parent)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -182,8 +184,9 @@ class Chain:
     @property
     def durable(self) -> bool:
         """Whether a commit returns only after the row is synced."""
-        synchronous = self._database.execute("PRAGMA synchronous").fetchone()[0]
-        return synchronous == FULL and self._database.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        (synchronous,) = self._database.execute("PRAGMA synchronous").fetchone()
+        (journal,) = self._database.execute("PRAGMA journal_mode").fetchone()
+        return bool(synchronous == FULL and journal == "wal")
 
     def fingerprint(self, what: Any) -> str:
         """Keyed hash of anything JSON knows: the same value gives the same, and nobody without the key can guess."""
@@ -233,7 +236,7 @@ def create_chain(file: Path, header: dict[str, Any], keep_key: bool) -> None:
             database.execute("BEGIN IMMEDIATE")
             if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
                 if keep_key:
-                    _write_key(key_file(file))
+                    storage.write_bytes(key_file(file), os.urandom(KEY_BYTES), private=True)
                 for statement in TABLES.strip().splitlines():
                     database.execute(statement)
                 database.execute("INSERT INTO header VALUES (?)", (canonical_json({"format": FORMAT, **header}),))
@@ -308,23 +311,3 @@ def _make_durable(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute(f"PRAGMA synchronous = {FULL}")
     database.execute("PRAGMA secure_delete = ON")
-
-
-def _write_key(file: Path) -> None:
-    partial = file.with_name(file.name + ".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(os.urandom(32))
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
-    _sync(file.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,13 +17,13 @@ from typing import Any
 
 import dp_accounting
 
-from cohorts import Cohort, Participants, Schema, SplitShares, split_key
+from cohorts import SPLITS, Cohort, Participants, Schema, Split, SplitShares, split_key
 from cohorts.cohort import seal_key
 from cohorts.splits import KEY_BYTES, split_key_of, user_data
 from privacy.accounting.budget import Budget, best_order
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
-from privacy.ledger.charge import SPLITS, Charge, Purpose, Split
+from privacy.ledger.charge import Charge, Purpose
 from privacy.ledger.commitment import Commitment, Settled
 from privacy.ledger.entries import Books, Entry
 from privacy.ledger.filter import Declaration, RenyiFilter
@@ -265,7 +265,7 @@ class Ledger:
 
         Errors are those of ``charge``.
         """
-        receipt = self.charge(Charge.of(mechanism, purpose))
+        receipt = self.charge(Charge.of(mechanism, cohort, purpose))
         return Reading(opened(cohort), mechanism, receipt)
 
     def read_internally(self, cohort: Cohort, study: str, words: str) -> Reading[Exact]:

@@ -15,11 +15,11 @@ from typing import Any
 import dp_accounting
 from dp_accounting import dp_event
 
-from cohorts import Cohort
+from cohorts import Cohort, Split
 from privacy.accounting.events import canonical_json, event_fields
 from privacy.accounting.private_selection import LawOfRuns, dominated
 from privacy.errors import BudgetExhausted, LedgerError
-from privacy.ledger.charge import Charge, Split
+from privacy.ledger.charge import Charge, split_of
 from privacy.ledger.ledger import Ledger, opened
 from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
@@ -109,14 +109,14 @@ class SecretRuns:
             ledger.catch_up()
         return [known[number]["config"] for number in sorted(known)]
 
-    def read(self, cohort: Cohort, number: int, split: Split, mechanism: M) -> Reading[M]:
+    def read(self, cohort: Cohort, number: int, mechanism: M) -> Reading[M]:
         """The door for a part of one run. What it takes is noted, durably, before anybody is opened.
 
         Raises:
             BudgetExhausted: the run may not do so much any more; nobody was read.
             LedgerError: there is no such run, or it may do nothing of this kind.
         """
-        paid = self.take(number, split, unit_text(mechanism), mechanism.times)
+        paid = self.take(number, split_of(cohort), unit_text(mechanism), mechanism.times)
         return Reading(opened(cohort), mechanism, paid)
 
     def take(self, number: int, split: Split, unit: str, times: int) -> Receipt:

@@ -17,11 +17,11 @@ from typing import Any
 import dp_accounting
 from dp_accounting import dp_event, pld
 
-from cohorts import storage
+from cohorts import SPLITS, Split, storage
 from privacy.accounting.events import composed, event_fields, json_number
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.errors import LedgerError
-from privacy.ledger.charge import ACCOUNTS, SPLITS, Account, Charge, Split
+from privacy.ledger.charge import ACCOUNTS, Account, Charge
 from privacy.ledger.entries import Books, Entry
 from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.ledger.identity import Binding
@@ -46,7 +46,7 @@ def epsilon_by_pld(event: dp_accounting.DpEvent, delta: float) -> float | None:
 def steps(event: dp_accounting.DpEvent) -> int:
     """How many mechanisms an event composes, at least 1."""
     if isinstance(event, dp_event.SelfComposedDpEvent):
-        return event.count * steps(event.event)
+        return int(event.count) * steps(event.event)
     if isinstance(event, dp_event.ComposedDpEvent):
         return max(1, sum(steps(inner) for inner in event.events))
     return 1

@@ -9,7 +9,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from privacy.ledger.charge import SPLITS, Charge
+from cohorts import SPLITS
+from privacy.ledger.charge import Charge
 from privacy.ledger.summary import Summary
 
 

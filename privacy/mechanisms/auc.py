@@ -166,7 +166,8 @@ class NoisyScores(Whole):
                 f"scores of {self.classifiers} classifiers were planned; {len(rankings)} rankings were given"
             )
         scores = np.array([floored_auc(ranking, labels, self.floors) for ranking in rankings])
-        return np.clip(self._noise.release(scores), 0, 1)
+        released: np.ndarray = np.clip(self._noise.release(scores), 0, 1)
+        return released
 
     def auc_metrics(
         self, classifiers: Sequence[str], rankings: Sequence[np.ndarray], labels: np.ndarray

@@ -40,6 +40,16 @@ class DPSGD:
         ValueError: for numbers that the accountant would take and misjudge.
 
     Source: Abadi et al., "Deep Learning with Differential Privacy", 2016, algorithm 1.
+
+    Example:
+        >>> mechanism = DPSGD(sampling_rate=0.05, noise_multiplier=1.2, steps=100, clip_norm=0.5)
+        >>> mechanism.unit
+        PoissonSampledDpEvent(sampling_probability=0.05, event=GaussianDpEvent(noise_multiplier=1.2))
+        >>> round(mechanism.noise_sd, 2)
+        0.6
+        >>> DPSGD(sampling_rate=0.05, noise_multiplier=0.001, steps=100)
+        Traceback (most recent call last):
+        ValueError: noise multiplier 0.001 is not one: give 0 for none, or at least 0.01
     """
 
     sampling_rate: float

@@ -119,4 +119,5 @@ def clamp_statistics(values: np.ndarray, size: int, lower: float, upper: float) 
         raise ValueError(f"{size} statistics were planned; these have the shape {values.shape}; nothing was released")
     if not np.isfinite(values).all():
         raise ValueError("a statistic is NaN or infinite; nothing was released")
-    return np.clip(values, lower, upper)
+    clamped: np.ndarray = np.clip(values, lower, upper)
+    return clamped

@@ -57,7 +57,8 @@ class ClassMoments:
         """Features of participants who never lived: float64 (participants, F), Gaussian, not clamped."""
         eigenvalues, eigenvectors = np.linalg.eigh(self.covariance)  # (F,), (F, F)
         root = eigenvectors * np.sqrt(np.clip(eigenvalues, 0, None))  # (F, F)
-        return self.mean + randomness.standard_normal((participants, len(self.mean))) @ root.T
+        features: np.ndarray = self.mean + randomness.standard_normal((participants, len(self.mean))) @ root.T
+        return features
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ def nearest_covariance(matrix: np.ndarray, largest_trace: float) -> np.ndarray:
     lowered_by = (np.cumsum(descending) - trace) / np.arange(1, len(matrix) + 1)
     kept = int(np.flatnonzero(descending > lowered_by)[-1])
     eigenvalues = np.clip(eigenvalues - lowered_by[kept], 0, None)
-    return (eigenvectors * eigenvalues) @ eigenvectors.T
+    nearest: np.ndarray = (eigenvectors * eigenvalues) @ eigenvectors.T
+    return nearest
 
 
 def surrogate_cohort(

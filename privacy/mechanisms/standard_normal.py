@@ -119,7 +119,8 @@ class StandardNormals:
             signs = np.where(index[lowest] & 1, -1.0, 1.0)
             numbers[places[lowest]] = signs * self._tail(len(signs))
             above &= ~lowest
-        return places[above]
+        remaining: np.ndarray = places[above]
+        return remaining
 
     def _spares(self, count: int) -> np.ndarray:
         """Finished numbers that are used for nothing else: float64 (count,)."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import dp_accounting
 
-from cohorts import Schema, SplitShares
+from cohorts import SPLITS, Schema, Split, SplitShares
 from privacy.accounting.budget import Budget, best_order
 from privacy.accounting.calibration import fits_in
 from privacy.accounting.private_selection import LawOfRuns, cheapest_law
 from privacy.accounting.search import bracket, halve
 from privacy.errors import PlanError
-from privacy.ledger.charge import SPLITS, Split
 from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.planning.allocation import allocate
 from privacy.planning.plan import Spent, StudyPlan
@@ -172,4 +171,4 @@ def _smallest_workable(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInpu
     found = bracket(works, inputs.budget.epsilon, LARGEST_EPSILON)
     smallest = LARGEST_EPSILON if found is None else halve(works, found[1], found[0], precision=0.02)
     digits = 1 - math.floor(math.log10(smallest))
-    return math.ceil(smallest * 10**digits) / 10**digits
+    return math.ceil(smallest * 10.0**digits) / 10.0**digits

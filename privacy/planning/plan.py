@@ -13,11 +13,10 @@ from collections.abc import Mapping
 import dp_accounting
 from pydantic import BaseModel, ConfigDict, Field
 
-from cohorts import Schema, SplitShares
+from cohorts import Schema, Split, SplitShares
 from privacy.accounting.budget import Budget
 from privacy.accounting.calibration import Fits, fits_in, largest_rho, smallest_noise_multiplier
 from privacy.accounting.private_selection import LawOfRuns
-from privacy.ledger.charge import Split
 from privacy.mechanisms.auc import NoisyScores, public_floors
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.planning.schedule import Schedule

@@ -14,7 +14,16 @@ class Schedule(BaseModel):
     Args:
         trials: how many begin.
         rungs: epochs after which a trial is scored, ascending; 0 scores it as it begins.
-        keeps: one in so many goes on past a rung; 1 where none is stopped.
+        reduction_factor: one in so many goes on past a rung; 1 where none is stopped.
+
+    Example:
+        ASHA trains 27 trials for about a sixth of the 27 * 27 epochs that they ask for.
+
+        >>> schedule = Schedule(trials=27, rungs=(1, 3, 9, 27), reduction_factor=3)
+        >>> [round(trials, 1) for trials in schedule.reaching]
+        [27.0, 10.6, 5.0, 2.7]
+        >>> round(schedule.epochs)
+        127
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,8 +43,8 @@ class Schedule(BaseModel):
         """How many trials are expected to be scored at each rung.
 
         A trial is compared with those that reached the rung before it, and goes on if it is among the best
-        ceil(k / keeps) of the k so far. That is a chance of ceil(k / keeps) / k where all are alike, so a few more go
-        on than one in ``keeps``.
+        ceil(k / reduction_factor) of the k so far. That is a chance of ceil(k / reduction_factor) / k where all are
+        alike, so a few more go on than one in ``reduction_factor``.
 
         Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2.
         """

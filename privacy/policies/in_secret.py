@@ -58,11 +58,11 @@ class InSecret:
 
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Open the training participants for a part of a run."""
-        return self.books.read_run(self.train, self.study, int(trial), "train", mechanism)
+        return self.books.read_run(self.train, self.study, int(trial), mechanism)
 
     def scores(self, trial: str, epoch: int, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
         """Release noisy AUCs of a run."""
-        reading = self.books.read_run(self.validation, self.study, int(trial), "validation", self.mechanism)
+        reading = self.books.read_run(self.validation, self.study, int(trial), self.mechanism)
         people = reading.participants
         metrics = reading.mechanism.auc_metrics(judge.classifiers, judge.rankings(people), people.labels)
         return metrics, reading.receipt

@@ -42,7 +42,7 @@ class InTheOpen:
         Raises:
             BudgetExhausted: it does not fit any more.
         """
-        return self.books.read(self.train, mechanism, Purpose("train", self.study, words, trial))
+        return self.books.read(self.train, mechanism, Purpose(self.study, words, trial))
 
     def scores(self, trial: str, epoch: int, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
         """Pay for one epoch's noisy AUCs and release them.
@@ -51,7 +51,7 @@ class InTheOpen:
             BudgetExhausted: they do not fit any more.
         """
         words = f"score epoch {epoch} with noise {self.mechanism.noise_sd:.4f}"
-        reading = self.books.read(self.validation, self.mechanism, Purpose("validation", self.study, words, trial))
+        reading = self.books.read(self.validation, self.mechanism, Purpose(self.study, words, trial))
         people = reading.participants
         metrics = reading.mechanism.auc_metrics(judge.classifiers, judge.rankings(people), people.labels)
         return metrics, reading.receipt

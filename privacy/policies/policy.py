@@ -12,7 +12,7 @@ import numpy as np
 from cohorts import Cohort, Participants, Schema, Splits
 from privacy.accounting.private_selection import LawOfRuns
 from privacy.ledger.actor import LedgerClient
-from privacy.ledger.charge import Charge, Purpose, Split
+from privacy.ledger.charge import Charge, Purpose
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
@@ -37,7 +37,7 @@ class Books(Protocol):
 class RunBooks(Protocol):
     """Where what was charged whole may be read piece by piece."""
 
-    def read_run(self, cohort: Cohort, study: str, run: int, split: Split, mechanism: M) -> Reading[M]:
+    def read_run(self, cohort: Cohort, study: str, run: int, mechanism: M) -> Reading[M]:
         """Open participants for a part of one of a secret number of runs, which were charged whole."""
 
 

@@ -30,7 +30,7 @@ def buy_moments(door: Door, mechanism: NoisyMoments) -> tuple[ClassMoments, Clas
     Raises:
         BudgetExhausted: they do not fit.
     """
-    purpose = Purpose("train", door.study, "buy noisy moments for the surrogate")
+    purpose = Purpose(door.study, "buy noisy moments for the surrogate")
     reading = door.ledger.read(door.splits.train, mechanism, purpose)
     people = reading.participants
     return reading.mechanism.release(Encoding(door.schema).encode(people.values), people.labels)

@@ -43,11 +43,11 @@ class Freely:
 
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Charge a mechanism and open the training participants for it."""
-        return self.books.read(self.train, mechanism, Purpose("train", self.study, words, trial))
+        return self.books.read(self.train, mechanism, Purpose(self.study, words, trial))
 
     def scores(self, trial: str, epoch: int, judge: Judge) -> tuple[dict[str, float], Receipt | None]:
         """Charge one epoch's scores, which are not private, and compute them."""
-        purpose = Purpose("validation", self.study, f"score epoch {epoch} without noise", trial)
+        purpose = Purpose(self.study, f"score epoch {epoch} without noise", trial)
         reading = self.books.read(self.validation, Exact("scores"), purpose)
         return judge.exact(reading.participants), reading.receipt
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cohorts import SPLITS
 from privacy.accounting.events import counted, event_fields
-from privacy.ledger.charge import SPLITS, Charge
+from privacy.ledger.charge import Charge
 from privacy.ledger.summary import Summary
 
 CHECK_SCRIPT = '''\

@@ -43,13 +43,19 @@ def plain_odds(epsilon: float, delta: float) -> str:
     surest, found = surest_belief(epsilon), most_hits(epsilon, delta, FALSE_ALARMS)
     return (
         "Whoever sees the release learns almost the same whether or not a given person took part. Someone who holds it "
-        f"as likely as not that this person did cannot become surer of it than {surest:.1%}, by whatever they compute "
-        f"from the release. A test that falsely suspects {FALSE_ALARMS:.0%} of those who did not take part finds at "
-        f"most {found:.1%} of those who did. The first figure holds apart from delta ({delta:g}), the probability that "
-        "the guarantee leaves out; the second includes it. A group of people who only took part together, such as a "
-        "family, or one person who enrolled twice, is protected less: two of them with twice epsilon, "
-        f"{2 * epsilon:g}, ten with {10 * epsilon:g}."
+        f"as likely as not that this person did cannot become surer of it than {_short_of_certain(surest)}, by "
+        f"whatever they compute from the release. A test that falsely suspects {FALSE_ALARMS:.0%} of those who did not "
+        f"take part finds at most {_short_of_certain(found)} of those who did. The first figure holds apart from delta "
+        f"({delta:g}), the probability that the guarantee leaves out; the second includes it. A group of people who "
+        "only took part together, such as a family, or one person who enrolled twice, is protected less: two of them "
+        f"with twice epsilon, {2 * epsilon:g}, ten with {10 * epsilon:g}."
     )
+
+
+def _short_of_certain(share: float) -> str:
+    """A percentage with as many decimals as it takes not to read 100 %."""
+    texts = (f"{share:.{decimals}%}" for decimals in range(1, 16))
+    return next((text for text in texts if not text.startswith("100.")), "100%")
 
 
 def surest_belief(epsilon: float) -> float:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from cohorts import Cohort, CohortError, Participants, Schema, split_cohort, split_key, split_participants
+from cohorts import SPLITS, Cohort, CohortError, Participants, Schema, split_cohort, split_key, split_participants
 from cohorts.cohort import seal_key
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 
@@ -109,8 +109,20 @@ def test_the_right_key_gives_everybody_back(people):
 
 def test_a_sealed_cohort_splits_as_its_participants_do(people):
     key = split_key(people.schema)
-    for closed, opened in zip(split_cohort(sealed(people), key), split_participants(people, key), strict=True):
+    parts = zip(SPLITS, split_cohort(sealed(people), key), split_participants(people, key), strict=True)
+    for split, closed, opened in parts:
+        assert closed.split == split
         assert (closed.unseal(seal_key(key)).ids == opened.ids).all()
+
+
+def test_a_split_does_not_pass_for_another(people):
+    key = split_key(people.schema)
+    for handle in (sealed(people), *split_cohort(sealed(people), key)):
+        for other in {*SPLITS, None} - {handle.split}:
+            disguised = copy.copy(handle)
+            disguised.split = other
+            with pytest.raises(CohortError, match="not those of the split"):
+                disguised.unseal(seal_key(key))
 
 
 ELSEWHERE = """
@@ -132,7 +144,7 @@ def test_in_another_process_it_is_as_blind(people, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-c", ELSEWHERE], input=pickle.dumps(sealed(people)), env=environment, capture_output=True
     )
-    expected = "[] sealed ['_sealed', 'closed', 'schema', 'seal', 'unseal']"
+    expected = "[] sealed ['_sealed', 'closed', 'schema', 'seal', 'split', 'unseal']"
     assert ran.stdout.decode().strip() == expected, ran.stderr.decode()
     assert not (tmp_path / "elsewhere").exists()  # no key was made where there is none
 

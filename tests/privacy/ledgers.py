@@ -8,9 +8,9 @@ from pathlib import Path
 import dp_accounting
 import numpy as np
 
-from cohorts import Cohort, Participants, Schema
+from cohorts import Cohort, Participants, Schema, Split, split_cohort, split_key
 from privacy.accounting.budget import Budget
-from privacy.ledger.charge import Charge, Split
+from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.dpsgd import DPSGD
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
@@ -29,6 +29,17 @@ def private_participants(name: str = "secret", participants: int = 60, seed: int
 def private_cohort(name: str = "secret", participants: int = 60, seed: int = 0) -> Cohort:
     """The same, sealed."""
     return sealed(private_participants(name, participants, seed))
+
+
+def part(split: Split, name: str = "secret") -> Cohort:
+    """One split of them."""
+    cohort = private_cohort(name)
+    return getattr(split_cohort(cohort, split_key(cohort.schema)), split)
+
+
+def everybody(split: Split, name: str = "secret") -> Cohort:
+    """All of them, as if they had fallen into one split."""
+    return sealed(private_participants(name), split)
 
 
 def public_cohort() -> Cohort:

@@ -6,12 +6,12 @@ from dp_accounting import dp_event, rdp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cohorts import SPLITS
 from privacy.accounting.budget import Budget, best_order
 from privacy.accounting.calibration import fits_in, smallest_noise_multiplier
 from privacy.accounting.dpsgd import epsilon
 from privacy.accounting.rdp import ORDERS, rdp_at
 from privacy.errors import BudgetExhausted, LedgerError
-from privacy.ledger.charge import SPLITS
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.dpsgd import DPSGD
 from tests.privacy.ledgers import BUDGET, EPOCH, SCORE, epoch, ledger_with, private_cohort

@@ -8,7 +8,7 @@ from dp_accounting.rdp import compute_epsilon
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cohorts import Cohort, Participants
+from cohorts import Participants
 from privacy import DPSGD, BudgetExhausted
 from privacy.accounting.budget import Budget
 from privacy.accounting.events import composed
@@ -16,7 +16,7 @@ from privacy.accounting.rdp import rdp_at
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
 from privacy.policies.in_the_open import InTheOpen
-from tests.privacy.ledgers import EPOCH, private_cohort
+from tests.privacy.ledgers import EPOCH, everybody, private_cohort
 
 BUDGET = Budget(epsilon=2.0, delta=1e-5)
 
@@ -43,20 +43,19 @@ REQUESTS = st.lists(
 @settings(max_examples=25)
 @given(requests=REQUESTS)
 def test_no_sequence_of_requests_gets_past_the_declared_budget(requests, tmp_path_factory):
-    cohort = private_cohort()
-    ledger = Ledger.for_cohort(cohort, tmp_path_factory.mktemp("filter") / "ledger.db")
+    ledger = Ledger.for_cohort(private_cohort(), tmp_path_factory.mktemp("filter") / "ledger.db")
     declared = ledger.declare("first", BUDGET, {"train": EPOCH})
     read: dict[str, list] = {"train": [], "validation": []}
     for kind, *how in requests:
         try:
             if kind == "train":
                 mechanism = DPSGD(*how)
-                reading = access(ledger, cohort, any_scores(0.1)).training("t", mechanism, "train epochs 1 to 1")
+                reading = access(ledger, any_scores(0.1)).training("t", mechanism, "train epochs 1 to 1")
                 assert reading.mechanism is mechanism  # what is handed on is what was paid
                 read["train"].append(mechanism.event)
             else:
                 mechanism = any_scores(how[0])
-                access(ledger, cohort, mechanism).scores("t", 1, Coin())
+                access(ledger, mechanism).scores("t", 1, Coin())
                 read["validation"].append(mechanism.event)
         except BudgetExhausted:
             pass
@@ -68,8 +67,8 @@ def test_no_sequence_of_requests_gets_past_the_declared_budget(requests, tmp_pat
     ledger.close()
 
 
-def access(ledger: Ledger, cohort: Cohort, mechanism: NoisyScores) -> InTheOpen:
-    return InTheOpen("first", ledger, cohort, cohort, mechanism)
+def access(ledger: Ledger, mechanism: NoisyScores) -> InTheOpen:
+    return InTheOpen("first", ledger, everybody("train"), everybody("validation"), mechanism)
 
 
 def any_scores(noise_sd: float) -> NoisyScores:
@@ -77,19 +76,17 @@ def any_scores(noise_sd: float) -> NoisyScores:
 
 
 def test_a_refused_request_opens_nobody_and_charges_nothing(tmp_path: Path):
-    cohort = private_cohort()
-    ledger = Ledger.for_cohort(cohort, tmp_path / "ledger.db")
+    ledger = Ledger.for_cohort(private_cohort(), tmp_path / "ledger.db")
     ledger.declare("first", BUDGET, {"train": EPOCH})
     before = ledger.receipt
     with pytest.raises(BudgetExhausted):
-        access(ledger, cohort, any_scores(0.1)).training("t", DPSGD(0.5, 0.5, 1000), "train epochs 1 to 9")
+        access(ledger, any_scores(0.1)).training("t", DPSGD(0.5, 0.5, 1000), "train epochs 1 to 9")
     assert ledger.receipt == before
 
 
 def test_scores_that_leave_carry_the_noise_that_was_charged(tmp_path: Path):
-    cohort = private_cohort()
-    ledger = Ledger.for_cohort(cohort, tmp_path / "ledger.db")
-    policy = access(ledger, cohort, any_scores(0.05))
+    ledger = Ledger.for_cohort(private_cohort(), tmp_path / "ledger.db")
+    policy = access(ledger, any_scores(0.05))
     scores = [policy.scores("t", 1, Coin())[0]["auc_random_forest"] for _ in range(200)]
     assert np.std(scores) == pytest.approx(0.05, rel=0.25)
     charged = [charge.event for _, charge in ledger.books.release_charges()]

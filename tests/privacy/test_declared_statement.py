@@ -22,7 +22,7 @@ from privacy.policies.composed import Composed
 from privacy.policies.selection import Selection
 from privacy.statements.declared_budget import DeclaredBudget
 from privacy.statements.events import CHECK_SCRIPT
-from privacy.statements.sections import CHECK_FILE, EVENTS_FILE, most_hits, surest_belief
+from privacy.statements.sections import CHECK_FILE, EVENTS_FILE, most_hits, plain_odds, surest_belief
 from privacy.statements.statement import Chosen
 from tests.privacy.ledgers import BUDGET, epoch, ledger_with
 
@@ -140,6 +140,11 @@ def test_what_epsilon_means_is_said_in_odds_that_hold():
         doubted = 0.0 if believed < 1 else (0.01 - (1 - yes)) / yes
         hits = believed * yes + doubted * (1 - yes)
         assert hits - 1e-12 <= most_hits(epsilon, delta, 0.01) <= hits + delta + 1e-12
+
+
+@pytest.mark.parametrize(("epsilon", "surest"), [(1, "73.1%"), (3, "95.3%"), (10, "99.995%"), (20, "99.9999998%")])
+def test_a_belief_short_of_certainty_is_not_rounded_to_it(epsilon, surest):
+    assert f"surer of it than {surest}," in plain_odds(epsilon, 1e-5)
 
 
 def test_epsilon_is_what_the_published_script_computes_from_the_published_events(ledger, tmp_path):

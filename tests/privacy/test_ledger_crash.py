@@ -93,7 +93,13 @@ def rdp_of_one(order):
     return float(rdp.RdpAccountant([order]).compose(EPOCH)._rdp[0])
 
 
-def test_five_thousand_crashes_never_undercount_and_overcount_by_at_most_the_charge_in_flight(writers, tmp_path):
+def test_crashes_never_undercount_and_overcount_by_at_most_the_charge_in_flight(writers, tmp_path):
+    acknowledged, _ = kill_many(writers, tmp_path, 200)
+    assert acknowledged > 80  # the kills came in the midst of writing
+
+
+@pytest.mark.slow
+def test_neither_do_five_thousand(writers, tmp_path):
     acknowledged, interrupted = kill_many(writers, tmp_path, 5000)
     assert acknowledged > 2000  # the kills came in the midst of writing
     assert interrupted > 0  # some did hit between the commit and its acknowledgement

@@ -14,7 +14,7 @@ from privacy.ledger.ledger import Ledger
 from privacy.ledger.secret_runs import SecretRuns
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.policies.in_secret import drawn_run
-from tests.privacy.ledgers import private_cohort
+from tests.privacy.ledgers import part, private_cohort
 from tests.privacy.secret_search import CONFIG, EPOCHS, NOISE, RATE, SCORES, declared_search, draw, ledger_of, training
 
 
@@ -74,11 +74,11 @@ def test_a_run_reads_no_more_steps_than_it_was_charged_for(asked):
     account = declared_search(ledger_of(private_cohort(f"cohort{abs(hash(tuple(asked)))}")))
     account.configurations(draw)
     done = 0
-    cohort = private_cohort()
+    cohort = part("train")
     for steps in asked:
         mechanism = training(1).of_steps(steps)
         try:
-            reading = account.read(cohort, 0, "train", mechanism)
+            reading = account.read(cohort, 0, mechanism)
             assert reading.mechanism is mechanism
             done += steps
         except BudgetExhausted:
@@ -88,18 +88,18 @@ def test_a_run_reads_no_more_steps_than_it_was_charged_for(asked):
 
 def test_a_run_reads_nothing_of_another_kind(account):
     with pytest.raises(LedgerError, match="not charged for"):
-        account.read(private_cohort(), 0, "train", DPSGD(RATE, NOISE / 2, 10))
+        account.read(part("train"), 0, DPSGD(RATE, NOISE / 2, 10))
     with pytest.raises(LedgerError, match="not charged for"):
-        account.read(private_cohort(), 0, "test", training(1))
+        account.read(part("test"), 0, training(1))
     with pytest.raises(LedgerError, match="no such run"):
-        account.read(private_cohort(), 10_000, "train", training(1))
+        account.read(part("train"), 10_000, training(1))
 
 
 def test_a_run_is_scored_no_more_often_than_it_was_charged_for(account):
     for _ in range(2):
-        account.read(private_cohort(), 0, "validation", SCORES)
+        account.read(part("validation"), 0, SCORES)
     with pytest.raises(BudgetExhausted):
-        account.read(private_cohort(), 0, "validation", SCORES)
+        account.read(part("validation"), 0, SCORES)
 
 
 def test_runs_that_are_lost_are_not_drawn_again(account):
@@ -112,7 +112,7 @@ def test_runs_that_are_lost_are_not_drawn_again(account):
 def test_once_one_is_kept_nothing_more_is_read_for_the_others(account):
     account.decide("digest of the winner")
     with pytest.raises(LedgerError, match="no such run"):
-        account.read(private_cohort(), 0, "train", training(1))
+        account.read(part("train"), 0, training(1))
     assert account.decided("digest of the winner")
     for other in ("another digest", None):
         with pytest.raises(LedgerError, match="removed or changed"):

@@ -20,8 +20,9 @@ from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
 from privacy.policies.in_the_open import InTheOpen
 from tests.conftest import sealed, small_cohort
-from trainables.service.host import served, trials_of
-from trainables.service.packs import PackKeeper, PackLost
+from trainables.service.answers import PackLost
+from trainables.service.driver import served, trials_of
+from trainables.service.packs import PackKeeper
 from trainables.trial import Trial, TrialPlan
 
 SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multiplier": 2.0}
@@ -45,7 +46,8 @@ def ledger(cluster, schema, tmp_path, monkeypatch):
 @pytest.fixture
 def plan(ledger, schema):
     books = serve_ledger(ledger)
-    train, validation = sealed(small_cohort(schema, 300)), sealed(small_cohort(schema, 100, seed=1))
+    train = sealed(small_cohort(schema, 300), "train")
+    validation = sealed(small_cohort(schema, 100, seed=1), "validation")
     yield TrialPlan(
         schema=schema,
         access=InTheOpen("first", books, train, validation, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),

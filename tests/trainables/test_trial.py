@@ -39,9 +39,10 @@ def ledger(cohort: Participants, tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def plan(cohort: Participants, ledger: Ledger) -> TrialPlan:
+    validation = sealed(small_cohort(cohort.schema, 100, seed=1), "validation")
     return TrialPlan(
         schema=cohort.schema,
-        access=Freely("first", ledger, sealed(cohort), sealed(small_cohort(cohort.schema, 100, seed=1))),
+        access=Freely("first", ledger, sealed(cohort, "train"), validation),
         train_share=0.75,
         epsilon=5.0,
         delta=1e-5,
@@ -179,7 +180,8 @@ def test_training_without_noise_has_no_epsilon(plan):
 
 def test_fidelity_is_reported_for_public_cohorts_only(plan):
     schema = plan.schema.model_copy(update={"public": False})
-    train, validation = sealed(small_cohort(schema, 200)), sealed(small_cohort(schema, 100, seed=1))
+    train = sealed(small_cohort(schema, 200), "train")
+    validation = sealed(small_cohort(schema, 100, seed=1), "validation")
     private = replace(plan, schema=schema, access=replace(plan.access, train=train, validation=validation), seed=None)
     result = trial(private).train()
     assert "spearman" not in result

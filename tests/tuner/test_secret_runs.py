@@ -18,7 +18,7 @@ from privacy import BudgetExhausted, LedgerError
 from privacy.ledger.commitment import digest_of
 from privacy.planning.plan import segment_epochs
 from tests.privacy.secret_search import CONFIG, EPOCHS, declared_search, draw, ledger_of
-from trainables.service.packs import PackLost
+from trainables.service.answers import PackLost
 from tuner import secret_runs
 from tuner.resources import TrialResources
 from tuner.secret_runs import SecretSearch, already_decided, run_secretly

@@ -28,7 +28,8 @@ class CompactGenerator(nn.Module):
     def forward(self, latent: Tensor, arms: Tensor) -> Tensor:
         """Features (B, F) in [-1, 1] from latent (B, Z) and arms (B,)."""
         one_hot = nn.functional.one_hot(arms, ARMS).to(latent.dtype)  # (B, 2)
-        return self.layers(torch.cat([latent, one_hot], dim=1))
+        features: Tensor = self.layers(torch.cat([latent, one_hot], dim=1))
+        return features
 
 
 class CompactDiscriminator(nn.Module):
@@ -45,7 +46,8 @@ class CompactDiscriminator(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, 1 + 2): real against generated, then one per arm."""
-        return self.layers(features)
+        logits: Tensor = self.layers(features)
+        return logits
 
 
 class PaperGenerator(nn.Module):
@@ -71,7 +73,7 @@ class PaperGenerator(nn.Module):
     def forward(self, latent: Tensor, arms: Tensor) -> Tensor:
         """Features (B, F) from latent (B, Z) and arms (B,)."""
         hidden = self.dense(latent * self.embedding(arms)).view(-1, 32, 3, 4)
-        image = self.convolutions(self.upsample(hidden))  # (B, 1, M, V)
+        image: Tensor = self.convolutions(self.upsample(hidden))  # (B, 1, M, V)
         return image.flatten(1)
 
 
@@ -103,7 +105,8 @@ class PaperDiscriminator(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, 1 + 2): real against generated, then one per arm."""
-        return self.layers(features.view(-1, 1, self.measures, self.visits))
+        logits: Tensor = self.layers(features.view(-1, 1, self.measures, self.visits))
+        return logits
 
 
 def build_networks(settings: GANSettings, features: int, grid: tuple[int, int] | None) -> tuple[nn.Module, nn.Module]:

@@ -48,7 +48,7 @@ def ac_gan_losses(logits: Tensor, arms: Tensor, real_targets: Tensor) -> Tensor:
     return source + arm
 
 
-class SafeDPOptimizer(DPOptimizer):
+class SafeDPOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus has no types
     """Opacus's optimizer with noise that hides the low bits of the sum, too; see ``gradient_noise``.
 
     Opacus draws from PyTorch's float32 normal numbers, whose grid can be told from a checkpoint.

@@ -29,7 +29,8 @@ def _correlations(features: np.ndarray) -> np.ndarray:
     """Pearson correlations of all pairs of columns, (F (F - 1) / 2,)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         matrix = np.nan_to_num(np.corrcoef(features, rowvar=False))
-    return matrix[np.triu_indices_from(matrix, k=1)]
+    pairs: np.ndarray = matrix[np.triu_indices_from(matrix, k=1)]
+    return pairs
 
 
 LIKENESS = Likeness(

@@ -57,7 +57,8 @@ class Fitted:
         if self._model is None:
             return np.full(len(features), self._only_label - 0.5)
         if hasattr(self._model, "coef_"):
-            return (features.astype(np.float64) * self._model.coef_[0]).sum(axis=1) + self._model.intercept_[0]
+            products: np.ndarray = features.astype(np.float64) * self._model.coef_[0]
+            return np.asarray(products.sum(axis=1) + self._model.intercept_[0])
         return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64) - 0.5
 
 

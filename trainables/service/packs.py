@@ -9,7 +9,6 @@ travel between processes. What trials and their keeper need is here, and imports
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from trainables.service.answers import answer
 
 if TYPE_CHECKING:
     from privacy import DPSGD
@@ -31,14 +31,7 @@ if TYPE_CHECKING:
 Device = tuple[str, str | None, int]  # node, GPU of it, and core where there is no GPU
 
 # Trials of one device that may be under way at once.
-LARGEST_COMPANY = 256
-PATIENCE_S = 120.0
-LOST = "The process that trained or scored this trial died; the trial goes on from its checkpoint."
-PAUSE_S = 0.2
-
-
-class PackLost(RuntimeError):
-    """The process that trained or scored a trial died. What it did is lost; the trial goes on from its checkpoint."""
+TRIALS_AT_ONCE = 256
 
 
 class PackServer:
@@ -93,7 +86,7 @@ class PackKeeper:
         self._packs: dict[Device, Any] = {}
         self._seats: dict[str, Device] = {}
 
-    def pack(self, seat: str, node: str, gpu: str | None, plan: list[ray.ObjectRef]) -> Any:
+    def pack(self, seat: str, node: str, gpu: str | None, plan: list[ray.ObjectRef[TrialPlan]]) -> Any:
         """The pack in which a seat is; a new one where the fewest are.
 
         Args:
@@ -117,7 +110,7 @@ class PackKeeper:
         cores = range(max(1, int(_resources(node).get("CPU", 1))))
         return min(((node, None, core) for core in cores), key=lambda device: (taken[device], device[2]))
 
-    def _pack_of(self, device: Device, plan: ray.ObjectRef) -> Any:
+    def _pack_of(self, device: Device, plan: ray.ObjectRef[TrialPlan]) -> Any:
         node, gpu, _ = device
         if device not in self._packs:
             has = _resources(node)
@@ -128,7 +121,7 @@ class PackKeeper:
                     num_cpus=0,  # trials hold the shares of the device that it uses
                     max_restarts=-1,
                     max_task_retries=0,  # a segment that is done again must be paid for again
-                    max_concurrency=LARGEST_COMPANY,
+                    max_concurrency=TRIALS_AT_ONCE,
                     enable_task_events=False,  # their number would tell that of secret runs
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
@@ -152,7 +145,7 @@ class Packs:
     """
 
     keeper: Any
-    plan: list[ray.ObjectRef]
+    plan: list[ray.ObjectRef[TrialPlan]]
 
     def pack(self, seat: str) -> Any:
         """The pack in which a seat of this process is: on its node, of the GPU of which Ray gave it a share.
@@ -220,33 +213,3 @@ class HostedTrial:
         """Tell the pack and the keeper, without waiting for them."""
         self.pack.end.remote(self.seat)
         self.keeper.leave.remote(self.seat)
-
-
-def answer(actor: Any, reference: ray.ObjectRef) -> Any:
-    """What an actor answers.
-
-    Args:
-        actor: that was asked; it comes back when it dies.
-        reference: of the answer.
-
-    Raises:
-        PackLost: its process died; it is back, but what it did is lost and was perhaps paid for.
-    """
-    try:
-        return ray.get(reference)
-    except RayActorError as error:
-        _wait_until_back(actor)
-        raise PackLost(LOST) from error
-
-
-def _wait_until_back(actor: Any) -> None:
-    """Wait for a process that is being started again, for a while."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        try:
-            ray.get(actor.__ray_ready__.remote())
-            return
-        except ActorUnavailableError:
-            time.sleep(PAUSE_S)
-        except RayActorError:  # gone with its machine
-            return

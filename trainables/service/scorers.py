@@ -10,7 +10,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from privacy.ledger.receipt import Receipt
 from trainables.scoring.judging import Scoring, ScoringPlan
-from trainables.service.packs import answer
+from trainables.service.answers import answer
 
 
 class Scorer:
@@ -64,6 +64,7 @@ class Scorers:
         """
         scorer = self._idle.get()
         try:
-            return answer(scorer, scorer.score.remote(scoring))
+            scored: tuple[dict[str, float], Receipt | None] = answer(scorer, scorer.score.remote(scoring))
+            return scored
         finally:
             self._idle.put(scorer)

@@ -5,23 +5,17 @@ Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization", 2015, algorit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
-if TYPE_CHECKING:
-    from trainables.gan.packed.stack import Stack
+from trainables.gan.packed.stack import Stack
 
 BETA2 = 0.999
 EPSILON = 1e-8
 
 
 def adam_step(stack: Stack) -> None:
-    """One step of every trial along its gradient, in place, in the way that its device does best.
-
-    Args:
-        stack: the trials; the step is counted already.
-    """
+    """Count and take one step of every trial along its gradient, in place, in the way that its device does best."""
+    stack.steps += 1
     if stack.gradient.device.type == "cpu":
         trial_by_trial(stack)
     else:
@@ -29,7 +23,7 @@ def adam_step(stack: Stack) -> None:
 
 
 def all_at_once(stack: Stack) -> None:
-    """A few operations on everything."""
+    """A few operations on everything. The step is counted already."""
     gradient = stack.gradient
     second_bias = (1 - BETA2**stack.steps).sqrt()
     step = (-stack.learning_rates / (1 - stack.beta1**stack.steps) * second_bias).to(gradient.dtype)
@@ -40,7 +34,10 @@ def all_at_once(stack: Stack) -> None:
 
 
 def trial_by_trial(stack: Stack) -> None:
-    """The step that PyTorch's own Adam takes where it is fused: once through memory, not seven times."""
+    """The step that PyTorch's own Adam takes where it is fused: once through memory, not seven times.
+
+    The step is counted already.
+    """
     for row, count in zip(stack.by_trial, stack.steps.float().unbind(), strict=True):
         torch._fused_adam_(
             [row.weights], [row.gradient], [row.first], [row.second], [], [count.squeeze(0)],

@@ -18,7 +18,7 @@ OPACUS_MARGIN = 1e-6
 
 def squared_norms(records: Sequence[Record]) -> Tensor:
     """Squared 2-norm of each row's whole gradient (K, R), float64."""
-    total = records[0].layer.squared_norms(records[0].activations, records[0].backprops)
+    total: Tensor = records[0].layer.squared_norms(records[0].activations, records[0].backprops)
     for record in records[1:]:
         total += record.layer.squared_norms(record.activations, record.backprops)
     return total

@@ -59,10 +59,12 @@ class IndexTable:
     def gather(self, pixels: Tensor) -> Tensor:
         """(K, R, T, taps x C) from (K, R, pixels, C)."""
         padded = functional.pad(pixels, (0, 0, 0, 1))  # the last pixel is the zero of places that show none
-        return padded.index_select(2, self._forward).unflatten(2, self._shape).flatten(3)
+        shown: Tensor = padded.index_select(2, self._forward).unflatten(2, self._shape)  # (K, R, T, taps, C)
+        return shown.flatten(3)
 
     def scatter(self, windows: Tensor) -> Tensor:
         """(K, R, pixels, C) from (K, R, T, taps x C)."""
         places = windows.unflatten(3, (self._shape[1], -1)).flatten(2, 3)  # (K, R, T taps, C)
         padded = functional.pad(places, (0, 0, 0, 1))
-        return padded.index_select(2, self._backward).unflatten(2, (-1, self._seen)).sum(3)
+        seen: Tensor = padded.index_select(2, self._backward).unflatten(2, (-1, self._seen))
+        return seen.sum(3)

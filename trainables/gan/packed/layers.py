@@ -137,9 +137,8 @@ class Rectifier:
 
     def backward(self, weights: Weights, activations: Tensor, backprops: Tensor) -> Tensor:
         """A row's sign before is its sign after. Overwrites ``backprops``."""
-        return torch.ops.aten.leaky_relu_backward.grad_input(
-            backprops, activations, self._slope, True, grad_input=backprops
-        )
+        torch.ops.aten.leaky_relu_backward.grad_input(backprops, activations, self._slope, True, grad_input=backprops)
+        return backprops
 
 
 class Tanh:
@@ -152,7 +151,8 @@ class Tanh:
 
     def backward(self, weights: Weights, activations: Tensor, backprops: Tensor) -> Tensor:
         """By 1 - tanh^2."""
-        return torch.ops.aten.tanh_backward.default(backprops, activations)
+        by_inputs: Tensor = torch.ops.aten.tanh_backward.default(backprops, activations)
+        return by_inputs
 
 
 class Dropout:
@@ -209,13 +209,15 @@ def _squares(vectors: Tensor) -> Tensor:
         norms = torch.linalg.vector_norm(parts, dim=-1, dtype=torch.float64)
     else:
         norms = torch.linalg.vector_norm(vectors, dim=-1).double()
-    return norms.square_().add_(length * SMALLEST_FLOAT32)
+    squares: Tensor = norms.square_().add_(length * SMALLEST_FLOAT32)
+    return squares
 
 
 def _gram(vectors: Tensor) -> Tensor:
     """Inner products (K, R, T, T) of each row's T vectors."""
     wide = vectors.flatten(0, 1)  # (K R, T, I)
-    return torch.bmm(wide, wide.mT).unflatten(0, vectors.shape[:2])
+    products: Tensor = torch.bmm(wide, wide.mT).unflatten(0, vectors.shape[:2])
+    return products
 
 
 def _trace(matrices: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainables.gan.packed.adam import adam_step
 from trainables.gan.packed.layout import Layout, Weights
 
 
@@ -137,11 +136,6 @@ class Stack:
             self.layout.read(tensor[row], latent_size) for tensor in (self.weights, self.first, self.second)
         )
         return NetworkState(weights, first, second, int(self.steps[row]))
-
-    def adam(self) -> None:
-        """One Adam step of every trial along its gradient."""
-        self.steps += 1
-        adam_step(self)
 
     def _stepped(self) -> tuple[Tensor, ...]:
         return self.weights, self.first, self.second, self.steps

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from privacy.mechanisms.gradient_noise import hide_sum
+from trainables.gan.packed.adam import adam_step
 from trainables.gan.packed.clipping import add_clipped, clip_factors, squared_norms
 from trainables.gan.packed.layout import Weights
 from trainables.gan.packed.networks import DROPOUT, Networks
@@ -34,7 +35,7 @@ def discriminator_step(networks: Networks, block: Block, padded: PaddedBatches, 
         factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
         add_clipped(slots.discriminators.gradients, records, factors)
     add_noise(slots.discriminators, block)
-    slots.discriminators.adam()
+    adam_step(slots.discriminators)
 
 
 def add_noise(stack: Stack, block: Block) -> None:
@@ -74,7 +75,7 @@ def generator_step(networks: Networks, block: Block, generators: Stack, averages
         records, _ = networks.generator.backward(weights, tape, by_features)
         for record in records:
             record.layer.add_gradient(generators.gradients, record.activations, record.backprops)
-    generators.adam()
+    adam_step(generators)
     taken = generators.steps
     decay = torch.minimum(block.averaging, taken / (taken + 9))  # as in GeneratorAverage
     averages.lerp_(generators.weights, (1 - decay).float())

@@ -172,13 +172,15 @@ class UpsampledConvolution:
     def _parts(self, values: Tensor) -> tuple[Tensor, ...]:
         """Each group's distinct pixels (K, R, source x phases, O), sharing their memory."""
         pixels = self._grid.source[0] * self._grid.source[1]
-        return values.split([pixels * group.phases for group in self._grid.groups], dim=2)
+        parts: tuple[Tensor, ...] = values.split([pixels * group.phases for group in self._grid.groups], dim=2)
+        return parts
 
     def _kernel(self, weights: Weights, group: Group) -> Tensor:
         """Sums of taps (K, neighbours x I, phases x O)."""
         summed = weights[self._weight].flatten(3) @ group.spread  # (K, O, I, N x phases)
         places = group.spread.shape[1] // group.phases
-        return summed.unflatten(3, (places, -1)).permute(0, 3, 2, 4, 1).flatten(3).flatten(1, 2)
+        by_place: Tensor = summed.unflatten(3, (places, -1)).permute(0, 3, 2, 4, 1)  # (K, neighbours, I, phases, O)
+        return by_place.flatten(3).flatten(1, 2)
 
 
 class StridedReadout:
@@ -215,7 +217,9 @@ class StridedReadout:
 
     def backward(self, weights: Weights, activations: Tensor, backprops: Tensor) -> Tensor:
         """(K, R, U, I) from (K, R, T)."""
-        return torch.bmm(self._by_tap(backprops), self._taps(weights).mT).unflatten(1, (backprops.shape[1], -1))
+        flat = torch.bmm(self._by_tap(backprops), self._taps(weights).mT)  # (K, R U, I)
+        by_inputs: Tensor = flat.unflatten(1, (backprops.shape[1], -1))
+        return by_inputs
 
     def add_gradient(self, total: Weights, activations: Tensor, backprops: Tensor) -> None:
         """Sums over rows and pixels."""
@@ -229,4 +233,5 @@ class StridedReadout:
 
     def _by_tap(self, backprops: Tensor) -> Tensor:
         """(K, R U, taps)."""
-        return (backprops @ self._counts.T).unflatten(2, (-1, self._window**2)).flatten(1, 2)
+        spread: Tensor = (backprops @ self._counts.T).unflatten(2, (-1, self._window**2))  # (K, R, U, taps)
+        return spread.flatten(1, 2)

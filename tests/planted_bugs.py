@@ -1,0 +1,257 @@
+"""Mistakes that would break the guarantee, each planted in the code's own text, and the test that catches it.
+
+docs/privacy.md shows the table; ``tests/test_planted_bugs.py`` plants each, runs its test and wants to see it fail.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from cohorts import splits
+from privacy.mechanisms import gradient_noise, poisson_sampling
+from privacy.mechanisms.dpsgd import DPSGD
+from privacy.mechanisms.standard_normal import StandardNormals
+from privacy.policies.in_secret import InSecret
+from trainables.gan.engine import RandomStreams
+from trainables.gan.opacus_engine import OpacusEngine, SafeDPOptimizer
+from trainables.gan.packed import clipping, steps
+from trainables.gan.packed.batch_stream import BatchStream
+from trainables.gan.packed.packed_trial import PackedTrial
+from trainables.gan.packed_engine import PackedEngine
+
+STEPS = "tests/trainables/test_every_step_is_the_mechanism.py"
+
+
+@dataclass(frozen=True)
+class PlantedBug:
+    """A mistake.
+
+    Args:
+        what: it is, as the table says it.
+        where: the function that has it.
+        before, after: a piece of its text, and what stands there instead.
+        caught_by: the test that fails then.
+    """
+
+    what: str
+    where: Callable[..., Any]
+    before: str
+    after: str
+    caught_by: str
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """As long as this lasts, everybody who calls the function has the mistake."""
+        function = inspect.unwrap(getattr(self.where, "fget", None) or getattr(self.where, "__func__", self.where))
+        assert isinstance(function, FunctionType)
+        sound = function.__code__
+        function.__code__ = self._mistaken(function).__code__
+        try:
+            yield
+        finally:
+            function.__code__ = sound
+
+    def _mistaken(self, function: FunctionType) -> FunctionType:
+        text = textwrap.dedent(inspect.getsource(function))
+        assert text.count(self.before) == 1, f"{self.before!r} stands {text.count(self.before)} times in the function"
+        module = ast.parse(text.replace(self.before, self.after))
+        (definition,) = module.body
+        assert isinstance(definition, ast.FunctionDef)
+        definition.decorator_list = []
+        code = compile(module, inspect.getfile(function), "exec", __future__.annotations.compiler_flag)
+        found: dict[str, Any] = {}
+        exec(code, function.__globals__, found)
+        return found[function.__name__]
+
+
+PLANTED = [
+    PlantedBug(
+        "noise is used again in the next step",
+        StandardNormals.draw,
+        "numbers, self._drawn = self._drawn[:count], self._drawn[count:]",
+        "numbers = self._drawn[:count].copy()",
+        f"{STEPS}::test_no_step_uses_the_noise_of_another[PackedEngine]",
+    ),
+    PlantedBug(
+        "Adam's second moment is that of the gradient before noise (packed)",
+        steps.discriminator_step,
+        "    add_noise(slots.discriminators, block)\n    adam_step(slots.discriminators)\n",
+        "    clean, second = slots.discriminators.gradient.clone(), slots.discriminators.second.clone()\n"
+        "    add_noise(slots.discriminators, block)\n    adam_step(slots.discriminators)\n"
+        "    slots.discriminators.second.copy_(0.999 * second + 0.001 * clean**2)\n",
+        f"{STEPS}::test_adam_remembers_the_noisy_gradients_and_nothing_else[PackedEngine]",
+    ),
+    PlantedBug(
+        "Adam's second moment is that of the gradient before noise (Opacus)",
+        SafeDPOptimizer.add_noise,
+        "    if self.mechanism.private:\n",
+        "    for each in self.params:\n"
+        "        state = self.original_optimizer.state[each]\n"
+        "        if 'exp_avg_sq' in state:\n"
+        "            state['exp_avg_sq'] += 0.001 * each.summed_grad**2\n"
+        "    if self.mechanism.private:\n",
+        f"{STEPS}::test_adam_remembers_the_noisy_gradients_and_nothing_else[OpacusEngine]",
+    ),
+    PlantedBug(
+        "a bias gets no noise (packed)",
+        steps.add_noise,
+        "hide_sum(row, trial.noise_sd, trial.normals.draw(len(row)))",
+        "hide_sum(row[:-1], trial.noise_sd, trial.normals.draw(len(row) - 1))",
+        f"{STEPS}::test_every_number_of_every_gradient_is_hidden[PackedEngine]",
+    ),
+    PlantedBug(
+        "a bias gets no noise (Opacus)",
+        SafeDPOptimizer.add_noise,
+        "hide_sum(total, self.mechanism.noise_sd, self.normals.draw(len(total)))",
+        "hide_sum(total[:-3], self.mechanism.noise_sd, self.normals.draw(len(total) - 3))",
+        f"{STEPS}::test_every_number_of_every_gradient_is_hidden[OpacusEngine]",
+    ),
+    PlantedBug(
+        "every segment has the same noise",
+        RandomStreams.secret,
+        "cls(CryptographicStream(), CryptographicStream(), inputs",
+        "cls(CryptographicStream(), CryptographicStream(bytes(16)), inputs",
+        f"{STEPS}::test_no_two_segments_and_no_two_purposes_share_random_numbers",
+    ),
+    PlantedBug(
+        "noise and batches are drawn from equal seeds",
+        RandomStreams.secret,
+        "return cls(CryptographicStream(), CryptographicStream(), inputs",
+        "key = inputs.get_state().numpy().tobytes()[24:40]\n"
+        "    return cls(CryptographicStream(key), CryptographicStream(key), inputs",
+        f"{STEPS}::test_no_two_segments_and_no_two_purposes_share_random_numbers",
+    ),
+    PlantedBug(
+        "batches are of a fixed size (Opacus)",
+        OpacusEngine.train,
+        "poisson_batch(len(paid.data.features), paid.mechanism.sampling_rate, paid.streams.participants)",
+        "np.random.permutation(len(paid.data.features))[: round(expected_batch)]",
+        f"{STEPS}::test_batches_are_as_long_as_tossed_coins_make_them[OpacusEngine]",
+    ),
+    PlantedBug(
+        "batches are of a fixed size (packed)",
+        BatchStream._draw_ahead,
+        "    latent, arms = self._inputs(steps * generated)\n",
+        "    sizes = [min(generated, len(self._data.arms))] * steps\n"
+        "    chosen = torch.cat([torch.randperm(len(self._data.arms))[:each] for each in sizes]).numpy()\n"
+        "    latent, arms = self._inputs(steps * generated)\n",
+        f"{STEPS}::test_batches_are_as_long_as_tossed_coins_make_them[PackedEngine]",
+    ),
+    PlantedBug(
+        "batches are cut at twice their expected size (packed)",
+        BatchStream._draw_ahead,
+        "    latent, arms = self._inputs(steps * generated)\n",
+        "    batches = [each[: 2 * generated] for each in torch.from_numpy(chosen).split(sizes)]\n"
+        "    chosen, sizes = torch.cat(batches).numpy(), [len(each) for each in batches]\n"
+        "    latent, arms = self._inputs(steps * generated)\n",
+        f"{STEPS}::test_batches_are_as_long_as_tossed_coins_make_them[PackedEngine]",
+    ),
+    PlantedBug(
+        "batches are cut at twice their expected size (Opacus)",
+        OpacusEngine.train,
+        "paid.streams.participants)\n",
+        "paid.streams.participants)[: 2 * generated]\n",
+        f"{STEPS}::test_batches_are_as_long_as_tossed_coins_make_them[OpacusEngine]",
+    ),
+    PlantedBug(
+        "coins are not independent: the first of a step falls as the last of the step before",
+        poisson_sampling._heads,
+        "return places[places < coins].astype(np.int64)",
+        "return np.unique(places[places < coins].astype(np.int64) // 2 * 2)",
+        "tests/privacy/test_poisson.py::test_every_participant_is_as_likely_as_any_other",
+    ),
+    PlantedBug(
+        "empty batches are left out (Opacus)",
+        OpacusEngine._discriminator_step,
+        "    synthetic, synthetic_arms = self._generate(generated, streams)\n",
+        "    if not len(batch):\n        return\n    synthetic, synthetic_arms = self._generate(generated, streams)\n",
+        f"{STEPS}::test_as_many_steps_are_taken_as_were_paid_for[31-OpacusEngine]",
+    ),
+    PlantedBug(
+        "empty batches get no noise where trials share a pack",
+        steps.add_noise,
+        "if trial.mechanism.private:",
+        "if trial.mechanism.private and (len(block.trials) == 1 or len(trial.batch_stream._data.arms)):",
+        f"{STEPS}::test_trials_that_share_a_pack_hide_an_empty_batch_like_any_other",
+    ),
+    PlantedBug(
+        "trials that share a pack share their noise",
+        steps.add_noise,
+        "trial.normals.draw(len(row))",
+        "block.__dict__.setdefault(trial.batch_stream.done, trial.normals.draw(len(row))).copy()",
+        f"{STEPS}::test_trials_that_share_a_pack_hide_an_empty_batch_like_any_other",
+    ),
+    PlantedBug(
+        "10 % more steps are taken than were charged (Opacus)",
+        OpacusEngine.train,
+        "range(paid.mechanism.steps)",
+        "range(round(1.1 * paid.mechanism.steps))",
+        f"{STEPS}::test_as_many_steps_are_taken_as_were_paid_for[31-OpacusEngine]",
+    ),
+    PlantedBug(
+        "10 % more steps are taken than were charged (packed)",
+        PackedEngine.train,
+        "    pack = self.new_pack()\n",
+        "    paid = type(paid)(paid.data, paid.mechanism.of_steps(round(1.1 * paid.mechanism.steps)), paid.streams)\n"
+        "    pack = self.new_pack()\n",
+        f"{STEPS}::test_as_many_steps_are_taken_as_were_paid_for[31-PackedEngine]",
+    ),
+    PlantedBug(
+        "10 % fewer steps are charged than were asked for",
+        DPSGD.event,
+        "(self.unit, self.steps)",
+        "(self.unit, round(self.steps / 1.1))",
+        "tests/privacy/test_accounting.py::test_opacus_and_dp_accounting_agree_on_the_same_orders",
+    ),
+    PlantedBug(
+        "noise is scaled by the true size of the batch",
+        OpacusEngine._discriminator_step,
+        "        losses.sum().backward()\n",
+        "        self._discriminator_optimizer.expected_batch_size = max(1, len(batch))\n"
+        "        losses.sum().backward()\n",
+        f"{STEPS}::test_the_gradient_is_scaled_by_what_is_public[OpacusEngine]",
+    ),
+    PlantedBug(
+        "noise does not grow with the clip norm",
+        PackedTrial.noise_sd,
+        "self.mechanism.noise_sd /",
+        "self.mechanism.noise_multiplier /",
+        f"{STEPS}::test_what_was_paid_for_is_what_is_trained[PackedEngine]",
+    ),
+    PlantedBug(
+        "gradients are clipped to twice the clip norm",
+        clipping.clip_factors,
+        "clip_norms /",
+        "2 * clip_norms /",
+        f"{STEPS}::test_one_participant_moves_a_step_by_no_more_than_the_clip_norm[PackedEngine]",
+    ),
+    PlantedBug(
+        "noise is not rounded to the grid",
+        gradient_noise.hide_sum,
+        ".round_()",
+        "",
+        "tests/trainables/test_precision_attack.py::test_every_gradient_lies_on_one_grid_whose_low_bits_are_fair",
+    ),
+    PlantedBug(
+        "scores are exact in a search by a secret number of runs",
+        InSecret.scores,
+        "reading.mechanism.auc_metrics(judge.classifiers, judge.rankings(people), people.labels)",
+        "judge.exact(people)",
+        "tests/privacy/test_scores_have_noise.py::test_scores_that_leave_a_policy_have_the_noise_that_was_charged",
+    ),
+    PlantedBug(
+        "the surrogate's moments are those of all splits",
+        splits.split_cohort,
+        "zip(SPLITS, parts, strict=True)",
+        "zip(SPLITS, (cohort.unseal(seal), *parts[1:]), strict=True)",
+        "tests/privacy/test_surrogate.py::test_the_surrogate_is_bought_of_the_training_split_alone",
+    ),
+]

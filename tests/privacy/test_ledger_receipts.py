@@ -1,0 +1,226 @@
+"""What the ledger said is remembered beside it, too: whoever takes away its last entries is found out.
+
+The entries that nobody else has a receipt of are those of looks at real participants and of what was settled: no trial
+holds them, and no checkpoint. They would be the easiest to lose.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from privacy.__main__ import main
+from privacy.errors import LedgerError
+from privacy.ledger import ledger as ledger_module
+from privacy.ledger.charge import Purpose
+from privacy.ledger.ledger import Ledger, receipts_file
+from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
+from privacy.ledger.study_record import RECEIPTS, check_record, keep_record
+from privacy.ledger.summary import looks
+from privacy.mechanisms.dpsgd import DPSGD
+from tests.privacy.ledgers import epoch, ledger_with, part, private_cohort
+
+BEFORE, AFTER = 4, 7  # entries: a binding, a declaration, two charges; and three of a look, one for each split
+
+STEP = DPSGD(sampling_rate=0.1, noise_multiplier=4.0, steps=1)
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "160")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """A finished study's directory, with a receipt of each of its charges."""
+    directory = tmp_path / "results" / "first"
+    directory.mkdir(parents=True)
+    ledger = ledger_with(0)
+    for _ in range(2):
+        record_receipt(directory / RECEIPTS, ledger.charge(epoch()))
+    keep_record(ledger, directory, "first")
+    ledger.copy_to(tmp_path / "older.db")
+    ledger.close()
+    return directory
+
+
+@pytest.fixture
+def looked(study) -> Path:
+    """The cohort's ledger, after the steward of that study looked at real participants."""
+    ledger = own_ledger()
+    record_receipt(study / RECEIPTS, look(ledger))
+    ledger.close()
+    return ledger.file
+
+
+def own_ledger() -> Ledger:
+    return Ledger.for_cohort(private_cohort())
+
+
+def look(ledger: Ledger, words: str = "report for the data steward") -> Receipt:
+    receipt = ledger.read_internally(private_cohort(), "first", words).receipt
+    assert receipt is not None
+    return receipt
+
+
+def cut(file: Path, after: int) -> None:
+    """Take away the last entries, as someone who knows SQLite would; the chain of those that stay is whole."""
+    with sqlite3.connect(file) as database:
+        database.execute("DROP TRIGGER entries_stay")
+        database.execute("DELETE FROM entries WHERE number > ?", (after,))
+    database.close()
+    Ledger.open(file, read_only=True).close()
+
+
+def complaint(capsys: pytest.CaptureFixture, *arguments: object) -> str:
+    """What ``python -m privacy`` says, which must be one paragraph with status 1."""
+    assert main([str(each) for each in arguments]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ") and len(said.err.splitlines()) == 1
+    assert "Checked:" not in said.out
+    return said.err
+
+
+def test_a_look_leaves_a_receipt_of_its_last_entry_beside_the_ledger(looked):
+    beside = looked.with_name("ledger.db.receipts")
+    assert receipts_file(looked) == beside
+    ledger = own_ledger()
+    assert read_receipts(beside) == (ledger.receipt,)
+    assert (ledger.receipt.count, looks(ledger.books.entries)) == (AFTER, 1)
+    assert stat.S_IMODE(beside.stat().st_mode) == 0o600
+
+
+def test_the_receipt_is_there_before_anybody_is_opened(study, monkeypatch):
+    """So a crash in between counts a look that never was, and forgets none that was."""
+    ledger, seen = own_ledger(), []
+
+    def opened(cohort):
+        seen.append(([each.count for each in read_receipts(receipts_file(ledger.file))], len(ledger.books.entries)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger_module, "opened", opened)
+    with pytest.raises(KeyboardInterrupt):
+        look(ledger)
+    assert seen == [([AFTER], AFTER)]
+
+
+def test_a_look_gives_a_receipt_as_any_other_reading_does(study):
+    ledger = own_ledger()
+    for read in (lambda: ledger.read(part("train"), STEP, Purpose("first", "train")).receipt, lambda: look(ledger)):
+        receipt = read()
+        assert receipt == ledger.receipt
+        ledger.verify([receipt])
+
+
+@pytest.mark.parametrize("kept", [BEFORE, BEFORE + 1, AFTER - 1])
+def test_a_look_that_is_taken_out_of_the_ledger_is_missed(looked, study, kept, capsys):
+    """All of it or some of its entries, and whether the ledger is asked or the study."""
+    cut(looked, after=kept)
+    with pytest.raises(LedgerError, match=rf"has {kept} entries, but a study was told of {AFTER}.*removed.*Restore"):
+        own_ledger().verify()
+    assert "last entries were removed" in complaint(capsys, looked)
+    assert "last entries were removed" in complaint(capsys, study)
+
+
+def test_an_older_copy_of_the_ledger_does_not_undo_a_look(looked, study, tmp_path, capsys):
+    shutil.copy(tmp_path / "older.db", looked)
+    with pytest.raises(LedgerError, match="rolled back to an older copy"):
+        own_ledger().verify()
+    for path in (looked, study):
+        assert "rolled back to an older copy" in complaint(capsys, path)
+
+
+@pytest.mark.parametrize("then", ["further charges", "another look"])
+def test_it_is_missed_however_much_is_written_afterwards(looked, study, then, capsys):
+    """A ledger that was rolled back and written on is as long as it was, or longer."""
+    cut(looked, after=BEFORE)
+    ledger = own_ledger()
+    if then == "another look":
+        look(ledger)
+    else:
+        for _ in range(5):
+            ledger.charge(epoch(event=STEP.event))
+    assert len(ledger.books.entries) >= AFTER
+    with pytest.raises(LedgerError, match=rf"Entry {AFTER} .* is not the one a study was told of"):
+        ledger.verify()
+    ledger.close()
+    for path in (looked, study):
+        assert "is not the one a study was told of" in complaint(capsys, path)
+
+
+def test_any_of_several_looks_is_missed(looked, study, capsys):
+    ledger = own_ledger()
+    for words in ("a second look", "a third look"):
+        look(ledger, words)
+    ledger.close()
+    assert [each.count for each in read_receipts(receipts_file(looked))] == [AFTER, AFTER + 3, AFTER + 6]
+    Ledger.open(looked, read_only=True).verify()
+    assert main([str(study)]) == 0
+    capsys.readouterr()
+    cut(looked, after=AFTER + 3)  # the second is still there
+    assert f"told of {AFTER + 6}" in complaint(capsys, looked)
+
+
+def test_charges_that_came_before_a_look_are_covered_by_its_receipt(looked, capsys):
+    """An entry further back cannot be taken out alone: its successors are hashed over it."""
+    cut(looked, after=2)
+    assert f"has 2 entries, but a study was told of {AFTER}" in complaint(capsys, looked)
+
+
+def test_a_receipt_removed_with_its_entries_is_still_the_studys(looked, study, capsys):
+    """Whoever tidies up the ledger's folder has not been in the study's."""
+    cut(looked, after=BEFORE)
+    receipts_file(looked).unlink()
+    own_ledger().verify()  # by itself the ledger cannot tell
+    assert "last entries were removed" in complaint(capsys, study)
+
+
+def test_a_study_whose_record_does_not_have_the_look_misses_it_too(looked, study, capsys):
+    """It was another study's, or its steward's receipt was lost: the ledger's own receipts are asked as well."""
+    kept = read_receipts(study / RECEIPTS)
+    (study / RECEIPTS).unlink()
+    for receipt in kept[:-1]:
+        record_receipt(study / RECEIPTS, receipt)
+    assert check_record(study).own_ledger == looked
+    cut(looked, after=BEFORE)
+    assert "last entries were removed" in complaint(capsys, study)
+
+
+def test_receipts_that_were_edited_are_noticed(looked, study, capsys):
+    receipts_file(looked).write_text("nothing was ever read\n")
+    for path in (looked, study):
+        assert "ledger.db.receipts is no receipt: someone edited the file" in complaint(capsys, path)
+
+
+def test_a_receipt_of_something_that_never_was_is_noticed(looked, capsys):
+    record_receipt(receipts_file(looked), Receipt(AFTER, "ab" * 32))
+    assert f"Entry {AFTER} of the ledger" in complaint(capsys, looked)
+
+
+@pytest.mark.parametrize("what", ["release sealed", "winner kept", "runs drawn"])
+def test_what_was_settled_cannot_be_forgotten_by_removing_its_entry(study, what, capsys):
+    """That a release was sealed, above all: another could be drawn, and its statement would not say so."""
+    ledger = own_ledger()
+    receipt = ledger.settle("first", what, "a digest")
+    assert ledger.settled("first", what, "a digest")
+    assert read_receipts(receipts_file(ledger.file)) == (receipt,)
+    ledger.close()
+    assert main([str(ledger.file)]) == 0
+    capsys.readouterr()
+    cut(ledger.file, after=BEFORE)
+    assert not own_ledger().settled("first", what, "a digest")
+    for path in (ledger.file, study):
+        assert "last entries were removed" in complaint(capsys, path)
+
+
+def test_a_copy_of_the_ledger_is_checked_without_the_receipts_of_the_original(looked, tmp_path):
+    """It is as of an earlier time, and says so."""
+    older = Ledger.open(tmp_path / "older.db", read_only=True)
+    older.verify()
+    assert len(older.books.entries) == BEFORE
