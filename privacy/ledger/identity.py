@@ -39,11 +39,13 @@ class Overlap:
         cohort: its name.
         file: where it lies.
         share: of the smaller cohort's participants that are in both, by their ids.
+        told_apart: cohorts whose participants are others than its own, as a person said.
     """
 
     cohort: str
     file: Path
     share: float
+    told_apart: frozenset[str]
 
 
 def ledgers() -> list[Path]:

@@ -102,9 +102,10 @@ class Ledger:
                 "another file, or restore the private cohort's ledger from a backup."
             )
         ledger = cls(Chain(file, _key(header, key_file(file))))
-        told_apart = {name for binding in ledger.books.bindings for name in binding.other_people}
-        unexplained = [] if other_people else [each for each in others if each.cohort not in told_apart]
-        if unexplained:
+        unexplained = [
+            each for each in others if each.cohort not in ledger.told_apart and ledger.cohort not in each.told_apart
+        ]
+        if unexplained and not other_people:
             raise LedgerError(_known_elsewhere(schema.name, unexplained[0]))
         ledger._bind(cohort, adopt, shares, tuple(each.cohort for each in others))
         return ledger
@@ -158,6 +159,11 @@ class Ledger:
         with self.lock:
             self._read_on()
             return self._books
+
+    @property
+    def told_apart(self) -> frozenset[str]:
+        """Cohorts whose participants are others than this ledger's, as a person said."""
+        return frozenset(name for binding in self.books.bindings for name in binding.other_people)
 
     @property
     def receipt(self) -> Receipt | None:
@@ -501,9 +507,9 @@ def others_who_know(ids: Sequence[str], file: Path, public: bool) -> list[Overla
     for other in [] if public else [each for each in ledgers() if each.resolve() != file.resolve()]:
         ledger = Ledger.open(other, read_only=True)
         share = 0.0 if ledger.public else ledger.share_known(ids)
-        ledger.close()
         if share > LARGEST_OVERLAP:
-            found.append(Overlap(ledger.cohort, other, share))
+            found.append(Overlap(ledger.cohort, other, share, ledger.told_apart))
+        ledger.close()
     return found
 
 

@@ -17,7 +17,7 @@ SUM_MARGIN = 2.0**-10
 """Noise is larger than charged by this share, for what float32 adds to one participant's part of a sum.
 
 Clip factors and sums of clipped gradients are rounded, so one participant, added or removed, moves a computed sum by a
-little more than C. Measured, that is below 10^-5 C; ``tests/trainables/packed/test_clipping.py`` holds both engines to
+little more than C. Measured, that is below 10^-5 C; ``tests/trainables/test_sum_margin.py`` holds both engines to
 this margin. Rounding errors that all went one way could exceed it, as they could in every implementation in float32.
 """
 

@@ -78,7 +78,14 @@ def test_halved_noise_is_caught(monkeypatch):
     assert not scale_of_noise(seen, PLAN.hyperparameters).as_stated
 
 
-@pytest.mark.parametrize("layer", [0, 2, 4], ids=["first", "second", "last"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param(0, id="first"),
+        pytest.param(2, id="second", marks=pytest.mark.slow),
+        pytest.param(4, id="last", marks=pytest.mark.slow),
+    ],
+)
 def test_a_layer_whose_gradient_is_not_clipped_is_caught(monkeypatch, layer):
     clip = DPOptimizer.clip_and_accumulate
 

@@ -13,18 +13,20 @@ import pytest
 import ray
 import torch
 
+from cohorts import Schema
 from privacy import DPSGD, BudgetExhausted
 from privacy.accounting.budget import Budget
 from privacy.ledger.actor import serve_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
 from privacy.policies.in_the_open import InTheOpen
-from tests.conftest import sealed, small_cohort
+from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 from trainables.service.answers import PackLost
 from trainables.service.driver import served, trials_of
 from trainables.service.packs import PackKeeper
 from trainables.trial import Trial, TrialPlan
 
+SCHEMA = Schema.model_validate(SMALL_SCHEMA)
 SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multiplier": 2.0}
 
 
@@ -35,21 +37,23 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.fixture
-def ledger(cluster, schema, tmp_path, monkeypatch):
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
-    ledger = Ledger.for_cohort(sealed(small_cohort(schema, 400)))
-    ledger.declare("first", Budget(20.0, 1e-5), {"train": DPSGD(0.1, 2.0, 100).event})
-    return ledger
+@pytest.fixture(scope="module")
+def ledger(cluster, tmp_path_factory):
+    """One for all tests, with enough for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPGAN_TUNE_DATA", str(tmp_path_factory.mktemp("home")))
+        ledger = Ledger.for_cohort(sealed(small_cohort(SCHEMA, 400)))
+        ledger.declare("first", Budget(200.0, 1e-5), {"train": DPSGD(0.1, 2.0, 100).event})
+        yield ledger
 
 
-@pytest.fixture
-def plan(ledger, schema):
+@pytest.fixture(scope="module")
+def plan(ledger):
     books = serve_ledger(ledger)
-    train = sealed(small_cohort(schema, 300), "train")
-    validation = sealed(small_cohort(schema, 100, seed=1), "validation")
+    train = sealed(small_cohort(SCHEMA, 300), "train")
+    validation = sealed(small_cohort(SCHEMA, 100, seed=1), "validation")
     yield TrialPlan(
-        schema=schema,
+        schema=SCHEMA,
         access=InTheOpen("first", books, train, validation, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),
         train_share=0.75,
         epsilon=float("inf"),
@@ -61,25 +65,32 @@ def plan(ledger, schema):
     ray.kill(books._actor)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def elsewhere(plan):
     """The same for trials that ask packs to train them."""
     return served(plan)
+
+
+@pytest.fixture(scope="module")
+def trials(plan):
+    """Where trials that packs host are begun."""
+    return trials_of(plan)
 
 
 def pack_of(plan):
     return plan.packs._packs.pack(f"process {os.getpid()} of {ray.get_runtime_context().get_node_id()}")
 
 
-def trained(ledger):
-    return [charge for _, charge in ledger.books.release_charges() if charge.split == "train"]
+def charged(ledger, split, *trials):
+    return [each for _, each in ledger.books.release_charges() if each.split == split and each.trial in trials]
 
 
 def test_trials_of_one_device_share_one_process_which_pays_for_each(elsewhere, ledger):
     trials = [Trial(f"trial {number}", SETTINGS, elsewhere) for number in range(4)]
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda trial: trial.train_to(2), trials))
-    assert sorted(charge.trial for charge in trained(ledger)) == [f"trial {number}" for number in range(4)]
+    for trial in trials:
+        assert len(charged(ledger, "train", trial.name)) == 1
     assert all(trial.epoch == 2 and trial.receipt for trial in trials)
     assert all(trial.candidate.engine.state_dict()["steps"] == 20 for trial in trials)
     weights = [trial.candidate.engine.generator().state_dict()["layers.0.weight"] for trial in trials]
@@ -99,14 +110,14 @@ def test_a_seeded_trial_is_the_same_in_a_pack_and_alone(elsewhere):
 
 
 def test_a_stretch_that_does_not_fit_in_the_budget_is_not_trained(elsewhere, ledger):
-    trial = Trial("greedy", {**SETTINGS, "noise_multiplier": 0.3}, elsewhere)
+    trial = Trial("greedy", {**SETTINGS, "noise_multiplier": 0.1}, elsewhere)
     with pytest.raises(BudgetExhausted, match="train epochs 1 to 4"):
         trial.train_to(4)
-    assert trial.epoch == 0 and not trained(ledger)
+    assert trial.epoch == 0 and not charged(ledger, "train", "greedy")
 
 
 def test_a_pack_that_dies_comes_back_and_what_it_was_doing_is_paid_for_again(elsewhere, ledger):
-    trial = Trial("unlucky", SETTINGS, elsewhere)
+    trial = Trial("guest", SETTINGS, elsewhere)
     trial.train_to(1)
     pack_of(elsewhere).__ray_call__.remote(lambda server: os._exit(1))
     while True:  # the process lives on for a moment
@@ -114,28 +125,23 @@ def test_a_pack_that_dies_comes_back_and_what_it_was_doing_is_paid_for_again(els
             trial.train_to(trial.epoch + 1)
         except PackLost:
             break
-    charged, reached = len(trained(ledger)), trial.epoch
+    paid, reached = len(charged(ledger, "train", "guest")), trial.epoch
     trial.train_to(reached + 1)
-    assert len(trained(ledger)) == charged + 1
-    assert charged in (reached, reached + 1)  # the one in flight may have been paid for
+    assert len(charged(ledger, "train", "guest")) == paid + 1
+    assert paid in (reached, reached + 1)  # the one in flight may have been paid for
 
 
-def scored(ledger):
-    return [charge for _, charge in ledger.books.release_charges() if charge.split == "validation"]
-
-
-def test_a_hosted_trial_is_trained_scored_and_paid_for_by_other_processes(plan, ledger):
-    running = trials_of(plan).begin("hosted", SETTINGS)
+def test_a_hosted_trial_is_trained_scored_and_paid_for_by_other_processes(trials, plan, ledger):
+    running = trials.begin("hosted", SETTINGS)
     reports = [running.step() for _ in plan.scored_epochs]
     assert [report["epoch"] for report in reports] == [1, 2, 4]
     assert [report["done"] for report in reports] == [False, False, True]
     assert all(report["ledger"] and 0 <= report["score"] <= 1 for report in reports)
-    assert [charge.trial for charge in trained(ledger)] == ["hosted"] * 3
-    assert len(scored(ledger)) == 3
+    assert len(charged(ledger, "train", "hosted")) == len(charged(ledger, "validation", "hosted")) == 3
+    running.end()
 
 
-def test_a_hosted_trial_goes_on_from_its_checkpoint_when_its_pack_died(plan, ledger, tmp_path):
-    trials = trials_of(plan)
+def test_a_hosted_trial_goes_on_from_its_checkpoint_when_its_pack_died(trials, ledger, tmp_path):
     running = trials.begin("unlucky", SETTINGS)
     running.step()
     running.save(tmp_path)
@@ -143,36 +149,37 @@ def test_a_hosted_trial_goes_on_from_its_checkpoint_when_its_pack_died(plan, led
     with pytest.raises(PackLost):
         while True:  # the process lives on for a moment
             running.step()
-    paid = len(trained(ledger))
+    running.end()
+    paid = len(charged(ledger, "train", "unlucky"))
     again = trials.begin("unlucky", SETTINGS)
     again.load(tmp_path)
     assert again.step()["epoch"] == 2
-    assert len(trained(ledger)) == paid + 1  # the segment is redone, so it is paid for again
+    assert len(charged(ledger, "train", "unlucky")) == paid + 1  # the segment is redone, so it is paid for again
+    again.end()
 
 
-def test_a_pack_whose_gpu_failed_makes_room_for_another(plan, ledger, tmp_path):
+def test_a_pack_whose_gpu_failed_makes_room_for_another(trials, tmp_path):
     def break_gpu(server):
         def train(*segment):
             raise torch.AcceleratorError("an illegal memory access was encountered")
 
         server._host._loop.train = train
 
-    trials = trials_of(plan)
-    running = trials.begin("unlucky", SETTINGS)
+    running = trials.begin("on a broken GPU", SETTINGS)
     running.step()
     running.save(tmp_path)
     ray.get(running.pack.__ray_call__.remote(break_gpu))
     with pytest.raises(PackLost):
         running.step()
     running.end()
-    again = trials.begin("unlucky", SETTINGS)
+    again = trials.begin("on a broken GPU", SETTINGS)
     assert again.pack == running.pack  # another process under the same name
     again.load(tmp_path)
     assert again.step()["epoch"] == 2
+    again.end()
 
 
-def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(plan, ledger):
-    trials = trials_of(plan)
+def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(trials):
     first = trials.begin("first", SETTINGS)
     first.step()
     for scorer in processes_named("ray::Scorer"):
@@ -184,6 +191,7 @@ def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(plan, ledger
     second = trials.begin("second", SETTINGS)
     assert second.pack == first.pack  # so it is scored where the first one was not
     assert 0 <= second.step()["score"] <= 1
+    second.end()
 
 
 def test_trials_are_spread_over_the_packs_of_a_machine_and_keep_their_seats(cluster):
@@ -198,17 +206,16 @@ def test_trials_are_spread_over_the_packs_of_a_machine_and_keep_their_seats(clus
     assert keeper.pack("e", node, "1", [None]) == (node, "1", 0)
 
 
-def test_a_trial_that_ends_in_one_process_goes_on_in_another(plan):
+def test_a_trial_that_ends_in_one_process_goes_on_in_another(trials):
     """Tune moves a trial to a process it has at hand while it still ends it where it began."""
-    trials = trials_of(plan)
     first, second = (trials.begin("moved", SETTINGS) for _ in range(2))
     assert second.step()["epoch"] == 1
     first.end()
     assert second.step()["epoch"] == 2
+    second.end()
 
 
-def test_trials_go_on_after_the_keeper_of_the_packs_died(plan, tmp_path):
-    trials = trials_of(plan)
+def test_trials_go_on_after_the_keeper_of_the_packs_died(trials, tmp_path):
     running = trials.begin("orphan", SETTINGS)
     running.step()
     running.save(tmp_path)

@@ -1,0 +1,316 @@
+"""People have a budget, not names: which ledger counts follows from who the participants are.
+
+A trial can be described twice, with two labels or under two names; its participants went through what was read of them
+under either.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cohorts import Cohort, Participants, Schema, split_cohort, split_key, split_participants
+from privacy.accounting.rdp import epsilon_by_rdp
+from privacy.errors import LedgerError
+from privacy.ledger.charge import Purpose
+from privacy.ledger.identity import LARGEST_OVERLAP
+from privacy.ledger.ledger import Ledger, ledger_file
+from privacy.ledger.summary import summarise
+from privacy.mechanisms.dpsgd import DPSGD
+from privacy.policies.composed import Composed
+from privacy.policies.unaccounted import Unaccounted
+from tests.cohorts.little_trial import schema_mapping, write_trial
+from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
+from tests.privacy.ledgers import BUDGET, EPOCH, epoch, ledger_with, private_cohort, private_participants
+from tests.privacy.test_declared_statement import CHOSEN, DECLARED
+from tuner.options import parser
+from tuner.request import request_study
+from tuner.study import open_ledger
+
+PEOPLE = 60
+KNOWN = "known to the ledger of the cohort secret"
+SAID = "know the same identifiers; the data steward declared that these belong to other people"
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def secret() -> Path:
+    """The ledger of the cohort ``secret``, whose participants are P0 to P59: four epochs were charged."""
+    ledger = ledger_with(4)
+    ledger.close()
+    return ledger.file
+
+
+def described(name: str, ids: list[str] | None = None, **changes) -> Participants:
+    """Participants of those ids, in another trial by its schema, with other values; those of ``secret`` by default."""
+    ids = [f"P{number}" for number in range(PEOPLE)] if ids is None else ids
+    schema = Schema.model_validate({**SMALL_SCHEMA, "public": False, "name": name, **changes})
+    return replace(small_cohort(schema, len(ids), seed=5), ids=np.array(ids))
+
+
+def strangers(count: int) -> list[str]:
+    return [f"Q{number}" for number in range(count)]
+
+
+def begun(name: str) -> bool:
+    return any(ledger_file(described(name).schema).parent.glob("ledger*"))
+
+
+def other_label() -> dict:
+    """The same trial's schema with another label."""
+    classes = [{"name": "well", "value": 0, "share": 0.7}, {"name": "ill", "value": 1, "share": 0.3}]
+    return {"label": {**SMALL_SCHEMA["label"], "name": "outcome", "randomised": False, "classes": classes}}
+
+
+@pytest.mark.parametrize("changes", [{}, {"nominal_size": 300}, other_label()], ids=["name", "size", "label"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_same_participants_under_another_name_are_refused_and_nothing_is_begun(secret, changes, backwards):
+    people = described("renamed", **changes)
+    people = people.take(np.arange(PEOPLE)[::-1]) if backwards else people
+    with pytest.raises(LedgerError, match=f"100% of the participants of the cohort renamed are {KNOWN}"):
+        Ledger.for_cohort(sealed(people))
+    assert not begun("renamed")
+
+
+def test_nor_does_a_ledger_in_another_place_hide_them(secret, tmp_path):
+    elsewhere = tmp_path / "elsewhere" / "ledger.db"
+    with pytest.raises(LedgerError, match=KNOWN):
+        Ledger.for_cohort(sealed(described("renamed")), elsewhere)
+    assert not elsewhere.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("shared", "ours", "refused"),
+    [(0, 60, False), (6, 60, False), (7, 60, True), (2, 20, False), (3, 20, True), (6, 900, False), (7, 900, True)],
+)
+def test_more_than_a_tenth_of_the_smaller_cohort_is_no_coincidence(secret, shared, ours, refused):
+    """A registry's few dozen participants in a large trial, or a large trial's in a small one."""
+    people = sealed(described("another", [f"P{number}" for number in range(shared)] + strangers(ours - shared)))
+    share = shared / min(ours, PEOPLE)
+    assert refused == (share > LARGEST_OVERLAP)
+    if refused:
+        with pytest.raises(LedgerError, match=f"{share:.0%} of the participants of the cohort another are {KNOWN}"):
+            Ledger.for_cohort(people)
+        assert not begun("another")
+    else:
+        assert Ledger.for_cohort(people).binding.other_people == ()
+
+
+def test_whoever_was_once_in_a_cohort_is_known_though_they_left(secret):
+    """Most of a cohort's participants withdraw, or its files are cut, and their ledger is adopted."""
+    rest = private_participants().take(np.arange(40, PEOPLE))
+    Ledger.for_cohort(sealed(rest), adopt=True).close()
+    left = sealed(described("renamed", [f"P{number}" for number in range(40)]))
+    with pytest.raises(LedgerError, match=f"100% .* are {KNOWN}"):
+        Ledger.for_cohort(left)
+
+
+def test_a_cohort_that_grows_into_anothers_people_is_refused_then(secret):
+    grown = described("another", strangers(30) + [f"P{number}" for number in range(30)])
+    small = grown.take(np.arange(30))
+    Ledger.for_cohort(sealed(small)).close()
+    with pytest.raises(LedgerError, match=f"50% .* are {KNOWN}"):
+        Ledger.for_cohort(sealed(grown), adopt=True)
+    Ledger.for_cohort(sealed(small)).verify()
+
+
+@pytest.mark.parametrize(("ours", "refused"), [(PEOPLE, True), (PEOPLE - 1, False)])
+def test_a_ledger_of_version_0_1_knows_all_of_its_people_together_and_none_alone(secret, ours, refused):
+    """It kept one fingerprint for everybody; it learns of each the next time its cohort is opened."""
+    with sqlite3.connect(secret) as database:
+        database.execute("DROP TABLE participants")
+    database.close()
+    people = sealed(described("renamed", [f"P{number}" for number in range(ours)]))
+    if refused:
+        with pytest.raises(LedgerError, match=f"100% .* are {KNOWN}"):
+            Ledger.for_cohort(people)
+        return
+    Ledger.for_cohort(people).close()
+    with pytest.raises(LedgerError, match=r"100% .* known to the ledger of the cohort renamed"):
+        Ledger.for_cohort(private_cohort())
+
+
+def test_a_public_cohort_has_nothing_to_lose_and_is_nobodys_double(secret):
+    public = Schema.model_validate({**SMALL_SCHEMA, "name": "open"})
+    Ledger.for_cohort(sealed(small_cohort(public, PEOPLE))).close()
+    Ledger.for_cohort(private_cohort()).verify()
+
+
+def test_a_ledger_that_cannot_be_asked_is_not_passed_over(secret):
+    """It may know the same people."""
+    secret.with_name("ledger.db.key").unlink()
+    with pytest.raises(LedgerError, match="key of the cohort secret's ledger is missing"):
+        Ledger.for_cohort(sealed(described("renamed")))
+    assert not begun("renamed")
+
+
+def test_the_ledger_knows_participants_without_holding_their_identifiers(data_home):
+    ids = [f"patient-{number:04d}" for number in range(30)]
+    ledger = Ledger.for_cohort(sealed(described("named", ids)))
+    assert len(ledger.chain.participants) == 30
+    ledger.close()
+    for file in data_home.rglob("*"):
+        assert not file.is_file() or b"patient-" not in file.read_bytes()
+
+
+def test_nobody_can_look_a_participant_up_without_the_key(secret):
+    others = Ledger.for_cohort(private_cohort("another"))
+    ours = Ledger.open(secret)
+    assert set(ours.fingerprints(["P1", "P2"])) <= ours.chain.participants
+    assert not set(others.fingerprints(["P1", "P2"])) & ours.chain.participants
+
+
+def adopted(secret: Path, people: Participants | None = None) -> Ledger:
+    return Ledger.for_cohort(sealed(people or described("renamed")), secret, adopt=True)
+
+
+def test_what_the_refusal_advises_works(secret):
+    with pytest.raises(LedgerError) as refusal:
+        Ledger.for_cohort(sealed(described("renamed")))
+    (file,) = re.findall(r"--ledger (\S+) --adopt-ledger", str(refusal.value))
+    assert Path(file) == secret
+    adopted(Path(file)).verify()
+    Ledger.for_cohort(sealed(described("renamed")), Path(file)).verify()  # once is enough
+    assert not begun("renamed")
+
+
+def test_an_adopted_ledger_goes_on_counting_what_was_read_under_the_other_name(secret):
+    ledger = adopted(secret)
+    assert ledger.cohort == "secret"
+    before = ledger.spent()["train"]
+    assert epsilon_by_rdp(before, 1e-5) > 0
+    ledger.declare("second", BUDGET, {"train": EPOCH})
+    ledger.charge(epoch("second"))
+    summary = summarise(ledger.books, ledger.cohort, ledger.public, "second")
+    assert [each.charges for each in summary.sums] == [5]  # one sum, of one split key: charges add up per participant
+    assert len({each.split_key for each in ledger.books.bindings}) == 1
+
+
+def test_an_adopted_ledger_divides_the_same_people_as_it_always_did(secret):
+    people = described("renamed")
+    key = adopted(secret, people).split_key
+    assert key == split_key(private_participants().schema) != split_key(people.schema)
+    by_name = split_participants(private_participants(), key)
+    for then, now in zip(by_name, split_participants(people, key), strict=True):
+        assert then.ids.tolist() == now.ids.tolist()
+
+
+def test_a_split_under_another_name_is_read_through_the_adopted_ledger(secret):
+    people, ledger = described("renamed"), adopted(secret)
+    train = split_cohort(sealed(people), ledger.split_key).train
+    read = ledger.read(train, DPSGD(0.1, 4.0, 1), Purpose("second", "train", "t1"))
+    assert set(read.participants.ids) == set(split_participants(people, ledger.split_key).train.ids)
+    assert read.receipt == ledger.receipt
+    assert ledger.books.entries[-1].content.split == "train"
+
+
+@pytest.fixture
+def told_apart(secret) -> Ledger:
+    """The ledger of ``namesakes``, who have the identifiers of ``secret``'s participants, as a person said."""
+    return Ledger.for_cohort(namesakes(), other_people=True)
+
+
+def namesakes() -> Cohort:
+    return sealed(described("namesakes"))
+
+
+def test_that_they_are_other_people_is_written_into_the_ledger(told_apart):
+    assert told_apart.binding.other_people == ("secret",)
+    assert told_apart.books.entries[0].content == told_apart.binding
+    told_apart.close()
+    again = Ledger.open(told_apart.file)
+    again.verify()
+    assert again.binding.other_people == ("secret",)
+
+
+def test_it_is_said_once_and_holds_for_the_ledgers_that_there_were(told_apart):
+    told_apart.close()
+    Ledger.for_cohort(namesakes()).close()
+    third = sealed(described("third", [f"P{number}" for number in range(20)]))
+    with pytest.raises(LedgerError, match=r"of the cohort third are known to the ledger of the cohort namesakes"):
+        Ledger.for_cohort(third)
+    said = Ledger.for_cohort(third, other_people=True)
+    assert said.binding.other_people == ("namesakes", "secret")
+
+
+def test_other_people_have_a_split_key_and_a_budget_of_their_own(told_apart):
+    assert told_apart.cohort == "namesakes"
+    assert told_apart.split_key != split_key(private_participants().schema)
+    assert told_apart.spent() == dict.fromkeys(("train", "validation", "test"))
+
+
+def test_every_statement_repeats_it(told_apart):
+    told_apart.declare("first", BUDGET, {"train": EPOCH})
+    told_apart.charge(epoch())
+    summary = summarise(told_apart.books, told_apart.cohort, told_apart.public, "first", BUDGET.delta)
+    assert summary.other_people == ("secret",)
+    declared = Composed().statement(summary, DECLARED, CHOSEN)
+    searched = Unaccounted().statement(summary, DECLARED, CHOSEN)
+    for statement in (declared, searched):
+        assert f"The ledgers of secret {SAID}" in statement.text()
+        assert list(statement.as_json()["other_people"]) == ["secret"]
+
+
+def test_a_statement_of_people_whom_nobody_else_knows_does_not_say_so(secret):
+    ledger = Ledger.open(secret)
+    summary = summarise(ledger.books, ledger.cohort, ledger.public, "first", BUDGET.delta)
+    for policy in (Composed(), Unaccounted()):
+        assert SAID not in policy.statement(summary, DECLARED, CHOSEN).text()
+
+
+def test_saying_it_where_nobody_else_knows_them_writes_nothing_down(secret):
+    ledger = Ledger.for_cohort(private_cohort(), other_people=True)
+    assert len(ledger.books.bindings) == 1
+    assert ledger.binding.other_people == ()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_it_holds_for_the_cohort_that_was_there_before_too(told_apart, again):
+    """Its studies that ended go on being opened by their steward, who has nowhere to say it; its ledger repeats it."""
+    told_apart.close()
+    older = Ledger.for_cohort(private_cohort(), other_people=again)
+    assert older.binding.other_people == ("namesakes",)
+    older.read_internally(private_cohort(), "first", "report")
+    older.verify()
+    summary = summarise(older.books, older.cohort, older.public)
+    assert [each.charges for each in summary.sums if each.account == "release"] == [4]
+    assert summary.other_people == ("namesakes",)
+
+
+def test_one_of_two_that_know_the_same_people_does_not_speak_for_the_other(told_apart):
+    """That ``namesakes`` are others than ``secret``'s people says nothing of a third cohort."""
+    told_apart.close()
+    third = described("third", [*strangers(40), *(f"P{number}" for number in range(20))])
+    Ledger.for_cohort(sealed(third.take(np.arange(40)))).close()
+    with pytest.raises(LedgerError, match=r"33% .* known to the ledger of the cohort namesakes"):
+        Ledger.for_cohort(sealed(third), adopt=True)
+
+
+def opened_by_command(schema: str, *options: object) -> Ledger:
+    """The ledger that a study asked for by the command would charge."""
+    arguments = ["--cohort", schema, "--policy", "unaccounted", "--out", str(Path(schema).parent / "out")]
+    return open_ledger(request_study(parser().parse_args([*arguments, *map(str, options)])))
+
+
+def test_the_command_refuses_them_too_and_takes_either_answer(tmp_path):
+    once = write_trial(tmp_path / "once")
+    again = write_trial(tmp_path / "again", schema={**schema_mapping(), "name": "again"})
+    first = opened_by_command(once)
+    first.close()
+    with pytest.raises(LedgerError, match=r"100% .* known to the ledger of the cohort little"):
+        opened_by_command(again)
+    same = opened_by_command(again, "--ledger", first.file, "--adopt-ledger")
+    assert (same.cohort, same.file) == ("little", first.file)
+    same.close()
+    others = opened_by_command(again, "--other-people")
+    assert (others.cohort, others.binding.other_people) == ("again", ("little",))
