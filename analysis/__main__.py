@@ -26,8 +26,8 @@ example:
   python tuner/run.py --cohort sprint-simulated --study first
   python -m analysis results/first
 
-A release that was sealed before stays as it is, and only the report is made anew: whoever draws another one after real
-results were seen makes a choice that epsilon does not cover. --redraw does it all the same, and the statement says so.
+A release that is already sealed stays as it is, and only the report is rebuilt: drawing another release once real
+results have been seen is a choice that epsilon does not cover. --redraw does so anyway, and the statement says so.
 Exit status: 0 when both folders are written, 2 when the study cannot be used, with a paragraph that says why.
 """
 

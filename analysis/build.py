@@ -158,8 +158,9 @@ def _verified_ledger(
     checked = check_record(directory.path, settings.ledger, receipts)
     if checked.own_ledger is None:
         raise LedgerError(
-            f"The cohort's own ledger.db is not there, so nobody can tell whether the study's copy in {directory.path} "
-            "is all that was read. Restore it from a backup, or build the release on the machine that has it."
+            "The cohort's own ledger.db is not there, so it cannot be checked whether the study's copy in "
+            f"{directory.path} is all that was read. Restore it from a backup, or build the release on the machine "
+            "that has it."
         )
     return checked.summary, Ledger.open(checked.own_ledger)
 
@@ -177,7 +178,7 @@ def _check(settings: StudySettings, schema: Schema) -> None:
     if settings.seed is not None and not schema.public:
         raise AnalysisError(
             f"The study {settings.study} has a seed ({settings.seed}), but the cohort {schema.name} is not public: "
-            "whoever knows the seed can undo the noise. Run the study again without --seed."
+            "anyone who knows the seed can undo the noise. Run the study again without --seed."
         )
 
 

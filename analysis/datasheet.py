@@ -23,7 +23,7 @@ is guaranteed about the trial's participants, and what is not.
 {files}
 
 `manifest.json` names the study, the budget, and the SHA-256 of every file. `privacy_events.json` lists everything that
-was charged, and `check_epsilon.py` computes epsilon from it once more.
+was charged, and `check_epsilon.py` computes epsilon from it again.
 
 ## Tables
 
@@ -41,11 +41,11 @@ This is what study `{study}` did. {method} A score is how well a classifier trai
 predicts real ones. {picking} Each generated an equal share of the participants, which were then shuffled. The method is
 that of Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
 
-## What it is good for, and what not
+## What it is good for, and what it is not
 
 Good for writing and testing an analysis, for teaching, and for a first look at how measures move with time and
-{label_name}. Not good for a clinical conclusion: estimates differ from the trial's own, rare participants are the
-least well imitated, and confidence intervals computed from synthetic participants as if they were real are too
+{label_name}. Not good for clinical conclusions: estimates differ from the trial's own, rare kinds of participant
+are imitated least well, and confidence intervals computed from synthetic participants as if they were real are too
 narrow. Confirm any finding on the trial itself.
 
 ## Load it
@@ -124,7 +124,7 @@ def _range(measure: Measure) -> str:
 def _label_sentence(schema: Schema) -> str:
     shares = " and ".join(f"{each.share:.0%} {each.name}" for each in schema.label.classes)
     source = "the trial's randomisation" if schema.label.randomised else "a published report"
-    return f"Participants are drawn {shares} ({schema.label.name}), the shares of {source}."
+    return f"Participants are drawn {shares} ({schema.label.name}); these are the shares of {source}."
 
 
 def _visit_sentence(schema: Schema) -> str:

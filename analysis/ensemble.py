@@ -33,7 +33,7 @@ def read_generator(epoch: ScoredEpoch) -> tuple[Generator, Schema]:
     except Exception as error:  # torch raises many kinds for a damaged file
         raise AnalysisError(
             f"The generator of trial {epoch.trial_id}, epoch {epoch.epoch}, cannot be read from "
-            f"{epoch.checkpoint.path}: {first_line(error)}. The file is damaged; remove that directory to have the "
+            f"{epoch.checkpoint.path}: {first_line(error)}. The file is damaged; remove that directory to let the "
             "next best epoch take its place, or run the study again."
         ) from error
 
@@ -54,8 +54,8 @@ def generate(epoch: ScoredEpoch, participants: int, schema: Schema, randomness: 
     if trained_for != schema:
         raise AnalysisError(
             f"The schema of cohort {schema.name} is not the one that the study was run with: the generator of "
-            f"trial {epoch.trial_id}, epoch {epoch.epoch}, was trained for another. Restore the schema as it was, "
-            "or run a new study under the new one."
+            f"trial {epoch.trial_id}, epoch {epoch.epoch}, was trained for another one. Restore the schema as it was, "
+            "or run a new study under the new schema."
         )
     return generator.generate(participants, randomness)
 

@@ -94,7 +94,7 @@ def scored_epochs(
     if unfinished:
         raise AnalysisError(
             f"The study {settings.study} is not finished: {unfinished} of its {expected} trials have not "
-            f"ended. Go on with it first: python tuner/run.py --study {settings.study} --resume"
+            f"ended. Resume it first: python tuner/run.py --study {settings.study} --resume"
         )
     epochs = {(epoch.trial_id, epoch.epoch): epoch for trial in trials for epoch in _epochs_of(trial, schema, settings)}
     if not epochs:
@@ -128,7 +128,7 @@ def winning_epoch(directory: StudyDirectory, settings: StudySettings, schema: Sc
         )
     except FileNotFoundError as error:
         raise AnalysisError(
-            f"The study {settings.study} is not finished: its best run is not chosen yet. Go on with it first: "
+            f"The study {settings.study} is not finished: its best run has not been chosen yet. Resume it first: "
             f"python tuner/run.py --study {settings.study} --resume"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:

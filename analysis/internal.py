@@ -21,7 +21,7 @@ from cohorts import LoadReport, Participants, storage
 WARNING_FILE = "DO_NOT_PUBLISH.txt"
 WARNING = (
     "The files in this folder were computed from real participants without noise. No privacy statement covers\n"
-    "them or anyone who has seen them. Do not publish them, and do not choose anything that is published by them.\n"
+    "them or anyone who has seen them. Do not publish them, and do not use them to choose what is published.\n"
 )
 
 

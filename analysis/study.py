@@ -196,8 +196,8 @@ class StudyDirectory:
             return DeclaredPlan.model_validate_json(self.plan_file.read_bytes())
         except (OSError, ValidationError) as error:
             raise AnalysisError(
-                f"The study's plan {self.plan_file} cannot be read, and without it nobody knows what was declared. "
-                "Restore it from a backup."
+                f"The study's plan {self.plan_file} cannot be read, and without it there is no telling what was "
+                "declared. Restore it from a backup."
             ) from error
 
     @property
@@ -224,8 +224,8 @@ def _require_this_format(directory: Path, content: bytes) -> None:
     if found != FORMAT:
         raise AnalysisError(
             f"The study {directory} was begun by another version of dpgan-tune (format {found}, not {FORMAT}), and "
-            "cannot be gone on with or rebuilt by this one. Use the version that study.json names, or begin a new "
-            "study: what this one read of the participants goes on counting in the cohort's ledger."
+            "this version can neither resume nor rebuild it. Use the version that study.json names, or begin a new "
+            "study: what this one read of the participants still counts in the cohort's ledger."
         )
 
 

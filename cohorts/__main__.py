@@ -31,10 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m cohorts",
         description="Check a schema against its files. For the data steward: counts of a private cohort are rounded to "
-        "tens, and are not for publication all the same.",
+        "the nearest ten, but even so are not for publication.",
     )
     parser.add_argument("cohort", help=f"{', '.join(BUNDLED)}, or the path of a schema in YAML")
-    parser.add_argument("--data", type=Path, help="where the tables lie (default: the schema's folder, or data/NAME)")
+    parser.add_argument("--data", type=Path, help="where the tables are (default: the schema's folder, or data/NAME)")
     given = parser.parse_args(arguments)
     try:
         cohort, report = load_participants(given.cohort, given.data)

@@ -88,6 +88,6 @@ def _require_sprint(schema: Schema, directory: Path) -> None:
             raise CohortError(
                 f"{directory / file} does not exist. The SPRINT data may not be redistributed: request "
                 "the challenge data set from the NHLBI's BioLINCC repository and put baseline.csv and "
-                f"bp.csv into {directory}. To try things out, the cohort {SIMULATED} needs no files: it "
+                f"bp.csv into {directory}. To try things out, use the cohort {SIMULATED}, which needs no files: it "
                 "simulates a trial like SPRINT."
             )

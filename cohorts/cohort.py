@@ -53,9 +53,9 @@ class Cohort:
         return cls(participants.schema, Fernet(key).encrypt(pickle.dumps(content)), split)
 
     @classmethod
-    def closed(cls, participants: Participants, split_key: bytes) -> Cohort:
+    def closed(cls, participants: Participants, split_key: bytes, split: Split | None = None) -> Cohort:
         """``seal`` under the seal key of a split key."""
-        return cls.seal(participants, seal_key(split_key))
+        return cls.seal(participants, seal_key(split_key), split)
 
     def unseal(self, key: bytes) -> Participants:
         """The participants: for the two doors alone, which have charged for it.
@@ -68,7 +68,7 @@ class Cohort:
         except InvalidToken:
             raise CohortError(
                 f"The participants of {self.schema.name} were sealed under another split key, so they cannot be opened "
-                "with this one. Run the study on the machine, and as the user, that the cohort's split key belongs to."
+                "with this one. Run the study on the machine that has the cohort's split key, as the user who owns it."
             ) from None
         split, ids, labels, values, report = content
         if split != self.split:

@@ -106,7 +106,7 @@ class Measure(Frozen):
         if digits is not None and any(round(limit, digits) != limit for limit in (self.lower, self.upper)):
             raise ValueError(
                 f"lower {self.lower:g} or upper {self.upper:g} has more than {digits} decimals, so "
-                "rounding could leave the range; write them with that many"
+                "rounding could leave the range; write them with no more than that"
             )
         return self
 

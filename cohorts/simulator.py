@@ -236,8 +236,8 @@ def ensure_simulated(directory: Path) -> None:
     exist = [(directory / name).is_file() for name in ("baseline.csv", "bp.csv")]
     if any(exist) and not stamp.is_file():
         raise CohortError(
-            f"The files in {directory} were not written by the simulator, so they cannot be taken for the public "
-            "simulated trial. For the real one use --cohort sprint; else move them elsewhere or name another folder."
+            f"The files in {directory} were not written by the simulator, so they cannot be used as the public "
+            "simulated trial. For the real one use --cohort sprint; if not, move them elsewhere or name another folder."
         )
     if all(exist) and stamp.read_text() == current:
         return

@@ -96,7 +96,9 @@ def read_table(path: Path, columns: list[str]) -> Table:
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         problem = " ".join(str(error).split()).rstrip(".")
         kind = "Parquet" if is_parquet(path) else "CSV (comma-separated, UTF-8, one header line)"
-        raise CohortError(f"The file {path} is not readable as {kind}: {problem}. Save it again so.") from None
+        raise CohortError(
+            f"The file {path} is not readable as {kind}: {problem}. Save it again in that format."
+        ) from None
     if not len(table):
         raise CohortError(f"The file {path} has a header but no rows; export it again with the participants in it.")
     return table

@@ -99,7 +99,7 @@ def _by_window(
             column,
             at,
             f"participant {ids[participant[at]]} has a second row at {column} {time[at]:g}",
-            "Remove the duplicates; of two rows at one time, none can win.",
+            "Remove the duplicates; of two rows at the same time, neither takes precedence.",
             len(again) - 1,
         )
     in_windows = len(row)

@@ -21,7 +21,7 @@ DESCRIPTION = """\
 Print what was read of a cohort's participants and what it costs, and check that nothing is missing.
 
 For a study, the copy of the ledger that it keeps is read: the chain of its entries is checked, every figure that was
-written down is computed again, and copy and receipts are looked for in the cohort's own ledger, where that is on
+written down is computed again, and the copy and the receipts are looked up in the cohort's own ledger, if that is on
 this machine. For a ledger, the chain and every declared budget are checked.
 """
 
@@ -50,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--delta", type=float, help="with a ledger: delta of the figures (default: as declared, or 1e-5)"
     )
-    parser.add_argument("--pld", action="store_true", help="with a ledger: also epsilon if the sequence had been fixed")
+    parser.add_argument("--pld", action="store_true", help="with a ledger: also epsilon as for a fixed sequence")
     parser.add_argument("--receipt", action="append", default=[], help="with a ledger: COUNT:HASH it must contain")
     parser.add_argument("--entries", action="store_true", help="print every entry")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures into a file, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     given = parser.parse_args(arguments)
     mistake = _mistake(given)
     if mistake:

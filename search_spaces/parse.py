@@ -90,7 +90,7 @@ class _Key:
         for option in spec:
             if option not in KINDS + OPTIONS:
                 self.fail(
-                    f"'{option}' is no kind of entry", (closest(option, KINDS + OPTIONS) + " " + self.remedy).strip()
+                    f"'{option}' is not a kind of entry", (closest(option, KINDS + OPTIONS) + " " + self.remedy).strip()
                 )
         kinds = [kind for kind in KINDS if kind in spec]
         if len(kinds) != 1:
@@ -137,7 +137,7 @@ class _Key:
             self.fail(f"categorical needs a list of values, not {given!r}")
         choices = tuple(self.legal(value) for value in given)
         if len(set(choices)) < len(choices):
-            self.fail(f"a value stands twice in {given!r}")
+            self.fail(f"a value is given twice in {given!r}")
         return Categorical(choices)
 
     def conditional(self, entry: Fixed | Uniform | Integer | Categorical, spec: dict[str, Any]) -> Conditional:
@@ -156,11 +156,13 @@ class _Key:
 
     def condition(self, other: Any, value: Any) -> None:
         if other not in self.domains:
-            self.fail(f"'when' names '{other}', which is no hyperparameter", closest(other, self.domains).strip())
+            self.fail(f"'when' names '{other}', which is not a hyperparameter", closest(other, self.domains).strip())
         if other not in self.earlier:
-            where = "stands below this entry" if other in self.names else "is not in the file"
+            where = "is below this entry" if other in self.names else "is not in the file"
             if other == self.name:
                 where = "is this entry itself"
-            self.fail(f"'when' names '{other}', which {where}", "Name a hyperparameter that stands above this one.")
+            self.fail(f"'when' names '{other}', which {where}", "Name a hyperparameter above this one.")
         if self.domains[other].problem(value) or not self.earlier[other].may_be(value):
-            self.fail(f"'when' waits for {other} to be {value!r}, which it never is", f"Correct it, or '{other}'.")
+            self.fail(
+                f"'when' requires {other} to be {value!r}, which it never is", f"Correct it, or the entry of '{other}'."
+            )

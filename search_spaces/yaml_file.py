@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
         for earlier, key in enumerate(keys):
             if any(key.value == other.value for other in keys[:earlier]):
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                    None, None, f"the key '{key.value}' is given twice", key.start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -57,7 +57,7 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     if not isinstance(content, dict):
         raise SearchSpaceError(
             f"Search space {path} holds a {type(content).__name__}, not a mapping. Write one 'hyperparameter: entry' "
-            "a line, for example 'noise_multiplier: {uniform: [0.8, 3]}'."
+            "per line, for example 'noise_multiplier: {uniform: [0.8, 3]}'."
         )
     return content
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import settings
 
 from cohorts import Cohort, Participants, Schema, Split, split_key
-from cohorts.cohort import seal_key
 
 # An example that takes long on a busy machine proves nothing about the code.
 settings.register_profile("untimed", deadline=None)
@@ -66,7 +65,7 @@ def small_cohort(schema: Schema, participants: int, seed: int = 0) -> Participan
 
 def sealed(participants: Participants, split: Split | None = None) -> Cohort:
     """What the loader would hand out, or one split of it."""
-    return Cohort.seal(participants, seal_key(split_key(participants.schema)), split)
+    return Cohort.closed(participants, split_key(participants.schema), split)
 
 
 @pytest.fixture

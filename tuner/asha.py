@@ -114,7 +114,7 @@ class SavedRungs(Callback):
         """Called by Tune before the first trial, after restoring."""
         if self._missing:
             raise StudyError(
-                "Ray Tune could not restore the study's snapshot, so going on would train finished trials once more. "
+                "Ray Tune could not restore the study's snapshot, so resuming would train finished trials again. "
                 "Nothing was run, and the study is as it was; begin a new one."
             )
 

@@ -45,9 +45,9 @@ examples:
   python tuner/run.py --cohort my-trial.yaml --study first-try
       your own trial; docs/cohorts.md says how to describe it
   python tuner/run.py --cohort my-trial.yaml --epsilon 1 --plan
-      what that study would cost; reads nobody
+      what that study would cost; reads no participant
   python tuner/run.py --study first-try --resume
-      go on after an interrupt
+      resume after an interruption
   python tuner/run.py --address auto --storage /shared/studies
       on the head of a Ray cluster; docs/cluster.md says how to start one
 
@@ -82,7 +82,7 @@ def _add_cohort_options(group: argparse._ArgumentGroup) -> None:
         help="sprint, sprint-simulated, actg175, actg175-treat, or your own schema",
     )
     group.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of the cohort's files, where they are not beside its schema"
+        "--data", type=Path, metavar="DIR", help="folder of the cohort's files, if they are not beside its schema"
     )
 
 
@@ -90,7 +90,7 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--search-space", metavar="NAME|PATH.yaml", help="default, paper, smoke, or your own")
     group.add_argument("--trials", type=int, metavar="N", help="how many configurations to try")
     group.add_argument("--max-epochs", type=int, metavar="N", help="longest training of one trial")
-    group.add_argument("--engine", choices=ENGINES, help="what does the arithmetic of training")
+    group.add_argument("--engine", choices=ENGINES, help="which engine does the arithmetic of training")
     group.add_argument(
         "--policy",
         metavar="NAME",
@@ -104,13 +104,13 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
         help="the privacy budget to declare, for everything that reads participants; under unaccounted the largest "
         "epsilon of one trial's training",
     )
-    group.add_argument("--delta", type=float, metavar="D", help="delta that epsilon is stated at")
+    group.add_argument("--delta", type=float, metavar="D", help="delta at which epsilon is stated")
     group.add_argument(
         "--ledger",
         type=Path,
         metavar="FILE",
-        help="the cohort's ledger, where every reading of participants is written down before it happens, "
-        "where it is not in your data directory",
+        help="the cohort's ledger, in which every reading of participants is written down before it happens, "
+        "if it is not in your data directory",
     )
     group.add_argument(
         "--adopt-ledger",
@@ -127,8 +127,8 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
         "--search-minutes",
         type=float,
         metavar="M",
-        help="end a search by a secret number of runs so long after it began, however many there were, so that its "
-        "duration does not tell",
+        help="end a search by a secret number of runs this long after it began, however many there were, so that its "
+        "duration does not reveal their number",
     )
     group.add_argument(
         "--seed", type=int, metavar="N", help="make the study repeatable; refused for cohorts not marked public"
@@ -136,13 +136,13 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_machine_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--cpus-per-trial", type=float, metavar="F", help="cores of one trial, a fraction is fine")
-    group.add_argument("--gpus-per-trial", type=float, metavar="F", help="GPUs of one trial, such as 0.125")
+    group.add_argument("--cpus-per-trial", type=float, metavar="F", help="cores per trial; may be a fraction")
+    group.add_argument("--gpus-per-trial", type=float, metavar="F", help="GPUs per trial, such as 0.125")
     group.add_argument(
         "--address", metavar="auto|HOST:PORT", help="a running Ray cluster; without it Ray starts on this machine"
     )
     group.add_argument(
-        "--storage", metavar="PATH|URI", help="a place that all nodes of the cluster see; trials are kept there"
+        "--storage", metavar="PATH|URI", help="a place that all nodes of the cluster can reach; trials are kept there"
     )
 
 
@@ -150,9 +150,9 @@ def _add_study_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--study", metavar="NAME", help="name of the study (default: the cohort's and six random digits)"
     )
-    group.add_argument("--resume", action="store_true", help="go on with an interrupted study")
+    group.add_argument("--resume", action="store_true", help="resume an interrupted study")
     group.add_argument(
-        "--plan", action="store_true", help="print how the budget would be divided, and stop; reads nobody"
+        "--plan", action="store_true", help="print how the budget would be divided, and stop; reads no participant"
     )
     group.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="where studies are written")
 

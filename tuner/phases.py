@@ -138,7 +138,7 @@ def secret_folder(request: StudyRequest) -> Path:
         return request.directory.internal.resolve() / "runs"
     if "://" in storage:
         raise StudyError(
-            f"--storage {storage} is not a folder. A secret number of runs is kept in one until the best is chosen; "
-            "name a folder that all machines see."
+            f"--storage {storage} is not a folder. A secret number of runs is kept in a folder until the best is "
+            "chosen; name one that all machines can reach."
         )
     return Path(storage) / request.settings.study / "internal-runs"

@@ -94,7 +94,9 @@ def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan, console
     events = plan.events(schema, spent)
     declared = ledger.draft(plan.budget, events, schema.public) if ledger else first_filter(plan, events)
     allocation = allocate(plan, schema, declared)
-    table = Table(show_header=False, box=None, title=f"Plan for {schema.name}: nobody was read", title_justify="left")
+    table = Table(
+        show_header=False, box=None, title=f"Plan for {schema.name}: no participant was read", title_justify="left"
+    )
     for name, value in _rows(settings, schema, plan, allocation, declared):
         table.add_row(name, value)
     console.print(table)
@@ -130,9 +132,9 @@ def _rows(
         rows += [
             (where, f"a secret number of runs of {plan.on_participants.rungs[-1]} epochs, of which only the best is "
              "ever seen"),
-            ("number of runs", f"{law} law of mean {plan.runs.mean:g}; quantiles {quantiles}"),
+            ("number of runs", f"{law}, mean {plan.runs.mean:g}; quantiles {quantiles}"),
             ("ends", f"{plan.search_minutes:g} minutes after it began" if plan.search_minutes else "with its runs, so "
-             "whoever knows how long it took can guess their number; --search-minutes fixes the end"),
+             "anyone who knows how long it took can guess their number; --search-minutes fixes the end"),
         ]  # fmt: skip
     else:
         rows += [(where, _described(plan.on_participants))]

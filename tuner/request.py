@@ -175,8 +175,8 @@ def _check_places(directory: StudyDirectory, settings: StudySettings) -> None:
     """Raise StudyError where the study's folders are taken or cannot be made."""
     if directory.path.exists():
         raise StudyError(
-            f"A study named {settings.study} is already at {directory.path}. Choose another --study name, or go on "
-            f"with that one: --study {settings.study} --resume."
+            f"A study named {settings.study} is already at {directory.path}. Choose another --study name, or resume "
+            f"that one: --study {settings.study} --resume."
         )
     storage = settings.storage if settings.storage and "://" not in settings.storage else None
     for option, place in (("--out", directory.path.parent), ("--storage", storage and Path(storage))):
@@ -242,7 +242,7 @@ def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -
     if settings.delta > 1 / schema.nominal_size:
         raise StudyError(
             f"--delta {settings.delta:g} is more than one over the {schema.nominal_size} participants that the schema "
-            "names. At such a delta a guarantee would allow somebody's data to be published whole. Give at most "
+            "names. At such a delta a guarantee would allow one person's data to be published whole. Give at most "
             f"{_rounded_down(1 / schema.nominal_size):g}, better 1e-5 or less."
         )
     if settings.seed is not None and not schema.public:
@@ -275,9 +275,9 @@ def _check_splits(schema: Schema, shares: SplitShares) -> None:
             expected = schema.nominal_size * getattr(shares, split) * each.share
             if expected < FEWEST_EXPECTED:
                 raise StudyError(
-                    f"By the schema only about {expected:.1f} {split} participants are {each.name} "
-                    f"({schema.label.name}), too few to predict anything by. The cohort is too small, or one class is "
-                    "too rare, to be split in three; choose another label."
+                    f"According to the schema, only about {expected:.1f} {split} participants are {each.name} "
+                    f"({schema.label.name}), too few to predict anything from. The cohort is too small, or one class "
+                    "is too rare, to be split in three; choose another label."
                 )
 
 

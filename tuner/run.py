@@ -39,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 outline = outline_study(options)
             print_plan(outline.settings, outline.schema, outline.plan, console)
             return 0
-        with console.status("Checking what is asked for, dividing the budget, loading the cohort"):
+        with console.status("Checking the request, dividing the budget, loading the cohort"):
             request = request_study(options)
         if not run_study(request, options.address, console):
             console.print(
-                f"Interrupted. What was trained is kept; go on with:\n  {resume_command(request, options)}",
+                f"Interrupted. What was trained is kept; to resume:\n  {resume_command(request, options)}",
                 soft_wrap=True,
             )
             return 130

@@ -81,7 +81,7 @@ def run_secretly(search: SecretSearch, resources: TrialResources, console: Conso
         num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES, retry_exceptions=[PackLost]
     )
     try:
-        with console.status("Searching. How many runs there are and how they do, nobody learns."):
+        with console.status("Searching. How many runs there are, and how well they do, is kept secret."):
             plan, drawn = ray.put(served(search.plan)), ray.put(search.configurations)
             ray.get([share.remote(plan, drawn, search.folder, worker, workers) for worker in range(workers)])
             _keep_best(search)

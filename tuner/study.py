@@ -252,7 +252,7 @@ def _scheduler(schedule: Schedule) -> StudyASHA:
 def _announce(console: Console, request: StudyRequest, resources: TrialResources, watching: Dashboards) -> None:
     settings = request.settings
     share = f"{resources.cpus:g} CPU" + (f" and {resources.gpus:g} GPU" if resources.gpus else "")
-    verb = "Going on with" if request.resumed else "Starting"
+    verb = "Resuming" if request.resumed else "Starting"
     console.print(
         f"{verb} study [bold]{settings.study}[/]: cohort {settings.cohort}, policy {settings.policy}, "
         f"{settings.trials} trials of at most {settings.max_epochs} epochs, {share} each",

@@ -276,8 +276,8 @@ def _reason(trial: Trial) -> str:
     try:
         lines = Path(trial.error_file or "").read_text().split("\n")
     except OSError:
-        return "no reason was left"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason was left")
+        return "no reason was recorded"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason was recorded")
 
 
 def clock(seconds: float) -> str:

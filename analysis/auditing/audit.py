@@ -28,11 +28,12 @@ from privacy.mechanisms.auc import NoisyScores, ScoreFloors
 DESCRIPTION = """\
 Attack this installation's own code, and say what the attacks prove.
 
-An attack gives a lower bound on epsilon that holds at 95 %. A bound above what is stated means that the code does not
-do what is charged. Attacked are one run of training with planted canaries whose every noisy gradient is seen, the noise
-of scores, and a whole small study with canaries, of which everything that leaves is seen. No participant is read.
+An attack gives a lower bound on epsilon that holds at 95 %. A bound above the stated epsilon means that the code does
+not do what is charged. Three things are attacked: one training run with planted canaries, whose every noisy gradient is
+seen; the noise of scores; and a whole small study with canaries, of which everything that leaves it is seen. No
+participant is read.
 
-With --study, the study's release is attacked as well: does it tell who was trained on from who was not? That reads the
+With --study, the study's release is attacked as well: does it show who was trained on and who was not? That reads the
 real participants, for the data steward alone; it is charged to the ledger's internal account and written to
 internal/audit.json.
 """
@@ -49,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--engine", choices=sorted(ENGINES), help="attack this one only (default: all)")
+    parser.add_argument("--engine", choices=sorted(ENGINES), help="attack only this one (default: all)")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="training runs to attack, one after the other")
-    parser.add_argument("--study", type=Path, metavar="DIR", help="results/STUDY: attack its release, too")
+    parser.add_argument("--study", type=Path, metavar="DIR", help="results/STUDY: also attack its release")
     given = parser.parse_args(arguments)
     console = Console(highlight=False)
     try:

@@ -13,7 +13,6 @@ import torch
 
 from analysis.auditing.bounds import Finding, one_run_epsilon, one_run_guesses
 from cohorts import Cohort, Encoding, Participants, Schema, Split, SplitShares, split_key
-from cohorts.cohort import seal_key
 from privacy.accounting.budget import Budget
 from privacy.ledger.ledger import Ledger
 from privacy.planning.allocation import DeclaredPlan, allocate
@@ -186,4 +185,4 @@ def _joined(first: Participants, second: Participants) -> Participants:
 
 
 def _sealed(participants: Participants, split: Split) -> Cohort:
-    return Cohort.seal(participants, seal_key(split_key(SCHEMA)), split)
+    return Cohort.closed(participants, split_key(SCHEMA), split)

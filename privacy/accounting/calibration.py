@@ -68,8 +68,8 @@ def smallest_noise_multiplier(sampling_rate: float, steps: int, fits: Fits) -> f
     found = bracket(enough, LEAST_NOISE, MOST_NOISE)
     if found is None:
         raise BudgetExhausted(
-            f"No noise makes {steps} steps at sampling rate {sampling_rate:g} fit in this part of the budget: declare "
-            "a larger epsilon, or fewer steps."
+            f"No amount of noise makes {steps} steps at sampling rate {sampling_rate:g} fit in this part of the "
+            "budget: declare a larger epsilon, or fewer steps."
         )
     too_little, enough_noise = found
     return halve(enough, enough_noise, too_little, NOISE_PRECISION)

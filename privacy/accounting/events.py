@@ -96,7 +96,7 @@ def event_from_fields(fields: Any) -> dp_accounting.DpEvent:
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         pass
     raise LedgerError(
-        f"An entry holds {str(fields)[:200]} where an event should stand. Another version or something else wrote it: "
+        f"An entry holds {str(fields)[:200]} where an event should be. Another version or something else wrote it: "
         "restore the ledger from a backup, or use the version that wrote it."
     )
 

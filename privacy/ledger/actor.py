@@ -165,8 +165,8 @@ class LedgerClient:
             except ActorUnavailableError:
                 if time.monotonic() > deadline:
                     raise LedgerError(
-                        f"The ledger did not come back in {PATIENCE_S:.0f} s after its process died, so nothing may be "
-                        "read. Check the machine that the study was started on, then resume the study."
+                        f"The ledger did not come back within {PATIENCE_S:.0f} s after its process died, so nothing "
+                        "may be read. Check the machine that the study was started on, then resume the study."
                     ) from None
             except RayActorError as error:
                 raise _gone(error) from None

@@ -108,7 +108,7 @@ def split_of(cohort: Cohort) -> Split:
         LedgerError: it is none.
     """
     if cohort.split is None:
-        raise LedgerError(f"All participants of {cohort.schema.name} cannot be read at once; read a split of them.")
+        raise LedgerError(f"All participants of {cohort.schema.name} cannot be read together; read one split of them.")
     return cohort.split
 
 

@@ -31,7 +31,7 @@ class Commitment:
 
     def __post_init__(self) -> None:
         if self.what not in get_args(Settled) or not self.study or not self.digest:
-            raise LedgerError(f"{self.what!r} of the study {self.study!r} is nothing that a ledger keeps.")
+            raise LedgerError(f"{self.what!r} of the study {self.study!r} is not something that a ledger keeps.")
 
     def fields(self) -> dict[str, Any]:
         """The commitment as plain values that JSON knows."""

@@ -77,7 +77,7 @@ def _content(kind: str, fields: dict[str, Any]) -> Content:
         train, validation, test = fields["shares"]
         shares, others = (train, validation, test), tuple(fields.get("other_people", ()))
         return Binding(fields["ids"], fields["schema"], fields["split_key"], shares, others)
-    raise LedgerError(f"it is of the unknown kind {kind!r}")
+    raise LedgerError(f"its kind {kind!r} is unknown")
 
 
 class Books:
@@ -184,5 +184,5 @@ class Books:
         if own and charge.account == "release" and own.overspent:
             self.faults.append(
                 f"the study {charge.study} is overspent: with entry {entry.number} its {own.overspent} participants "
-                f"went through more than its declared epsilon {own.declaration.budget.epsilon:g} allows"
+                f"were charged more than its declared epsilon {own.declaration.budget.epsilon:g} allows"
             )

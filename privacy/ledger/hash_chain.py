@@ -85,7 +85,7 @@ class Chain:
         if self.count and (not rows or (rows[0].number, rows[0].hash) != (self.count, self.head)):
             raise LedgerError(
                 f"The ledger {self.file} changed under this process: entry {self.count}, which was read before, is "
-                "gone or another. Someone replaced or rolled back the file; restore the newest copy from a backup."
+                "missing or different. Someone replaced or rolled back the file; restore the newest copy from a backup."
             )
         fresh = rows[1:] if self.count else rows
         self._require_links(fresh)
@@ -253,8 +253,8 @@ def read_header(file: Path) -> dict[str, Any]:
     """
     if not file.is_file():
         raise LedgerError(
-            f"There is no ledger at {file}. It says what was already read of the participants, so nothing may be read "
-            "or released without it: restore it from a backup, or say where it is."
+            f"There is no ledger at {file}. It records what was already read of the participants, so nothing may be "
+            "read or released without it: restore it from a backup, or say where it is."
         )
     with explained(file):
         database = _connect(file, "ro")
@@ -269,7 +269,8 @@ def read_header(file: Path) -> dict[str, Any]:
         known = False
     if not known:
         raise LedgerError(
-            f"{file} is no ledger that this version knows. Restore it from a backup, or use the version that wrote it."
+            f"{file} is not a ledger that this version knows. Restore it from a backup, or use the version that wrote "
+            "it."
         )
     return dict(header)
 
@@ -290,8 +291,8 @@ def explained(file: Path) -> Iterator[None]:
             hint = "another process holds it; wait for it to end"
         elif "no such table" in str(error):
             hint = (
-                "it is empty or no ledger; restore it from a backup (or, if its very first creation was interrupted, "
-                "remove it and its key)"
+                "it is empty or not a ledger; restore it from a backup (or, if its very first creation was "
+                "interrupted, remove it and its key)"
             )
         raise LedgerError(f"The ledger {file} cannot be used ({error}): {hint}. Nothing was charged.") from None
     except sqlite3.DatabaseError as error:

@@ -87,8 +87,8 @@ class Ledger:
         had_key = key_file(file).exists()  # asked first: creation writes the key after the file
         if had_key and not file.exists():
             raise LedgerError(
-                f"The ledger {file} is missing though its key is there: someone removed it. It says what was already "
-                "read of the participants, so nothing may be read without it. Restore it from a backup."
+                f"The ledger {file} is missing though its key is there: someone removed it. It records what was "
+                "already read of the participants, so nothing may be read without it. Restore it from a backup."
             )
         others = others_who_know(_ids(cohort), file, schema.public)
         if not had_key:
@@ -202,8 +202,8 @@ class Ledger:
         """
         if afresh and not self.public:
             raise LedgerError(
-                f"The cohort {self.cohort} is private: what was read of its participants counts for ever. Declare a "
-                "budget that leaves room beside it."
+                f"The cohort {self.cohort} is private: what was read of its participants counts permanently. Declare a "
+                "budget that covers it and leaves room for more."
             )
         with self.lock, self.chain.alone():
             self._read_on()
@@ -399,7 +399,7 @@ class Ledger:
                 raise LedgerError(
                     f"The ledger {self.file} was begun for the cohort {self.cohort} with {other}. If this is another "
                     "cohort, give it another name or another ledger. If it is the same cohort, changed, adopt the "
-                    "ledger (--adopt-ledger): what was read before goes on counting."
+                    "ledger (--adopt-ledger): what was read before still counts."
                 )
             self.chain.remember(self.fingerprints(ids))
             if binding not in known:
@@ -443,8 +443,8 @@ class Ledger:
             spent_on = ", ".join(f"{counting.epsilon(split):.4g} on {split}" for split in SPLITS)
             raise LedgerError(
                 f"Earlier studies of the cohort {self.cohort} leave no room for epsilon {budget.epsilon:g} (delta "
-                f"{budget.delta:g}): epsilon {spent_on} is spent already. Declare a larger epsilon, which will cover "
-                "those studies too" + (", or start afresh, as a public cohort may." if self.public else ".")
+                f"{budget.delta:g}): epsilon {spent_on} has already been spent. Declare a larger epsilon, which will "
+                "cover those studies too" + (", or start afresh, as a public cohort may." if self.public else ".")
             )
         return counting
 
@@ -453,7 +453,7 @@ class Ledger:
             raise LedgerError(
                 f"The study {declaration.study} declared epsilon {declaration.budget.epsilon:g}, delta "
                 f"{declaration.budget.delta:g} and the policy {declaration.policy or 'none'} before its first reading, "
-                "and cannot change them now. Go on with these, or begin a study of another name."
+                "and cannot change them now. Keep to these, or begin a study under another name."
             )
         return declaration
 
@@ -465,8 +465,8 @@ class Ledger:
                 continue
             if counting.declaration.split_key != self._binding.split_key:
                 raise LedgerError(
-                    f"The study {study} declared its budget under another split key, so its participants would fall "
-                    "otherwise now. Restore the split key from a backup, or begin a new study."
+                    f"The study {study} declared its budget under another split key, so its participants would now "
+                    "fall into different splits. Restore the split key from a backup, or begin a new study."
                 )
             counting.require(charge for charge in charges if charge.study == study)
 
@@ -475,13 +475,13 @@ class Ledger:
         for receipt in receipts:
             if receipt.count > len(entries):
                 raise LedgerError(
-                    f"The ledger {self.file} has {len(entries)} entries, but a study was told of {receipt.count}: it "
-                    "was rolled back to an older copy, or its last entries were removed. Restore the newest copy."
+                    f"The ledger {self.file} has {len(entries)} entries, but there is a receipt for {receipt.count}: "
+                    "it was rolled back to an older copy, or its last entries were removed. Restore the newest copy."
                 )
             if entries[receipt.count - 1].hash != receipt.head:
                 raise LedgerError(
-                    f"Entry {receipt.count} of the ledger {self.file} is not the one a study was told of: the file was "
-                    "rolled back and written on, or it is another cohort's. Restore the newest copy from a backup."
+                    f"Entry {receipt.count} of the ledger {self.file} is not the one a receipt names: the file was "
+                    "rolled back and then added to, or it is another cohort's. Restore the newest copy from a backup."
                 )
 
 
@@ -521,9 +521,10 @@ def _ids(cohort: Cohort) -> list[str]:
 def _known_elsewhere(name: str, first: Overlap) -> str:
     return (
         f"{first.share:.0%} of the participants of the cohort {name} are known to the ledger of the cohort "
-        f"{first.cohort}, and people, not names, have a budget. If they are the same people (one trial described "
-        f"twice, with two labels, say), their ledger goes on counting: give --ledger {first.file} --adopt-ledger. If "
-        "they only have the same identifiers, say so with --other-people, which every statement will repeat."
+        f"{first.cohort}, and a budget belongs to people, not to names. If they are the same people (one trial "
+        f"described twice, with two labels, say), their ledger still counts: give --ledger {first.file} "
+        "--adopt-ledger. If they only have the same identifiers, say so with --other-people, which every statement "
+        "will repeat."
     )
 
 
@@ -537,7 +538,7 @@ def _key(header: Mapping[str, Any], *places: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise LedgerError(
             f"The key of the cohort {header['cohort']}'s ledger is {'damaged' if place else 'missing'}: it should be "
-            f"{KEY_BYTES} bytes in {place or places[0]}. Without it nobody can tell whether the ledger was edited, and "
-            "nothing can be added. Restore it from a backup."
+            f"{KEY_BYTES} bytes in {place or places[0]}. Without it there is no telling whether the ledger was edited, "
+            "and nothing can be added. Restore it from a backup."
         )
     return key

@@ -34,7 +34,7 @@ class Receipt:
         """Raise LedgerError for what no ledger ever said."""
         if type(self.count) is not int or self.count < 1 or not HASH_PATTERN.fullmatch(str(self.head)):
             raise LedgerError(
-                f"{self.count!r}:{self.head!r} is no receipt of a ledger; a receipt is a count, a colon and 64 "
+                f"{self.count!r}:{self.head!r} is not a receipt of a ledger; a receipt is a count, a colon and 64 "
                 "hexadecimal digits. Give it as it was written down."
             )
 
@@ -78,6 +78,6 @@ def read_receipts(file: Path) -> tuple[Receipt, ...]:
             receipts.append(Receipt(fields["count"], fields["head"]))
         except (ValueError, TypeError, KeyError):
             raise LedgerError(
-                f"Line {number} of {file} is no receipt: someone edited the file. Restore it from a backup."
+                f"Line {number} of {file} is not a receipt: someone edited the file. Restore it from a backup."
             ) from None
     return tuple(receipts)

@@ -90,7 +90,9 @@ class SecretRuns:
             known = ledger.chain.secrets(self._study)
             settled = ledger.books.settled(self._study, "runs drawn")
             if not settled and draw is None:
-                raise LedgerError(f"The study {self._study} has not drawn its runs. Nobody may be read for them.")
+                raise LedgerError(
+                    f"The study {self._study} has not drawn its runs. No participant may be read for them."
+                )
             if not settled and draw is not None:
                 charged = self._charged()
                 law = next(iter(charged.values()))
@@ -135,12 +137,14 @@ class SecretRuns:
         with ledger.lock, ledger.chain.alone():
             run = ledger.chain.secrets(self._study).get(number)
             if run is None or paid is None:
-                raise LedgerError(f"The study {self._study} has no such run under way. Nobody was read.")
+                raise LedgerError(f"The study {self._study} has no such run under way. No participant was read.")
             left = run["left"].get(f"{split} {unit}")
             if left is None:
                 raise LedgerError(f"A run of the study {self._study} asked for what it was not charged for.")
             if left < times:
-                raise BudgetExhausted("A run was interrupted more often than it was charged for. Nobody was read.")
+                raise BudgetExhausted(
+                    "A run was interrupted more often than it was charged for. No participant was read."
+                )
             run["left"][f"{split} {unit}"] = left - times
             ledger.chain.keep_secrets(self._study, {number: run})
         return paid
@@ -166,8 +170,8 @@ class SecretRuns:
             return False
         if digest is None or not self._ledger.settled(self._study, "winner kept", digest):
             raise LedgerError(
-                f"The run that the study {self._study} kept was removed or changed since. What was charged pays for "
-                "one choice: restore it from a backup, or begin a new study."
+                f"The run that the study {self._study} kept has since been removed or changed. What was charged pays "
+                "for one choice: restore it from a backup, or begin a new study."
             )
         return True
 
@@ -179,7 +183,7 @@ class SecretRuns:
         contents = [entry.content for entry in self._ledger.books.entries if self._pays(entry.content)]
         charged = {each.split: each.event for each in contents if isinstance(each, Charge)}
         if not charged:
-            raise LedgerError(f"The study {self._study} has not charged its runs. Nobody may be read for them.")
+            raise LedgerError(f"The study {self._study} has not charged its runs. No participant may be read for them.")
         return charged
 
     def _require_dominated(self, run: Run, charged: Mapping[Split, dp_event.RepeatAndSelectDpEvent]) -> None:
@@ -187,7 +191,7 @@ class SecretRuns:
             law = charged.get(allowance.split)
             if law is None or not dominated(allowance.event, law.event):
                 raise LedgerError(
-                    f"A run of the study {self._study} would cost more on the {allowance.split} participants than what "
+                    f"A run of the study {self._study} would cost more on the {allowance.split} participants than "
                     "was charged for every run. Nothing was drawn."
                 )
 

@@ -71,7 +71,7 @@ def check_record(study_directory: Path, own_ledger: Path | None = None, receipts
     if (study_directory / RECEIPTS_OF_OLD).exists():
         raise LedgerError(
             f"The record in {study_directory} was kept by version 0.1 of dpgan-tune, and only that version can check "
-            "it. The cohort's own ledger goes on counting what the study read; check that one here."
+            "it. The cohort's own ledger still counts what the study read; check that one here."
         )
     copy = Ledger.open(study_directory / COPY, read_only=True)
     try:
@@ -123,8 +123,8 @@ def _compare(copy: Ledger, written: Mapping[str, Any]) -> Summary:
     wrong = list(_differences("", json.loads(json.dumps(summary.as_json())), written))
     if wrong:
         raise LedgerError(
-            f"The study's written figures are not what its ledger gives: {'; '.join(wrong[:5])}. Someone edited one of "
-            "them. Rebuild the release from the ledger."
+            f"The study's recorded figures are not what its ledger gives: {'; '.join(wrong[:5])}. Someone edited one "
+            "of them. Rebuild the release from the ledger."
         )
     return summary
 
@@ -138,9 +138,9 @@ def _differences(place: str, computed: Any, written: Any) -> Iterable[str]:
             yield from _differences(f"{place}[{index}]", *pair)
     elif isinstance(computed, float) and isinstance(written, int | float):
         if not math.isclose(computed, written, rel_tol=SAME):
-            yield f"{place} is written {written:g} and computed {computed:g}"
+            yield f"{place} is recorded as {written:g} but computed as {computed:g}"
     elif computed != written:
-        yield f"{place} is written {str(written)[:80]} and computed {str(computed)[:80]}"
+        yield f"{place} is recorded as {str(written)[:80]} but computed as {str(computed)[:80]}"
 
 
 def _require_in(own_ledger: Path, receipts: Sequence[Receipt]) -> None:

@@ -171,7 +171,7 @@ def summarise(
     entries, own = list(books.entries), [entry for entry in books.entries if entry.study == study]
     if study is not None:
         if not own:
-            raise LedgerError(f"The ledger of {cohort} has no entry of a study {study}. Check the name.")
+            raise LedgerError(f"The ledger of {cohort} has no entry for a study {study}. Check the name.")
         released = [entry for entry in own if not _internal(entry)]
         entries = entries[: (released or own)[-1].number]
     declared: RenyiFilter | None = Books(public, entries).filters.get(study) if study else None

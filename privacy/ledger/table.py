@@ -57,7 +57,7 @@ def _declared(summary: Summary) -> Table:
     declaration = summary.declaration
     assert declaration is not None
     title = f"Declared: epsilon {declaration.budget.epsilon:g}, delta {declaration.budget.delta:g}"
-    table = Table("split", "Renyi order", "epsilon spent at it", title=title, title_justify="left")
+    table = Table("split", "Renyi order", "epsilon spent at that order", title=title, title_justify="left")
     for split in SPLITS:
         table.add_row(split, f"{declaration.orders[split]:g}", _number(summary.spent[split]))
     return table

@@ -64,7 +64,8 @@ class DPSGD:
             raise ValueError(f"sampling rate {self.sampling_rate!r} or steps {self.steps!r} cannot be accounted for")
         if self.noise_multiplier != 0 and not SMALLEST_NOISE <= self.noise_multiplier < math.inf:
             raise ValueError(
-                f"noise multiplier {self.noise_multiplier!r} is not one: give 0 for none, or at least {SMALLEST_NOISE}"
+                f"noise multiplier {self.noise_multiplier!r} is not usable: give 0 for none, or at least "
+                f"{SMALLEST_NOISE}"
             )
         if not 0 < self.clip_norm < math.inf:
             raise ValueError(f"clip norm {self.clip_norm!r} is not a finite number above 0")

@@ -105,7 +105,7 @@ def require_positive(what: str, number: float) -> float:
 def require_range(lower: float, upper: float) -> None:
     """Raise ValueError unless both limits are finite and ``lower`` is the smaller."""
     if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
-        raise ValueError(f"the range {lower} to {upper} is not one; give finite limits, lower first")
+        raise ValueError(f"the range {lower} to {upper} is not valid; give finite limits, lower first")
 
 
 def clamp_statistics(values: np.ndarray, size: int, lower: float, upper: float) -> np.ndarray:

@@ -100,7 +100,7 @@ class NoisyMoments(Whole):
                 f"{self.features} features of norm {self.radius} for {self.expected} participants; all must be above 0"
             )
         if not self.event.rho > 0:
-            raise ValueError(f"the noise {self.noise_sd} is too large to be told from nothing")
+            raise ValueError(f"the noise {self.noise_sd} is so large that its cost rounds to 0")
 
     @property
     def event(self) -> dp_accounting.ZCDpEvent:

@@ -109,7 +109,7 @@ def steering_plan(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInputs) -
         f"With epsilon {inputs.budget.epsilon:g} the {plan.policy} search of {inputs.trials} trials would be steered "
         f"by chance: {plan.on_participants.scores:.0f} scores carry noise of standard deviation "
         f"{steering.noise_sd:.3f} each. A configuration that is {ADVANTAGE:g} AUC better would be kept with "
-        f"probability {steering.keeps_the_better:.2f} (1/3 is chance, {WORKABLE:g} is asked for). The smallest "
+        f"probability {steering.keeps_the_better:.2f} (1/3 is chance, {WORKABLE:g} is required). The smallest "
         f"--epsilon that works here is {_smallest_workable(best, inputs):.2g}; fewer --trials need less."
     )
 

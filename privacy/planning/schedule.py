@@ -35,7 +35,7 @@ class Schedule(BaseModel):
     @model_validator(mode="after")
     def _ascending(self) -> Schedule:
         if self.rungs[0] < 0 or any(later <= earlier for earlier, later in itertools.pairwise(self.rungs)):
-            raise ValueError(f"the rungs {self.rungs} do not ascend from 0 or more")
+            raise ValueError(f"the rungs {self.rungs} must ascend, the first being 0 or more")
         return self
 
     @property

@@ -54,7 +54,7 @@ class Composed:
         trials = declared.plan.on_participants.trials
         method = (
             f"It trained up to {trials} generators with different hyperparameters, each with differentially private "
-            "stochastic gradient descent, stopped the poor ones early, and judged epochs by noisy scores on further "
+            "stochastic gradient descent, stopped the poor ones early, and judged epochs by noisy scores on other "
             "participants."
         )
         wording = Wording(method, picking(chosen), "work repeated after a crash was charged again")

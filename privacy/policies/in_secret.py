@@ -17,20 +17,21 @@ from privacy.planning.allocation import DeclaredPlan, RunAllocation
 from privacy.planning.plan import SCORE_ATTEMPTS, StudyPlan, segment_epochs
 from privacy.policies.policy import Door, Judge, RunBooks
 
-WATCHED = "Anyone who watched the machines while the search ran: from that the secret number of runs can be guessed."
+WATCHED = "Anyone who watched the machines while the search ran: they can guess the secret number of runs from that."
 
 
 def time_tells(plan: StudyPlan) -> str:
     """What the time that a search took tells, as an item of what the statement does not cover."""
     release = (
-        "The release itself does not tell: nothing in it depends on the clock, and its files' times are all alike."
+        "The release itself does not reveal that: nothing in it depends on the clock, and its files all carry the same "
+        "time."
     )
     if plan.search_minutes:
         return (
             f"{WATCHED} The search was to end {plan.search_minutes:g} minutes after it began, however many runs there "
-            f"were; only if it took longer, whoever knows that knows that there were many. {release}"
+            f"were; only if it took longer can anyone who knows that tell that there were many. {release}"
         )
-    return f"{WATCHED} So it can by anyone who knows how long the search took. {release}"
+    return f"{WATCHED} So can anyone who knows how long the search took. {release}"
 
 
 @dataclass(frozen=True)

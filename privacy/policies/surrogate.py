@@ -91,24 +91,24 @@ class Surrogate:
         assert plan.on_surrogate is not None
         bought = (
             "It bought noisy means and covariances of each class, drew surrogate participants from them, and tried "
-            f"{plan.on_surrogate.trials} configurations of a generator on these, which reads nobody. "
+            f"{plan.on_surrogate.trials} configurations of a generator on these, which reads no participant. "
         )
         if plan.runs:
             method = bought + (
-                "A secret number of runs each drew one of the best of these at random, went on with it with "
+                "A secret number of runs each drew one of the best of these at random, continued its training with "
                 "differentially private stochastic gradient descent on participants, and was judged by noisy scores on "
-                "further participants. Only the best run was ever seen."
+                "other participants. Only the best run was ever seen."
             )
             wording = Wording(
                 method,
                 "The release is made by that run.",
-                "what a run repeated after a crash is within what was charged for every run",
+                "what a run repeated after a crash is covered by what was charged for every run",
                 (time_tells(declared.plan),),
             )
         else:
             method = bought + (
-                f"At most {plan.on_participants.trials} of them then went on with differentially private stochastic "
-                "gradient descent on participants, and their epochs were judged by noisy scores on further "
+                f"At most {plan.on_participants.trials} of them then continued training with differentially private "
+                "stochastic gradient descent on participants, and their epochs were judged by noisy scores on other "
                 "participants."
             )
             wording = Wording(method, picking(chosen), "work repeated after a crash was charged again")

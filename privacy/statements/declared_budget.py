@@ -180,7 +180,7 @@ class DeclaredBudget:
                 f"Accountant: dp-accounting {version('dp-accounting')}, Renyi differential privacy, as a filter at one "
                 "order for each split (Feldman & Zrnic 2021), fixed before the first reading. Noise of released "
                 f"statistics: opendp {version('opendp')}. Noise of training: from a cryptographic generator, rounded "
-                "to a grid with the sums it hides.",
+                "to a grid together with the sums it hides.",
             ]
         )
 
@@ -198,7 +198,7 @@ class DeclaredBudget:
         return (
             "## What was charged\n\n"
             f"The search ran under the policy `{self.policy}`. {self.method} {self.picking}\n\n"
-            f"| participants | what for | times |\n|---|---|---|\n{rows}\n\n"
+            f"| participants | purpose | times |\n|---|---|---|\n{rows}\n\n"
             f"Each participant is in one split only, by a keyed hash of their identifier: about {train} train, "
             f"{validation} validate, {test} serve the internal report. Of the declared epsilon, "
             f"{self.spent['train']:.3g} was spent on training participants (order {self.orders['train']:g}) and "

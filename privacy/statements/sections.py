@@ -42,8 +42,8 @@ def plain_odds(epsilon: float, delta: float) -> str:
     """
     surest, found = surest_belief(epsilon), most_hits(epsilon, delta, FALSE_ALARMS)
     return (
-        "Whoever sees the release learns almost the same whether or not a given person took part. Someone who holds it "
-        f"as likely as not that this person did cannot become surer of it than {_short_of_certain(surest)}, by "
+        "Anyone who sees the release learns almost the same whether or not a given person took part. Someone who "
+        f"thinks it as likely as not that this person did cannot become surer of it than {_short_of_certain(surest)}, "
         f"whatever they compute from the release. A test that falsely suspects {FALSE_ALARMS:.0%} of those who did not "
         f"take part finds at most {_short_of_certain(found)} of those who did. The first figure holds apart from delta "
         f"({delta:g}), the probability that the guarantee leaves out; the second includes it. A group of people who "
@@ -74,8 +74,8 @@ def public_assumptions(nominal_size: int) -> str:
         "## What is taken as public\n\n"
         "The schema: names, units, ranges and categories of all measures, the visits, the shares of the label's "
         f"classes, and the nominal number of complete participants ({nominal_size}). They were written down by a "
-        "person, not computed from the files. The search space and the plan were fixed before anyone was read. That a "
-        "given person took part in the trial is protected."
+        "person, not computed from the files. The search space and the plan were fixed before any participant was "
+        "read. That a given person took part in the trial is protected."
     )
 
 
@@ -99,7 +99,7 @@ def ledger_records(ledger: str, other_studies: int, other_people: Sequence[str],
     """
     if left_out:
         entries = "1 earlier entry" if left_out == 1 else f"{left_out} earlier entries"
-        records = f"The cohort is public, and what the ledger of {ledger} has before ({entries}) was left out."
+        records = f"The cohort is public, and what the ledger of {ledger} already held ({entries}) was left out."
     elif not other_studies:
         records = f"The ledger of {ledger} records no other study of these participants."
     else:
@@ -118,7 +118,7 @@ def draws_and_looks(internal_before: int, redrawn: int) -> str:
     times = "once" if internal_before == 1 else f"{internal_before} times"
     looked = (
         f"Before this release was drawn, figures of real participants were opened for the data steward {times}; "
-        "choices made by them are not covered."
+        "choices based on those figures are not covered."
         if internal_before
         else "Before this release was drawn, no figures of real participants were opened."
     )
@@ -126,7 +126,7 @@ def draws_and_looks(internal_before: int, redrawn: int) -> str:
         return looked
     before = "one release" if redrawn == 1 else f"{redrawn} releases"
     return (
-        f"{looked} **This study drew {before} before this one from the same epochs.** Whoever chose between them by "
+        f"{looked} **This study drew {before} before this one from the same epochs.** Anyone who chose between them by "
         "real figures made a choice that is not covered."
     )
 
@@ -138,10 +138,10 @@ def reach() -> str:
         "- Rounded counts that `python -m cohorts` prints when the files are checked.\n"
         "- Times of day and durations, which the study's other files hold (`trials/`, `shortlist/`, `study.db`, logs). "
         "How long a step takes depends a little on how many participants are in its batch; so does the order in which "
-        "results arrive, by which trials are stopped early.\n"
+        "results arrive, on which early stopping depends.\n"
         "- The choice of a later epsilon: it counts as chosen without regard to this study's results.\n"
         "- Participants who were left out because a value was missing were read for that alone and had no part in the "
-        "release; that a person is among them is not hidden from whoever sees counts.\n"
+        "release; that a person is among them is not hidden from anyone who sees counts.\n"
         "- Any other study or publication of the same people that is not in the ledger.\n"
         "- What can be learned about a person from the trial's result without their having taken part."
     )

@@ -116,7 +116,7 @@ class UnaccountedSearch:
             "without noise" if math.isinf(self.epsilon) else "with differentially private stochastic gradient descent"
         )
         return (
-            f"It trained {self.trials} generators with different hyperparameters, those that were chosen {trained}, "
+            f"It trained {self.trials} generators with different hyperparameters, the chosen ones {trained}, "
             "and judged epochs by how well a classifier trained on synthetic participants predicts real ones."
         )
 
@@ -186,7 +186,7 @@ class UnaccountedSearch:
         return (
             "## What was not counted\n\n"
             f"All {self.trials} trials trained on the same participants (about {train} of the cohort), and every "
-            f"scored epoch was judged, without noise, on further participants (about {validation}). Those scores "
+            f"scored epoch was judged, without noise, on other participants (about {validation}). Those scores "
             "decided which trials were stopped, what was tried next and which epochs were released, so the release "
             "depends on these participants in ways that the figures above leave out. The true loss of privacy is "
             "larger than stated, by an amount that has no bound, because the scores carry no noise. The remaining "

@@ -197,5 +197,5 @@ def test_shares_of_a_budget_together_fit_in_the_whole():
 
 
 def test_no_noise_is_enough_for_a_budget_that_earlier_studies_used_up():
-    with pytest.raises(BudgetExhausted, match="No noise"):
+    with pytest.raises(BudgetExhausted, match="No amount of noise"):
         smallest_noise_multiplier(0.1, 10, fits_in(BUDGET, spent=dp_event.GaussianDpEvent(0.5)))

@@ -126,5 +126,5 @@ def test_an_older_copy_put_in_place_while_the_actor_is_down_is_caught(ledger, cl
         ledger.file.with_name(log).unlink()
     ray.kill(client._actor, no_restart=False)
     time.sleep(1)
-    with pytest.raises(LedgerError, match=r"has 3 entries, but a study was told of 4"):
+    with pytest.raises(LedgerError, match=r"has 3 entries, but there is a receipt for 4"):
         client.charge(epoch())

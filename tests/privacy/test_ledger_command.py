@@ -87,7 +87,7 @@ def test_every_written_figure_is_computed_again(study, capsys, where, wrong):
 def test_a_copy_that_lacks_a_receipt_fails(study, capsys):
     record_receipt(study / RECEIPTS, Receipt(9, "ab" * 32))
     assert main([str(study)]) == 1
-    assert "a study was told of 9" in capsys.readouterr().err
+    assert "there is a receipt for 9" in capsys.readouterr().err
 
 
 def test_a_missing_copy_fails(study, capsys):

@@ -122,7 +122,7 @@ def test_a_look_gives_a_receipt_as_any_other_reading_does(study):
 def test_a_look_that_is_taken_out_of_the_ledger_is_missed(looked, study, kept, capsys):
     """All of it or some of its entries, and whether the ledger is asked or the study."""
     cut(looked, after=kept)
-    with pytest.raises(LedgerError, match=rf"has {kept} entries, but a study was told of {AFTER}.*removed.*Restore"):
+    with pytest.raises(LedgerError, match=rf"has {kept} entries, but there is a receipt for {AFTER}.*removed.*Restore"):
         own_ledger().verify()
     assert "last entries were removed" in complaint(capsys, looked)
     assert "last entries were removed" in complaint(capsys, study)
@@ -147,11 +147,11 @@ def test_it_is_missed_however_much_is_written_afterwards(looked, study, then, ca
         for _ in range(5):
             ledger.charge(epoch(event=STEP.event))
     assert len(ledger.books.entries) >= AFTER
-    with pytest.raises(LedgerError, match=rf"Entry {AFTER} .* is not the one a study was told of"):
+    with pytest.raises(LedgerError, match=rf"Entry {AFTER} .* is not the one a receipt names"):
         ledger.verify()
     ledger.close()
     for path in (looked, study):
-        assert "is not the one a study was told of" in complaint(capsys, path)
+        assert "is not the one a receipt names" in complaint(capsys, path)
 
 
 def test_any_of_several_looks_is_missed(looked, study, capsys):
@@ -164,13 +164,13 @@ def test_any_of_several_looks_is_missed(looked, study, capsys):
     assert main([str(study)]) == 0
     capsys.readouterr()
     cut(looked, after=AFTER + 3)  # the second is still there
-    assert f"told of {AFTER + 6}" in complaint(capsys, looked)
+    assert f"a receipt for {AFTER + 6}" in complaint(capsys, looked)
 
 
 def test_charges_that_came_before_a_look_are_covered_by_its_receipt(looked, capsys):
     """An entry further back cannot be taken out alone: its successors are hashed over it."""
     cut(looked, after=2)
-    assert f"has 2 entries, but a study was told of {AFTER}" in complaint(capsys, looked)
+    assert f"has 2 entries, but there is a receipt for {AFTER}" in complaint(capsys, looked)
 
 
 def test_a_receipt_removed_with_its_entries_is_still_the_studys(looked, study, capsys):
@@ -195,7 +195,7 @@ def test_a_study_whose_record_does_not_have_the_look_misses_it_too(looked, study
 def test_receipts_that_were_edited_are_noticed(looked, study, capsys):
     receipts_file(looked).write_text("nothing was ever read\n")
     for path in (looked, study):
-        assert "ledger.db.receipts is no receipt: someone edited the file" in complaint(capsys, path)
+        assert "ledger.db.receipts is not a receipt: someone edited the file" in complaint(capsys, path)
 
 
 def test_a_receipt_of_something_that_never_was_is_noticed(looked, capsys):

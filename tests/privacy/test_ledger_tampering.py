@@ -69,7 +69,7 @@ def test_a_removed_ledger_is_missed(file):
 
 def test_an_emptied_ledger_is_not_begun_anew(file):
     file.write_bytes(b"")
-    with pytest.raises(LedgerError, match="empty or no ledger"):
+    with pytest.raises(LedgerError, match="empty or not a ledger"):
         Ledger.for_cohort(private_cohort())
 
 
@@ -157,7 +157,7 @@ def test_a_ledger_rolled_back_to_an_older_copy_is_caught_by_its_receipts(tmp_pat
     shutil.copy(tmp_path / "older.db", ledger.file)
     older = Ledger.for_cohort(private_cohort())
     older.verify([early])
-    with pytest.raises(LedgerError, match=r"has 4 entries, but a study was told of 5.*rolled back"):
+    with pytest.raises(LedgerError, match=r"has 4 entries, but there is a receipt for 5.*rolled back"):
         older.verify([early, late])
     with pytest.raises(LedgerError, match="rolled back"):
         older.charge(epoch(), receipt=late)
@@ -185,7 +185,7 @@ def test_an_edit_by_someone_with_the_key_is_caught_by_a_receipt(file):
     rehash(file, file.with_name("ledger.db.key").read_bytes())
     ledger = Ledger.for_cohort(private_cohort())
     ledger.verify()
-    with pytest.raises(LedgerError, match="not the one a study was told of"):
+    with pytest.raises(LedgerError, match="not the one a receipt names"):
         ledger.verify([told])
 
 
@@ -238,7 +238,7 @@ def test_an_entry_of_an_unknown_kind_is_met_every_time_and_never_skipped(file):
     tamper(file, ("UPDATE entries SET content = ? WHERE number = 6", (content_of(file, 6).replace("charge", "gift"),)))
     rehash(file, file.with_name("ledger.db.key").read_bytes())
     for _ in range(2):
-        with pytest.raises(LedgerError, match=r"Entry 6 .*unknown kind 'gift'"):
+        with pytest.raises(LedgerError, match=r"Entry 6 .*kind 'gift' is unknown"):
             Ledger.for_cohort(private_cohort())
 
 
@@ -252,7 +252,7 @@ def test_a_ledger_that_two_names_would_share_is_refused_at_the_wrong_path(tmp_pa
 
 @pytest.mark.parametrize("text", ["", "12", "x:" + "a" * 64, "0:" + "a" * 64, "3:" + "g" * 64, "3:abc"])
 def test_what_no_ledger_ever_said_is_no_receipt(text):
-    with pytest.raises(LedgerError, match="no receipt"):
+    with pytest.raises(LedgerError, match="not a receipt"):
         Receipt.parse(text)
 
 

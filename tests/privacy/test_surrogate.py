@@ -58,6 +58,6 @@ def test_what_it_costs_is_charged_to_the_training_split(trial):
 
 def test_nobody_reads_all_participants_through_the_first_door(trial):
     door = door_of(trial)
-    with pytest.raises(LedgerError, match="read a split of them"):
+    with pytest.raises(LedgerError, match="read one split of them"):
         door.ledger.read(sealed(trial), NoisyMoments.costing(trial.schema, 0.75, 0.1), Purpose("study", "buy moments"))
     assert not [each for each in door.ledger.books.entries if hasattr(each.content, "event")]

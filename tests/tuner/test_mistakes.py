@@ -208,4 +208,4 @@ def test_a_study_of_an_earlier_version_is_not_resumed(capsys, tmp_path):
     (older / "study.json").write_text('{"study": "older", "policy": "surrogate"}')
     assert main(["--study", "older", "--resume", "--out", str(tmp_path / "out")]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert "begun by another version of dpgan-tune" in said and "goes on counting" in said
+    assert "begun by another version of dpgan-tune" in said and "still counts" in said

@@ -103,7 +103,7 @@ def test_the_best_run_is_kept_and_everything_else_is_gone(search):
 def test_a_winner_that_is_gone_or_another_is_not_chosen_again(search, how):
     secret_runs._keep_best(search)
     shutil.rmtree(search.winner) if how == "removed" else (search.winner / "generator.pt").write_text("other")
-    with pytest.raises(LedgerError, match=r"removed or changed since.*one choice"):
+    with pytest.raises(LedgerError, match=r"removed or changed.*one choice"):
         already_decided(search.account, search.winner)
     with pytest.raises(LedgerError, match="no longer in the ledger"):  # nor can its runs be drawn again
         search.account.configurations(draw)

@@ -35,7 +35,7 @@ class GANSettings(BaseModel):
     depth: int = Field(2, ge=1, description="hidden layers (compact network)")
     adam_beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first-moment decay")
     generator_averaging: float = Field(0.98, ge=0, lt=1, description="decay of the generator's running average")
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="real participants' target is 1 less this")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="real participants' target is 1 minus this")
 
 
 class Hyperparameters(GANSettings):

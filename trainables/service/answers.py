@@ -10,7 +10,7 @@ from ray.exceptions import ActorUnavailableError, RayActorError
 
 PATIENCE_S = 120.0
 PAUSE_S = 0.2
-LOST = "The process that trained or scored this trial died; the trial goes on from its checkpoint."
+LOST = "The process that trained or scored this trial died; the trial resumes from its checkpoint."
 
 Answer = TypeVar("Answer")
 
