@@ -65,7 +65,8 @@ def surest_belief(epsilon: float) -> float:
 
 def most_hits(epsilon: float, delta: float, false_alarms: float) -> float:
     """Largest true positive rate of any test with this false positive rate."""
-    return min(1.0, math.exp(epsilon) * false_alarms + delta, 1 - math.exp(-epsilon) * (1 - delta - false_alarms))
+    missed = math.exp(-epsilon) * (1 - delta - false_alarms)
+    return min(1.0, math.exp(min(epsilon, 700.0)) * false_alarms + delta, 1 - missed)
 
 
 def public_assumptions(nominal_size: int) -> str:

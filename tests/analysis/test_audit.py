@@ -48,7 +48,7 @@ def test_scores_without_the_noise_that_is_charged_are_refuted(broken):
     assert not audit_scores(broken(SCORES.floors, SCORES.classifiers, SCORES.noise_sd)).holds
 
 
-@pytest.mark.parametrize("engine", ["opacus", "packed"])
+@pytest.mark.parametrize("engine", [pytest.param("opacus", marks=pytest.mark.slow), "packed"])
 def test_guesses_about_the_canaries_of_a_whole_study_do_not_refute_its_epsilon(engine):
     small = StudyAudit(engine=engine, trials=2, epochs=1, canaries=200, others=300)
     assert audit_study(small).holds

@@ -142,7 +142,9 @@ def test_what_epsilon_means_is_said_in_odds_that_hold():
         assert hits - 1e-12 <= most_hits(epsilon, delta, 0.01) <= hits + delta + 1e-12
 
 
-@pytest.mark.parametrize(("epsilon", "surest"), [(1, "73.1%"), (3, "95.3%"), (10, "99.995%"), (20, "99.9999998%")])
+@pytest.mark.parametrize(
+    ("epsilon", "surest"), [(1, "73.1%"), (3, "95.3%"), (10, "99.995%"), (20, "99.9999998%"), (1e4, "100%")]
+)
 def test_a_belief_short_of_certainty_is_not_rounded_to_it(epsilon, surest):
     assert f"surer of it than {surest}," in plain_odds(epsilon, 1e-5)
 

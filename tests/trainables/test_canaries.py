@@ -71,6 +71,7 @@ def test_a_sampled_canary_shows_as_exactly_one_clip_norm_where_there_is_no_noise
     assert 0.01 < (inside > 0.5).mean() < 0.1  # q is 0.05
 
 
+@pytest.mark.slow
 def test_halved_noise_is_caught(monkeypatch):
     monkeypatch.setattr(opacus_engine, "hide_sum", lambda total, sd, normals: hide_sum(total, sd / 2, normals))
     seen = run_canaries(PLAN, seed=3)
@@ -78,14 +79,8 @@ def test_halved_noise_is_caught(monkeypatch):
     assert not scale_of_noise(seen, PLAN.hyperparameters).as_stated
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        pytest.param(0, id="first"),
-        pytest.param(2, id="second", marks=pytest.mark.slow),
-        pytest.param(4, id="last", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", [0, 2, 4], ids=["first", "second", "last"])
 def test_a_layer_whose_gradient_is_not_clipped_is_caught(monkeypatch, layer):
     clip = DPOptimizer.clip_and_accumulate
 
@@ -97,6 +92,7 @@ def test_a_layer_whose_gradient_is_not_clipped_is_caught(monkeypatch, layer):
     assert lower_bound(run_canaries(PLAN, seed=4), PLAN) > PLAN.stated_epsilon
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_left_out_of_the_norm_is_caught(monkeypatch):
     clip = DPOptimizer.clip_and_accumulate
 
@@ -132,6 +128,7 @@ def test_normalising_by_the_true_batch_is_caught_by_the_scale_of_the_noise(monke
     assert not scale_of_noise(seen, PLAN.hyperparameters).as_stated
 
 
+@pytest.mark.slow
 def test_sampling_twice_as_often_as_charged_is_caught(monkeypatch):
     def twice(participants, rate, randomness):
         return poisson_batch(participants, 2 * rate, randomness)

@@ -158,7 +158,6 @@ def test_losing_the_best_run_does_not_buy_another_search(folder, third):
     assert resumed.returncode == 2
     assert "removed or changed" in " ".join(resumed.stderr.split())
     (directory / "elsewhere").rename(directory / "winner")
-    assert run(folder, "--study", "third", "--resume").returncode == 0
 
 
 def test_a_secret_number_of_runs_leaves_nothing_but_the_best(folder, third):
