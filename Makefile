@@ -1,10 +1,12 @@
-# Everything runs in .venv, which `make setup` builds from the lock files.
+# Everything runs in .venv, which `make setup` builds from the lock files; only test-minimum builds its own.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 AT_A_TIME := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+FREEZE := $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//'
 
-.PHONY: help setup run test test-all test-cluster check audit bench bench-engine bench-growth bench-study lock clean
+.PHONY: help setup run test test-all test-minimum test-cluster check audit bench bench-engine bench-growth bench-study \
+  lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -21,16 +23,31 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	$(BIN)/pip install --quiet --requirement requirements-dev.lock
 	@touch $@
 
+$(VENV)/.installed-audit: $(VENV)/.installed-dev requirements-audit.lock
+	$(BIN)/pip install --quiet --requirement requirements-audit.lock
+	@touch $@
+
 setup: $(VENV)/.installed  ## install into .venv, from the lock file
 
 run: setup      ## search on a simulated SPRINT trial and write a synthetic release (minutes)
 	$(BIN)/python tuner/run.py --cohort sprint-simulated $(ARGS)
 
-test: $(VENV)/.installed-dev  ## the fast tests, three files at a time: they often wait
+test: $(VENV)/.installed-dev  ## the fast tests and the docstrings' examples, three files at a time: they often wait
 	$(BIN)/python -m pytest $(AT_A_TIME)
 
-test-all: $(VENV)/.installed-dev  ## the slow and statistical tests too
-	$(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster"
+test-all: $(VENV)/.installed-audit  ## the slow and statistical tests too, and which lines of the code no test reaches
+	$(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster" --cov
+
+test-minimum:   ## the fast tests with the lowest versions that pyproject.toml allows
+	rm -rf $(VENV)-minimum && $(PYTHON) -m venv $(VENV)-minimum
+	$(PYTHON) -c 'import re, tomllib; \
+	  allowed = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
+	  print(*(re.sub(r"\[.*]", "", each).split(",")[0].replace(">=", "==") for each in allowed), sep="\n")' \
+	  > $(VENV)-minimum/lowest.txt
+	$(VENV)-minimum/bin/pip install --quiet --constraint $(VENV)-minimum/lowest.txt \
+	  --constraint requirements-dev.lock --editable '.[test]'
+	$(VENV)-minimum/bin/python -m pytest $(AT_A_TIME)
+	rm -rf $(VENV)-minimum
 
 test-cluster: $(VENV)/.installed-dev  ## two hosts as network namespaces (root, sshd, iproute2, rsync)
 	$(BIN)/python -m pytest tests/cluster -m cluster
@@ -59,13 +76,14 @@ bench-study: setup  ## the same study through Ray Tune with both engines
 lock:           ## bring the lock files up to date with pyproject.toml
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet setuptools wheel .
-	{ echo "# Exact versions of everything dpgan-tune runs with, made by make lock."; \
-	  $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//'; } > requirements.lock
+	{ echo "# Exact versions of everything dpgan-tune runs with, made by make lock."; $(FREEZE); } > requirements.lock
 	$(VENV)-lock/bin/pip install --quiet '.[dev]'
 	{ echo "# What tests and checks need besides requirements.lock, made by make lock."; \
-	  $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//' \
-	  | grep -vxFf requirements.lock; } > requirements-dev.lock
+	  $(FREEZE) | grep -vxFf requirements.lock; } > requirements-dev.lock
+	$(VENV)-lock/bin/pip install --quiet '.[dev,audit]'
+	{ echo "# What make test-all needs besides requirements-dev.lock, made by make lock."; \
+	  $(FREEZE) | grep -vxFf requirements.lock | grep -vxFf requirements-dev.lock; } > requirements-audit.lock
 	rm -rf $(VENV)-lock
 
-clean:          ## remove the virtual environment
-	rm -rf $(VENV)
+clean:          ## remove the virtual environments
+	rm -rf $(VENV) $(VENV)-minimum

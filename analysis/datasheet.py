@@ -38,8 +38,8 @@ are numbered from S000001 and belong to nobody.
 ## How it was made
 
 This is what study `{study}` did. {method} A score is how well a classifier trained on synthetic participants
-predicts real ones. {picking} Each generated an equal share of the participants, which were then shuffled. The method is
-that of Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
+predicts real ones. {picking} Each generated an equal share of the participants, which were then shuffled. The search
+follows Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
 
 ## What it is good for, and what it is not
 

@@ -63,6 +63,37 @@ class Encoding:
                 names.append(f"{measure.name}{visit}")
         return tuple(names)
 
+    @property
+    def cells(self) -> tuple[Measure, ...]:
+        """The measure of each observed (measure, visit), C of them, in the order of the features."""
+        return tuple(self.schema.all_measures[cell.measure_index] for cell in self._cells)
+
+    def positions(self, values: np.ndarray) -> np.ndarray:
+        """Where each value lies in its cell's public range: float64 (n, C) in [0, 1].
+
+        A measure of k whole values or categories has k equal intervals, and a value lies in the middle of its own.
+
+        Args:
+            values: (n, M, V), in each measure's unit; NaN counts as the least.
+        """
+        positions = np.empty((len(values), len(self._cells)))
+        for number, (cell, measure) in enumerate(zip(self._cells, self.cells, strict=True)):
+            column = np.nan_to_num(values[:, cell.measure_index, cell.visit_index], nan=measure.lower)
+            above = column.astype(np.float64) - measure.lower
+            positions[:, number] = (above + 0.5) / measure.count if measure.count else above / measure.range
+        return positions.clip(0, 1)
+
+    def at_positions(self, positions: np.ndarray) -> np.ndarray:
+        """Values (n, M, V) that lie at positions (n, C), each one that its measure can have; NaN elsewhere."""
+        values = np.full((len(positions), *self.schema.observed.shape), np.nan, dtype=np.float32)
+        for number, (cell, measure) in enumerate(zip(self._cells, self.cells, strict=True)):
+            column = np.clip(positions[:, number], 0, 1)
+            above = np.minimum(np.floor(column * measure.count), measure.count - 1) if measure.count else column
+            values[:, cell.measure_index, cell.visit_index] = measure.lower + above * (
+                1 if measure.count else measure.range
+            )
+        return values
+
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Features of values.
 

@@ -126,6 +126,16 @@ class Measure(Frozen):
         """Whether values are category indices."""
         return self.kind in ("binary", "categorical")
 
+    @property
+    def range(self) -> float:
+        """From the lower to the upper limit."""
+        return self.upper - self.lower
+
+    @property
+    def count(self) -> int:
+        """How many values it can take; 0 where that is a continuum."""
+        return 0 if self.kind == "continuous" else round(self.range) + 1
+
 
 class LabelClass(Frozen):
     """One of the label's two classes; `share` is its public share of participants.

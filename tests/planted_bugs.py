@@ -16,8 +16,10 @@ from types import FunctionType
 from typing import Any
 
 from cohorts import splits
-from privacy.mechanisms import gradient_noise, poisson_sampling
+from privacy.mechanisms import gradient_noise, histograms, poisson_sampling
 from privacy.mechanisms.dpsgd import DPSGD
+from privacy.mechanisms.histograms import NoisyHistograms
+from privacy.mechanisms.normal_scores import Measurements
 from privacy.mechanisms.standard_normal import StandardNormals
 from privacy.policies.in_secret import InSecret
 from trainables.gan.engine import RandomStreams
@@ -27,6 +29,7 @@ from trainables.gan.packed.batch_stream import BatchStream
 from trainables.gan.packed.packed_trial import PackedTrial
 from trainables.gan.packed_engine import PackedEngine
 
+MEASUREMENTS = "tests/privacy/test_measurements.py"
 STEPS = "tests/trainables/test_every_step_is_the_mechanism.py"
 
 
@@ -253,5 +256,26 @@ PLANTED = [
         "zip(SPLITS, parts, strict=True)",
         "zip(SPLITS, (cohort.unseal(seal), *parts[1:]), strict=True)",
         "tests/privacy/test_surrogate.py::test_the_surrogate_is_bought_of_the_training_split_alone",
+    ),
+    PlantedBug(
+        "histograms are left out of the charge",
+        Measurements.event,
+        "[self.histograms.event, self.moments.event]",
+        "[self.moments.event]",
+        f"{MEASUREMENTS}::test_what_is_charged_is_both_and_no_more_than_was_asked_for",
+    ),
+    PlantedBug(
+        "noise of histograms is half of what is charged",
+        NoisyHistograms.release,
+        "self._noise.release(class_counts(positions, labels, self.bins))",
+        "np.add(self._noise.release(exact := class_counts(positions, labels, self.bins)), exact) / 2",
+        f"{MEASUREMENTS}::test_counts_carry_the_noise_that_is_charged",
+    ),
+    PlantedBug(
+        "a participant counts in both classes' histograms",
+        histograms.class_counts,
+        "return np.bincount(",
+        "return np.tile(np.bincount(places.ravel(), minlength=total).astype(np.float64), 2) + 0 * np.bincount(",
+        f"{MEASUREMENTS}::test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_cells",
     ),
 ]

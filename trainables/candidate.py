@@ -141,6 +141,7 @@ class Candidate(Protocol):
 _known: dict[str, type[Candidate] | str] = {
     "gan": "trainables.gan.candidate:GAN",
     "moments": "trainables.moments:Moments",
+    "measured": "trainables.measured:MeasuredCandidate",
 }
 
 

@@ -12,7 +12,7 @@ from privacy.planning.choice import PlanInputs, preferred, steering_plan
 from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
 from privacy.policies.in_the_open import InTheOpen
-from privacy.policies.picking import among_few, picking
+from privacy.policies.picking import among_few, counted, picking
 from privacy.policies.policy import Access, Door, Stage
 from privacy.statements.declared_budget import DeclaredBudget, Wording
 from privacy.statements.statement import Chosen
@@ -53,9 +53,9 @@ class Composed:
         """The declared epsilon."""
         trials = declared.plan.on_participants.trials
         method = (
-            f"It trained up to {trials} generators with different hyperparameters, each with differentially private "
-            "stochastic gradient descent, stopped the poor ones early, and judged epochs by noisy scores on other "
-            "participants."
+            f"It tried up to {counted(trials, 'generator')} with different hyperparameters, each trained on "
+            "participants under differential privacy, stopped the poor ones early, and judged epochs by noisy scores "
+            "on other participants."
         )
         wording = Wording(method, picking(chosen), "work repeated after a crash was charged again")
         return DeclaredBudget.of(summary, declared, chosen, wording)

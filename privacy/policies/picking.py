@@ -16,7 +16,8 @@ def among_few(scored: int) -> int:
 def picking(chosen: Chosen) -> str:
     """How the released epochs were picked, where each classifier picked its own."""
     epochs, trials = counted(chosen.epochs, "epoch"), counted(chosen.trials, "trial")
-    return f"The release is made by {epochs} of {trials}: those that each classifier scored best."
+    best = "the one" if chosen.epochs == 1 else "those"
+    return f"The release is made by {epochs} of {trials}: {best} that each classifier scored best."
 
 
 def counted(number: int, what: str) -> str:

@@ -56,9 +56,9 @@ class Selection:
     def statement(self, summary: Summary, declared: DeclaredPlan, chosen: Chosen) -> DeclaredBudget:
         """The declared epsilon."""
         method = (
-            "A secret number of runs each drew a configuration at random, trained a generator on participants with "
-            "differentially private stochastic gradient descent, and was judged by noisy scores on other "
-            "participants. Only the best run was ever seen."
+            "A secret number of runs each drew a configuration at random, trained a generator on participants under "
+            "differential privacy, and was judged by noisy scores on other participants. Only the best run was ever "
+            "seen."
         )
         repeated = "what a run repeated after a crash is covered by what was charged for every run"
         return DeclaredBudget.of(

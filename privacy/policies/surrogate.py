@@ -95,9 +95,9 @@ class Surrogate:
         )
         if plan.runs:
             method = bought + (
-                "A secret number of runs each drew one of the best of these at random, continued its training with "
-                "differentially private stochastic gradient descent on participants, and was judged by noisy scores on "
-                "other participants. Only the best run was ever seen."
+                "A secret number of runs each drew one of the best of these at random, continued its training on "
+                "participants under differential privacy, and was judged by noisy scores on other participants. Only "
+                "the best run was ever seen."
             )
             wording = Wording(
                 method,
@@ -107,9 +107,8 @@ class Surrogate:
             )
         else:
             method = bought + (
-                f"At most {plan.on_participants.trials} of them then continued training with differentially private "
-                "stochastic gradient descent on participants, and their epochs were judged by noisy scores on other "
-                "participants."
+                f"At most {plan.on_participants.trials} of them then continued training on participants under "
+                "differential privacy, and their epochs were judged by noisy scores on other participants."
             )
             wording = Wording(method, picking(chosen), "work repeated after a crash was charged again")
         return DeclaredBudget.of(summary, declared, chosen, wording)

@@ -10,7 +10,7 @@ from privacy.mechanisms.mechanism import Kind
 FALSE_ALARMS = 0.01
 
 IN_WORDS: dict[Kind, str] = {
-    "training": "training",
+    "training": "training by DP-SGD",
     "scores": "scores of an epoch",
     "measurement": "noisy measurement",
     "private selection": "whole search",

@@ -67,7 +67,7 @@ def test_the_page_says_all_that_a_board_asks(ledger):
     text = statement(ledger).text()
     for phrase in (
         "one participant", "adding or removing", "taken as public", "dp-accounting", "opendp", "`internal/`",
-        "| train | training | 5 |", "standard deviation 0.02", "before the first reading",
+        "| train | training by DP-SGD | 5 |", "standard deviation 0.02", "before the first reading",
         f"epsilon {epsilon_by_rdp(TRAINING, 1e-5):.2f}", "The ledger of secret", "privacy_events.json",
     ):  # fmt: skip
         assert phrase in text
@@ -93,7 +93,7 @@ def test_the_json_says_the_same(ledger):
     fields = json.loads(json.dumps(stated.as_json(), allow_nan=False))
     assert fields["statement"] == stated.first_line
     assert (fields["epsilon"], fields["delta"], fields["accounted"]) == (3.0, 1e-5, True)
-    assert fields["charges"] == [["train", "training", 5]]
+    assert fields["charges"] == [["train", "training by DP-SGD", 5]]
 
 
 def secretly(**changes) -> DeclaredPlan:

@@ -2,22 +2,24 @@ import pickle
 
 import optuna
 import pytest
+from pydantic import BaseModel
 
 from search_spaces import SHIPPED, load_search_space
-from trainables.gan.hyperparameters import Hyperparameters
+from trainables.candidate import candidate_of, hyperparameters_of
 from tuner.domains import domains
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def draws(name: str, count: int) -> list[Hyperparameters]:
+def draws(name: str, count: int) -> list[BaseModel]:
     space = load_search_space(name, domains())
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    return [Hyperparameters(**space(study.ask())) for _ in range(count)]
+    configs = [space(study.ask()) for _ in range(count)]
+    return [candidate_of(config).hyperparameters(**hyperparameters_of(config)) for config in configs]
 
 
-def test_the_project_comes_with_three_search_spaces():
-    assert SHIPPED == ("default", "paper", "smoke")
+def test_the_project_comes_with_four_search_spaces():
+    assert SHIPPED == ("default", "measured", "paper", "smoke")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

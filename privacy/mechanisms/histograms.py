@@ -1,0 +1,117 @@
+"""Noisy histograms of every measured cell of each label class, on public grids, under one charge."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import dp_accounting
+import numpy as np
+
+from cohorts import Encoding, Schema
+from cohorts.schema import Measure
+from privacy.mechanisms.gaussian import GaussianNoise, scale_for
+from privacy.mechanisms.mechanism import Kind, Whole
+
+BINS = 32
+"""Of a cell that can take more values than this: equal ones over its public range. Others have one for each value."""
+
+
+@dataclass(frozen=True)
+class ClassHistograms:
+    """What was bought about one label class: safe to look at.
+
+    Args:
+        counts: float64 (B,), noisy, of all cells one after another; perhaps below 0.
+        noise_sd: standard deviation of the noise on each.
+        participants: of the class, as all cells together say; at least half the public expectation.
+    """
+
+    counts: np.ndarray
+    noise_sd: float
+    participants: float
+
+
+@dataclass(frozen=True)
+class NoisyHistograms(Whole):
+    """How many participants of each label class have each value of each cell. Every field is public.
+
+    A participant, added or removed, changes one count of each cell by 1, and nothing of the other class: the 2-norm of
+    that is the root of the number of cells, exactly, since counts are whole numbers.
+
+    Args:
+        bins: how many each of the C cells has.
+        expected: nominal number of participants of each class who will be read.
+        noise_sd: standard deviation of the noise on each count.
+    """
+
+    bins: tuple[int, ...]
+    expected: tuple[float, float]
+    noise_sd: float
+
+    kind: ClassVar[Kind] = "measurement"
+
+    @classmethod
+    def costing(cls, schema: Schema, split_share: float, rho: float) -> NoisyHistograms:
+        """The least noise whose charge is at most ``rho``; arguments as those of ``NoisyMoments.costing``."""
+        bins = tuple(bins_of(measure) for measure in Encoding(schema).cells)
+        first, second = (schema.nominal_size * split_share * each.share for each in schema.label.classes)
+        return cls(bins, (first, second), scale_for(rho, math.sqrt(len(bins))))
+
+    @property
+    def event(self) -> dp_accounting.ZCDpEvent:
+        """The charge of one ``release``; to be written to the ledger before it."""
+        return self._noise.event
+
+    def release(self, positions: np.ndarray, labels: np.ndarray) -> tuple[ClassHistograms, ClassHistograms]:
+        """Noisy counts of participants.
+
+        Args:
+            positions: (n, C) in [0, 1], as ``Encoding.positions`` gives them. Sensitive.
+            labels: 0 or 1, (n,). Sensitive.
+
+        Returns:
+            Histograms of class 0 and of class 1: protected at the price of ``event``.
+
+        Raises:
+            ValueError: when shapes do not fit, or a label is neither 0 nor 1.
+        """
+        first, second = np.split(self._noise.release(class_counts(positions, labels, self.bins)), 2)
+        return self._histograms(first, self.expected[0]), self._histograms(second, self.expected[1])
+
+    def _histograms(self, counts: np.ndarray, expected: float) -> ClassHistograms:
+        return ClassHistograms(counts, self.noise_sd, max(float(counts.sum()) / len(self.bins), expected / 2))
+
+    @property
+    def _noise(self) -> GaussianNoise:
+        size, largest = 2 * sum(self.bins), 4 * sum(self.expected)
+        return GaussianNoise(size, 0.0, largest, math.sqrt(len(self.bins)), self.noise_sd)
+
+
+def bins_of(measure: Measure) -> int:
+    """One for each value, or ``BINS`` equal ones over the range of a measure that can take more."""
+    return min(measure.count or BINS, BINS)
+
+
+def class_counts(positions: np.ndarray, labels: np.ndarray, bins: tuple[int, ...]) -> np.ndarray:
+    """The statistic of ``NoisyHistograms``: counts of class 0, then of class 1; not noisy, not for release.
+
+    Args:
+        positions: (n, C), any numbers; NaN counts as 0. Sensitive.
+        labels: 0 or 1, (n,). Sensitive.
+        bins: of each of the C cells.
+
+    Returns:
+        float64 (2 B,).
+    """
+    positions, labels = np.nan_to_num(np.asarray(positions, dtype=np.float64)).clip(0, 1), np.asarray(labels)
+    if positions.ndim != 2 or positions.shape[1] != len(bins) or positions.shape[:1] != labels.shape:
+        raise ValueError(f"positions must be {len(bins)} numbers for each label; nothing was released")
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("labels must be 0 or 1; nothing was released")
+    widths, total = np.array(bins), sum(bins)
+    places = (
+        np.minimum(np.floor(positions * widths), widths - 1).astype(np.int64) + np.cumsum(widths) - widths
+    )  # (n, C)
+    return np.bincount((places + total * labels[:, None]).ravel(), minlength=2 * total).astype(np.float64)

@@ -1,0 +1,186 @@
+"""Measurements in the space of normal scores: histograms first, then moments of what they make of each measure.
+
+A measure's noisy histogram maps its values to normal scores, so that skew, limits and outliers are gone, every score
+has a standard deviation of about 1, and one public radius fits every trial. Class means and covariances of the scores
+then say how measures and visits hang together.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import dp_accounting
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from cohorts import Encoding, Schema
+from privacy.mechanisms.gaussian import scale_for
+from privacy.mechanisms.histograms import ClassHistograms, NoisyHistograms, bins_of
+from privacy.mechanisms.mechanism import Kind, Whole
+from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments
+
+LIMIT = 3.3
+"""Scores are cut at this many standard deviations."""
+
+RADIUS = 1.15
+"""The 2-norm that vectors of F scores are clipped to, over sqrt(F): one participant in five or six is shortened."""
+
+RAREST = 0.005
+"""Share below which a category counts as no rarer."""
+
+HISTOGRAMS_SHARE = 0.35
+"""Of rho, for the histograms; moments get the rest."""
+
+
+class NormalScores:
+    """The map between values and normal scores that noisy histograms define; made from released numbers alone.
+
+    A whole-numbered or continuous cell has one score, that of its value's place in the distribution. A binary one has
+    one too, and a categorical one has one for each category: indicators, standardised.
+
+    Args:
+        schema: of the cohort.
+        histograms: of class 0 and class 1.
+    """
+
+    def __init__(self, schema: Schema, histograms: tuple[ClassHistograms, ClassHistograms]) -> None:
+        self.encoding = Encoding(schema)
+        self.cells = self.encoding.cells
+        self.bins = tuple(bins_of(measure) for measure in self.cells)
+        shares = [each.share for each in schema.label.classes]
+        self.by_class = [cell_shares(each, self.bins) for each in histograms]  # [2][C] (b,)
+        self.pooled = [
+            shares[0] * first + shares[1] * second for first, second in zip(*self.by_class, strict=True)
+        ]  # [C] (b,)
+        self.columns: list[slice] = []
+        first = 0
+        for measure in self.cells:
+            width = len(measure.categories) if measure.kind == "categorical" else 1
+            self.columns.append(slice(first, first + width))
+            first += width
+        self.width = first
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """Normal scores (n, W) in [-LIMIT, LIMIT] of values (n, M, V)."""
+        positions = self.encoding.positions(values)
+        scores = np.empty((len(values), self.width))
+        for number, columns in enumerate(self.columns):
+            pooled, at = self.pooled[number], positions[:, number]
+            if self.cells[number].discrete:
+                shares = self._indicated(number)  # (k,)
+                which = np.minimum(np.floor(at * len(pooled)), len(pooled) - 1)  # (n,)
+                indicators = which[:, None] == np.arange(len(pooled) - len(shares), len(pooled))  # (n, k)
+                scores[:, columns] = (indicators - shares) / np.sqrt(shares * (1 - shares))
+            else:
+                scores[:, columns.start] = ndtri(np.interp(at, _edges(pooled), _distribution(pooled)))
+        limited: np.ndarray = np.clip(scores, -LIMIT, LIMIT)
+        return limited
+
+    def values(self, scores: np.ndarray) -> np.ndarray:
+        """Values (n, M, V) that scores (n, W) stand for, each one that its measure can have."""
+        positions = np.empty((len(scores), len(self.cells)))
+        for number, columns in enumerate(self.columns):
+            pooled, score = self.pooled[number], np.clip(scores[:, columns], -LIMIT, LIMIT)
+            if self.cells[number].discrete:
+                beyond = score + ndtri(self._indicated(number))  # above the threshold of each category, (n, k)
+                which = beyond[:, 0] > 0 if self.cells[number].kind == "binary" else beyond.argmax(axis=1)
+                positions[:, number] = (which + 0.5) / len(pooled)
+            else:
+                positions[:, number] = np.interp(ndtr(score[:, 0]), _distribution(pooled), _edges(pooled))
+        return self.encoding.at_positions(positions)
+
+    def _indicated(self, number: int) -> np.ndarray:
+        """Shares of the categories that have a score: of a binary measure the second alone."""
+        shares: np.ndarray = self.pooled[number].clip(RAREST, 1 - RAREST)
+        return shares[1:] if self.cells[number].kind == "binary" else shares
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured about a cohort: safe to look at.
+
+    Args:
+        histograms: of class 0 and class 1.
+        moments: of the normal scores, over LIMIT, of class 0 and class 1.
+    """
+
+    histograms: tuple[ClassHistograms, ClassHistograms]
+    moments: tuple[ClassMoments, ClassMoments]
+
+
+@dataclass(frozen=True)
+class Measurements(Whole):
+    """Histograms of every cell, then means and covariances of the normal scores that they define, by class.
+
+    Guarantee: ``event``, the composition of both; what the second measures may depend on what the first released.
+
+    Args:
+        schema: of the cohort.
+        histograms: the first mechanism.
+        moments: the second, of scores over LIMIT.
+    """
+
+    schema: Schema
+    histograms: NoisyHistograms
+    moments: NoisyMoments
+
+    kind: ClassVar[Kind] = "measurement"
+
+    @classmethod
+    def costing(
+        cls, schema: Schema, split_share: float, rho: float, histograms_share: float = HISTOGRAMS_SHARE
+    ) -> Measurements:
+        """The least noise whose charge is at most ``rho``, in zCDP; see ``NoisyMoments.costing``."""
+        histograms = NoisyHistograms.costing(schema, split_share, rho * histograms_share)
+        width = sum(len(each.categories) if each.kind == "categorical" else 1 for each in Encoding(schema).cells)
+        radius, noise_sd = RADIUS * math.sqrt(width) / LIMIT, scale_for(rho * (1 - histograms_share), SENSITIVITY)
+        return cls(schema, histograms, NoisyMoments(width, radius, histograms.expected, noise_sd))
+
+    @property
+    def event(self) -> dp_accounting.ComposedDpEvent:
+        """The charge of one ``release``; to be written to the ledger before it."""
+        return dp_accounting.ComposedDpEvent([self.histograms.event, self.moments.event])
+
+    def release(self, values: np.ndarray, labels: np.ndarray) -> Measured:
+        """Measure participants.
+
+        Args:
+            values: (n, M, V), in each measure's unit. Sensitive.
+            labels: 0 or 1, (n,). Sensitive.
+
+        Returns:
+            What was measured: protected at the price of ``event``.
+        """
+        histograms = self.histograms.release(Encoding(self.schema).positions(values), labels)
+        scores = NormalScores(self.schema, histograms).scores(values)
+        return Measured(histograms, self.moments.release(scores / LIMIT, labels))
+
+
+def cell_shares(histograms: ClassHistograms, bins: tuple[int, ...]) -> list[np.ndarray]:
+    """Each cell's shares of a class, (b,): the nearest to the noisy ones that are none below 0 and add up to 1."""
+    parts = np.split(histograms.counts / histograms.participants, np.cumsum(bins)[:-1])
+    return [nearest_shares(each) for each in parts]
+
+
+def nearest_shares(noisy: np.ndarray) -> np.ndarray:
+    """Euclidean projection onto the probability simplex.
+
+    Source: Duchi et al., "Efficient Projections onto the l1-Ball", 2008, algorithm of figure 1.
+    """
+    descending = np.sort(noisy)[::-1]
+    lowered_by = (np.cumsum(descending) - 1) / np.arange(1, len(noisy) + 1)
+    kept = int(np.flatnonzero(descending > lowered_by)[-1])
+    shares: np.ndarray = np.clip(noisy - lowered_by[kept], 0, None)
+    shares /= shares.sum()
+    return shares
+
+
+def _edges(shares: np.ndarray) -> np.ndarray:
+    return np.linspace(0, 1, len(shares) + 1)
+
+
+def _distribution(shares: np.ndarray) -> np.ndarray:
+    """Distribution function at the edges of the bins."""
+    return np.concatenate([[0.0], np.cumsum(shares)]).clip(0, 1)

@@ -1,0 +1,144 @@
+"""Histograms and normal scores: what one participant changes, and what comes back out of what was measured."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cohorts import Encoding, Schema
+from privacy.accounting.rdp import rdp_at
+from privacy.mechanisms.histograms import BINS, NoisyHistograms, bins_of, class_counts
+from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores, cell_shares, nearest_shares
+from tests.conftest import SMALL_SCHEMA, small_cohort
+
+KINDS = Schema.model_validate(
+    {
+        **SMALL_SCHEMA,
+        "name": "kinds",
+        "nominal_size": 4000,
+        "measures": [
+            {"name": "lab", "kind": "continuous", "lower": 0, "upper": 500, "table": "visits", "column": "lab"},
+            {"name": "drugs", "kind": "integer", "lower": 0, "upper": 5, "table": "visits", "column": "drugs"},
+            {"name": "ill", "kind": "binary", "categories": [0, 1], "table": "visits", "column": "ill"},
+            {
+                "name": "stage",
+                "kind": "categorical",
+                "categories": ["I", "II", "III"],
+                "table": "visits",
+                "column": "stage",
+            },
+        ],
+    }
+)
+COUNT = 4000
+
+
+def people(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, M, V) of every kind, skewed and rare ones among them, and labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, COUNT)
+    shape = (COUNT, 3)
+    lab = np.exp(rng.normal(1.5, 0.8, shape)).clip(0, 500)
+    drugs = rng.poisson(1.2 + 0.8 * labels[:, None], shape).clip(0, 5)
+    ill = rng.random(shape) < np.where(labels, 0.1, 0.3)[:, None]
+    stage = rng.choice(3, shape, p=[0.1, 0.7, 0.2])
+    return np.stack([lab, drugs, ill, stage], axis=1).astype(np.float32), labels
+
+
+def drawn(measurements: Measurements, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """As many participants of each class from what was measured."""
+    values, labels = people()
+    measured = measurements.release(values, labels)
+    scores, rng = NormalScores(KINDS, measured.histograms), np.random.default_rng(seed)
+    sampled = np.empty((COUNT, scores.width))
+    for label, moments in enumerate(measured.moments):
+        sampled[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), rng)
+    return scores.values(sampled), labels
+
+
+@given(st.integers(0, COUNT - 1), st.floats(allow_nan=True, allow_infinity=True), st.booleans())
+def test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_cells(who, extreme, is_extreme):
+    values, labels = people()
+    positions = Encoding(KINDS).positions(values)
+    if is_extreme:
+        positions[who] = extreme
+    bins = tuple(bins_of(measure) for measure in Encoding(KINDS).cells)
+    without = np.delete(np.arange(COUNT), who)
+    change = class_counts(positions, labels, bins) - class_counts(positions[without], labels[without], bins)
+    assert np.linalg.norm(change) == pytest.approx(math.sqrt(len(bins)))
+    assert np.count_nonzero(change) == len(bins)
+
+
+def test_what_is_charged_is_both_and_no_more_than_was_asked_for():
+    measurements = Measurements.costing(KINDS, 0.75, rho=0.2)
+    for order in (1.5, 4.0, 32.0):
+        both = rdp_at(measurements.histograms.event, order) + rdp_at(measurements.moments.event, order)
+        assert rdp_at(measurements.event, order) == pytest.approx(both)
+        assert 0.19 * order < both <= 0.2 * order * (1 + 1e-9)
+
+
+def test_counts_carry_the_noise_that_is_charged():
+    values, labels = people()
+    mechanism = NoisyHistograms.costing(KINDS, 0.75, rho=0.05)
+    positions = Encoding(KINDS).positions(values)
+    exact = class_counts(positions, labels, mechanism.bins)
+    released = np.concatenate([each.counts for each in mechanism.release(positions, labels)])
+    noisy = exact > 6 * mechanism.noise_sd  # nothing is clamped there
+    assert noisy.sum() > 15
+    spread = np.std(released[noisy] - exact[noisy])
+    assert spread == pytest.approx(mechanism.noise_sd, rel=5 / math.sqrt(2 * noisy.sum()))
+    assert mechanism.event.rho == pytest.approx(len(mechanism.bins) / (2 * mechanism.noise_sd**2), rel=1e-6)
+
+
+@given(st.lists(st.floats(-2, 2), min_size=2, max_size=BINS))
+def test_shares_are_the_nearest_that_are_shares(noisy):
+    found = nearest_shares(np.array(noisy))
+    assert found.min() >= 0 and found.sum() == pytest.approx(1)
+    for other in np.random.default_rng(0).dirichlet(np.ones(len(noisy)), 50):
+        assert np.linalg.norm(found - noisy) <= np.linalg.norm(other - noisy) + 1e-9
+
+
+def test_values_come_back_from_their_own_scores():
+    values, labels = people()
+    histograms = Measurements.costing(KINDS, 0.75, rho=100.0).histograms
+    scores = NormalScores(KINDS, histograms.release(Encoding(KINDS).positions(values), labels))
+    back = scores.values(scores.scores(values))
+    assert np.array_equal(back[:, 1:], values[:, 1:])  # whole numbers and categories exactly
+    usual = values[:, 0] < np.quantile(values[:, 0], 0.99)  # beyond, scores are cut
+    assert np.abs(back[:, 0] - values[:, 0])[usual].max() < 500 / BINS
+
+
+def test_every_kind_keeps_its_shares_by_class():
+    """Binary measures do not collapse, and a skewed one keeps its median, as those of the cases that once failed."""
+    (values, labels), (synthetic, _) = people(), drawn(Measurements.costing(KINDS, 1.0, rho=2.0))
+    for label in (0, 1):
+        real, made = values[labels == label], synthetic[labels == label]
+        assert np.abs(real[:, 2].mean(axis=0) - made[:, 2].mean(axis=0)).max() < 0.07
+        for stage in range(3):
+            assert np.abs((real[:, 3] == stage).mean(axis=0) - (made[:, 3] == stage).mean(axis=0)).max() < 0.12
+        assert np.abs(real[:, 1].mean(axis=0) - made[:, 1].mean(axis=0)).max() < 0.25
+        assert np.abs(np.median(real[:, 0], axis=0) - np.median(made[:, 0], axis=0)).max() < 500 / BINS / 2
+
+
+def test_histograms_of_strangers_to_the_schema_are_refused():
+    mechanism = NoisyHistograms.costing(KINDS, 0.75, rho=0.05)
+    with pytest.raises(ValueError, match="nothing was released"):
+        mechanism.release(np.zeros((5, 2)), np.zeros(5))
+    with pytest.raises(ValueError, match="nothing was released"):
+        mechanism.release(np.zeros((5, len(mechanism.bins))), np.full(5, 2))
+
+
+def test_noise_alone_gives_participants_all_the_same():
+    """A budget that buys nothing still gives values that their measures can have."""
+    cohort = small_cohort(Schema.model_validate(SMALL_SCHEMA), 60)
+    measured = Measurements.costing(cohort.schema, 0.75, rho=1e-4).release(cohort.values, cohort.labels)
+    scores = NormalScores(cohort.schema, measured.histograms)
+    values = scores.values(LIMIT * measured.moments[0].sample(200, np.random.default_rng(0)))
+    assert np.isfinite(values).all()
+    assert values[:, 0].min() >= 80 and values[:, 0].max() <= 200
+    for histogram in measured.histograms:
+        assert all(each.min() >= 0 for each in cell_shares(histogram, scores.bins))
