@@ -49,7 +49,7 @@ class DPSGD:
         0.6
         >>> DPSGD(sampling_rate=0.05, noise_multiplier=0.001, steps=100)
         Traceback (most recent call last):
-        ValueError: noise multiplier 0.001 is not one: give 0 for none, or at least 0.01
+        ValueError: noise multiplier 0.001 is not usable: give 0 for none, or at least 0.01
     """
 
     sampling_rate: float
