@@ -13,9 +13,9 @@ from cohorts import Participants, Schema
 from privacy.mechanisms.histograms import ClassHistograms
 from privacy.mechanisms.moments import ClassMoments
 from privacy.mechanisms.normal_scores import HISTOGRAMS_SHARE, LIMIT, Measured, Measurements, NormalScores
-from privacy.planning.allocation import Allocation
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
+from trainables.measured_once import MeasuredOnce
 from trainables.segment import Segment
 
 
@@ -71,7 +71,7 @@ class MeasuredGenerator:
         }
 
 
-class MeasuredCandidate:
+class MeasuredCandidate(MeasuredOnce):
     """Histograms of every measure and visit, and moments of the normal scores they define: a trial of one epoch.
 
     Args:
@@ -80,7 +80,6 @@ class MeasuredCandidate:
 
     name: ClassVar[str] = "measured"
     hyperparameters: ClassVar[type[MeasuredHyperparameters]] = MeasuredHyperparameters
-    decided_by_budget: ClassVar[frozenset[str]] = frozenset({"rho"})
 
     def __init__(self, setting: Setting) -> None:
         self._schema = setting.schema
@@ -93,22 +92,12 @@ class MeasuredCandidate:
         return cls(setting)
 
     @classmethod
-    def priced(cls, config: Mapping[str, Any], allocation: Allocation) -> dict[str, Any]:
-        """All that one trial may spend, at once."""
-        return {**config, "rho": allocation.trial_rho}
-
-    @classmethod
     def mechanism(
         cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False
     ) -> Measurements:
         """The measurements; they are the same for any number of epochs, since there is one."""
         chosen = MeasuredHyperparameters(**hyperparameters_of(config))
         return Measurements.costing(setting.schema, setting.train_share, chosen.rho, chosen.histograms_share)
-
-    @classmethod
-    def longest(cls, config: Mapping[str, Any], epochs: int, epsilon: float, delta: float) -> int:
-        """One."""
-        return 1
 
     @classmethod
     def restored(cls, content: Mapping[str, Any], schema: Schema) -> MeasuredGenerator:
@@ -132,10 +121,6 @@ class MeasuredCandidate:
     def generator(self) -> MeasuredGenerator:
         """Draws from what was measured."""
         return MeasuredGenerator(self._measured, self._schema)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What was measured."""
-        return self.generator().content()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state that ``state_dict`` gave."""

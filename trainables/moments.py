@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.moments import ClassMoments, NoisyMoments, surrogate_cohort
-from privacy.planning.allocation import Allocation
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
+from trainables.measured_once import MeasuredOnce
 from trainables.segment import Segment
 
 
@@ -53,7 +53,7 @@ class MomentsGenerator:
         }
 
 
-class Moments:
+class Moments(MeasuredOnce):
     """Mean and covariance of each class, measured once: a trial of one epoch.
 
     Args:
@@ -62,7 +62,6 @@ class Moments:
 
     name: ClassVar[str] = "moments"
     hyperparameters: ClassVar[type[MomentsHyperparameters]] = MomentsHyperparameters
-    decided_by_budget: ClassVar[frozenset[str]] = frozenset({"rho"})
 
     def __init__(self, setting: Setting) -> None:
         self._schema = setting.schema
@@ -76,22 +75,12 @@ class Moments:
         return cls(setting)
 
     @classmethod
-    def priced(cls, config: Mapping[str, Any], allocation: Allocation) -> dict[str, Any]:
-        """All that one trial may spend, at once."""
-        return {**config, "rho": allocation.trial_rho}
-
-    @classmethod
     def mechanism(
         cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False
     ) -> NoisyMoments:
         """The measurement; it is the same for any number of epochs, since there is one."""
         rho = MomentsHyperparameters(**hyperparameters_of(config)).rho
         return NoisyMoments.costing(setting.schema, setting.train_share, rho)
-
-    @classmethod
-    def longest(cls, config: Mapping[str, Any], epochs: int, epsilon: float, delta: float) -> int:
-        """One."""
-        return 1
 
     @classmethod
     def restored(cls, content: Mapping[str, Any], schema: Schema) -> MomentsGenerator:
@@ -109,10 +98,6 @@ class Moments:
     def generator(self) -> MomentsGenerator:
         """Draws from what was measured."""
         return MomentsGenerator(self._moments, self._schema)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What was measured."""
-        return self.generator().content()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state that ``state_dict`` gave."""
