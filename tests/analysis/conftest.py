@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import ray
 import yaml
+from filelock import FileLock
 from ray import tune
 
 from analysis import StudyDirectory, StudySettings
@@ -96,10 +98,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Not to be changed.
     """
-    root = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DPGAN_TUNE_DATA", str(root / "home"))
-        finish(root)
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # one study for all of pytest's processes
+    root, done = base / "finished", base / "finished.done"
+    with FileLock(base / "finished.lock"), pytest.MonkeyPatch.context() as patch:
+        if not done.exists():
+            root.mkdir()
+            patch.setenv("DPGAN_TUNE_DATA", str(root / "home"))
+            finish(root)
+            done.touch()
     return root
 
 
