@@ -68,6 +68,11 @@ class Encoding:
         """The measure of each observed (measure, visit), C of them, in the order of the features."""
         return tuple(self.schema.all_measures[cell.measure_index] for cell in self._cells)
 
+    @property
+    def columns(self) -> tuple[slice, ...]:
+        """Which features are those of each cell, C of them."""
+        return tuple(slice(cell.first, cell.first + cell.width) for cell in self._cells)
+
     def positions(self, values: np.ndarray) -> np.ndarray:
         """Where each value lies in its cell's public range: float64 (n, C) in [0, 1].
 

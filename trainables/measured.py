@@ -11,11 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Participants, Schema
 from privacy.mechanisms.histograms import ClassHistograms
-from privacy.mechanisms.moments import ClassMoments
 from privacy.mechanisms.normal_scores import HISTOGRAMS_SHARE, LIMIT, Measured, Measurements, NormalScores
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
-from trainables.measured_once import MeasuredOnce
+from trainables.measured_once import MeasuredOnce, moments_content, moments_of
 from trainables.segment import Segment
 
 
@@ -63,10 +62,7 @@ class MeasuredGenerator:
                     {"counts": torch.from_numpy(each.counts), "noise_sd": each.noise_sd, "people": each.participants}
                     for each in self.measured.histograms
                 ],
-                "moments": [
-                    {"mean": torch.from_numpy(each.mean), "covariance": torch.from_numpy(each.covariance)}
-                    for each in self.measured.moments
-                ],
+                "moments": moments_content(self.measured.moments),
             }
         }
 
@@ -108,8 +104,7 @@ class MeasuredCandidate(MeasuredOnce):
         first, second = (
             ClassHistograms(each["counts"].numpy(), each["noise_sd"], each["people"]) for each in kept["histograms"]
         )
-        low, high = (ClassMoments(each["mean"].numpy(), each["covariance"].numpy()) for each in kept["moments"])
-        return MeasuredGenerator(Measured((first, second), (low, high)), schema)
+        return MeasuredGenerator(Measured((first, second), moments_of(kept["moments"])), schema)
 
     def train(self, segment: Segment[Measurements], workplace: Workplace) -> str:
         """Measure."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
+
+from privacy.mechanisms.moments import ClassMoments
 from privacy.planning.allocation import Allocation
 from trainables.candidate import Generator
 
@@ -31,3 +34,14 @@ class MeasuredOnce:
     def state_dict(self) -> dict[str, Any]:
         """What was measured."""
         return self.generator().content()
+
+
+def moments_content(moments: tuple[ClassMoments, ClassMoments]) -> list[dict[str, Any]]:
+    """Moments of both classes as tensors, for a checkpoint."""
+    return [{"mean": torch.from_numpy(each.mean), "covariance": torch.from_numpy(each.covariance)} for each in moments]
+
+
+def moments_of(content: list[dict[str, Any]]) -> tuple[ClassMoments, ClassMoments]:
+    """The moments that ``moments_content`` took apart."""
+    first, second = (ClassMoments(each["mean"].numpy(), each["covariance"].numpy()) for each in content)
+    return first, second

@@ -14,7 +14,7 @@ from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.moments import ClassMoments, NoisyMoments, surrogate_cohort
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
-from trainables.measured_once import MeasuredOnce
+from trainables.measured_once import MeasuredOnce, moments_content, moments_of
 from trainables.segment import Segment
 
 
@@ -45,12 +45,7 @@ class MomentsGenerator:
 
     def content(self) -> dict[str, Any]:
         """Means and covariances."""
-        return {
-            "moments": [
-                {"mean": torch.from_numpy(each.mean), "covariance": torch.from_numpy(each.covariance)}
-                for each in self._moments
-            ]
-        }
+        return {"moments": moments_content(self._moments)}
 
 
 class Moments(MeasuredOnce):
@@ -85,8 +80,7 @@ class Moments(MeasuredOnce):
     @classmethod
     def restored(cls, content: Mapping[str, Any], schema: Schema) -> MomentsGenerator:
         """The generator with the moments that were kept."""
-        first, second = (ClassMoments(each["mean"].numpy(), each["covariance"].numpy()) for each in content["moments"])
-        return MomentsGenerator((first, second), schema)
+        return MomentsGenerator(moments_of(content["moments"]), schema)
 
     def train(self, segment: Segment[NoisyMoments], workplace: Workplace) -> str:
         """Measure."""

@@ -16,6 +16,7 @@ import numpy as np
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
 from privacy.mechanisms.mechanism import Kind, Whole
+from privacy.mechanisms.simplex import onto_simplex
 
 COUNT_SHARE = 0.2
 """tau^2, the share of the sensitivity that goes to the number of participants; the rest is for their features."""
@@ -187,16 +188,10 @@ def nearest_covariance(matrix: np.ndarray, largest_trace: float) -> np.ndarray:
     Args:
         matrix: symmetric (F, F).
         largest_trace: public limit of the sum of variances.
-
-    Source: Duchi et al., "Efficient Projections onto the l1-Ball", 2008, algorithm of figure 1.
     """
     trace = float(np.clip(np.trace(matrix), LEAST_VARIANCE * len(matrix), largest_trace))
     eigenvalues, eigenvectors = np.linalg.eigh(matrix)
-    descending = eigenvalues[::-1]
-    lowered_by = (np.cumsum(descending) - trace) / np.arange(1, len(matrix) + 1)
-    kept = int(np.flatnonzero(descending > lowered_by)[-1])
-    eigenvalues = np.clip(eigenvalues - lowered_by[kept], 0, None)
-    nearest: np.ndarray = (eigenvectors * eigenvalues) @ eigenvectors.T
+    nearest: np.ndarray = (eigenvectors * onto_simplex(eigenvalues, trace)) @ eigenvectors.T
     return nearest
 
 

@@ -20,6 +20,7 @@ from privacy.mechanisms.gaussian import scale_for
 from privacy.mechanisms.histograms import ClassHistograms, NoisyHistograms, bins_of
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments
+from privacy.mechanisms.simplex import onto_simplex
 
 LIMIT = 3.3
 """Scores are cut at this many standard deviations."""
@@ -50,17 +51,9 @@ class NormalScores:
         self.cells = self.encoding.cells
         self.bins = tuple(bins_of(measure) for measure in self.cells)
         shares = [each.share for each in schema.label.classes]
-        self.by_class = [cell_shares(each, self.bins) for each in histograms]  # [2][C] (b,)
-        self.pooled = [
-            shares[0] * first + shares[1] * second for first, second in zip(*self.by_class, strict=True)
-        ]  # [C] (b,)
-        self.columns: list[slice] = []
-        first = 0
-        for measure in self.cells:
-            width = len(measure.categories) if measure.kind == "categorical" else 1
-            self.columns.append(slice(first, first + width))
-            first += width
-        self.width = first
+        by_class = (cell_shares(each, self.bins) for each in histograms)
+        self.pooled = [shares[0] * low + shares[1] * high for low, high in zip(*by_class, strict=True)]  # [C] (b,)
+        self.columns, self.width = self.encoding.columns, self.encoding.width  # a score in the place of each feature
 
     def scores(self, values: np.ndarray) -> np.ndarray:
         """Normal scores (n, W) in [-LIMIT, LIMIT] of values (n, M, V)."""
@@ -134,7 +127,7 @@ class Measurements(Whole):
     ) -> Measurements:
         """The least noise whose charge is at most ``rho``, in zCDP; see ``NoisyMoments.costing``."""
         histograms = NoisyHistograms.costing(schema, split_share, rho * histograms_share)
-        width = sum(len(each.categories) if each.kind == "categorical" else 1 for each in Encoding(schema).cells)
+        width = Encoding(schema).width
         radius, noise_sd = RADIUS * math.sqrt(width) / LIMIT, scale_for(rho * (1 - histograms_share), SENSITIVITY)
         return cls(schema, histograms, NoisyMoments(width, radius, histograms.expected, noise_sd))
 
@@ -161,20 +154,7 @@ class Measurements(Whole):
 def cell_shares(histograms: ClassHistograms, bins: tuple[int, ...]) -> list[np.ndarray]:
     """Each cell's shares of a class, (b,): the nearest to the noisy ones that are none below 0 and add up to 1."""
     parts = np.split(histograms.counts / histograms.participants, np.cumsum(bins)[:-1])
-    return [nearest_shares(each) for each in parts]
-
-
-def nearest_shares(noisy: np.ndarray) -> np.ndarray:
-    """Euclidean projection onto the probability simplex.
-
-    Source: Duchi et al., "Efficient Projections onto the l1-Ball", 2008, algorithm of figure 1.
-    """
-    descending = np.sort(noisy)[::-1]
-    lowered_by = (np.cumsum(descending) - 1) / np.arange(1, len(noisy) + 1)
-    kept = int(np.flatnonzero(descending > lowered_by)[-1])
-    shares: np.ndarray = np.clip(noisy - lowered_by[kept], 0, None)
-    shares /= shares.sum()
-    return shares
+    return [onto_simplex(each) for each in parts]
 
 
 def _edges(shares: np.ndarray) -> np.ndarray:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cohorts import Encoding, Schema
 from privacy.accounting.rdp import rdp_at
 from privacy.mechanisms.histograms import BINS, NoisyHistograms, bins_of, class_counts
-from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores, cell_shares, nearest_shares
+from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores, cell_shares
+from privacy.mechanisms.simplex import onto_simplex
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
 KINDS = Schema.model_validate(
@@ -96,7 +97,7 @@ def test_counts_carry_the_noise_that_is_charged():
 
 @given(st.lists(st.floats(-2, 2), min_size=2, max_size=BINS))
 def test_shares_are_the_nearest_that_are_shares(noisy):
-    found = nearest_shares(np.array(noisy))
+    found = onto_simplex(np.array(noisy))
     assert found.min() >= 0 and found.sum() == pytest.approx(1)
     for other in np.random.default_rng(0).dirichlet(np.ones(len(noisy)), 50):
         assert np.linalg.norm(found - noisy) <= np.linalg.norm(other - noisy) + 1e-9
