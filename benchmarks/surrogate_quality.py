@@ -38,8 +38,8 @@ def main() -> None:
 def surrogate(train: Participants, epsilon: float, seed: int) -> Participants:
     """As many participants as were read, from moments that cost `epsilon`."""
     mechanism = NoisyMoments.costing(train.schema, SplitShares().train, affordable_rho(epsilon))
-    moments = mechanism.release(Encoding(train.schema).encode(train.values), train.labels)
-    return surrogate_cohort(moments, train.schema, len(train), np.random.default_rng(seed))
+    first, second = mechanism.release(Encoding(train.schema).encode(train.values), train.labels)
+    return surrogate_cohort((first.moments, second.moments), train.schema, len(train), np.random.default_rng(seed))
 
 
 def affordable_rho(epsilon: float) -> float:

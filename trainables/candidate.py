@@ -140,8 +140,9 @@ class Candidate(Protocol):
 # By name, or where it is found: a process that never trains a GAN does without its networks.
 _known: dict[str, type[Candidate] | str] = {
     "gan": "trainables.gan.candidate:GAN",
-    "moments": "trainables.moments:Moments",
-    "measured": "trainables.measured:MeasuredCandidate",
+    "measured": "trainables.measured.candidate:MeasuredNetwork",
+    "copula": "trainables.measured.copula:Copula",
+    "moments": "trainables.measured.moments:Moments",
 }
 
 

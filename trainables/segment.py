@@ -18,6 +18,7 @@ class Segment(Generic[M]):
         trial: its name, for the ledger.
         mechanism: what will be charged, and what the training takes its rate, noise, clip norm and steps from.
         words: what for, such as ``train epochs 1 to 3``.
+        epochs: how many.
         seeds: of its random streams, by name; None, the only value allowed for a private cohort, has the operating
             system fill them where the training happens.
     """
@@ -25,6 +26,7 @@ class Segment(Generic[M]):
     trial: str
     mechanism: M
     words: str
+    epochs: int
     seeds: Mapping[str, int] | None
 
     def pay(self, access: Access) -> Reading[M]:

@@ -138,9 +138,10 @@ class Trial:
         Raises:
             BudgetExhausted: it does not fit any more; nothing was trained.
         """
-        mechanism = self.training(epoch - self.epoch, pretraining=self.epoch < self.plan.pretraining)
+        epochs = epoch - self.epoch
+        mechanism = self.training(epochs, pretraining=self.epoch < self.plan.pretraining)
         seeds = None if self.plan.seed is None else {name: self._segment_seed(name) for name in STREAMS}
-        segment = Segment(self.name, mechanism, f"train epochs {self.epoch + 1} to {epoch}", seeds)
+        segment = Segment(self.name, mechanism, f"train epochs {self.epoch + 1} to {epoch}", epochs, seeds)
         self.receipt = self.candidate.train(segment, Workplace(self.plan.access, self.plan.packs))
         self.epoch = epoch
 

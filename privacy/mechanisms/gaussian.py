@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import dp_accounting
 import numpy as np
@@ -65,7 +66,7 @@ class GaussianNoise:
     @property
     def event(self) -> dp_accounting.ZCDpEvent:
         """The charge of one ``release``; to be written to the ledger before it."""
-        return dp_accounting.ZCDpEvent(self._measurement.map(self.sensitivity))
+        return dp_accounting.ZCDpEvent(_measurement(self.size, self.scale).map(self.sensitivity))
 
     def release(self, values: np.ndarray) -> np.ndarray:
         """Add noise.
@@ -81,13 +82,14 @@ class GaussianNoise:
                 either has no sensitivity: map participants' own NaN to a constant before computing it.
         """
         clamped = clamp_statistics(values, self.size, self.lower, self.upper)
-        noisy = self._measurement(clamped.tolist())
+        noisy = _measurement(self.size, self.scale)(clamped.tolist())
         return np.array(noisy, dtype=np.float64)
 
-    @property
-    def _measurement(self) -> dp.Measurement:
-        domain = dp.vector_domain(dp.atom_domain(T=float, nan=False), size=self.size)
-        return dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=self.scale)
+
+@lru_cache(maxsize=64)  # to make one takes longer than to use it
+def _measurement(size: int, scale: float) -> dp.Measurement:
+    domain = dp.vector_domain(dp.atom_domain(T=float, nan=False), size=size)
+    return dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=scale)
 
 
 def scale_for(rho: float, sensitivity: float) -> float:

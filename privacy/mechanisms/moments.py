@@ -54,12 +54,43 @@ class ClassMoments:
     mean: np.ndarray
     covariance: np.ndarray
 
+    @property
+    def root(self) -> np.ndarray:
+        """A matrix A of which the covariance is A A^T: float64 (F, F)."""
+        eigenvalues, eigenvectors = np.linalg.eigh(self.covariance)  # (F,), (F, F)
+        root: np.ndarray = eigenvectors * np.sqrt(np.clip(eigenvalues, 0, None))
+        return root
+
     def sample(self, participants: int, randomness: np.random.Generator) -> np.ndarray:
         """Features of participants who never lived: float64 (participants, F), Gaussian, not clamped."""
-        eigenvalues, eigenvectors = np.linalg.eigh(self.covariance)  # (F,), (F, F)
-        root = eigenvectors * np.sqrt(np.clip(eigenvalues, 0, None))  # (F, F)
-        features: np.ndarray = self.mean + randomness.standard_normal((participants, len(self.mean))) @ root.T
+        features: np.ndarray = self.mean + randomness.standard_normal((participants, len(self.mean))) @ self.root.T
         return features
+
+
+@dataclass(frozen=True)
+class NoisyProducts:
+    """The mean of P P^T over one label class, noisy as it was bought: safe to look at.
+
+    Args:
+        mean: symmetric float64 (F + 1, F + 1).
+        noise_sd: standard deviation of the noise on its diagonal; entries off it have 1 / sqrt(2) of that.
+        radius: R, the 2-norm that features were clipped to.
+        participants: of the class, as the noisy sums say; at least half the public expectation.
+    """
+
+    mean: np.ndarray
+    noise_sd: float
+    radius: float
+    participants: float
+
+    @property
+    def moments(self) -> ClassMoments:
+        """Mean and covariance; reads no participant."""
+        per_feature = self.radius / math.sqrt(1 - COUNT_SHARE)  # x is this times the coordinates of P after the first
+        mean = (self.mean[0, 1:] * per_feature / math.sqrt(COUNT_SHARE)).clip(-1, 1)  # (F,)
+        largest = self.radius**2
+        second_moment = (self.mean[1:, 1:] * per_feature**2).clip(-largest, largest)  # (F, F)
+        return ClassMoments(mean, nearest_covariance(second_moment - np.outer(mean, mean), largest))
 
 
 @dataclass(frozen=True)
@@ -108,33 +139,27 @@ class NoisyMoments(Whole):
         """The charge of one ``release``; to be written to the ledger before it."""
         return self._noise.event
 
-    def release(self, features: np.ndarray, labels: np.ndarray) -> tuple[ClassMoments, ClassMoments]:
-        """Noisy moments of participants.
+    def release(self, features: np.ndarray, labels: np.ndarray) -> tuple[NoisyProducts, NoisyProducts]:
+        """Noisy products of participants' features, which their moments follow from.
 
         Args:
             features: (n, F), as ``Encoding.encode`` gives them. Sensitive.
             labels: 0 or 1, (n,). Sensitive.
 
         Returns:
-            Moments of class 0 and of class 1: protected at the price of ``event``.
+            Those of class 0 and of class 1: protected at the price of ``event``.
 
         Raises:
             ValueError: when shapes do not fit, or a label is neither 0 nor 1.
         """
         statistic = class_sums(features, labels, self.features, self.radius)
         first, second = np.split(self._noise.release(statistic), 2)
-        return self._moments(first, self.expected[0]), self._moments(second, self.expected[1])
+        return self._products(first, self.expected[0]), self._products(second, self.expected[1])
 
-    def _moments(self, triangle: np.ndarray, expected: float) -> ClassMoments:
-        """Mean and covariance from a noisy sum of P P^T; reads no participant."""
+    def _products(self, triangle: np.ndarray, expected: float) -> NoisyProducts:
         matrix = _from_triangle(triangle, self.features + 1)
-        per_feature = self.radius / math.sqrt(1 - COUNT_SHARE)  # x is this times the coordinates of P after the first
-        count = max(matrix[0, 0] / COUNT_SHARE, expected / 2)
-        mean = (matrix[0, 1:] * per_feature / math.sqrt(COUNT_SHARE) / count).clip(-1, 1)  # (F,)
-        largest = self.radius**2
-        second_moment = (matrix[1:, 1:] * per_feature**2 / count).clip(-largest, largest)  # (F, F)
-        covariance = nearest_covariance(second_moment - np.outer(mean, mean), largest)
-        return ClassMoments(mean, covariance)
+        participants = max(float(matrix[0, 0]) / COUNT_SHARE, expected / 2)
+        return NoisyProducts(matrix / participants, self.noise_sd / participants, self.radius, participants)
 
     @property
     def _noise(self) -> GaussianNoise:
@@ -211,13 +236,18 @@ def surrogate_cohort(
     Returns:
         A cohort with ids S0, S1 and so on, its classes in random order.
     """
-    in_class_1 = round(participants * schema.label.classes[1].share)
-    labels = (randomness.permutation(participants) < in_class_1).astype(np.int64)
+    labels = labels_by_shares(schema, participants, randomness)
     features = np.empty((participants, len(moments[0].mean)))
     for label, each in enumerate(moments):
         features[labels == label] = each.sample(int((labels == label).sum()), randomness)
     ids = np.array([f"S{number}" for number in range(participants)])
     return Participants(schema, ids, labels, Encoding(schema).decode(features))
+
+
+def labels_by_shares(schema: Schema, participants: int, randomness: np.random.Generator) -> np.ndarray:
+    """Labels of participants who never lived: int64 (participants,), classes by public shares, in random order."""
+    in_class_1 = round(participants * schema.label.classes[1].share)
+    return (randomness.permutation(participants) < in_class_1).astype(np.int64)
 
 
 def _to_triangle(matrix: np.ndarray) -> np.ndarray:

@@ -8,18 +8,19 @@ then say how measures and visits hang together.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import dp_accounting
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from cohorts import Encoding, Schema
+from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import scale_for
 from privacy.mechanisms.histograms import ClassHistograms, NoisyHistograms, bins_of
 from privacy.mechanisms.mechanism import Kind, Whole
-from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments
+from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, labels_by_shares
 from privacy.mechanisms.simplex import onto_simplex
 
 LIMIT = 3.3
@@ -62,7 +63,7 @@ class NormalScores:
         for number, columns in enumerate(self.columns):
             pooled, at = self.pooled[number], positions[:, number]
             if self.cells[number].discrete:
-                shares = self._indicated(number)  # (k,)
+                shares = self.indicated(number)  # (k,)
                 which = np.minimum(np.floor(at * len(pooled)), len(pooled) - 1)  # (n,)
                 indicators = which[:, None] == np.arange(len(pooled) - len(shares), len(pooled))  # (n, k)
                 scores[:, columns] = (indicators - shares) / np.sqrt(shares * (1 - shares))
@@ -77,17 +78,28 @@ class NormalScores:
         for number, columns in enumerate(self.columns):
             pooled, score = self.pooled[number], np.clip(scores[:, columns], -LIMIT, LIMIT)
             if self.cells[number].discrete:
-                beyond = score + ndtri(self._indicated(number))  # above the threshold of each category, (n, k)
+                beyond = score + ndtri(self.indicated(number))  # above the threshold of each category, (n, k)
                 which = beyond[:, 0] > 0 if self.cells[number].kind == "binary" else beyond.argmax(axis=1)
                 positions[:, number] = (which + 0.5) / len(pooled)
             else:
                 positions[:, number] = np.interp(ndtr(score[:, 0]), _distribution(pooled), _edges(pooled))
         return self.encoding.at_positions(positions)
 
-    def _indicated(self, number: int) -> np.ndarray:
-        """Shares of the categories that have a score: of a binary measure the second alone."""
+    def indicated(self, number: int) -> np.ndarray:
+        """Shares of the categories of a discrete cell that have a score: of a binary one the second alone."""
         shares: np.ndarray = self.pooled[number].clip(RAREST, 1 - RAREST)
         return shares[1:] if self.cells[number].kind == "binary" else shares
+
+    def edges(self, number: int) -> np.ndarray:
+        """Scores between the bins of a cell that is not discrete, ascending, (b - 1,)."""
+        edges: np.ndarray = ndtri(_distribution(self.pooled[number])[1:-1]).clip(-LIMIT, LIMIT)
+        return edges
+
+    def middles(self, number: int) -> np.ndarray:
+        """Scores of the middle of each bin of a cell that is not discrete, ascending, (b,)."""
+        distribution = _distribution(self.pooled[number])
+        middles: np.ndarray = ndtri((distribution[1:] + distribution[:-1]) / 2).clip(-LIMIT, LIMIT)
+        return middles
 
 
 @dataclass(frozen=True)
@@ -96,11 +108,63 @@ class Measured:
 
     Args:
         histograms: of class 0 and class 1.
-        moments: of the normal scores, over LIMIT, of class 0 and class 1.
+        products: of the normal scores, over LIMIT, of class 0 and class 1.
     """
 
     histograms: tuple[ClassHistograms, ClassHistograms]
-    moments: tuple[ClassMoments, ClassMoments]
+    products: tuple[NoisyProducts, NoisyProducts]
+
+    @property
+    def moments(self) -> tuple[ClassMoments, ClassMoments]:
+        """Mean and covariance of the normal scores, over LIMIT, of class 0 and class 1."""
+        first, second = self.products
+        return first.moments, second.moments
+
+    def draw(self, schema: Schema, participants: int, randomness: np.random.Generator) -> Participants:
+        """Participants whose normal scores are Gaussian in each class; made from released and public numbers alone.
+
+        Args:
+            schema: of the cohort; gives the shares of the classes.
+            participants: how many; public, such as the nominal size.
+            randomness: any; there is nothing to hide here.
+
+        Returns:
+            A cohort with ids S0, S1 and so on, its classes in random order.
+        """
+        normal_scores = NormalScores(schema, self.histograms)
+        labels = labels_by_shares(schema, participants, randomness)
+        scores = np.empty((participants, normal_scores.width))
+        for label, moments in enumerate(self.moments):
+            scores[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), randomness)
+        ids = np.array([f"S{number}" for number in range(participants)])
+        return Participants(schema, ids, labels, normal_scores.values(scores))
+
+    def content(self) -> dict[str, Any]:
+        """All of it as numbers and lists, for a file."""
+        return {
+            "histograms": [
+                {"counts": each.counts.tolist(), "noise_sd": each.noise_sd, "participants": each.participants}
+                for each in self.histograms
+            ],
+            "products": [
+                {
+                    "mean": each.mean.tolist(),
+                    "noise_sd": each.noise_sd,
+                    "radius": each.radius,
+                    "participants": each.participants,
+                }
+                for each in self.products
+            ],
+        }
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Measured:
+        """What ``content`` took apart."""
+        histograms = (ClassHistograms(**{**each, "counts": np.array(each["counts"])}) for each in content["histograms"])
+        products = (NoisyProducts(**{**each, "mean": np.array(each["mean"])}) for each in content["products"])
+        first, second = histograms
+        third, fourth = products
+        return cls((first, second), (third, fourth))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def buy_moments(door: Door, mechanism: NoisyMoments) -> tuple[ClassMoments, Clas
     purpose = Purpose(door.study, "buy noisy moments for the surrogate")
     reading = door.ledger.read(door.splits.train, mechanism, purpose)
     people = reading.participants
-    return reading.mechanism.release(Encoding(door.schema).encode(people.values), people.labels)
+    first, second = reading.mechanism.release(Encoding(door.schema).encode(people.values), people.labels)
+    return first.moments, second.moments
 
 
 def keep_moments(moments: tuple[ClassMoments, ClassMoments], file: Path) -> None:

@@ -13,6 +13,7 @@ from privacy.mechanisms.moments import (
     SENSITIVITY,
     ClassMoments,
     NoisyMoments,
+    NoisyProducts,
     class_sums,
     nearest_covariance,
     public_radius,
@@ -22,6 +23,12 @@ from tests.cohorts.little_trial import SCHEMA as EVERY_KIND
 from tests.conftest import small_cohort
 
 GENEROUS = 1e9
+
+
+def moments(products: tuple[NoisyProducts, NoisyProducts]) -> tuple[ClassMoments, ClassMoments]:
+    """What follows from what was bought."""
+    first, second = products
+    return first.moments, second.moments
 
 
 def sums(participants: tuple, width: int, radius: float) -> np.ndarray:
@@ -84,7 +91,7 @@ def test_without_noise_to_speak_of_the_moments_are_those_of_the_participants():
     labels = np.repeat([0, 1], 2000)
     features = rng.multivariate_normal([0.1, -0.2], [[0.04, 0.02], [0.02, 0.05]], 4000).clip(-1, 1)
     mechanism = NoisyMoments(2, math.sqrt(2), (1500.0, 2500.0), 1e-3)
-    for label, bought in enumerate(mechanism.release(features, labels)):
+    for label, bought in enumerate(moments(mechanism.release(features, labels))):
         assert bought.mean == pytest.approx(features[labels == label].mean(axis=0), abs=1e-3)
         assert bought.covariance == pytest.approx(np.cov(features[labels == label].T), abs=1e-3)
 
@@ -93,7 +100,7 @@ def test_the_noise_of_the_mean_is_what_the_scale_says():
     n, radius, noise_sd = 4000, 1.0, 40.0
     mechanism = NoisyMoments(2, radius, (n, n), noise_sd)
     features, labels = np.zeros((2 * n, 2)), np.repeat([0, 1], n)
-    means = np.array([[bought.mean for bought in mechanism.release(features, labels)] for _ in range(250)])
+    means = np.array([[bought.mean for bought in moments(mechanism.release(features, labels))] for _ in range(250)])
     expected = noise_sd / math.sqrt(2) * radius / math.sqrt(COUNT_SHARE * (1 - COUNT_SHARE)) / n
     assert means.std() == pytest.approx(expected, rel=6 / math.sqrt(2 * means.size) + 0.03)
 
@@ -102,7 +109,7 @@ def test_the_noise_of_the_mean_is_what_the_scale_says():
 def test_however_large_the_noise_the_moments_are_those_of_some_distribution(noise_sd, cohort):
     mechanism = NoisyMoments(6, 2.0, (150.0, 150.0), noise_sd)
     features = Encoding(cohort.schema).encode(cohort.values)
-    for bought in mechanism.release(features, cohort.labels):
+    for bought in moments(mechanism.release(features, cohort.labels)):
         assert (np.abs(bought.mean) <= 1).all()
         assert np.linalg.eigvalsh(bought.covariance).min() >= -1e-9
         assert np.trace(bought.covariance) <= 4.0 + 1e-9
@@ -110,7 +117,7 @@ def test_however_large_the_noise_the_moments_are_those_of_some_distribution(nois
 
 def test_an_empty_cohort_is_read_like_any_other(schema):
     mechanism = NoisyMoments.costing(schema, 0.75, 0.1)
-    bought = mechanism.release(np.empty((0, 6)), np.empty(0, dtype=int))
+    bought = moments(mechanism.release(np.empty((0, 6)), np.empty(0, dtype=int)))
     assert all(np.isfinite(each.covariance).all() for each in bought)
 
 
@@ -156,7 +163,7 @@ def test_surrogate_participants_have_values_that_each_kind_of_measure_can_have()
 def test_the_surrogate_of_a_generous_budget_resembles_the_cohort(schema):
     cohort, encoding = small_cohort(schema, 3000), Encoding(schema)
     real = encoding.encode(cohort.values)
-    bought = NoisyMoments.costing(schema, 1.0, GENEROUS).release(real, cohort.labels)
+    bought = moments(NoisyMoments.costing(schema, 1.0, GENEROUS).release(real, cohort.labels))
     surrogate = surrogate_cohort(bought, schema, 3000, np.random.default_rng(0))
     drawn = encoding.encode(surrogate.values)
     for label in (0, 1):

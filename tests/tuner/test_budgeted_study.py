@@ -1,9 +1,10 @@
 """Whole studies by the command, under policies whose epsilon covers everything."""
 
+import io
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -11,9 +12,11 @@ import pytest
 import yaml
 
 from cohorts import Schema, load_participants, write_cohort
+from privacy.__main__ import main as check_ledger
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
 from tests.conftest import SMALL_SCHEMA, small_cohort
+from tuner.run import main as tune
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = ("--search-space", "smoke", "--max-epochs", "4")
@@ -21,23 +24,32 @@ OPTIONS = ("--search-space", "smoke", "--max-epochs", "4")
 SEVERAL_RATES = ("--search-space", "rates.yaml", "--max-epochs", "4")
 
 
-def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "COLUMNS": "120", "DPGAN_TUNE_DATA": str(folder / "data")}
+@dataclass(frozen=True)
+class Ran:
+    """What a command said, and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tuner" / "run.py"), "--out", str(folder / "results"), *arguments],
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        cwd=folder,
-    )
+def in_folder(folder: Path, command: Callable[[Sequence[str]], int], *arguments: str) -> Ran:
+    """Run a command in this process, which has imported everything already."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("COLUMNS", "120")
+        patch.setenv("DPGAN_TUNE_DATA", str(folder / "data"))
+        patch.chdir(folder)
+        status = command(arguments)
+    return Ran(status, out.getvalue(), err.getvalue())
 
 
-def check(folder: Path, study: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "privacy", str(folder / "results" / study)]
-    return subprocess.run(command, env=environment(folder), capture_output=True, text=True, cwd=ROOT)
+def run(folder: Path, *arguments: str) -> Ran:
+    return in_folder(folder, tune, "--out", str(folder / "results"), *arguments)
+
+
+def check(folder: Path, study: str) -> Ran:
+    return in_folder(folder, check_ledger, str(folder / "results" / study))
 
 
 def statement(folder: Path, study: str) -> dict:
@@ -72,7 +84,7 @@ def write_space(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def first(folder: Path) -> subprocess.CompletedProcess:
+def first(folder: Path) -> Ran:
     """A study that trains every trial on participants."""
     return run(
         folder, "--cohort", "small.yaml", "--study", "first", "--policy", "composed",
@@ -81,7 +93,7 @@ def first(folder: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def second(folder: Path, first: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+def second(folder: Path, first: Ran) -> Ran:
     """A later study of the same participants, on a surrogate."""
     return run(
         folder, "--cohort", "small.yaml", "--study", "second", "--policy", "surrogate",
@@ -90,7 +102,7 @@ def second(folder: Path, first: subprocess.CompletedProcess) -> subprocess.Compl
 
 
 @pytest.fixture(scope="module")
-def third(folder: Path, second: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+def third(folder: Path, second: Ran) -> Ran:
     """A third one, by a secret number of runs."""
     return run(
         folder, "--cohort", "small.yaml", "--study", "third", "--policy", "selection",

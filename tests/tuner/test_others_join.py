@@ -50,7 +50,7 @@ def registered():
 def study(folder: Path, registered) -> Path:
     """A whole study in which toys take part."""
     space = {
-        "candidate": {"categorical": ["centres", "moments", "measured"]},
+        "candidate": {"categorical": ["centres", "moments", "copula"]},
         "spread": {"uniform": [0.1, 0.4]},
     }
     (folder / "space.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
@@ -76,5 +76,5 @@ def test_candidates_of_several_kinds_were_tried_and_scored(study):
     storage = f"sqlite:///{study / 'study.db'}"
     trials = optuna.load_study(study_name="toy", storage=storage).trials
     tried = {trial.params["candidate"] for trial in trials}
-    assert tried <= {"centres", "moments", "measured"} and len(tried) > 1  # drawn at random, but eight times
+    assert tried <= {"centres", "moments", "copula"} and len(tried) > 1  # drawn at random, but eight times
     assert all(trial.state == optuna.trial.TrialState.COMPLETE and trial.values for trial in trials)

@@ -14,7 +14,7 @@ from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.moments import ClassMoments, NoisyMoments, surrogate_cohort
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
-from trainables.measured_once import MeasuredOnce, moments_content, moments_of
+from trainables.measured.once import MeasuredOnce, moments_content, moments_of
 from trainables.segment import Segment
 
 
@@ -86,7 +86,8 @@ class Moments(MeasuredOnce):
         """Measure."""
         reading = segment.pay(workplace.access)
         people = reading.participants
-        self._moments = reading.mechanism.release(Encoding(self._schema).encode(people.values), people.labels)
+        first, second = reading.mechanism.release(Encoding(self._schema).encode(people.values), people.labels)
+        self._moments = first.moments, second.moments
         return str(reading.receipt or "")
 
     def generator(self) -> MomentsGenerator:

@@ -1,4 +1,4 @@
-"""What candidates have in common that measure participants once and draw from that: a trial of one epoch."""
+"""What candidates have in common that measure participants once and then do without them."""
 
 from __future__ import annotations
 

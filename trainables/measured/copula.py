@@ -1,8 +1,9 @@
-"""Measurements as a candidate: histograms and moments of normal scores, bought once, and draws from them."""
+"""A Gaussian copula as a candidate: normal scores of each class are drawn from a Gaussian with the measured moments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,16 +11,15 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Participants, Schema
-from privacy.mechanisms.histograms import ClassHistograms
-from privacy.mechanisms.normal_scores import HISTOGRAMS_SHARE, LIMIT, Measured, Measurements, NormalScores
+from privacy.mechanisms.normal_scores import HISTOGRAMS_SHARE, Measured, Measurements
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
-from trainables.measured_once import MeasuredOnce, moments_content, moments_of
+from trainables.measured.once import MeasuredOnce
 from trainables.segment import Segment
 
 
-class MeasuredHyperparameters(BaseModel):
-    """What a configuration may say."""
+class MeasurementHyperparameters(BaseModel):
+    """What a configuration may say of what is measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -28,8 +28,12 @@ class MeasuredHyperparameters(BaseModel):
         HISTOGRAMS_SHARE, gt=0, lt=1, description="share of rho that buys histograms; moments get the rest"
     )
 
+    def measurements(self, setting: Setting) -> Measurements:
+        """The mechanism that costs this."""
+        return Measurements.costing(setting.schema, setting.train_share, self.rho, self.histograms_share)
 
-class MeasuredGenerator:
+
+class CopulaGenerator:
     """Draws normal scores of each class from a Gaussian, and the values that they stand for.
 
     Args:
@@ -45,46 +49,32 @@ class MeasuredGenerator:
         if self.measured is None:
             raise RuntimeError("nothing was measured yet")
         seed = int(torch.randint(2**63 - 1, (), generator=randomness, device=randomness.device))
-        stream, normal_scores = np.random.default_rng(seed), NormalScores(self._schema, self.measured.histograms)
-        labels = (stream.random(participants) < self._schema.label.classes[1].share).astype(np.int64)
-        scores = np.empty((participants, normal_scores.width))
-        for label, moments in enumerate(self.measured.moments):
-            scores[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), stream)
-        return Participants(self._schema, numbered_ids(participants), labels, normal_scores.values(scores))
+        drawn = self.measured.draw(self._schema, participants, np.random.default_rng(seed))
+        return replace(drawn, ids=numbered_ids(participants))
 
     def content(self) -> dict[str, Any]:
-        """Histograms and moments, as tensors."""
-        if self.measured is None:
-            return {"measured": None}
-        return {
-            "measured": {
-                "histograms": [
-                    {"counts": torch.from_numpy(each.counts), "noise_sd": each.noise_sd, "people": each.participants}
-                    for each in self.measured.histograms
-                ],
-                "moments": moments_content(self.measured.moments),
-            }
-        }
+        """Histograms and products."""
+        return {"measured": self.measured and self.measured.content()}
 
 
-class MeasuredCandidate(MeasuredOnce):
+class Copula(MeasuredOnce):
     """Histograms of every measure and visit, and moments of the normal scores they define: a trial of one epoch.
 
     Args:
         setting: of the study.
     """
 
-    name: ClassVar[str] = "measured"
-    hyperparameters: ClassVar[type[MeasuredHyperparameters]] = MeasuredHyperparameters
+    name: ClassVar[str] = "copula"
+    hyperparameters: ClassVar[type[MeasurementHyperparameters]] = MeasurementHyperparameters
 
     def __init__(self, setting: Setting) -> None:
         self._schema = setting.schema
         self._measured: Measured | None = None
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], setting: Setting) -> MeasuredCandidate:
+    def of(cls, config: Mapping[str, Any], setting: Setting) -> Copula:
         """One that knows nothing yet."""
-        MeasuredHyperparameters(**hyperparameters_of(config))
+        MeasurementHyperparameters(**hyperparameters_of(config))
         return cls(setting)
 
     @classmethod
@@ -92,19 +82,13 @@ class MeasuredCandidate(MeasuredOnce):
         cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False
     ) -> Measurements:
         """The measurements; they are the same for any number of epochs, since there is one."""
-        chosen = MeasuredHyperparameters(**hyperparameters_of(config))
-        return Measurements.costing(setting.schema, setting.train_share, chosen.rho, chosen.histograms_share)
+        return MeasurementHyperparameters(**hyperparameters_of(config)).measurements(setting)
 
     @classmethod
-    def restored(cls, content: Mapping[str, Any], schema: Schema) -> MeasuredGenerator:
+    def restored(cls, content: Mapping[str, Any], schema: Schema) -> CopulaGenerator:
         """The generator with the measurements that were kept."""
         kept = content["measured"]
-        if kept is None:
-            return MeasuredGenerator(None, schema)
-        first, second = (
-            ClassHistograms(each["counts"].numpy(), each["noise_sd"], each["people"]) for each in kept["histograms"]
-        )
-        return MeasuredGenerator(Measured((first, second), moments_of(kept["moments"])), schema)
+        return CopulaGenerator(Measured.of(kept) if kept else None, schema)
 
     def train(self, segment: Segment[Measurements], workplace: Workplace) -> str:
         """Measure."""
@@ -113,9 +97,9 @@ class MeasuredCandidate(MeasuredOnce):
         self._measured = reading.mechanism.release(people.values, people.labels)
         return str(reading.receipt or "")
 
-    def generator(self) -> MeasuredGenerator:
+    def generator(self) -> CopulaGenerator:
         """Draws from what was measured."""
-        return MeasuredGenerator(self._measured, self._schema)
+        return CopulaGenerator(self._measured, self._schema)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state that ``state_dict`` gave."""

@@ -1,0 +1,51 @@
+"""The generator network: from a latent vector and a class to normal scores, begun at a Gaussian."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+from privacy.mechanisms.moments import ClassMoments
+from privacy.mechanisms.normal_scores import LIMIT
+
+
+class ScoreNetwork(nn.Module):
+    """A linear map of each class plus a network that both share, which begins by adding nothing.
+
+    So what it draws at first is Gaussian in each class, with the moments it is given.
+
+    Args:
+        moments: of the W normal scores over LIMIT, of class 0 and class 1.
+        width: of the hidden layers.
+        depth: how many there are.
+        latent_size: entries of the latent vector that the linear map does not see.
+    """
+
+    def __init__(self, moments: tuple[ClassMoments, ClassMoments], width: int, depth: int, latent_size: int) -> None:
+        super().__init__()
+        scores = len(moments[0].mean)
+        self._linear_size, self._latent_size = scores, latent_size
+        self.means = nn.Parameter(_stacked([LIMIT * each.mean for each in moments]))  # (2, W)
+        self.roots = nn.Parameter(_stacked([LIMIT * each.root for each in moments]))  # (2, W, W)
+        sizes = [scores + latent_size + len(moments), *[width] * depth]
+        hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
+        last = nn.Linear(sizes[-1], scores)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(*hidden, last)
+
+    def forward(self, draws: int, randomness: torch.Generator) -> torch.Tensor:
+        """As many draws of each class: (2, draws, W)."""
+        classes = len(self.means)
+        latent = torch.randn(classes, draws, self._linear_size + self._latent_size, generator=randomness)
+        linear = torch.baddbmm(self.means[:, None], latent[..., : self._linear_size], self.roots.transpose(1, 2))
+        which = torch.eye(classes)[:, None].expand(classes, draws, classes)
+        added: torch.Tensor = self.layers(torch.cat([latent, which], dim=-1))
+        return linear + added
+
+
+def _stacked(arrays: list[np.ndarray]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(arrays)).float()

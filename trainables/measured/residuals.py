@@ -1,0 +1,171 @@
+"""What measurements would say of drawn normal scores, beside what they said of participants.
+
+The measurements are repeated on the draws, shortening and rounding included, so a difference is due to the network or
+to the noise that was added, whose size is known exactly. Each difference counts by its precision.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch.nn.functional import one_hot
+
+from cohorts import Schema
+from privacy.mechanisms.histograms import BINS
+from privacy.mechanisms.moments import COUNT_SHARE
+from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
+
+DECISIVENESS = 4.0
+"""How steeply a category's probability rises with its score."""
+
+SMOOTHNESS = 12.0
+"""How steeply a draw counts below the edge of a bin, so that there is a slope to follow."""
+
+
+class Residuals:
+    """Differences between a batch of draws and what was measured, over their standard errors.
+
+    Args:
+        schema: of the cohort.
+        measured: what was bought.
+        histograms_weight: of histograms against products of scores; 1 is by precision alone.
+        edges: inner edges that a step takes histograms at, drawn afresh each time; bins between them count together.
+    """
+
+    def __init__(self, schema: Schema, measured: Measured, histograms_weight: float = 1.0, edges: int = 8) -> None:
+        self._weight, self._drawn_edges = histograms_weight, edges
+        self._radius = measured.products[0].radius
+        self._products = _stacked([each.mean for each in measured.products])  # (2, W + 1, W + 1)
+        self._products_noise = torch.tensor([each.noise_sd for each in measured.products])  # (2,), on the diagonal
+        self._bins_noise = torch.tensor([each.noise_sd / each.participants for each in measured.histograms])  # (2,)
+        scores = NormalScores(schema, measured.histograms)
+        pairs = np.triu(np.ones((scores.width + 1,) * 2))
+        pairs[0, 0] = 0
+        edges_of, middles = np.full((scores.width, BINS - 1), np.inf), np.zeros((scores.width, BINS))
+        shares, bins = np.zeros((2, scores.width, BINS)), np.zeros((scores.width, BINS))
+        rounded = np.zeros(scores.width, dtype=bool)
+        self.discrete: list[tuple[slice, torch.Tensor]] = []  # columns of a discrete cell, shares of its categories
+        self._indicated: list[torch.Tensor] = []  # what was measured of them, (2, k)
+        by_class = [
+            np.split(each.counts / each.participants, np.cumsum(scores.bins)[:-1]) for each in measured.histograms
+        ]
+        for number, (columns, measure) in enumerate(zip(scores.columns, scores.cells, strict=True)):
+            measured_shares = np.stack([each[number] for each in by_class])  # (2, b)
+            if measure.discrete:
+                inside = slice(columns.start + 1, columns.stop + 1)
+                pairs[inside, inside] = 0  # fixed by the shares
+                indicated = scores.indicated(number)
+                self.discrete.append((columns, torch.from_numpy(indicated).float()))
+                self._indicated.append(torch.from_numpy(measured_shares[:, -len(indicated) :]).float())
+                continue
+            size = measured_shares.shape[1]
+            edges_of[columns.start, : size - 1] = scores.edges(number)
+            middles[columns.start, :size] = scores.middles(number)
+            shares[:, columns.start, :size], bins[columns.start, :size] = measured_shares, 1
+            rounded[columns.start] = measure.count is not None and measure.count <= BINS
+        self._pairs, self._rounded = torch.from_numpy(pairs).float(), torch.from_numpy(rounded)
+        self._edges, self._middles = torch.from_numpy(edges_of).float(), torch.from_numpy(middles).float()
+        self._shares, self._bins = torch.from_numpy(shares).float(), torch.from_numpy(bins).float()
+
+    def loss(self, drawn: torch.Tensor, randomness: torch.Generator, batch_variance: float) -> torch.Tensor:
+        """Half the sum of squared residuals, each over its variance; its expectation does not grow with the noise of
+        the batch, because the two halves of the batch are compared with what was measured one by one.
+
+        Args:
+            drawn: normal scores of n draws of each class, (2, n, W), n even.
+            randomness: of categories and of edges.
+            batch_variance: how much of the variance of the batch is added to that of the measurements.
+        """
+        count = drawn.shape[1]
+        halves = [slice(0, count // 2), slice(count // 2, count)]
+        scores, probabilities = self._observed(drawn, randomness)
+        loss = self._products_loss(self._lifted(scores), halves, batch_variance)
+        loss = loss + self._weight * self._bins_loss(drawn, halves, randomness, batch_variance)
+        for measured, each in zip(self._indicated, probabilities, strict=True):
+            variance = self._bins_noise[:, None] ** 2 + batch_variance / 4 / count
+            first, second = (each[:, half].mean(dim=1) - measured for half in halves)  # (2, k)
+            loss = loss + self._weight * (first * second / variance).sum()
+        return loss / 2
+
+    def _observed(self, drawn: torch.Tensor, randomness: torch.Generator) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Scores of the values that draws stand for, with the slope of the draws; probabilities of categories."""
+        limited = drawn.clamp(-LIMIT, LIMIT)
+        classes, count, width = drawn.shape
+        places = torch.searchsorted(self._edges, drawn.detach().reshape(-1, width).T.contiguous())  # (W, 2 n)
+        middles = self._middles.gather(1, places).T.reshape(classes, count, width)
+        scores = torch.where(self._rounded, limited + (middles - limited).detach(), limited)
+        probabilities = []
+        for columns, shares in self.discrete:
+            each = category_probabilities(drawn[..., columns], shares)
+            chosen = drawn_categories(each.detach(), randomness)
+            indicated = each + (chosen - each).detach()
+            standardised = (indicated - shares) / torch.sqrt(shares * (1 - shares))
+            scores = torch.cat([scores[..., : columns.start], standardised, scores[..., columns.stop :]], dim=-1)
+            probabilities.append(each)
+        return scores, probabilities
+
+    def _lifted(self, scores: torch.Tensor) -> torch.Tensor:
+        """The vectors P of ``NoisyMoments``, (2, n, W + 1)."""
+        features = scores.clamp(-LIMIT, LIMIT) / LIMIT
+        norms = features.norm(dim=-1, keepdim=True)
+        unit = features / norms.clamp(min=self._radius)
+        return torch.cat([torch.full_like(norms, math.sqrt(COUNT_SHARE)), math.sqrt(1 - COUNT_SHARE) * unit], dim=-1)
+
+    def _products_loss(self, lifted: torch.Tensor, halves: list[slice], batch_variance: float) -> torch.Tensor:
+        first, second = (_products(lifted[:, half]) - self._products for half in halves)
+        with torch.no_grad():
+            spread = _products(lifted**2) - _products(lifted) ** 2
+            noise = self._products_noise[:, None, None] ** 2 * (1 + torch.eye(lifted.shape[-1])) / 2
+            variance = noise + batch_variance * spread.clamp(min=1e-8) / lifted.shape[1]
+        return (self._pairs * first * second / variance).sum()
+
+    def _bins_loss(
+        self, drawn: torch.Tensor, halves: list[slice], randomness: torch.Generator, batch_variance: float
+    ) -> torch.Tensor:
+        chosen = torch.randperm(BINS - 1, generator=randomness)[: self._drawn_edges].sort().values  # (e,)
+        together = torch.bucketize(torch.arange(BINS), chosen)  # (BINS,), which bins count together
+        size = len(chosen) + 1
+        shares = self._shares.new_zeros(2, len(self._bins), size).index_add_(2, together, self._shares)
+        bins = self._bins.new_zeros(len(self._bins), size).index_add_(1, together, self._bins)
+        likely = shares.clamp(0, 1)
+        noise = self._bins_noise[:, None, None] ** 2 * bins.clamp(min=1)
+        variance = noise + batch_variance * (likely * (1 - likely) + 1e-3) / drawn.shape[1]
+        below = torch.sigmoid(SMOOTHNESS * (self._edges[:, chosen] - drawn[..., None]))  # (2, n, W, e)
+        first, second = (_between(below[:, half].mean(dim=1)) - shares for half in halves)  # (2, W, e + 1)
+        return ((bins > 0) * first * second / variance).sum()
+
+
+def category_probabilities(scores: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Probability of each category that has a score.
+
+    Args:
+        scores: (..., k), or (..., 1) of a binary measure.
+        shares: of these categories, (k,).
+    """
+    above = DECISIVENESS * (scores + torch.special.ndtri(shares))
+    return torch.sigmoid(above) if len(shares) == 1 else torch.softmax(above, dim=-1)
+
+
+def drawn_categories(probabilities: torch.Tensor, randomness: torch.Generator) -> torch.Tensor:
+    """1 for the category that is drawn and 0 for others, (..., k); for a binary measure, (..., 1), perhaps for none."""
+    if probabilities.shape[-1] == 1:
+        return torch.bernoulli(probabilities, generator=randomness)
+    flat = probabilities.reshape(-1, probabilities.shape[-1])
+    drawn = torch.multinomial(flat, 1, generator=randomness).reshape(probabilities.shape[:-1])
+    return one_hot(drawn, probabilities.shape[-1]).to(probabilities)
+
+
+def _products(lifted: torch.Tensor) -> torch.Tensor:
+    return lifted.transpose(1, 2) @ lifted / lifted.shape[1]
+
+
+def _between(below: torch.Tensor) -> torch.Tensor:
+    """Shares between edges, (2, W, e + 1), from those below them, (2, W, e)."""
+    ends = below.new_zeros(*below.shape[:-1], 1)
+    return torch.diff(torch.cat([ends, below, ends + 1], dim=-1), dim=-1)
+
+
+def _stacked(arrays: list[np.ndarray]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(arrays)).float()
