@@ -37,9 +37,9 @@ are numbered from S000001 and belong to nobody.
 
 ## How it was made
 
-This is what study `{study}` did. {method} A score is how well a classifier trained on synthetic participants
-predicts real ones. {picking} Each generated an equal share of the participants, which were then shuffled. The search
-follows Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
+This is what study `{study}` did. {method} {score} {picking} Each generated an equal share of the
+participants, which were then shuffled. The search follows Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes
+2019;12:e005122.
 
 ## What it is good for, and what it is not
 
@@ -72,6 +72,7 @@ def datasheet(settings: StudySettings, marking: str, schema: Schema, statement: 
         participants=schema.nominal_size,
         study=settings.study,
         method=statement.method,
+        score=statement.score,
         picking=statement.picking,
         files="\n".join(_file_lines(schema)),
         tables="\n\n".join(_table_section(schema, table) for table in schema.tables),

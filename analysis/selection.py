@@ -70,12 +70,20 @@ def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> 
     )
     last = last_epochs(epochs)
     chosen = sorted({pick.epoch.trial_id for pick in picks})
-    best = max((pick.epoch for pick in picks), key=_mean_auc)
+    best = max((pick.epoch for pick in picks), key=lambda epoch: _mean_auc(epoch) - _taken_off(epoch))
     return Selection(picks, last[best.trial_id], tuple(last[trial].training for trial in chosen))
 
 
 def _best(epochs: Iterable[ScoredEpoch], score: str, count: int) -> list[ScoredEpoch]:
-    return sorted(epochs, key=lambda epoch: (-epoch.scores[score], epoch.epoch, epoch.trial_id))[:count]
+    def rank(epoch: ScoredEpoch) -> tuple[float, int, str]:
+        return _taken_off(epoch) - epoch.scores[score], epoch.epoch, epoch.trial_id
+
+    return sorted(epochs, key=rank)[:count]
+
+
+def _taken_off(epoch: ScoredEpoch) -> float:
+    """By how much the policy's score is less than the mean AUC, because of something that no classifier sees."""
+    return _mean_auc(epoch) - epoch.scores.get("score", _mean_auc(epoch))
 
 
 def _mean_auc(epoch: ScoredEpoch) -> float:

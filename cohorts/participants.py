@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,18 @@ class Participants:
     def __repr__(self) -> str:
         """The name alone, so that a log line discloses nothing."""
         return f"Participants({self.schema.name!r})"
+
+    @classmethod
+    def together(cls, parts: Sequence[Participants]) -> Participants:
+        """Disjoint participants of one schema as one cohort.
+
+        Args:
+            parts: at least one.
+        """
+        ids, labels, values = (
+            np.concatenate([getattr(each, name) for each in parts]) for name in ("ids", "labels", "values")
+        )
+        return cls(parts[0].schema, ids, labels, values)
 
     def take(self, index: np.ndarray) -> Participants:
         """The participants at `index` (integers or a bool mask (n,)), in that order."""

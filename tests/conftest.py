@@ -15,12 +15,12 @@ from cohorts import Cohort, Participants, Schema, Split, split_key
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-WHOLE_STUDIES = Path(__file__).parent / "tuner"
+TUNER = Path(__file__).parent / "tuner"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole studies first: their files take longest, and where several run at a time the short ones fill up the end."""
-    items.sort(key=lambda item: WHOLE_STUDIES not in item.path.parents)
+    """Files that start Ray first: they take longest, and where several run at a time the short ones fill up the end."""
+    items.sort(key=lambda item: TUNER not in item.path.parents and not hasattr(getattr(item, "module", None), "ray"))
 
 
 SMALL_SCHEMA = {

@@ -149,7 +149,7 @@ class Trial:
         """Have as many synthetic participants as the public size of the training split judged.
 
         Returns:
-            What the policy lets out, and ``score``, the mean AUC.
+            What the policy lets out, and ``score``, the mean AUC unless the policy says what else steers.
 
         Raises:
             BudgetExhausted: scores do not fit any more; nobody was read.
@@ -161,7 +161,7 @@ class Trial:
         scorers = self.plan.scorers or self.plan.scoring
         metrics, receipt = scorers.score(Scoring(self.name, self.epoch, synthetic, seeds))
         self.receipt = str(receipt or "")
-        return {**metrics, "score": sum(metrics[f"auc_{name}"] for name in names) / len(names)}
+        return {"score": sum(metrics[f"auc_{name}"] for name in names) / len(names), **metrics}
 
     def generator(self) -> Generator:
         """What participants can be made with, as of now."""

@@ -17,7 +17,7 @@ GRACE_EPOCHS = 1
 
 
 class StudyASHA(ASHAScheduler):
-    """Ray's ASHA on the mean AUC by epoch, with rungs that can be saved.
+    """Ray's ASHA on the score by epoch, with rungs that can be saved.
 
     Tune saves trials, search and callbacks of an experiment but not its scheduler (ray issue 30838): restored, the
     rungs would fill with late scores only and good trials would be stopped. ``SavedRungs`` carries them.

@@ -13,13 +13,13 @@ RESULTS = Path("results")
 DEFAULTS = {
     "cohort": "sprint-simulated",
     "data": None,
-    "search_space": "default",
-    "policy": None,  # the registry knows which
+    "policy": None,  # the registry knows which, and a policy its own search space, trials and epochs
+    "search_space": None,
     "epsilon": 3.0,
     "delta": 1e-5,
     "search_minutes": None,
-    "trials": 32,
-    "max_epochs": 40,
+    "trials": None,
+    "max_epochs": None,
     "engine": "packed",
     "cpus_per_trial": None,
     "gpus_per_trial": None,
@@ -87,15 +87,29 @@ def _add_cohort_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_search_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--search-space", metavar="NAME|PATH.yaml", help="default, paper, smoke, or your own")
-    group.add_argument("--trials", type=int, metavar="N", help="how many configurations to try")
-    group.add_argument("--max-epochs", type=int, metavar="N", help="longest training of one trial")
+    group.add_argument(
+        "--search-space",
+        metavar="NAME|PATH.yaml",
+        help="measured, copula, default (GANs), paper, smoke, or your own (default: what suits the policy)",
+    )
+    group.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="how many configurations to try (default: 16 under the policy measured, else 32)",
+    )
+    group.add_argument(
+        "--max-epochs",
+        type=int,
+        metavar="N",
+        help="longest training of one trial (default: 12 under the policy measured, else 40)",
+    )
     group.add_argument("--engine", choices=ENGINES, help="which engine does the arithmetic of training")
     group.add_argument(
         "--policy",
         metavar="NAME",
-        help="how the search reads participants: surrogate (the default), composed, selection or unaccounted; "
-        "docs/privacy.md says what each costs. Under the first three one epsilon covers everything",
+        help="how the search reads participants: measured (the default), surrogate, composed, selection or "
+        "unaccounted; docs/privacy.md says what each costs. Under all but the last one epsilon covers everything",
     )
     group.add_argument(
         "--epsilon",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
@@ -10,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.study import StudySettings
-from cohorts import Schema, SplitShares
+from cohorts import Schema, Split, SplitShares
 from privacy.accounting.budget import Budget
 from privacy.ledger.filter import RenyiFilter
 from privacy.ledger.ledger import Ledger, ledger_file
-from privacy.planning.allocation import DeclaredPlan, EpochAllocation, RunAllocation, allocate
+from privacy.planning.allocation import Allocated, DeclaredPlan, allocate
 from privacy.planning.choice import PlanInputs, first_filter
 from privacy.planning.plan import Spent, StudyPlan
 from privacy.planning.schedule import Schedule
@@ -106,10 +107,9 @@ def _rows(
     settings: StudySettings,
     schema: Schema,
     plan: StudyPlan,
-    allocation: EpochAllocation | RunAllocation,
+    allocation: Allocated,
     declared: RenyiFilter,
 ) -> list[tuple[str, str]]:
-    guide = Steering(DeclaredPlan(plan=plan, allocation=allocation).scores(schema))
     orders = declared.declaration.orders
     shares = plan.shares
     rows = [
@@ -119,6 +119,9 @@ def _rows(
         ("participants", f"{shares.train:.0%} train, {shares.validation:.0%} validate, {shares.test:.0%} test (kept "
          "for the internal report)"),
     ]  # fmt: skip
+    if plan.measures_once:
+        return [*rows, *_measured_rows(plan, allocation, orders)]
+    guide = Steering(DeclaredPlan(plan=plan, allocation=allocation).scores(schema))
     if plan.on_surrogate:
         rows += [
             ("surrogate", f"noisy moments for {plan.surrogate_share:.0%} of the training participants' budget"),
@@ -147,6 +150,15 @@ def _rows(
          "chance"),
         ("Renyi orders", f"{orders['train']:g} for training, {orders['validation']:g} for validation participants"),
     ]  # fmt: skip
+
+
+def _measured_rows(plan: StudyPlan, allocation: Allocated, orders: Mapping[Split, float]) -> list[tuple[str, str]]:
+    assert plan.on_surrogate is not None
+    return [
+        ("measured once", f"everybody who trains or validates, at zCDP {allocation.surrogate_rho:.4g}"),
+        ("search, free", _described(plan.on_surrogate)),
+        ("Renyi orders", f"{orders['train']:g} for training, {orders['validation']:g} for validation participants"),
+    ]
 
 
 def _described(schedule: Schedule) -> str:

@@ -124,7 +124,9 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
 
 def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
     """Settings from the options given and the defaults of the others."""
-    chosen = {name: _given(arguments, name, default) for name, default in DEFAULTS.items()}
+    policy = policy_named(arguments.policy or DEFAULT)
+    defaults = {**DEFAULTS, **policy.defaults}
+    chosen = {name: _given(arguments, name, default) for name, default in defaults.items()}
     _check_numbers(chosen)
     cohort = str(chosen["cohort"])
     if cohort.endswith((".yaml", ".yml")):
@@ -139,8 +141,8 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
         study=name,
         cohort=cohort,
         data_dir=chosen["data"] and chosen["data"].resolve(),
-        search_space=_resolved_space(str(chosen["search_space"])),
-        policy=policy_named(chosen["policy"] or DEFAULT).name,
+        search_space=_resolved_space(chosen["search_space"]),
+        policy=policy.name,
         epsilon=chosen["epsilon"],
         delta=chosen["delta"],
         search_minutes=chosen["search_minutes"],

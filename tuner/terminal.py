@@ -50,7 +50,7 @@ class TrialView:
         name: Tune's name of the trial, also part of its folder's.
         state: one of the words above.
         report: what it last reported; empty before its first.
-        best_score: highest mean AUC so far, None before the first report.
+        best_score: highest score so far, None before the first report.
     """
 
     name: str
@@ -202,7 +202,7 @@ class StudyView(Callback):
         for view in map(TrialView.of, self._ended):
             said = f"trial {view.name} {view.state} after epoch {view.epochs}: {_scores(view.report)}"
             self._console.print(said, highlight=False, soft_wrap=True)
-        best = f"best mean AUC {self._best['score']:.3f}" if self._best else "no epoch scored yet"
+        best = f"best score {self._best['score']:.3f}" if self._best else "no epoch scored yet"
         self._console.print(f"{self._counts()}, {best}, {self._times()}", highlight=False, soft_wrap=True)
 
     def render(self, views: Sequence[TrialView]) -> RenderableType:

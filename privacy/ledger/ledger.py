@@ -271,8 +271,15 @@ class Ledger:
 
         Errors are those of ``charge``.
         """
-        receipt = self.charge(Charge.of(mechanism, cohort, purpose))
-        return Reading(opened(cohort), mechanism, receipt)
+        return self.read_together([cohort], mechanism, purpose)
+
+    def read_together(self, cohorts: Sequence[Cohort], mechanism: M, purpose: Purpose) -> Reading[M]:
+        """The same for several splits that a mechanism is run on as if they were one.
+
+        Nobody is in two splits, so each is charged what the mechanism costs, at once or not at all.
+        """
+        receipt = self.charge([Charge.of(mechanism, each, purpose) for each in cohorts])
+        return Reading(Participants.together([opened(each) for each in cohorts]), mechanism, receipt)
 
     def read_internally(self, cohort: Cohort, study: str, words: str) -> Reading[Exact]:
         """The second door: write down that the data steward looks at real participants, then open them.

@@ -195,13 +195,22 @@ def class_sums(features: np.ndarray, labels: np.ndarray, width: int, radius: flo
         raise ValueError(f"features must be {width} numbers for each label; nothing was released")
     if not np.isin(labels, (0, 1)).all():
         raise ValueError("labels must be 0 or 1; nothing was released")
-    features = np.clip(np.nan_to_num(features, nan=0.0), -1, 1)
-    norms = np.sqrt(np.square(features).sum(axis=1, keepdims=True))  # (n, 1)
-    unit = features / np.maximum(norms, radius)  # (n, F), of 2-norm at most 1
-    lifted = np.hstack([np.full_like(norms, math.sqrt(COUNT_SHARE)), math.sqrt(1 - COUNT_SHARE) * unit])  # (n, F + 1)
-    whole = np.trunc(lifted * GRID).astype(np.int64)
+    whole = np.trunc(lifted(features, radius) * GRID).astype(np.int64)
     sums = [whole[labels == each].T @ whole[labels == each] for each in (0, 1)]  # (F + 1, F + 1) each
     return np.concatenate([_to_triangle(each / GRID**2) for each in sums])
+
+
+def lifted(features: np.ndarray, radius: float) -> np.ndarray:
+    """The vectors P of the module, one row each: float64 (n, F + 1), of 2-norm at most 1.
+
+    Args:
+        features: (n, F), any numbers.
+        radius: R.
+    """
+    features = np.clip(np.nan_to_num(features, nan=0.0), -1, 1)
+    norms = np.sqrt(np.square(features).sum(axis=1, keepdims=True))  # (n, 1)
+    unit = features / np.maximum(norms, radius)  # (n, F)
+    return np.hstack([np.full_like(norms, math.sqrt(COUNT_SHARE)), math.sqrt(1 - COUNT_SHARE) * unit])
 
 
 def nearest_covariance(matrix: np.ndarray, largest_trace: float) -> np.ndarray:

@@ -16,21 +16,22 @@ from privacy.ledger.filter import RenyiFilter
 from privacy.mechanisms.auc import NoisyScores, public_floors
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.mechanisms.moments import NoisyMoments
-from privacy.planning.plan import StudyPlan, segment_epochs, steps_per_epoch
+from privacy.mechanisms.normal_scores import Measurements
+from privacy.planning.plan import MEASURED_SPLITS, StudyPlan, segment_epochs, steps_per_epoch
 
 
 class Allocation(BaseModel):
     """What may be read for what, at the declared orders: fixed with the declaration, the same until the study ends.
 
     Args:
-        surrogate_rho: what the surrogate costs, in zCDP; 0 without one.
-        score_noise_sd: standard deviation of the noise on each score.
+        surrogate_rho: what the surrogate or the measurements cost, in zCDP; 0 without either.
+        score_noise_sd: standard deviation of the noise on each score; None where no score reads participants.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     surrogate_rho: float = Field(ge=0)
-    score_noise_sd: float = Field(gt=0)
+    score_noise_sd: float | None = Field(gt=0)
 
     def noise_multiplier(self, sampling_rate: float) -> float:
         """The least noise that DP-SGD with this sampling rate can afford."""
@@ -44,6 +45,21 @@ class Allocation(BaseModel):
     def trial_rho(self) -> float:
         """What one trial may spend on a single measurement, in zCDP."""
         return largest_rho(lambda rho: self.trial_allows(dp_accounting.ZCDpEvent(rho)))
+
+
+class MeasurementAllocation(Allocation):
+    """One measurement costs everything, and no trial anything."""
+
+    score_noise_sd: None = None
+
+    def noise_multiplier(self, sampling_rate: float) -> float:
+        """None is needed: what trials train on was released already."""
+        return 0.0
+
+    @property
+    def trial_rho(self) -> float:
+        """What the measurements cost that every trial is given."""
+        return self.surrogate_rho
 
 
 class EpochAllocation(Allocation):
@@ -101,6 +117,9 @@ class RunAllocation(Allocation):
         return dominated(event, self.run.event)
 
 
+Allocated = EpochAllocation | RunAllocation | MeasurementAllocation
+
+
 class DeclaredPlan(BaseModel):
     """A plan together with what was allocated when it was declared: what a study keeps of its budget.
 
@@ -112,25 +131,30 @@ class DeclaredPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     plan: StudyPlan
-    allocation: EpochAllocation | RunAllocation | None
+    allocation: Allocated | None
 
     @property
-    def allocated(self) -> EpochAllocation | RunAllocation:
+    def allocated(self) -> Allocated:
         """The allocation, of a plan that was declared."""
         assert self.allocation is not None
         return self.allocation
 
     def scores(self, schema: Schema) -> NoisyScores:
         """The mechanism of one epoch's scores."""
-        floors = public_floors(schema, self.plan.shares.validation)
-        return NoisyScores(floors, len(self.plan.scored_by), self.allocated.score_noise_sd)
+        floors, noise_sd = public_floors(schema, self.plan.shares.validation), self.allocated.score_noise_sd
+        assert noise_sd is not None, "a plan whose trials read participants scores them with noise"
+        return NoisyScores(floors, len(self.plan.scored_by), noise_sd)
 
     def moments(self, schema: Schema) -> NoisyMoments:
         """The mechanism that the surrogate is bought from."""
         return NoisyMoments.costing(schema, self.plan.shares.train, self.allocated.surrogate_rho)
 
+    def measurements(self, schema: Schema) -> Measurements:
+        """The mechanism that measures once."""
+        return Measurements.costing(schema, self.plan.measured_share, self.allocated.surrogate_rho)
 
-def allocate(plan: StudyPlan, schema: Schema, declared: RenyiFilter) -> EpochAllocation | RunAllocation:
+
+def allocate(plan: StudyPlan, schema: Schema, declared: RenyiFilter) -> Allocated:
     """Divide what a declaration leaves, by its plan.
 
     Raises:
@@ -142,6 +166,11 @@ def allocate(plan: StudyPlan, schema: Schema, declared: RenyiFilter) -> EpochAll
         raise PlanError(
             f"Earlier studies left nothing of epsilon {plan.epsilon:g}. Declare a larger --epsilon, which will cover "
             "them too."
+        )
+    if plan.measures_once:
+        orders = declared.declaration.orders
+        return MeasurementAllocation(
+            surrogate_rho=min(declared.left(split) / orders[split] for split in MEASURED_SPLITS)
         )
     for_training = (1 - plan.surrogate_share) * left
     rho = plan.score_rho(lambda event: rdp_at(event, score_order) <= score_left)

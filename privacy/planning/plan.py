@@ -28,6 +28,9 @@ SCORE_ATTEMPTS = 2
 SEGMENTS = 10
 """Segments in which such a run trains; one of them may be done again after a crash."""
 
+MEASURED_SPLITS: tuple[Split, ...] = ("train", "validation")
+"""Who is measured where participants are measured once: everybody but those kept for the internal report."""
+
 Spent = Mapping[Split, dp_accounting.DpEvent | None]
 
 
@@ -39,9 +42,9 @@ class StudyPlan(BaseModel):
         epsilon: declared; where the policy declares no budget, the largest of one trial's training.
         delta: that goes with it.
         shares: expected shares of participants in the three splits.
-        on_participants: trials on real participants.
-        on_surrogate: trials on surrogate participants before; None without a surrogate.
-        surrogate_share: share of the training participants' budget that buys the surrogate.
+        on_participants: trials on real participants; no trial where they are measured once and never read again.
+        on_surrogate: trials on surrogate participants, or on what was measured; None without either.
+        surrogate_share: share of the training participants' budget that buys the surrogate or the measurements.
         sampling_rate: the one in the middle of the search space, by which the plan is made.
         scored_by: names of the scores that are released together.
         runs: law of the secret number of runs of which only the best is seen; None where every trial is.
@@ -58,7 +61,7 @@ class StudyPlan(BaseModel):
     shares: SplitShares
     on_participants: Schedule
     on_surrogate: Schedule | None = None
-    surrogate_share: float = Field(default=0, ge=0, lt=1)
+    surrogate_share: float = Field(default=0, ge=0, le=1)
     sampling_rate: float = Field(gt=0, le=1)
     scored_by: tuple[str, ...] = Field(min_length=1)
     runs: LawOfRuns | None = None
@@ -70,15 +73,32 @@ class StudyPlan(BaseModel):
         return Budget(self.epsilon, self.delta)
 
     @property
+    def measures_once(self) -> bool:
+        """Whether participants are measured once and read by no trial."""
+        return self.on_participants.trials == 0
+
+    @property
+    def measured_share(self) -> float:
+        """Expected share of participants who are measured, where they are measured once."""
+        return self.shares.train + self.shares.validation
+
+    @property
     def pretraining(self) -> int:
         """Epochs that a trial trains without noise on surrogate participants before it is rehearsed or paid for."""
         return self.on_surrogate.rungs[-1] - self.on_participants.rungs[-1] if self.on_surrogate else 0
 
     def events(self, schema: Schema, spent: Spent) -> dict[Split, dp_accounting.DpEvent]:
         """What it means to run on each split, for the choice of the order it is declared at."""
+        if self.measures_once:
+            return {split: dp_accounting.ZCDpEvent(self._whole_rho(spent.get(split))) for split in MEASURED_SPLITS}
         fits = fits_in(self.budget, 1 - self.surrogate_share, spent=spent.get("train"))
         train = self.selection_event(self.training(self.least_noise(fits)).event)
         return {"train": train, "validation": self.selection_event(self._scores_event(self._score_rho(spent)))}
+
+    def _whole_rho(self, spent: dp_accounting.DpEvent | None) -> float:
+        """All that a split has left, in zCDP, at the order that is best for a measurement alone."""
+        fits = fits_in(self.budget, spent=spent)
+        return largest_rho(lambda rho: fits(dp_accounting.ZCDpEvent(rho)))
 
     def least_noise(self, fits: Fits) -> float:
         """The smallest noise multiplier at which all training fits, at the plan's sampling rate."""

@@ -12,7 +12,7 @@ class Schedule(BaseModel):
     """Trials that are scored at the same epochs, where the poor ones may be stopped.
 
     Args:
-        trials: how many begin.
+        trials: how many begin; 0 where there is no such search.
         rungs: epochs after which a trial is scored, ascending; 0 scores it as it begins.
         reduction_factor: one in so many goes on past a rung; 1 where none is stopped.
 
@@ -28,9 +28,14 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    trials: int = Field(ge=1)
+    trials: int = Field(ge=0)
     rungs: tuple[int, ...] = Field(min_length=1)
     reduction_factor: int = Field(default=1, ge=1)
+
+    @classmethod
+    def nothing(cls) -> Schedule:
+        """No trial, no epoch, no score."""
+        return cls(trials=0, rungs=(0,))
 
     @model_validator(mode="after")
     def _ascending(self) -> Schedule:
@@ -51,7 +56,12 @@ class Schedule(BaseModel):
         counts = [float(self.trials)]
         for _ in self.rungs[1:]:
             arriving = round(counts[-1])
-            counts.append(max(1.0, math.fsum(math.ceil(k / self.reduction_factor) / k for k in range(1, arriving + 1))))
+            counts.append(
+                max(
+                    min(1.0, counts[0]),
+                    math.fsum(math.ceil(k / self.reduction_factor) / k for k in range(1, arriving + 1)),
+                )
+            )
         return tuple(counts)
 
     @property

@@ -5,6 +5,7 @@ Each is one object in one file, and nothing else compares its name. ``register``
 
 from privacy.errors import PlanError
 from privacy.policies.composed import Composed
+from privacy.policies.measured import MeasuredOnce
 from privacy.policies.policy import Access, Door, Judge, Policy, Stage
 from privacy.policies.selection import Selection
 from privacy.policies.surrogate import Surrogate
@@ -36,8 +37,8 @@ def policy_named(name: str) -> Policy:
     return _known[name]
 
 
-for each in (Surrogate(), Composed(), Selection(), Unaccounted()):
+for each in (MeasuredOnce(), Surrogate(), Composed(), Selection(), Unaccounted()):
     register(each)
 
-DEFAULT = Surrogate.name
+DEFAULT = MeasuredOnce.name
 """What is meant where nobody says how to search."""

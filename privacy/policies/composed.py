@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from privacy.ledger.summary import Summary
 from privacy.planning.allocation import DeclaredPlan
@@ -13,7 +13,7 @@ from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
 from privacy.policies.in_the_open import InTheOpen
 from privacy.policies.picking import among_few, counted, picking
-from privacy.policies.policy import Access, Door, Stage
+from privacy.policies.policy import GAN_SEARCH, Access, Door, Stage
 from privacy.statements.declared_budget import DeclaredBudget, Wording
 from privacy.statements.statement import Chosen
 
@@ -25,6 +25,7 @@ class Composed:
     description: ClassVar[str] = "every trial reads real participants, and everything adds up"
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
+    defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
     marking: ClassVar[str] = "synthetic"
 
     def plan(self, inputs: PlanInputs) -> StudyPlan:

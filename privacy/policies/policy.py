@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -47,6 +47,10 @@ class Judge(Protocol):
     @property
     def classifiers(self) -> tuple[str, ...]:
         """Their names."""
+
+    @property
+    def synthetic(self) -> Participants:
+        """Those they were trained on."""
 
     def rankings(self, participants: Participants) -> list[np.ndarray]:
         """What each says of each participant, larger for class 1: (n,), each computed from that participant alone."""
@@ -131,6 +135,10 @@ class Access(Protocol):
         """
 
 
+GAN_SEARCH: Mapping[str, Any] = {"search_space": "default", "trials": 32, "max_epochs": 40}
+"""Defaults where GANs alone are searched."""
+
+
 class Policy(Protocol):
     """A search policy; ``privacy.policies.register`` makes one known by its name."""
 
@@ -141,6 +149,8 @@ class Policy(Protocol):
     """Whether epsilon covers everything, and was declared before the first reading."""
     repeatable: ClassVar[bool]
     """Whether its scores are without noise, so that a seeded study of a public cohort repeats itself."""
+    defaults: ClassVar[Mapping[str, Any]]
+    """What is meant where nobody says otherwise: ``search_space``, ``trials`` and ``max_epochs``."""
     marking: ClassVar[str]
     """What released files carry in their names."""
 

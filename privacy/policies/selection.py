@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from privacy.ledger.summary import Summary
 from privacy.planning.allocation import DeclaredPlan
@@ -11,7 +12,7 @@ from privacy.planning.choice import PlanInputs, in_secret, preferred, steering_p
 from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
 from privacy.policies.in_secret import access_in_secret, time_tells
-from privacy.policies.policy import Access, Door, Stage
+from privacy.policies.policy import GAN_SEARCH, Access, Door, Stage
 from privacy.statements.declared_budget import DeclaredBudget, Wording
 from privacy.statements.statement import Chosen
 
@@ -26,6 +27,7 @@ class Selection:
     description: ClassVar[str] = "a secret number of runs, about --trials, of which only the best is seen"
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
+    defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
     marking: ClassVar[str] = "synthetic"
 
     def plan(self, inputs: PlanInputs) -> StudyPlan:

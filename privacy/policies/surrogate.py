@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from privacy.errors import PlanError
 from privacy.ledger.summary import Summary
@@ -14,7 +14,7 @@ from privacy.planning.schedule import Schedule
 from privacy.policies.in_secret import access_in_secret, time_tells
 from privacy.policies.in_the_open import InTheOpen
 from privacy.policies.picking import among_few, picking
-from privacy.policies.policy import Access, Door, Stage
+from privacy.policies.policy import GAN_SEARCH, Access, Door, Stage
 from privacy.policies.surrogate_cohort import MOMENTS_FILE, OnSurrogate, buy_moments, keep_moments, kept_moments
 from privacy.statements.declared_budget import DeclaredBudget, Wording
 from privacy.statements.statement import Chosen
@@ -37,6 +37,7 @@ class Surrogate:
     )
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
+    defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
     marking: ClassVar[str] = "synthetic"
 
     def plan(self, inputs: PlanInputs) -> StudyPlan:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cohorts import Cohort, SplitShares
 from privacy.ledger.charge import Purpose
@@ -15,7 +16,7 @@ from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.choice import PlanInputs
 from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
-from privacy.policies.policy import Access, Books, Door, Judge, Stage
+from privacy.policies.policy import GAN_SEARCH, Access, Books, Door, Judge, Stage
 from privacy.statements.statement import Chosen
 from privacy.statements.unaccounted_search import UnaccountedSearch
 
@@ -59,6 +60,7 @@ class Unaccounted:
     description: ClassVar[str] = "epsilon covers the chosen trials' training only, and the release says so"
     declares_budget: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
+    defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
     marking: ClassVar[str] = "unaccounted"
 
     def plan(self, inputs: PlanInputs) -> StudyPlan:

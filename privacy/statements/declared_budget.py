@@ -13,7 +13,7 @@ from privacy.ledger.summary import Summary
 from privacy.planning.allocation import DeclaredPlan
 from privacy.statements import sections
 from privacy.statements.events import charged_events
-from privacy.statements.statement import Chosen
+from privacy.statements.statement import SCORE, Chosen
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,16 @@ class Wording:
         picking: how the released epochs were picked.
         repeated: what became of work that was done again.
         not_covered: further items of what the statement does not cover.
+        score: what a score is.
+        covers: what read participants.
     """
 
     method: str
     picking: str
     repeated: str
     not_covered: tuple[str, ...] = ()
+    score: str = SCORE
+    covers: str = "the training of every trial, every score, and every choice made by them"
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,13 @@ class DeclaredBudget:
         left_out: earlier entries of a public cohort's ledger that the study did not count.
         internal_before: times the data steward looked at real participants before this release was drawn.
         redrawn: how often this study drew a release before.
-        search_trials: configurations that were tried on a surrogate, for free; 0 without one.
+        search_trials: configurations that were tried for free, on a surrogate or on what was measured.
         trials: configurations that were trained on participants; None where their number is kept secret.
         chosen_trials: trials that the released epochs come from.
         chosen_epochs: epochs that were released.
-        score_noise_sd: standard deviation of the noise on each AUC.
-        winning_run_epsilon: what would be stated if the training of the costliest chosen trial were all.
+        score_noise_sd: standard deviation of the noise on each AUC; None where no AUC reads participants.
+        winning_run_epsilon: what would be stated if the training of the costliest chosen trial were all; where no
+            trial reads participants, what the measurements cost.
         receipt: the cohort's ledger as of the release.
         shares: expected shares of participants in training, validation and test.
         nominal_size: public number of complete participants.
@@ -84,7 +89,7 @@ class DeclaredBudget:
     trials: int | None
     chosen_trials: int
     chosen_epochs: int
-    score_noise_sd: float
+    score_noise_sd: float | None
     winning_run_epsilon: float
     receipt: str
     shares: tuple[float, float, float]
@@ -135,7 +140,7 @@ class DeclaredBudget:
             chosen_trials=chosen.trials,
             chosen_epochs=chosen.epochs,
             score_noise_sd=declared.allocated.score_noise_sd,
-            winning_run_epsilon=chosen.winning_run_epsilon(plan.delta),
+            winning_run_epsilon=_winning_run_epsilon(declared, chosen, summary),
             receipt=str(summary.receipt),
             shares=(plan.shares.train, plan.shares.validation, plan.shares.test),
             nominal_size=chosen.nominal_size,
@@ -148,13 +153,18 @@ class DeclaredBudget:
         """The sentence that must be read if only one is."""
         return (
             f"Epsilon {self.epsilon:g} (delta {self.delta:g}) covers everything that read participants for this "
-            "release: the training of every trial, every score, and every choice made by them."
+            f"release: {self.wording.covers}."
         )
 
     @property
     def method(self) -> str:
         """How the search read participants, in a few sentences."""
         return self.wording.method
+
+    @property
+    def score(self) -> str:
+        """What a score is."""
+        return self.wording.score
 
     @property
     def picking(self) -> str:
@@ -202,12 +212,23 @@ class DeclaredBudget:
             f"Each participant is in one split only, by a keyed hash of their identifier: about {train} train, "
             f"{validation} validate, {test} serve the internal report. Of the declared epsilon, "
             f"{self.spent['train']:.3g} was spent on training participants (order {self.orders['train']:g}) and "
-            f"{self.spent['validation']:.3g} on validation participants (order {self.orders['validation']:g}); each "
-            f"AUC carries Gaussian noise of standard deviation {self.score_noise_sd:.3g}. Every reading was written to "
-            f"the cohort's ledger before it took place; {self.wording.repeated}. The ledger as of this release is "
-            f"{self.receipt}. {others}\n\n{sections.recomputing()} Stated as most tools do, by the training of the "
-            f"costliest chosen trial alone, this would be epsilon {self.winning_run_epsilon:.2f}, which leaves out the "
-            "search."
+            f"{self.spent['validation']:.3g} on validation participants (order {self.orders['validation']:g})."
+            f"{self._noise()} Every reading was written to the cohort's ledger before it took place; "
+            f"{self.wording.repeated}. The ledger as of this release is {self.receipt}. {others}\n\n"
+            f"{sections.recomputing()}{self._elsewhere()}"
+        )
+
+    def _noise(self) -> str:
+        if self.score_noise_sd is None:
+            return ""
+        return f" Each AUC carries Gaussian noise of standard deviation {self.score_noise_sd:.3g}."
+
+    def _elsewhere(self) -> str:
+        if self.score_noise_sd is None:
+            return ""
+        return (
+            " Stated as most tools do, by the training of the costliest chosen trial alone, this would be epsilon "
+            f"{self.winning_run_epsilon:.2f}, which leaves out the search."
         )
 
     def _not_covered(self) -> str:
@@ -216,3 +237,9 @@ class DeclaredBudget:
             "## What it does not cover\n\n"
             f"{sections.draws_and_looks(self.internal_before, self.redrawn)}\n\n{sections.reach()}{items}"
         )
+
+
+def _winning_run_epsilon(declared: DeclaredPlan, chosen: Chosen, summary: Summary) -> float:
+    if declared.plan.measures_once:
+        return float(max(summary.spent.values()))
+    return chosen.winning_run_epsilon(declared.plan.delta)

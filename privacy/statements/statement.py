@@ -45,6 +45,10 @@ class Chosen:
         return max(epsilon_by_rdp(event, delta) for event in self.training)
 
 
+SCORE = "A score is how well a classifier trained on synthetic participants predicts real ones."
+"""What a score is, unless a policy says otherwise."""
+
+
 class Statement(Protocol):
     """The privacy statement of a release, and what else of it depends on the policy."""
 
@@ -83,6 +87,10 @@ class Statement(Protocol):
     @property
     def method(self) -> str:
         """How the search read participants, in a few sentences."""
+
+    @property
+    def score(self) -> str:
+        """What a score is, in a sentence."""
 
     @property
     def picking(self) -> str:

@@ -12,7 +12,7 @@ from privacy.ledger.summary import Summary, epsilon_of_study
 from privacy.planning.plan import StudyPlan
 from privacy.statements import sections
 from privacy.statements.events import charged_events
-from privacy.statements.statement import Chosen
+from privacy.statements.statement import SCORE, Chosen
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,11 @@ class UnaccountedSearch:
             f"It trained {self.trials} generators with different hyperparameters, the chosen ones {trained}, "
             "and judged epochs by how well a classifier trained on synthetic participants predicts real ones."
         )
+
+    @property
+    def score(self) -> str:
+        """What a score is."""
+        return SCORE
 
     @property
     def picking(self) -> str:

@@ -193,12 +193,48 @@ def test_a_study_that_does_not_fit_beside_earlier_ones_is_refused(folder, third)
     assert not (folder / "results" / "fourth").exists()
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
+    """A study under the default policy, of a cohort of its own."""
+    folder = tmp_path_factory.mktemp("measured")
+    description = {**SMALL_SCHEMA, "name": "measured-trial", "public": False}
+    write_cohort(small_cohort(Schema.model_validate(description), 400, 1), folder)
+    (folder / "small.yaml").write_text(yaml.safe_dump(description))
+    asked = ("--cohort", "small.yaml", "--study", "once", "--trials", "3", "--max-epochs", "2")
+    return folder, run(folder, *asked)
+
+
+def test_by_default_participants_are_measured_once_and_the_search_charges_nothing(measured):
+    folder, ran = measured
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert check(folder, "once").returncode == 0
+    stated, directory = statement(folder, "once"), folder / "results" / "once"
+    assert (stated["policy"], stated["epsilon"], stated["trials"], stated["search_trials"]) == ("measured", 3, 0, 3)
+    charged = charges(folder, directory / "ledger.db", "once")
+    assert [(each.split, each.kind, each.trial) for each in charged] == [
+        ("train", "measurement", ""),
+        ("validation", "measurement", ""),
+    ]
+    released, _ = load_participants(str(directory / "release" / "schema-synthetic.yaml"))
+    assert len(released) == SMALL_SCHEMA["nominal_size"]
+
+
+def test_a_study_that_lost_what_it_measured_cannot_buy_it_again(measured):
+    folder, _ = measured
+    directory = folder / "results" / "once"
+    (directory / "measured.json").rename(directory / "elsewhere")
+    resumed = run(folder, "--study", "once", "--resume")
+    assert resumed.returncode == 2
+    assert "Nothing was charged" in " ".join(resumed.stderr.split())
+    (directory / "elsewhere").rename(directory / "measured.json")
+
+
 def test_a_plan_reads_nobody_and_writes_nothing(tmp_path):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SMALL_SCHEMA, "name": "planned", "public": False}))
     planned = run(tmp_path, "--cohort", "small.yaml", "--epsilon", "40", "--trials", "4", "--plan", *OPTIONS)
     assert planned.returncode == 0, planned.stderr
     assert "no participant was read" in planned.stdout
-    assert "training noise" in planned.stdout
+    assert "measured once" in planned.stdout
     assert [file.name for file in tmp_path.iterdir()] == ["small.yaml"]  # the trial's files are not even there
 
 

@@ -145,7 +145,7 @@ def test_outside_a_terminal_a_trial_that_ends_is_a_plain_line(time):
     assert output(to).splitlines()[0] == (
         "trial a stopped early after epoch 3/40: logistic regression 0.810, random forest 0.790, epsilon 0.15"
     )
-    assert "1 of 4 trials ended (1 stopped early), best mean AUC 0.800" in output(to).splitlines()[1]
+    assert "1 of 4 trials ended (1 stopped early), best score 0.800" in output(to).splitlines()[1]
     assert "\x1b" not in output(to)
 
 

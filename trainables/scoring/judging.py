@@ -87,7 +87,7 @@ class SyntheticJudge:
     """
 
     def __init__(self, synthetic: Participants, seeds: Mapping[str, int]) -> None:
-        self._synthetic = synthetic
+        self.synthetic = synthetic
         self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in self.makers().items()}
 
     @classmethod
@@ -117,7 +117,7 @@ class SyntheticJudge:
             metrics[f"auc_{name}"] = floored_auc(ranking, participants.labels, NO_FLOORS)
             metrics[f"accuracy_{name}"] = float(accuracy_score(participants.labels, ranking > 0))
         if participants.schema.public:
-            metrics |= {name: each.measure(self._synthetic, participants) for name, each in likenesses().items()}
+            metrics |= {name: each.measure(self.synthetic, participants) for name, each in likenesses().items()}
         return metrics
 
 

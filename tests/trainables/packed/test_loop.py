@@ -23,7 +23,7 @@ def test_trials_that_come_at_any_time_are_trained_as_if_alone():
     with ThreadPoolExecutor(len(trials)) as threads:
         waiting = [threads.submit(train, loop, Trial(number, network)) for number, network in trials]
         for (number, network), trained in zip(trials, waiting, strict=True):
-            assert_alike(trained.result(timeout=60), alone(number, network))
+            assert_alike(trained.result(timeout=500), alone(number, network))
 
 
 def test_who_cannot_train_learns_why_and_the_next_ones_train_on():

@@ -1,0 +1,219 @@
+"""How good releases are: whole studies, judged on all real participants.
+
+``python -m benchmarks.quality --cohort actg175 --epsilon 3 --runs 9`` runs studies until there are so many of each
+policy, one after the other, and appends each to benchmarks/results/quality.json as it ends, so that it may be
+stopped and started again. ``--table`` runs nothing. Both write the table of docs/quality.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import ks_2samp, spearmanr
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from benchmarks.page import write_section
+from cohorts import Encoding, Participants, load_participants, split_key, split_participants
+from privacy.policies import policies
+from trainables.scoring import classifiers
+from trainables.scoring.judging import evaluate
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "quality.json"
+PAGE = ROOT / "docs" / "quality.md"
+POLICIES = tuple(policy.name for policy in policies() if policy.declares_budget)
+JUDGES = ("logistic_regression", "random_forest")
+COLUMNS = {
+    "auc_logistic_regression": "AUC logistic",
+    "auc_random_forest": "AUC forest",
+    "spearman": "Spearman",
+    "correlation_error": "correlations",
+    "ks": "KS",
+    "detection": "detection",
+    "contrast_error": "contrast",
+    "spread": "spread",
+    "change": "change",
+    "real_on_synthetic": "real to synthetic",
+    "seconds": "seconds",
+}
+REAL = "real"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cohort", action="append", help="may be given repeatedly (default: two)")
+    parser.add_argument(
+        "--policy", choices=POLICIES, action="append", help="may be given repeatedly (default: measured)"
+    )
+    parser.add_argument("--search-space", help="another than the policy's own")
+    parser.add_argument("--trials", type=int, help="others than the policy's own number")
+    parser.add_argument("--epsilon", type=float, action="append", help="may be given repeatedly (default: 3)")
+    parser.add_argument("--runs", type=int, default=9, help="of each")
+    parser.add_argument("--table", action="store_true", help="run nothing, write the table of what there is")
+    given = parser.parse_args()
+    if not given.table:
+        for cohort in given.cohort or ("sprint-simulated", "actg175"):
+            real = load_participants(cohort)[0]
+            if not _known(cohort, REAL, "", None, 0.0):
+                _keep(row_of_real(real, cohort))
+            for epsilon in given.epsilon or (3.0,):
+                for policy in given.policy or ("measured",):
+                    while len(_known(cohort, policy, given.search_space or "", given.trials, epsilon)) < given.runs:
+                        _keep(study(real, cohort, policy, given.search_space or "", given.trials, epsilon))
+    write_table(_rows())
+
+
+def study(
+    real: Participants, cohort: str, policy: str, space: str, trials: int | None, epsilon: float
+) -> dict[str, Any]:
+    """Run one study in a folder of its own and judge its release."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--cohort", cohort, "--policy", policy, "--epsilon", str(epsilon), "--study", "s", "--out", folder]
+        options += ["--search-space", space] if space else []
+        options += ["--trials", str(trials)] if trials else []
+        environment = {**os.environ, "DPGAN_TUNE_DATA": f"{folder}/data"}
+        began = time.monotonic()
+        subprocess.run([sys.executable, ROOT / "tuner" / "run.py", *options], cwd=ROOT, env=environment, check=True)
+        seconds = time.monotonic() - began
+        released, _ = load_participants(str(next(Path(folder).glob("s/release/schema-*.yaml"))))
+    row = {"cohort": cohort, "policy": policy, "search_space": space, "trials": trials, "epsilon": epsilon}
+    return {**row, **quality(replace(released, schema=real.schema), real), "seconds": round(seconds)}
+
+
+def quality(synthetic: Participants, real: Participants) -> dict[str, float]:
+    """Figures of one release, beside all real participants and beside those who had no part in the search."""
+    test = split_participants(real, split_key(real.schema)).test
+    ours, theirs = (Encoding(each.schema).encode(each.values) for each in (synthetic, real))  # (n, F), (m, F)
+    figures = {f"auc_{name}": evaluate(name, synthetic, real, 0).auc for name in JUDGES}
+    figures |= {f"test_auc_{name}": evaluate(name, synthetic, test, 0).auc for name in JUDGES}
+    our_pairs, their_pairs = (_pairs(*each) for each in ((ours, synthetic.labels), (theirs, real.labels)))
+    errors = contrast_errors(synthetic, real)
+    figures |= {
+        "spearman": float(spearmanr(our_pairs, their_pairs).statistic),
+        "correlation_error": float(np.abs(our_pairs - their_pairs).mean()),
+        "ks": _ks(ours, theirs),
+        "ks_by_class": float(np.mean([_ks(ours[synthetic.labels == c], theirs[real.labels == c]) for c in (0, 1)])),
+        "detection": detection(np.c_[ours, synthetic.labels], np.c_[theirs, real.labels]),
+        "contrast_error": float(np.median(np.abs(errors))),
+        "contrast_error_last": float(errors[-1]),
+        "spread": float(np.median([np.std(ours[synthetic.labels == c], axis=0).mean()
+                                   / np.std(theirs[real.labels == c], axis=0).mean() for c in (0, 1)])),
+        "change": _change(synthetic) / _change(real),
+        "real_on_synthetic": evaluate("random_forest", real, synthetic, 0).auc - ceiling("random_forest", real),
+        "distinct": len(np.unique(ours, axis=0)) / len(ours),
+    }  # fmt: skip
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def contrast_errors(synthetic: Participants, real: Participants) -> np.ndarray:
+    """Error of the difference between the classes in the first measure, by visit, in its standard errors on real."""
+    seen = real.schema.observed[0]
+    differences, errors = [], []
+    for people in (synthetic, real):
+        first, second = (people.values[people.labels == label, 0][:, seen] for label in (0, 1))
+        differences.append(second.mean(axis=0) - first.mean(axis=0))
+        errors.append(np.sqrt(first.var(axis=0) / len(first) + second.var(axis=0) / len(second)))
+    return np.asarray((differences[0] - differences[1]) / errors[1])
+
+
+def detection(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """AUC with which gradient boosting tells synthetic participants from as many real ones; 0.5 is best."""
+    randomness, size = np.random.default_rng(0), min(len(ours), len(theirs))
+    together = np.concatenate([each[randomness.permutation(len(each))[:size]] for each in (ours, theirs)])
+    which = np.repeat([0, 1], size)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    guessed = cross_val_predict(HistGradientBoostingClassifier(random_state=0), together, which, cv=folds,
+                                method="predict_proba")  # fmt: skip
+    return float(roc_auc_score(which, guessed[:, 1]))
+
+
+def ceiling(classifier: str, real: Participants) -> float:
+    """AUC of a classifier trained on real participants, threefold cross-validated."""
+    features = Encoding(real.schema).encode(real.values)
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    model = classifiers()[classifier].new(0)
+    guessed = cross_val_predict(model, features, real.labels, cv=folds, method="predict_proba")
+    return float(roc_auc_score(real.labels, guessed[:, 1]))
+
+
+def row_of_real(real: Participants, cohort: str) -> dict[str, Any]:
+    """What real participants reach among themselves."""
+    figures = {f"auc_{name}": round(ceiling(name, real), 4) for name in JUDGES}
+    return {"cohort": cohort, "policy": REAL, "search_space": "", "trials": None, "epsilon": 0.0, **figures}
+
+
+def write_table(rows: list[dict[str, Any]]) -> None:
+    """Medians, and the range of all runs, into docs/quality.md and to the terminal."""
+    lines = [
+        f"| cohort | epsilon | policy | runs | {' | '.join(COLUMNS.values())} |",
+        "|---" * (len(COLUMNS) + 4) + "|",
+    ]
+    keys = sorted({(r["cohort"], r["epsilon"], r["policy"], r["search_space"], r["trials"] or 0) for r in rows})
+    for cohort, epsilon, policy, space, trials in keys:
+        these = _known(cohort, policy, space, trials or None, epsilon)
+        said = " ".join([policy, *([f"({space})"] if space else []), *([f"{trials} trials"] if trials else [])])
+        cells = [_cell([each[name] for each in these if name in each]) for name in COLUMNS]
+        budget = f"{epsilon:g}" if epsilon else ""
+        lines.append(f"| {cohort} | {budget} | {said} | {len(these)} | {' | '.join(cells)} |")
+    print("\n".join(lines))
+    write_section("quality", "\n".join(lines), PAGE)
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    if len(values) == 1:
+        return f"{values[0]:.3g}"
+    return f"{np.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+
+
+def _pairs(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Correlations of all pairs of features, the class among them; 0 where one does not vary."""
+    together = np.c_[features, labels]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        matrix = np.nan_to_num(np.corrcoef(together, rowvar=False))
+    return np.asarray(matrix[np.triu_indices_from(matrix, k=1)])
+
+
+def _ks(ours: np.ndarray, theirs: np.ndarray) -> float:
+    columns = range(ours.shape[1])
+    return float(np.mean([ks_2samp(ours[:, column], theirs[:, column]).statistic for column in columns]))
+
+
+def _change(people: Participants) -> float:
+    """Standard deviation of the change of the first measure within a person, from the first visit to the last."""
+    seen = np.flatnonzero(people.schema.observed[0])
+    return float(np.std(people.values[:, 0, seen[-1]] - people.values[:, 0, seen[0]]))
+
+
+def _rows() -> list[dict[str, Any]]:
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+
+
+def _known(cohort: str, policy: str, space: str, trials: int | None, epsilon: float) -> list[dict[str, Any]]:
+    wanted = (cohort, policy, space, trials, epsilon)
+    return [each for each in _rows() if _key(each) == wanted]
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("cohort", "policy", "search_space", "trials", "epsilon"))
+
+
+def _keep(row: dict[str, Any]) -> None:
+    RESULTS.write_text(json.dumps([*_rows(), row], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

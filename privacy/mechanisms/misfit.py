@@ -1,0 +1,49 @@
+"""How far synthetic participants are from what was measured of real ones; reads no real participant.
+
+Synthetic participants are measured in the same way, and each difference is taken over its standard error: that of the
+noise that was bought and that of drawing so many. A generator that is right has a mean square of about 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cohorts import Participants
+from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.moments import lifted
+from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
+
+WORST = 1e6
+"""What a generator that leaves out a class is said to misfit."""
+
+
+def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
+    """Mean square of the differences over their standard errors, chi-squared per degree of freedom.
+
+    Args:
+        measured: what was bought.
+        synthetic: participants of both classes.
+
+    Returns:
+        ``misfit``, of everything that was measured, and of its parts ``misfit_histograms`` and ``misfit_products``.
+    """
+    scores = NormalScores(synthetic.schema, measured.histograms)
+    positions, features = scores.encoding.positions(synthetic.values), scores.scores(synthetic.values) / LIMIT
+    histograms, products = [], []
+    for label in (0, 1):
+        who = synthetic.labels == label
+        if not who.any():
+            return dict.fromkeys(("misfit", "misfit_histograms", "misfit_products"), WORST)
+        bought = measured.histograms[label]
+        counts = class_counts(positions[who], np.zeros(who.sum(), dtype=np.int64), scores.bins)[: len(bought.counts)]
+        shares = counts / who.sum()
+        variance = (bought.noise_sd / bought.participants) ** 2 + shares * (1 - shares) / who.sum()
+        histograms.append((shares - bought.counts / bought.participants) ** 2 / variance)
+        vectors, expected = lifted(features[who], measured.products[label].radius), measured.products[label]
+        mean = vectors.T @ vectors / len(vectors)
+        spread = (vectors**2).T @ vectors**2 / len(vectors) - mean**2
+        noise = expected.noise_sd**2 * (1 + np.eye(len(mean))) / 2
+        upper = np.triu_indices(len(mean))
+        products.append(((mean - expected.mean) ** 2 / (noise + spread.clip(0) / len(vectors)))[upper])
+    parts = {"misfit": histograms + products, "misfit_histograms": histograms, "misfit_products": products}
+    return {name: min(float(np.mean(np.concatenate(squares))), WORST) for name, squares in parts.items()}

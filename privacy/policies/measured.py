@@ -1,0 +1,78 @@
+"""The policy ``measured``: measure participants once with the whole budget, then search for nothing on that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from privacy.ledger.summary import Summary
+from privacy.planning.allocation import DeclaredPlan
+from privacy.planning.choice import PlanInputs
+from privacy.planning.plan import StudyPlan
+from privacy.planning.schedule import Schedule
+from privacy.policies.on_measured import OnMeasured, measure_once
+from privacy.policies.picking import among_few, counted, picking
+from privacy.policies.policy import Access, Door, Stage
+from privacy.statements.declared_budget import DeclaredBudget, Wording
+from privacy.statements.statement import Chosen
+
+
+class MeasuredOnce:
+    """Histograms and products of normal scores are bought once; every trial, score and choice is made from them."""
+
+    name: ClassVar[str] = "measured"
+    description: ClassVar[str] = (
+        "participants are measured once with the whole budget, and the search, however wide, runs on what was measured"
+    )
+    declares_budget: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = False
+    defaults: ClassVar[Mapping[str, Any]] = {"search_space": "measured", "trials": 16, "max_epochs": 12}
+    marking: ClassVar[str] = "synthetic"
+
+    def plan(self, inputs: PlanInputs) -> StudyPlan:
+        """The one there is: no trial costs anything, so there is nothing to weigh."""
+        search = Schedule(trials=inputs.trials, rungs=inputs.rungs, reduction_factor=inputs.reduction_factor)
+        return next(inputs.plans(self.name, [(Schedule.nothing(), search, 1.0)]))
+
+    def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:
+        """One search, which reads nobody."""
+        plan = declared.plan
+        assert plan.on_surrogate is not None
+        return (
+            Stage(
+                "trials",
+                plan.on_surrogate,
+                reads_participants=False,
+                allocation=declared.allocation,
+                pretraining=plan.pretraining,
+            ),
+        )
+
+    def access(self, stage: Stage, declared: DeclaredPlan, door: Door) -> Access:
+        """Measure, once for the study."""
+        measured = measure_once(door, declared.measurements(door.schema))
+        return OnMeasured.of(measured, door.schema, declared.plan.shares)
+
+    def picks(self, scored: int) -> int | None:
+        """One in a few."""
+        return among_few(scored)
+
+    def statement(self, summary: Summary, declared: DeclaredPlan, chosen: Chosen) -> DeclaredBudget:
+        """The declared epsilon."""
+        plan = declared.plan
+        assert plan.on_surrogate is not None
+        method = (
+            "It measured participants once: noisy histograms of every measure and visit, and noisy sums of products of "
+            "the normal scores that these define, by class. From these numbers "
+            f"{counted(plan.on_surrogate.trials, 'generator')} with different hyperparameters were trained, compared "
+            "and chosen, which reads no participant."
+        )
+        wording = Wording(
+            method,
+            picking(chosen),
+            "nobody was measured twice",
+            score="A score is how well a classifier trained on synthetic participants predicts participants drawn from "
+            "these numbers, lowered where the synthetic ones are further from the numbers than their noise explains.",
+            covers="the measurements that every generator, every comparison and every choice was made from",
+        )
+        return DeclaredBudget.of(summary, declared, chosen, wording)

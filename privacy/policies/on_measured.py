@@ -1,0 +1,102 @@
+"""Searching on what was measured: bought once, kept, and free ever after."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import numpy as np
+
+from cohorts import Participants, Schema, SplitShares, storage
+from privacy.ledger.charge import Purpose
+from privacy.ledger.reading import M, Reading
+from privacy.mechanisms.misfit import misfit
+from privacy.mechanisms.normal_scores import Measured, Measurements
+from privacy.policies.policy import Door, Judge
+
+MEASURED_FILE = "measured.json"
+MISFIT_WEIGHT = 0.1
+"""A misfit that is a tenth larger counts as much as 0.01 AUC."""
+
+# Participants are drawn from released numbers, so anyone may draw the same ones again.
+PUBLIC_SEED = 0
+
+
+def measure_once(door: Door, mechanism: Measurements) -> Measured:
+    """What a study measured, now or when it began; participants who train and who validate are measured together.
+
+    Args:
+        door: of the study, which declared a budget.
+        mechanism: what to run on them, if that was not done.
+
+    Raises:
+        BudgetExhausted: it does not fit.
+    """
+    file = door.kept / MEASURED_FILE
+    if not file.exists():
+        everybody = [door.splits.train, door.splits.validation]
+        reading = door.ledger.read_together(everybody, mechanism, Purpose(door.study, "measure once"))
+        people = reading.participants
+        bought = reading.mechanism.release(people.values, people.labels)
+        storage.write_text(file, json.dumps(bought.content()) + "\n")
+    return Measured.of(json.loads(file.read_text()))
+
+
+@dataclass(frozen=True)
+class Bought(Measurements):
+    """Measurements that were released already, so that to release them again reads nobody."""
+
+    released: Measured
+
+    @classmethod
+    def again(cls, mechanism: Measurements, released: Measured) -> Bought:
+        """What a trial that asks for measurements is given in place of them."""
+        return cls(mechanism.schema, mechanism.histograms, mechanism.moments, released)
+
+    def release(self, values: np.ndarray, labels: np.ndarray) -> Measured:
+        """The same ones as for every trial."""
+        return self.released
+
+
+@dataclass(frozen=True)
+class OnMeasured:
+    """A trial that asks for measurements is given those that were bought; any other, participants drawn from them.
+
+    Args:
+        measured: what was bought.
+        train: drawn from it, as many as the training split has nominally.
+        validation: likewise.
+    """
+
+    measured: Measured
+    train: Participants
+    validation: Participants
+
+    reads_participants: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, measured: Measured, schema: Schema, shares: SplitShares) -> OnMeasured:
+        """The same draws every time."""
+        randomness = np.random.default_rng(PUBLIC_SEED)
+        train, validation = (
+            measured.draw(schema, round(schema.nominal_size * share), randomness)
+            for share in (shares.train, shares.validation)
+        )
+        return cls(measured, train, validation)
+
+    def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
+        """What was bought, or participants drawn from it; nothing is charged."""
+        given: Any = Bought.again(mechanism, self.measured) if isinstance(mechanism, Measurements) else mechanism
+        return Reading(self.train, cast(M, given), None)
+
+    def scores(self, trial: str, epoch: int, judge: Judge) -> tuple[dict[str, float], None]:
+        """AUCs on participants drawn from what was measured, and how far the trial's own are from what was measured.
+
+        AUC alone would reward classes that are easier to tell apart than the real ones, so ``score`` is the mean AUC
+        less ``MISFIT_WEIGHT`` times the logarithm of the misfit.
+        """
+        metrics = {**judge.exact(self.validation), **misfit(self.measured, judge.synthetic)}
+        auc = sum(metrics[f"auc_{name}"] for name in judge.classifiers) / len(judge.classifiers)
+        return {**metrics, "score": auc - MISFIT_WEIGHT * math.log(metrics["misfit"])}, None

@@ -1,0 +1,141 @@
+"""Participants are measured once, all of them but those kept for the report, and never again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cohorts import Participants, Schema, SplitShares, split_cohort, split_participants
+from privacy import DPSGD, BudgetExhausted
+from privacy.accounting.budget import Budget
+from privacy.ledger.charge import Charge
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.summary import summarise
+from privacy.mechanisms.misfit import WORST, misfit
+from privacy.mechanisms.normal_scores import Measurements
+from privacy.planning.allocation import DeclaredPlan, allocate
+from privacy.planning.choice import PlanInputs
+from privacy.policies.measured import MeasuredOnce
+from privacy.policies.on_measured import MEASURED_FILE
+from privacy.policies.policy import Door
+from privacy.statements.statement import Chosen
+from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
+from trainables.scoring.judging import SyntheticJudge
+
+EPSILON, DELTA = 3.0, 1e-5
+POLICY = MeasuredOnce()
+
+
+@pytest.fixture
+def trial(tmp_path: Path, monkeypatch) -> Participants:
+    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path))
+    return small_cohort(Schema.model_validate({**SMALL_SCHEMA, "name": "measured", "public": False}), 400)
+
+
+def declared_door(trial: Participants, folder: Path, study: str = "study") -> tuple[DeclaredPlan, Door]:
+    """A study that has declared what it plans, and its way to the participants."""
+    cohort = sealed(trial)
+    ledger = Ledger.for_cohort(cohort)
+    spent = ledger.spent()
+    inputs = PlanInputs(Budget(EPSILON, DELTA), trial.schema, 8, (1, 3), 3, (0.1,), ("one", "two"), spent=spent)
+    plan = POLICY.plan(inputs)
+    ledger.declare(study, plan.budget, plan.events(trial.schema, spent), POLICY.name)
+    declared = DeclaredPlan(plan=plan, allocation=allocate(plan, trial.schema, ledger.books.filters[study]))
+    splits = split_cohort(cohort, ledger.split_key, plan.shares)
+    return declared, Door(study, trial.schema, splits, ledger, ledger, folder)  # type: ignore[arg-type]
+
+
+def charges(door: Door) -> list[Charge]:
+    return [charge for _, charge in door.ledger.books.release_charges()]
+
+
+def test_both_splits_are_charged_the_whole_of_epsilon_and_no_more(trial, tmp_path):
+    declared, door = declared_door(trial, tmp_path)
+    POLICY.access(*POLICY.stages(declared), declared, door)
+    assert [(each.split, each.kind) for each in charges(door)] == [
+        ("train", "measurement"),
+        ("validation", "measurement"),
+    ]
+    spent = summarise(door.ledger.books, door.ledger.cohort, door.ledger.public, "study").spent
+    for split in ("train", "validation"):
+        assert 0.999 * EPSILON < spent[split] <= EPSILON
+
+
+def test_everybody_but_the_test_participants_is_measured(trial, tmp_path):
+    """With hardly any noise, the number that was measured is theirs."""
+    declared, door = declared_door(trial, tmp_path)
+    counted = [len(door.splits.train.unseal(_seal(door))), len(door.splits.validation.unseal(_seal(door)))]
+    stated = replace(declared.measurements(trial.schema).histograms, noise_sd=1e-3)
+    mechanism = replace(declared.measurements(trial.schema), histograms=stated)
+    people = Participants.together(split_participants(trial, door.ledger.split_key, declared.plan.shares)[:2])
+    histograms = mechanism.release(people.values, people.labels).histograms
+    assert sum(each.participants for each in histograms) == pytest.approx(sum(counted), abs=0.1)
+
+
+def _seal(door: Door) -> bytes:
+    from cohorts import split_key
+    from cohorts.cohort import seal_key
+
+    return seal_key(split_key(door.schema))
+
+
+def test_a_study_that_goes_on_is_given_what_was_bought(trial, tmp_path):
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    first, again = (POLICY.access(stage, declared, door) for _ in range(2))
+    assert len(charges(door)) == 2
+    assert first.measured.content() == again.measured.content()
+    assert np.array_equal(first.train.values, again.train.values)
+
+
+def test_what_was_bought_and_lost_is_not_bought_again(trial, tmp_path):
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    POLICY.access(stage, declared, door)
+    (tmp_path / MEASURED_FILE).unlink()
+    with pytest.raises(BudgetExhausted):
+        POLICY.access(stage, declared, door)
+    assert len(charges(door)) == 2
+
+
+def test_trials_read_nobody(trial, tmp_path):
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    access = POLICY.access(stage, declared, door)
+    asked = Measurements.costing(trial.schema, 0.9, 100.0)
+    measuring, training = access.training("t1", asked, "train"), access.training("t1", DPSGD(0.1, 1.0, 5), "train")
+    assert measuring.mechanism.release(trial.values, trial.labels) is access.measured
+    for reading in (measuring, training):
+        assert set(reading.participants.ids) <= {f"S{number}" for number in range(400)}
+    scores, receipt = access.scores("t1", 1, SyntheticJudge(access.train, dict.fromkeys(SyntheticJudge.names(), 0)))
+    assert receipt is None and len(charges(door)) == 2
+    assert {"auc_random_forest", "misfit_histograms", "misfit_products"} <= scores.keys()
+
+
+def test_its_statement_says_what_was_read(trial, tmp_path):
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    POLICY.access(stage, declared, door)
+    summary = summarise(door.ledger.books, door.ledger.cohort, door.ledger.public, "study")
+    stated = POLICY.statement(summary, declared, Chosen(trial.schema.name, 2, (DPSGD(0.1, 1.0, 5).event,), 400))
+    text = stated.text()
+    assert f"Epsilon {EPSILON:g} (delta {DELTA:g}) covers everything that read participants for this release" in text
+    assert "| train | noisy measurements | 1 |" in text or "measure" in text
+    assert "AUC carries" not in text and "costliest" not in text
+    assert stated.winning_run_epsilon <= EPSILON
+    assert stated.as_json()["score_noise_sd"] is None
+
+
+def test_participants_drawn_from_what_was_measured_misfit_less_than_strangers():
+    schema = Schema.model_validate(SMALL_SCHEMA)
+    real = small_cohort(schema, 400)
+    bought = Measurements.costing(schema, SplitShares().train, 2.0).release(real.values, real.labels)
+    drawn = bought.draw(schema, 4000, np.random.default_rng(0))
+    strangers = replace(drawn, values=drawn.values[np.random.default_rng(0).permutation(4000)])
+    ours, theirs = misfit(bought, drawn), misfit(bought, strangers)
+    assert all(0 < ours[name] < 2 for name in ours)
+    assert all(theirs[name] > 2 * ours[name] for name in ours)
+    assert misfit(bought, drawn.take(np.flatnonzero(drawn.labels == 0)))["misfit_products"] == WORST
