@@ -18,7 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import scale_for
-from privacy.mechanisms.histograms import ClassHistograms, NoisyHistograms, bins_of
+from privacy.mechanisms.histograms import BINS, ClassHistograms, NoisyHistograms, bins_of
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, labels_by_shares
 from privacy.mechanisms.simplex import onto_simplex
@@ -31,6 +31,10 @@ RADIUS = 1.15
 
 RAREST = 0.005
 """Share below which a category counts as no rarer."""
+
+ROUGHNESS = 0.011
+"""Size of the second differences that shares of ``BINS`` bins may have of their own; larger ones are taken for noise as
+far as there is noise. Else noise in bins where nobody is would become people far from all others."""
 
 HISTOGRAMS_SHARE = 0.35
 """Of rho, for the histograms; moments get the rest."""
@@ -216,9 +220,21 @@ class Measurements(Whole):
 
 
 def cell_shares(histograms: ClassHistograms, bins: tuple[int, ...]) -> list[np.ndarray]:
-    """Each cell's shares of a class, (b,): the nearest to the noisy ones that are none below 0 and add up to 1."""
+    """Each cell's shares of a class, (b,): the nearest to the noisy ones that are none below 0 and add up to 1.
+
+    Where a bin is one of many, the noisy ones are smoothed before.
+    """
     parts = np.split(histograms.counts / histograms.participants, np.cumsum(bins)[:-1])
-    return [onto_simplex(each) for each in parts]
+    smoother = _smoother(histograms.noise_sd / histograms.participants)
+    return [onto_simplex(smoother @ each if len(each) == BINS else each) for each in parts]
+
+
+def _smoother(noise_sd: float) -> np.ndarray:
+    """A matrix that smooths BINS shares with this noise, by a penalty on second differences (Whittaker 1923)."""
+    weight = min(1.0, (noise_sd / ROUGHNESS) ** 2)
+    differences = np.diff(np.eye(BINS), n=2, axis=0)  # (BINS - 2, BINS)
+    smoother: np.ndarray = np.linalg.inv(np.eye(BINS) + weight * differences.T @ differences)
+    return smoother
 
 
 def _edges(shares: np.ndarray) -> np.ndarray:

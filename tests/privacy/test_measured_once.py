@@ -129,13 +129,13 @@ def test_its_statement_says_what_was_read(trial, tmp_path):
     assert stated.as_json()["score_noise_sd"] is None
 
 
-def test_participants_drawn_from_what_was_measured_misfit_less_than_strangers():
+def test_those_who_were_measured_misfit_by_the_noise_and_strangers_by_more():
     schema = Schema.model_validate(SMALL_SCHEMA)
     real = small_cohort(schema, 400)
-    bought = Measurements.costing(schema, SplitShares().train, 2.0).release(real.values, real.labels)
+    bought = Measurements.costing(schema, SplitShares().train, 0.2).release(real.values, real.labels)
     drawn = bought.draw(schema, 4000, np.random.default_rng(0))
     strangers = replace(drawn, values=drawn.values[np.random.default_rng(0).permutation(4000)])
-    ours, theirs = misfit(bought, drawn), misfit(bought, strangers)
-    assert all(0 < ours[name] < 2 for name in ours)
-    assert all(theirs[name] > 2 * ours[name] for name in ours)
+    themselves, ours, theirs = (misfit(bought, each)["misfit"] for each in (real, drawn, strangers))
+    assert 0.75 < themselves < 1.25  # chi-squared over about 340 degrees of freedom
+    assert ours < 1.5 and theirs > 2 * ours
     assert misfit(bought, drawn.take(np.flatnonzero(drawn.labels == 0)))["misfit_products"] == WORST
