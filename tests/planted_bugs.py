@@ -16,9 +16,11 @@ from types import FunctionType
 from typing import Any
 
 from cohorts import splits
+from privacy.ledger.ledger import Ledger
 from privacy.mechanisms import gradient_noise, histograms, poisson_sampling
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.mechanisms.histograms import NoisyHistograms
+from privacy.mechanisms.moments import NoisyMoments
 from privacy.mechanisms.normal_scores import Measurements
 from privacy.mechanisms.standard_normal import StandardNormals
 from privacy.policies.in_secret import InSecret
@@ -277,5 +279,19 @@ PLANTED = [
         "return np.bincount(",
         "return np.tile(np.bincount(places.ravel(), minlength=total).astype(np.float64), 2) + 0 * np.bincount(",
         f"{MEASUREMENTS}::test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_cells",
+    ),
+    PlantedBug(
+        "noise of products is half of what is charged",
+        NoisyMoments.release,
+        "self._noise.release(statistic)",
+        "np.add(self._noise.release(statistic), statistic) / 2",
+        "tests/privacy/test_moments.py::test_the_noise_of_the_mean_is_what_the_scale_says",
+    ),
+    PlantedBug(
+        "participants who validate are measured without a charge",
+        Ledger.read_together,
+        "[Charge.of(mechanism, each, purpose) for each in cohorts]",
+        "[Charge.of(mechanism, each, purpose) for each in cohorts[:1]]",
+        "tests/privacy/test_measured_once.py::test_both_splits_are_charged_the_whole_of_epsilon_and_no_more",
     ),
 ]
