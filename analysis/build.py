@@ -30,6 +30,7 @@ from privacy.ledger.study_record import RECEIPTS, check_record
 from privacy.ledger.summary import Summary, looks
 from privacy.policies import Stage, policy_named
 from privacy.statements.statement import Chosen
+from trainables.candidate import candidate_of
 from trainables.scoring import steering
 
 SEALED: Settled = "release sealed"
@@ -119,6 +120,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                     nominal_size=schema.nominal_size,
                     internal_before=looks(ledger.books.entries),
                     redrawn=len(ledger.books.settled(settings.study, SEALED)),
+                    candidates=tuple(sorted({candidate_of(pick.epoch.config).name for pick in selection.picks})),
                 )
                 manifest = write_release(
                     directory,

@@ -34,7 +34,7 @@ def steering_scores() -> tuple[str, ...]:
 
 def other_scores() -> tuple[str, ...]:
     """Names of those that some have besides."""
-    return ("score", *(f"accuracy_{name}" for name in steering()), *likenesses())
+    return ("score", "misfit", *(f"accuracy_{name}" for name in steering()), *likenesses())
 
 
 @dataclass(frozen=True)

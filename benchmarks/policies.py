@@ -81,7 +81,7 @@ def figures(directory: StudyDirectory) -> dict[str, Any]:
     return {
         "trials": statement["trials"],
         "noise_multipliers": [noises[0], noises[-1]] if noises else [],
-        "score_noise_sd": statement.get("score_noise_sd", 0),
+        "score_noise_sd": statement.get("score_noise_sd") or 0,
         "stated_epsilon": statement["epsilon"],
         "covers_the_search": statement["accounted"],
         "auc_logistic_regression": release["logistic_regression"]["auc"],

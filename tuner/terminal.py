@@ -195,7 +195,7 @@ class StudyView(Callback):
         if not self._best:
             return "no epoch scored yet"
         best = self._best
-        return f"best AUC {best['score']:.3f}: trial {best['trial_id']}, epoch {best['epoch']}, {_scores(best)}"
+        return f"best score {best['score']:.3f}: trial {best['trial_id']}, epoch {best['epoch']}, {_scores(best)}"
 
     def _say(self) -> None:
         """Lines for a log: each trial that ended, then how far the study is."""
@@ -217,7 +217,7 @@ class StudyView(Callback):
         table = Table(title=f"study {escape(self._study)}", title_justify="left", box=None, pad_edge=False)
         table.add_column("trial", no_wrap=True)
         table.add_column("", no_wrap=True)
-        for heading in ("epoch", *_auc_headings(), "epsilon", "best\nmean"):
+        for heading in ("epoch", *_auc_headings(), "epsilon", "best\nscore"):
             table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
         for view in most_telling(views, min(self._rows, max(1, self._console.height - 10))):
             table.add_row(*_cells(view), style="dim" if view.state in (STOPPED, FAILED) else "")
@@ -251,7 +251,7 @@ def _cells(view: TrialView) -> list[str | Text]:
         Text(view.state, style=COLOURS[view.state]),
         view.epochs,
         *("" if figure is None else f"{figure:.3f}" for figure in figures),
-        f"{report['epsilon']:.2f}" if "epsilon" in report else "",
+        f"{report['epsilon']:.2f}" if report.get("epsilon") else "",
         "" if view.best_score is None else f"{view.best_score:.3f}",
     ]
 
@@ -266,7 +266,9 @@ def _scores(report: Mapping[str, Any]) -> str:
     for each in steering().values():
         if each.score.name in report:
             words.append(f"{each.title} {report[each.score.name]:.3f}")
-    if "epsilon" in report:
+    if "misfit" in report:
+        words.append(f"misfit {report['misfit']:.2f}")
+    if report.get("epsilon"):
         words.append(f"epsilon {report['epsilon']:.2f}")
     return ", ".join(words) or "not scored"
 
@@ -301,7 +303,10 @@ def best_epochs_table(picks: Iterable[Selected]) -> Table:
         pickers.setdefault(key, []).append(pick.selected_by.replace("_", " "))
         epochs[key] = pick.epoch
     table = Table(title="Best epochs", title_justify="left", box=None, pad_edge=False)
-    for heading in ("trial", "epoch", *_auc_headings(), "epsilon", "picked by"):
+    costs = any(
+        epoch.epsilon for epoch in epochs.values()
+    )  # no trial reads anybody where participants are measured once
+    for heading in ("trial", "epoch", *_auc_headings(), "epsilon" if costs else "misfit", "picked by"):
         left = heading in ("trial", "picked by")
         table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)
     for key, epoch in epochs.items():
@@ -309,7 +314,7 @@ def best_epochs_table(picks: Iterable[Selected]) -> Table:
             epoch.trial_id,
             str(epoch.epoch),
             *(f"{epoch.scores[each.score.name]:.3f}" for each in steering().values()),
-            f"{epoch.epsilon:.2f}",
+            f"{epoch.epsilon if costs else epoch.scores.get('misfit', math.nan):.2f}",
             pickers[key][0] if len(pickers[key]) == 1 else "both",
         )
     return table

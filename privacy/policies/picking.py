@@ -17,7 +17,8 @@ def picking(chosen: Chosen) -> str:
     """How the released epochs were picked, where each classifier picked its own."""
     epochs, trials = counted(chosen.epochs, "epoch"), counted(chosen.trials, "trial")
     best = "the one" if chosen.epochs == 1 else "those"
-    return f"The release is made by {epochs} of {trials}: {best} that each classifier scored best."
+    made_by = f" (of the candidate {' and '.join(chosen.candidates)})" if chosen.candidates else ""
+    return f"The release is made by {epochs} of {trials}{made_by}: {best} that each classifier scored best."
 
 
 def counted(number: int, what: str) -> str:

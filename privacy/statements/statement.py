@@ -22,6 +22,7 @@ class Chosen:
         nominal_size: public number of complete participants.
         internal_before: times the data steward looked at real participants before the release was drawn.
         redrawn: how often this study drew a release before.
+        candidates: names of the candidates that they are of.
     """
 
     cohort: str
@@ -30,6 +31,7 @@ class Chosen:
     nominal_size: int
     internal_before: int = 0
     redrawn: int = 0
+    candidates: tuple[str, ...] = ()
 
     @property
     def trials(self) -> int:

@@ -98,7 +98,7 @@ def test_trials_in_training_come_first_then_the_best_and_no_more_than_fit():
 
 def test_the_best_epoch_is_named_with_both_aucs_and_its_epsilon():
     lines = shown([trial("aaa", Trial.RUNNING, 9, 0.8)], best=report(9, 0.8))
-    assert "best AUC 0.800: trial aaa, epoch 9, logistic regression 0.810, random forest 0.790, epsilon 0.45" in lines
+    assert "best score 0.800: trial aaa, epoch 9, logistic regression 0.810, random forest 0.790, epsilon 0.45" in lines
 
 
 def test_ended_trials_are_counted_by_how_they_ended():
@@ -197,6 +197,18 @@ def test_an_epoch_picked_by_both_classifiers_takes_one_row():
         ["aaa", "9", "0.910", "0.930", "2.50", "both"],
         ["bbb", "27", "0.910", "0.930", "3.40", "random", "forest"],
     ]
+
+
+def test_where_no_trial_read_anybody_its_misfit_stands_in_place_of_its_epsilon():
+    scores = {"auc_logistic_regression": 0.91, "auc_random_forest": 0.93, "misfit": 1.204}
+    pick = SimpleNamespace(
+        epoch=SimpleNamespace(trial_id="aaa", epoch=9, scores=scores, epsilon=0.0), selected_by="random_forest"
+    )
+    to = console(terminal=False)
+    to.print(best_epochs_table([pick]))  # type: ignore[list-item]
+    *_, heading, row = output(to).splitlines()
+    assert "misfit" in heading and "epsilon" not in output(to)
+    assert row.split() == ["aaa", "9", "0.910", "0.930", "1.20", "random", "forest"]
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05")])
