@@ -32,6 +32,14 @@ class ClassHistograms:
     noise_sd: float
     participants: float
 
+    def shares(self, bins: tuple[int, ...]) -> list[np.ndarray]:
+        """Noisy share of the class in each bin, (b,) for each cell; perhaps below 0.
+
+        Args:
+            bins: how many each cell has.
+        """
+        return np.split(self.counts / self.participants, np.cumsum(bins)[:-1])
+
 
 @dataclass(frozen=True)
 class NoisyHistograms(Whole):

@@ -224,9 +224,8 @@ def cell_shares(histograms: ClassHistograms, bins: tuple[int, ...]) -> list[np.n
 
     Where a bin is one of many, the noisy ones are smoothed before.
     """
-    parts = np.split(histograms.counts / histograms.participants, np.cumsum(bins)[:-1])
     smoother = _smoother(histograms.noise_sd / histograms.participants)
-    return [onto_simplex(smoother @ each if len(each) == BINS else each) for each in parts]
+    return [onto_simplex(smoother @ each if len(each) == BINS else each) for each in histograms.shares(bins)]
 
 
 def _smoother(noise_sd: float) -> np.ndarray:

@@ -14,14 +14,11 @@ from privacy.ledger.charge import Purpose
 from privacy.ledger.reading import M, Reading
 from privacy.mechanisms.misfit import misfit
 from privacy.mechanisms.normal_scores import Measured, Measurements
-from privacy.policies.policy import Door, Judge
+from privacy.policies.policy import PUBLIC_SEED, Door, Judge
 
 MEASURED_FILE = "measured.json"
 MISFIT_WEIGHT = 0.1
 """A misfit that is a tenth larger counts as much as 0.01 AUC."""
-
-# Participants are drawn from released numbers, so anyone may draw the same ones again.
-PUBLIC_SEED = 0
 
 
 def measure_once(door: Door, mechanism: Measurements) -> Measured:

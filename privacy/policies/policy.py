@@ -23,6 +23,9 @@ from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
 from privacy.statements.statement import Chosen, Statement
 
+# Participants drawn from released numbers may be drawn again by anyone, the same ones.
+PUBLIC_SEED = 0
+
 
 class Books(Protocol):
     """Where charges are written down: the ledger itself, or its client on another node."""

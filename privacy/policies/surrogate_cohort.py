@@ -13,11 +13,9 @@ from cohorts import Encoding, Participants, Schema, SplitShares, storage
 from privacy.ledger.charge import Purpose
 from privacy.ledger.reading import M, Reading
 from privacy.mechanisms.moments import ClassMoments, NoisyMoments, surrogate_cohort
-from privacy.policies.policy import Door, Judge
+from privacy.policies.policy import PUBLIC_SEED, Door, Judge
 
 MOMENTS_FILE = "surrogate.json"
-# Participants are drawn from released numbers, so anyone may draw the same ones again.
-PUBLIC_SEED = 0
 
 
 def buy_moments(door: Door, mechanism: NoisyMoments) -> tuple[ClassMoments, ClassMoments]:

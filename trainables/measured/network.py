@@ -28,8 +28,8 @@ class ScoreNetwork(nn.Module):
         super().__init__()
         scores = len(moments[0].mean)
         self._linear_size, self._latent_size = scores, latent_size
-        self.means = nn.Parameter(_stacked([LIMIT * each.mean for each in moments]))  # (2, W)
-        self.roots = nn.Parameter(_stacked([LIMIT * each.root for each in moments]))  # (2, W, W)
+        self.means = nn.Parameter(stacked([LIMIT * each.mean for each in moments]))  # (2, W)
+        self.roots = nn.Parameter(stacked([LIMIT * each.root for each in moments]))  # (2, W, W)
         sizes = [scores + latent_size + len(moments), *[width] * depth]
         hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         last = nn.Linear(sizes[-1], scores)
@@ -47,5 +47,6 @@ class ScoreNetwork(nn.Module):
         return linear + added
 
 
-def _stacked(arrays: list[np.ndarray]) -> torch.Tensor:
+def stacked(arrays: list[np.ndarray]) -> torch.Tensor:
+    """Arrays of one shape along a new first dimension, in single precision."""
     return torch.from_numpy(np.stack(arrays)).float()

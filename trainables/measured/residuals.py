@@ -16,6 +16,7 @@ from cohorts import Schema
 from privacy.mechanisms.histograms import BINS
 from privacy.mechanisms.moments import COUNT_SHARE
 from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
+from trainables.measured.network import stacked
 
 DECISIVENESS = 4.0
 """How steeply a category's probability rises with its score."""
@@ -37,7 +38,7 @@ class Residuals:
     def __init__(self, schema: Schema, measured: Measured, histograms_weight: float = 1.0, edges: int = 8) -> None:
         self._weight, self._drawn_edges = histograms_weight, edges
         self._radius = measured.products[0].radius
-        self._products = _stacked([each.mean for each in measured.products])  # (2, W + 1, W + 1)
+        self._products = stacked([each.mean for each in measured.products])  # (2, W + 1, W + 1)
         self._products_noise = torch.tensor([each.noise_sd for each in measured.products])  # (2,), on the diagonal
         self._bins_noise = torch.tensor([each.noise_sd / each.participants for each in measured.histograms])  # (2,)
         scores = NormalScores(schema, measured.histograms)
@@ -48,9 +49,7 @@ class Residuals:
         rounded = np.zeros(scores.width, dtype=bool)
         self.discrete: list[tuple[slice, torch.Tensor]] = []  # columns of a discrete cell, shares of its categories
         self._indicated: list[torch.Tensor] = []  # what was measured of them, (2, k)
-        by_class = [
-            np.split(each.counts / each.participants, np.cumsum(scores.bins)[:-1]) for each in measured.histograms
-        ]
+        by_class = [each.shares(scores.bins) for each in measured.histograms]
         for number, (columns, measure) in enumerate(zip(scores.columns, scores.cells, strict=True)):
             measured_shares = np.stack([each[number] for each in by_class])  # (2, b)
             if measure.discrete:
@@ -165,7 +164,3 @@ def _between(below: torch.Tensor) -> torch.Tensor:
     """Shares between edges, (2, W, e + 1), from those below them, (2, W, e)."""
     ends = below.new_zeros(*below.shape[:-1], 1)
     return torch.diff(torch.cat([ends, below, ends + 1], dim=-1), dim=-1)
-
-
-def _stacked(arrays: list[np.ndarray]) -> torch.Tensor:
-    return torch.from_numpy(np.stack(arrays)).float()
