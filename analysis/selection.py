@@ -70,7 +70,7 @@ def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> 
     )
     last = last_epochs(epochs)
     chosen = sorted({pick.epoch.trial_id for pick in picks})
-    best = max((pick.epoch for pick in picks), key=lambda epoch: _mean_auc(epoch) - _taken_off(epoch))
+    best = max((pick.epoch for pick in picks), key=_score)
     return Selection(picks, last[best.trial_id], tuple(last[trial].training for trial in chosen))
 
 
@@ -83,7 +83,12 @@ def _best(epochs: Iterable[ScoredEpoch], score: str, count: int) -> list[ScoredE
 
 def _taken_off(epoch: ScoredEpoch) -> float:
     """By how much the policy's score is less than the mean AUC, because of something that no classifier sees."""
-    return _mean_auc(epoch) - epoch.scores.get("score", _mean_auc(epoch))
+    return _mean_auc(epoch) - _score(epoch)
+
+
+def _score(epoch: ScoredEpoch) -> float:
+    """What the policy steered by: the mean AUC unless it said otherwise."""
+    return epoch.scores.get("score", _mean_auc(epoch))
 
 
 def _mean_auc(epoch: ScoredEpoch) -> float:

@@ -30,12 +30,12 @@ def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
     scores = NormalScores(synthetic.schema, measured.histograms)
     positions, features = scores.encoding.positions(synthetic.values), scores.scores(synthetic.values) / LIMIT
     histograms, products = [], []
-    for label in (0, 1):
+    by_class = np.split(class_counts(positions, synthetic.labels, scores.bins), 2)
+    for label, counts in enumerate(by_class):
         who = synthetic.labels == label
         if not who.any():
             return dict.fromkeys(("misfit", "misfit_histograms", "misfit_products"), WORST)
         bought = measured.histograms[label]
-        counts = class_counts(positions[who], np.zeros(who.sum(), dtype=np.int64), scores.bins)[: len(bought.counts)]
         shares = counts / who.sum()
         variance = (bought.noise_sd / bought.participants) ** 2 + shares * (1 - shares) / who.sum()
         histograms.append((shares - bought.counts / bought.participants) ** 2 / variance)

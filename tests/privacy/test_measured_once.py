@@ -12,7 +12,7 @@ from cohorts import Participants, Schema, SplitShares, split_cohort, split_parti
 from privacy import DPSGD, BudgetExhausted
 from privacy.accounting.budget import Budget
 from privacy.ledger.charge import Charge
-from privacy.ledger.ledger import Ledger
+from privacy.ledger.ledger import Ledger, opened
 from privacy.ledger.summary import summarise
 from privacy.mechanisms.misfit import WORST, misfit
 from privacy.mechanisms.normal_scores import Measurements
@@ -67,19 +67,12 @@ def test_both_splits_are_charged_the_whole_of_epsilon_and_no_more(trial, tmp_pat
 def test_everybody_but_the_test_participants_is_measured(trial, tmp_path):
     """With hardly any noise, the number that was measured is theirs."""
     declared, door = declared_door(trial, tmp_path)
-    counted = [len(door.splits.train.unseal(_seal(door))), len(door.splits.validation.unseal(_seal(door)))]
+    counted = [len(opened(split)) for split in (door.splits.train, door.splits.validation)]
     stated = replace(declared.measurements(trial.schema).histograms, noise_sd=1e-3)
     mechanism = replace(declared.measurements(trial.schema), histograms=stated)
     people = Participants.together(split_participants(trial, door.ledger.split_key, declared.plan.shares)[:2])
     histograms = mechanism.release(people.values, people.labels).histograms
     assert sum(each.participants for each in histograms) == pytest.approx(sum(counted), abs=0.1)
-
-
-def _seal(door: Door) -> bytes:
-    from cohorts import split_key
-    from cohorts.cohort import seal_key
-
-    return seal_key(split_key(door.schema))
 
 
 def test_a_study_that_goes_on_is_given_what_was_bought(trial, tmp_path):

@@ -18,7 +18,7 @@ from trainables.generators import numbered_ids
 from trainables.measured.copula import MeasurementHyperparameters
 from trainables.measured.network import ScoreNetwork
 from trainables.measured.once import MeasuredOnce
-from trainables.measured.residuals import Residuals, category_probabilities, drawn_categories
+from trainables.measured.residuals import Residuals, category_probabilities, discrete_cells, drawn_categories
 from trainables.segment import Segment
 
 STEPS_PER_EPOCH = 25
@@ -44,7 +44,7 @@ class MeasuredGenerator:
     """Draws normal scores with a network, and the values that they stand for.
 
     Args:
-        network: None draws nobody yet.
+        network: from latent vector and class to normal scores.
         settings: of the network.
         measured: what was bought.
         schema: the cohort it imitates.
@@ -60,13 +60,14 @@ class MeasuredGenerator:
         seeds = torch.randint(2**63 - 1, (2,), generator=randomness, device=randomness.device)
         stream, here = np.random.default_rng(int(seeds[0])), torch.Generator().manual_seed(int(seeds[1]))
         labels = labels_by_shares(self._schema, participants, stream)
+        normal_scores = NormalScores(self._schema, self._measured.histograms)
         with torch.no_grad():
             both = self._network(participants, here)  # (2, n, W)
             scores = both[torch.from_numpy(labels), torch.arange(participants)]
-            for columns, shares in Residuals(self._schema, self._measured).discrete:
+            for columns, shares in discrete_cells(normal_scores):
                 chosen = drawn_categories(category_probabilities(scores[:, columns], shares), here)
                 scores[:, columns] = LIMIT * (2 * chosen - 1)  # beyond doubt
-        values = NormalScores(self._schema, self._measured.histograms).values(scores.double().numpy())
+        values = normal_scores.values(scores.double().numpy())
         return Participants(self._schema, numbered_ids(participants), labels, values)
 
     def content(self) -> dict[str, Any]:

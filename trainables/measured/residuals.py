@@ -47,7 +47,7 @@ class Residuals:
         edges_of, middles = np.full((scores.width, BINS - 1), np.inf), np.zeros((scores.width, BINS))
         shares, bins = np.zeros((2, scores.width, BINS)), np.zeros((scores.width, BINS))
         rounded = np.zeros(scores.width, dtype=bool)
-        self.discrete: list[tuple[slice, torch.Tensor]] = []  # columns of a discrete cell, shares of its categories
+        self._discrete = discrete_cells(scores)
         self._indicated: list[torch.Tensor] = []  # what was measured of them, (2, k)
         by_class = [each.shares(scores.bins) for each in measured.histograms]
         for number, (columns, measure) in enumerate(zip(scores.columns, scores.cells, strict=True)):
@@ -55,9 +55,8 @@ class Residuals:
             if measure.discrete:
                 inside = slice(columns.start + 1, columns.stop + 1)
                 pairs[inside, inside] = 0  # fixed by the shares
-                indicated = scores.indicated(number)
-                self.discrete.append((columns, torch.from_numpy(indicated).float()))
-                self._indicated.append(torch.from_numpy(measured_shares[:, -len(indicated) :]).float())
+                scored = len(scores.indicated(number))
+                self._indicated.append(torch.from_numpy(measured_shares[:, -scored:]).float())
                 continue
             size = measured_shares.shape[1]
             edges_of[columns.start, : size - 1] = scores.edges(number)
@@ -96,7 +95,7 @@ class Residuals:
         middles = self._middles.gather(1, places).T.reshape(classes, count, width)
         scores = torch.where(self._rounded, limited + (middles - limited).detach(), limited)
         probabilities = []
-        for columns, shares in self.discrete:
+        for columns, shares in self._discrete:
             each = category_probabilities(drawn[..., columns], shares)
             chosen = drawn_categories(each.detach(), randomness)
             indicated = each + (chosen - each).detach()
@@ -134,6 +133,15 @@ class Residuals:
         below = torch.sigmoid(SMOOTHNESS * (self._edges[:, chosen] - drawn[..., None]))  # (2, n, W, e)
         first, second = (_between(below[:, half].mean(dim=1)) - shares for half in halves)  # (2, W, e + 1)
         return ((bins > 0) * first * second / variance).sum()
+
+
+def discrete_cells(scores: NormalScores) -> list[tuple[slice, torch.Tensor]]:
+    """Columns of each discrete cell, and the shares (k,) of its categories that have a score."""
+    return [
+        (columns, torch.from_numpy(scores.indicated(number)).float())
+        for number, (columns, measure) in enumerate(zip(scores.columns, scores.cells, strict=True))
+        if measure.discrete
+    ]
 
 
 def category_probabilities(scores: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
