@@ -13,6 +13,8 @@ from cohorts import Encoding, Schema
 from cohorts.schema import Measure
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
 from privacy.mechanisms.mechanism import Kind, Whole
+from privacy.mechanisms.simplex import onto_simplex
+from privacy.mechanisms.smoothing import smooth_shares
 
 BINS = 32
 """Of a cell that can take more values than this: equal ones over its public range. Others have one for each value."""
@@ -26,19 +28,22 @@ class ClassHistograms:
         counts: float64 (B,), noisy, of all cells one after another; perhaps below 0.
         noise_sd: standard deviation of the noise on each.
         participants: of the class, as all cells together say; at least half the public expectation.
+        smooth: float64 (B,), shares of the class in each bin that are near the true ones: of each cell none below 0,
+            with the sum 1; see ``smooth_shares``.
     """
 
     counts: np.ndarray
     noise_sd: float
     participants: float
+    smooth: np.ndarray
 
     def shares(self, bins: tuple[int, ...]) -> list[np.ndarray]:
-        """Noisy share of the class in each bin, (b,) for each cell; perhaps below 0.
+        """Those that are smooth, (b,) for each cell.
 
         Args:
             bins: how many each cell has.
         """
-        return np.split(self.counts / self.participants, np.cumsum(bins)[:-1])
+        return np.split(self.smooth, np.cumsum(bins)[:-1])
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,13 @@ class NoisyHistograms(Whole):
 
     Args:
         bins: how many each of the C cells has.
+        measures: the number of each cell's measure; None where its bins are in no order, as categories are.
         expected: nominal number of participants of each class who will be read.
         noise_sd: standard deviation of the noise on each count.
     """
 
     bins: tuple[int, ...]
+    measures: tuple[int | None, ...]
     expected: tuple[float, float]
     noise_sd: float
 
@@ -63,9 +70,11 @@ class NoisyHistograms(Whole):
     @classmethod
     def costing(cls, schema: Schema, split_share: float, rho: float) -> NoisyHistograms:
         """The least noise whose charge is at most ``rho``; arguments as those of ``NoisyMoments.costing``."""
-        bins = tuple(bins_of(measure) for measure in Encoding(schema).cells)
+        cells, measures = Encoding(schema).cells, list(schema.all_measures)
+        bins = tuple(bins_of(measure) for measure in cells)
+        numbers = tuple(None if each.discrete else measures.index(each) for each in cells)
         first, second = (schema.nominal_size * split_share * each.share for each in schema.label.classes)
-        return cls(bins, (first, second), scale_for(rho, math.sqrt(len(bins))))
+        return cls(bins, numbers, (first, second), scale_for(rho, math.sqrt(len(bins))))
 
     @property
     def event(self) -> dp_accounting.ZCDpEvent:
@@ -85,11 +94,24 @@ class NoisyHistograms(Whole):
         Raises:
             ValueError: when shapes do not fit, or a label is neither 0 nor 1.
         """
-        first, second = np.split(self._noise.release(class_counts(positions, labels, self.bins)), 2)
-        return self._histograms(first, self.expected[0]), self._histograms(second, self.expected[1])
+        noisy = self._noise.release(class_counts(positions, labels, self.bins)).reshape(2, -1)  # (2, B)
+        participants = np.maximum(noisy.sum(axis=1) / len(self.bins), np.array(self.expected) / 2)  # (2,)
+        smooth = self._smooth(noisy / participants[:, None], self.noise_sd / participants)
+        first, second = (
+            ClassHistograms(noisy[label], self.noise_sd, float(participants[label]), smooth[label]) for label in (0, 1)
+        )
+        return first, second
 
-    def _histograms(self, counts: np.ndarray, expected: float) -> ClassHistograms:
-        return ClassHistograms(counts, self.noise_sd, max(float(counts.sum()) / len(self.bins), expected / 2))
+    def _smooth(self, noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
+        """Shares (2, B) of both classes from noisy ones, the cells of a measure together; reads nobody."""
+        cells = np.split(noisy, np.cumsum(self.bins)[:-1], axis=1)  # [C] (2, b)
+        smooth = [np.array([onto_simplex(each) for each in cell]) for cell in cells]
+        for measure in {each for each in self.measures if each is not None}:
+            members = [number for number, each in enumerate(self.measures) if each == measure]
+            together = smooth_shares(np.concatenate([cells[each] for each in members]), np.tile(noise_sd, len(members)))
+            for member, shares in zip(members, np.split(together, len(members)), strict=True):
+                smooth[member] = shares  # (2, b)
+        return np.concatenate(smooth, axis=1)
 
     @property
     def _noise(self) -> GaussianNoise:

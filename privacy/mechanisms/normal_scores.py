@@ -18,23 +18,20 @@ from scipy.special import ndtr, ndtri
 
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import scale_for
-from privacy.mechanisms.histograms import BINS, ClassHistograms, NoisyHistograms, bins_of
+from privacy.mechanisms.histograms import ClassHistograms, NoisyHistograms, bins_of
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, labels_by_shares
-from privacy.mechanisms.simplex import onto_simplex
 
 LIMIT = 3.3
 """Scores are cut at this many standard deviations."""
 
-RADIUS = 1.15
-"""The 2-norm that vectors of F scores are clipped to, over sqrt(F): one participant in five or six is shortened."""
+RADIUS = 0.5
+"""The 2-norm that vectors of F scores are clipped to, over sqrt(F). Most participants are shortened by it, so what is
+measured are hardly more than directions, which has the most signal for its noise; generators are fitted to what
+shortened draws measure. How large scores are is known from the histograms."""
 
 RAREST = 0.005
 """Share below which a category counts as no rarer."""
-
-ROUGHNESS = 0.011
-"""Size of the second differences that shares of ``BINS`` bins may have of their own; larger ones are taken for noise as
-far as there is noise. Else noise in bins where nobody is would become people far from all others."""
 
 HISTOGRAMS_SHARE = 0.35
 """Of rho, for the histograms; moments get the rest."""
@@ -56,7 +53,7 @@ class NormalScores:
         self.cells = self.encoding.cells
         self.bins = tuple(bins_of(measure) for measure in self.cells)
         shares = [each.share for each in schema.label.classes]
-        by_class = (cell_shares(each, self.bins) for each in histograms)
+        by_class = (each.shares(self.bins) for each in histograms)
         self.pooled = [shares[0] * low + shares[1] * high for low, high in zip(*by_class, strict=True)]  # [C] (b,)
         self.columns, self.width = self.encoding.columns, self.encoding.width  # a score in the place of each feature
 
@@ -120,9 +117,18 @@ class Measured:
 
     @property
     def moments(self) -> tuple[ClassMoments, ClassMoments]:
-        """Mean and covariance of the normal scores, over LIMIT, of class 0 and class 1."""
-        first, second = self.products
-        return first.moments, second.moments
+        """Mean and covariance of the normal scores, over LIMIT, of class 0 and class 1.
+
+        Shortened vectors say too little of both. All scores have a mean square of about 1, which says how much too
+        little in the mean.
+        """
+        classes = [each.moments for each in self.products]
+        sizes = [each.participants for each in self.products]
+        squares = [np.trace(each.covariance) + each.mean @ each.mean for each in classes]
+        wanted = len(classes[0].mean) / LIMIT**2
+        larger = wanted / float(np.average(squares, weights=sizes))
+        first, second = (ClassMoments(math.sqrt(larger) * each.mean, larger * each.covariance) for each in classes)
+        return first, second
 
     def draw(self, schema: Schema, participants: int, randomness: np.random.Generator) -> Participants:
         """Participants whose normal scores are Gaussian in each class; made from released and public numbers alone.
@@ -147,7 +153,12 @@ class Measured:
         """All of it as numbers and lists, for a file."""
         return {
             "histograms": [
-                {"counts": each.counts.tolist(), "noise_sd": each.noise_sd, "participants": each.participants}
+                {
+                    "counts": each.counts.tolist(),
+                    "noise_sd": each.noise_sd,
+                    "participants": each.participants,
+                    "smooth": each.smooth.tolist(),
+                }
                 for each in self.histograms
             ],
             "products": [
@@ -164,8 +175,8 @@ class Measured:
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Measured:
         """What ``content`` took apart."""
-        histograms = (ClassHistograms(**{**each, "counts": np.array(each["counts"])}) for each in content["histograms"])
-        products = (NoisyProducts(**{**each, "mean": np.array(each["mean"])}) for each in content["products"])
+        histograms = (ClassHistograms(**each | _arrays(each, "counts", "smooth")) for each in content["histograms"])
+        products = (NoisyProducts(**each | _arrays(each, "mean")) for each in content["products"])
         first, second = histograms
         third, fourth = products
         return cls((first, second), (third, fourth))
@@ -219,21 +230,8 @@ class Measurements(Whole):
         return Measured(histograms, self.moments.release(scores / LIMIT, labels))
 
 
-def cell_shares(histograms: ClassHistograms, bins: tuple[int, ...]) -> list[np.ndarray]:
-    """Each cell's shares of a class, (b,): the nearest to the noisy ones that are none below 0 and add up to 1.
-
-    Where a bin is one of many, the noisy ones are smoothed before.
-    """
-    smoother = _smoother(histograms.noise_sd / histograms.participants)
-    return [onto_simplex(smoother @ each if len(each) == BINS else each) for each in histograms.shares(bins)]
-
-
-def _smoother(noise_sd: float) -> np.ndarray:
-    """A matrix that smooths BINS shares with this noise, by a penalty on second differences (Whittaker 1923)."""
-    weight = min(1.0, (noise_sd / ROUGHNESS) ** 2)
-    differences = np.diff(np.eye(BINS), n=2, axis=0)  # (BINS - 2, BINS)
-    smoother: np.ndarray = np.linalg.inv(np.eye(BINS) + weight * differences.T @ differences)
-    return smoother
+def _arrays(content: Mapping[str, Any], *names: str) -> dict[str, np.ndarray]:
+    return {name: np.array(content[name]) for name in names}
 
 
 def _edges(shares: np.ndarray) -> np.ndarray:

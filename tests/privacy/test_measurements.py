@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cohorts import Encoding, Schema
 from privacy.accounting.rdp import rdp_at
 from privacy.mechanisms.histograms import BINS, NoisyHistograms, bins_of, class_counts
-from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores, cell_shares
+from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
 from privacy.mechanisms.simplex import onto_simplex
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
@@ -142,4 +142,4 @@ def test_noise_alone_gives_participants_all_the_same():
     assert np.isfinite(values).all()
     assert values[:, 0].min() >= 80 and values[:, 0].max() <= 200
     for histogram in measured.histograms:
-        assert all(each.min() >= 0 for each in cell_shares(histogram, scores.bins))
+        assert all(each.min() >= 0 for each in histogram.shares(scores.bins))

@@ -1,0 +1,124 @@
+"""Shares of bins without most of their noise: smooth log densities, most of whose shape visits and classes share.
+
+The log shares of each cell depart from those that all cells of its measure share. Both are penalised by their second
+differences, which are 0 where log shares are straight: to lie elsewhere than its neighbours costs a cell little, and an
+empty tail stays empty, so noise that was bought there does not become people. How smooth they are is decided by
+Stein's unbiased estimate of the squared error, since the noise is known; a measure with spikes stays as it is.
+All of this reads nobody.
+
+Source: Silverman, "On the Estimation of a Probability Density Function by the Maximum Penalized Likelihood Method",
+1982, for penalties on log densities; Stein, "Estimation of the Mean of a Multivariate Normal Distribution", 1981.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import softmax
+
+from privacy.mechanisms.simplex import onto_simplex
+
+SMOOTHNESS = tuple(10.0 ** np.arange(3, -3.1, -1))
+"""Penalties on what is shared, beside squares over variances; from smooth to rough."""
+
+LIKENESS = (1000.0, 100.0, 10.0, 1.0)
+"""How many times as much a cell's departure costs."""
+
+STEPS, LONGEST_STEP, ENOUGH = 40, 3.0, 1e-5
+"""Of Newton's method: how many at most, the largest change of a log share in one, the relative decrease to stop at."""
+
+FEWEST_BINS = 4
+LEAST_LOG_SHARE = -40.0
+RIDGE = 1e-6
+
+
+def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
+    """Shares, none below 0 and adding up to 1, that are near the true ones by Stein's estimate.
+
+    Args:
+        noisy: shares of b bins in G cells that measure the same thing, (G, b), with independent Gaussian noise.
+        noise_sd: its standard deviation in each cell, (G,).
+
+    Returns:
+        float64 (G, b).
+    """
+    shares = np.array([onto_simplex(each) for each in noisy])
+    if noisy.shape[1] < FEWEST_BINS:
+        return shares
+    begin, least = np.log(np.maximum(shares, 1e-3 / noisy.shape[1])), np.inf
+    for likeness in LIKENESS:
+        fit = _LogDensities(noisy, noise_sd, begin)
+        for smoothness in SMOOTHNESS:
+            error = fit.penalised(smoothness, smoothness * likeness)
+            if error < least:
+                least, shares = error, softmax(fit.logs, axis=1)
+    return shares
+
+
+class _LogDensities:
+    """Log shares of G cells, (G, b), and what they have in common, (b,).
+
+    They minimise ``|(noisy - softmax(logs)) / sd|^2 + unlike |D (logs - common)|^2 + rough |D common|^2``, D being
+    second differences.
+    """
+
+    def __init__(self, noisy: np.ndarray, noise_sd: np.ndarray, begin: np.ndarray) -> None:
+        self._noisy, self._sd = noisy, noise_sd[:, None]
+        self.logs, self._common = begin, begin.mean(axis=0)
+        self._eye = np.eye(noisy.shape[1])
+        differences = np.diff(self._eye, n=2, axis=0)
+        self._penalty = differences.T @ differences  # (b, b)
+
+    def penalised(self, rough: float, unlike: float) -> float:
+        """Minimise, by Levenberg and Marquardt's method; returns the estimate of the squared error over variances."""
+        damping, now = 1e-2, self._objective(self.logs, self._common, rough, unlike)
+        for _ in range(STEPS):
+            logs, common = self._step(rough, unlike, damping)
+            after = self._objective(logs, common, rough, unlike)
+            if after > now:
+                damping *= 5
+                continue
+            self.logs, self._common, damping, before, now = logs, common, max(damping / 5, 1e-8), now, after
+            if before - after < ENOUGH * (1 + before):
+                break
+        return self._estimated_error(rough, unlike)
+
+    def _objective(self, logs: np.ndarray, common: np.ndarray, rough: float, unlike: float) -> float:
+        departures, residuals = logs - common, (self._noisy - softmax(logs, axis=1)) / self._sd
+        smoothness = unlike * np.sum(departures @ self._penalty * departures) + rough * common @ self._penalty @ common
+        return float(np.sum(residuals**2) + smoothness)
+
+    def _step(self, rough: float, unlike: float, damping: float) -> tuple[np.ndarray, np.ndarray]:
+        """One step, the cells' log shares eliminated from the equations for what is common."""
+        shares = softmax(self.logs, axis=1)
+        slopes = self._slopes(shares)
+        curvature = slopes.transpose(0, 2, 1) @ slopes + damping * self._eye  # (G, b, b)
+        own, pull = curvature + unlike * self._penalty, unlike * self._penalty
+        departures = (self.logs - self._common) @ pull  # (G, b)
+        gradient = (slopes.transpose(0, 2, 1) @ ((shares - self._noisy) / self._sd)[..., None])[..., 0] + departures
+        alone = np.linalg.solve(own, gradient[..., None])[..., 0]
+        together = rough * self._penalty + damping * self._eye + pull @ np.linalg.solve(own, curvature).sum(axis=0)
+        wanted = departures.sum(axis=0) - rough * self._penalty @ self._common - pull @ alone.sum(axis=0)
+        common = np.linalg.solve(together, wanted)  # (b,)
+        logs = np.linalg.solve(own, np.broadcast_to(pull, own.shape)) @ common - alone  # (G, b)
+        length = LONGEST_STEP / max(LONGEST_STEP, np.abs(logs).max(), np.abs(common).max())
+        moved = self.logs + length * logs
+        moved -= moved.max(axis=1, keepdims=True)
+        return np.maximum(moved, LEAST_LOG_SHARE), self._common + length * common
+
+    def _slopes(self, shares: np.ndarray) -> np.ndarray:
+        """Derivatives of the shares over their noise by the log shares, (G, b, b)."""
+        slopes: np.ndarray = shares[:, :, None] * (self._eye - shares[:, None, :]) / self._sd[..., None]
+        return slopes
+
+    def _estimated_error(self, rough: float, unlike: float) -> float:
+        """Stein's unbiased estimate: squared residuals, plus twice the sum of slopes of fitted by noisy shares."""
+        shares = softmax(self.logs, axis=1)
+        slopes = self._slopes(shares)
+        known = slopes.transpose(0, 2, 1) @ slopes
+        curvature = known + RIDGE * self._eye  # a factor on all shares of a cell is known from nothing
+        inverse, pull = np.linalg.inv(curvature + unlike * self._penalty), unlike * self._penalty
+        together = rough * self._penalty + RIDGE * self._eye + pull @ (inverse @ curvature).sum(axis=0)
+        through = inverse @ pull  # (G, b, b)
+        covariance = inverse + through @ np.linalg.inv(together) @ through.transpose(0, 2, 1)
+        freedom = np.einsum("gij,gji->", known, covariance)
+        return float(np.sum(((self._noisy - shares) / self._sd) ** 2) - self._noisy.size + 2 * freedom)

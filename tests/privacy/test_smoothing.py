@@ -1,0 +1,84 @@
+"""Noisy shares made smooth: nearer to the truth, spikes kept, nobody in empty tails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import softmax
+
+from privacy.mechanisms.simplex import onto_simplex
+from privacy.mechanisms.smoothing import _LogDensities, smooth_shares
+
+BINS = 32
+NOISE = 0.004
+
+
+def bells(cells: int = 8) -> np.ndarray:
+    """Shares of one measure that moves on from visit to visit, skewed, (cells, BINS)."""
+    places = np.arange(BINS) - 8 - 0.4 * np.arange(cells)[:, None]
+    return softmax(-(places**2) / np.where(places < 0, 6, 12), axis=1)
+
+
+def noisy(shares: np.ndarray, seed: int, noise: float = NOISE) -> np.ndarray:
+    return shares + np.random.default_rng(seed).normal(0, noise, shares.shape)
+
+
+def error(found: np.ndarray, shares: np.ndarray) -> float:
+    """Mean square, over that of the noise."""
+    return float(np.mean((found - shares) ** 2)) / NOISE**2
+
+
+def smoothed(shares: np.ndarray, seed: int) -> np.ndarray:
+    return smooth_shares(noisy(shares, seed), np.full(len(shares), NOISE))
+
+
+def test_smooth_shares_lose_most_of_their_noise():
+    shares = bells()
+    projected = np.array([onto_simplex(each) for each in noisy(shares, 0)])
+    found = smoothed(shares, 0)
+    assert error(found, shares) < 0.25
+    assert error(found, shares) < error(projected, shares) / 2
+
+
+def test_nobody_lives_in_an_empty_tail():
+    """Noise that is cut at 0 leaves one in a hundred or more there."""
+    shares = bells()
+    empty = shares < 1e-6
+    assert empty.sum(axis=1).min() > 5
+    projected = np.array([onto_simplex(each) for each in noisy(shares, 0)])
+    assert (projected * empty).sum(axis=1).mean() > 0.01
+    assert (smoothed(shares, 0) * empty).sum(axis=1).mean() < 0.001
+
+
+@pytest.mark.parametrize("place", [0, 17, BINS - 1])
+def test_a_spike_stays_a_spike(place):
+    """Half of all at one value, as at a limit of detection, and the others evenly elsewhere."""
+    shares = np.full((2, BINS), 0.5 / (BINS - 1))
+    shares[:, place] = 0.5
+    assert np.abs(smoothed(shares, 0)[:, place] - 0.5).max() < 4 * NOISE
+
+
+def test_the_estimated_error_is_the_error_in_the_mean():
+    """Over many draws of the noise, at a smooth, a middling and a rough setting."""
+    shares, sd = bells(4), np.full(4, NOISE)
+    for rough, unlike in ((10.0, 1000.0), (1.0, 1.0), (1e-3, 1e-2)):
+        differences = []
+        for seed in range(60):
+            drawn = noisy(shares, seed)
+            begin = np.log(np.maximum([onto_simplex(each) for each in drawn], 1e-4))
+            fit = _LogDensities(drawn, sd, begin)
+            estimated = fit.penalised(rough, unlike)
+            differences.append(estimated - shares.size * error(softmax(fit.logs, axis=1), shares))
+        assert abs(np.mean(differences)) < 4 * np.std(differences) / np.sqrt(60) + 0.02 * shares.size
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 9).flatmap(lambda bins: arrays(float, (3, bins), elements=st.floats(-3, 3))), st.floats(1e-3, 2))
+def test_whatever_the_noise_they_are_shares(drawn, noise):
+    found = smooth_shares(drawn, np.full(3, noise))
+    assert found.shape == drawn.shape
+    assert found.min() >= 0
+    assert found.sum(axis=1) == pytest.approx(1)
