@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 AT_A_TIME := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 FREEZE := $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//'
 
-.PHONY: help setup run test test-all test-minimum test-cluster check audit bench bench-engine bench-growth bench-study \
-  lock clean
+.PHONY: help setup run test test-all test-minimum test-cluster check audit bench bench-engine bench-growth bench-gpu \
+  bench-study lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -69,6 +69,9 @@ bench-engine: setup  ## the packed engine against Opacus: steps per second, memo
 
 bench-growth: setup  ## how the packed engine's cost grows with trials, participants and width
 	$(BIN)/python -m benchmarks.growth
+
+bench-gpu: setup   ## the packed engine on a GPU, by number of trials
+	$(BIN)/python -m benchmarks.gpu
 
 bench-study: setup  ## the same study through Ray Tune with both engines
 	$(BIN)/python -m benchmarks.study

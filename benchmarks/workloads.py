@@ -55,9 +55,9 @@ def hyperparameters(network: str, public: PublicFigures, batch: int | None = Non
     return Hyperparameters(**{**settings, **changes})
 
 
-def streams(trial: int) -> RandomStreams:
-    """Random numbers of a trial, the same in every run."""
-    return RandomStreams.numbered(trial)
+def streams(trial: int, device: torch.device = CPU) -> RandomStreams:
+    """Random numbers of a trial, the same in every run on a device."""
+    return RandomStreams.numbered(trial, device)
 
 
 def paid(hyperparameters: Hyperparameters, data: TrainingData, steps: int, drawn: RandomStreams) -> PaidTraining:

@@ -82,9 +82,9 @@ class RandomStreams:
         )
 
     @classmethod
-    def numbered(cls, number: int) -> RandomStreams:
+    def numbered(cls, number: int, device: torch.device | str = "cpu") -> RandomStreams:
         """``seeded`` by one number."""
-        return cls.seeded({name: len(STREAMS) * number + place for place, name in enumerate(STREAMS)})
+        return cls.seeded({name: len(STREAMS) * number + place for place, name in enumerate(STREAMS)}, device)
 
 
 STREAMS = tuple(each.name for each in fields(RandomStreams))

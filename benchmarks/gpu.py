@@ -1,0 +1,119 @@
+"""The packed engine on a GPU: trial-steps per second by number of trials, beside Opacus there and beside the CPU.
+
+``make bench-gpu`` prints the tables, writes them to docs/performance.md and the raw figures to
+benchmarks/results/gpu.json. Sides of one table run in turn; ratios carry over to other machines, seconds do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from benchmarks.page import write_section
+from benchmarks.workloads import CPU, hyperparameters, paid, streams, workload, workloads
+from trainables.gan.engine import TrainingData
+from trainables.gan.opacus_engine import OpacusEngine
+from trainables.gan.packed.pack import Pack
+from trainables.gan.packed.slots import TrialState
+from trainables.gan.packed_engine import PackedEngine
+
+RESULTS = Path(__file__).parent / "results" / "gpu.json"
+GPU = torch.device("cuda")
+ROUNDS = 3
+NETWORKS = {"compact": 20, "paper": 4}  # steps of a round
+Advance = Callable[[int], None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, nargs="+", default=[1, 4, 16, 64, 256, 1024], help="of a pack")
+    given = parser.parse_args()
+    if not torch.cuda.is_available():
+        sys.exit("PyTorch finds no GPU here.")
+    rows = []
+    for network in track(NETWORKS, "networks"):
+        sides = {"opacus, one after another": (16, opacus(network, 16))}
+        for trials in given.trials:
+            if network == "compact" or trials <= 64:
+                sides[f"packed, {trials:,}"] = (trials, packed(network, trials, GPU))
+        sides["packed, 16, on the CPU"] = (16, packed(network, 16, CPU))
+        rows += [measured(network, side, *each) for side, each in sides.items()]
+    RESULTS.write_text(json.dumps({"device": torch.cuda.get_device_name(), "rows": rows}, indent=1) + "\n")
+    report(rows)
+
+
+def packed(network: str, trials: int, device: torch.device) -> Advance:
+    """So many trials in one pack."""
+    config, data = configured(network, device)
+    public = workload().public
+    engine = PackedEngine(config.settings, public, device)
+    pack = Pack(engine.shape, device)
+    state = TrialState.of(engine.state_dict())
+    for trial in range(trials):
+        pack.join(config.settings, public, state, paid(config, data, 10**6, streams(trial, device)))
+    return pack.advance
+
+
+def opacus(network: str, trials: int) -> Advance:
+    """As many trials one after another on the GPU."""
+    config, data = configured(network, GPU)
+    engines = [(OpacusEngine(config.settings, workload().public, GPU), streams(each, GPU)) for each in range(trials)]
+
+    def advance(steps: int) -> None:
+        for engine, drawn in engines:
+            engine.train(paid(config, data, steps, drawn))
+
+    return advance
+
+
+def configured(network: str, device: torch.device) -> tuple[Any, TrainingData]:
+    """The configuration of every trial, and participants on a device."""
+    return hyperparameters(network, workload().public), TrainingData.of(workload().splits.train, device)
+
+
+def measured(network: str, side: str, trials: int, advance: Advance) -> dict[str, Any]:
+    """Trial-steps per second, the median of rounds."""
+    steps, rates = NETWORKS[network], []
+    advance(steps)  # what is done once is done now
+    torch.cuda.synchronize()
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        advance(steps)
+        torch.cuda.synchronize()
+        rates.append(trials * steps / (time.perf_counter() - began))
+    rate = statistics.median(rates)
+    print(f"{network}, {side}: {rate:,.0f} trial-steps a second", flush=True)
+    return {"network": network, "side": side, "trials": trials, "trial_steps_per_s": rate}
+
+
+def report(rows: list[dict[str, Any]]) -> None:
+    """Print the table and put it on the page."""
+    slowest = {row["network"]: row["trial_steps_per_s"] for row in rows if row["side"].startswith("opacus")}
+    text = (
+        "## On a GPU\n\n"
+        f"Measured by `make bench-gpu` on {date.today():%d %B %Y}: {torch.cuda.get_device_name()}, PyTorch "
+        f"{torch.__version__}, simulated SPRINT, batch {workloads()['batch']}, medians of {ROUNDS} rounds.\n\n"
+        "| network | side | trial-steps per second | of Opacus |\n|---|---|---|---|\n"
+        + "".join(
+            f"| {row['network']} | {row['side']} | {row['trial_steps_per_s']:,.0f} | "
+            f"{row['trial_steps_per_s'] / slowest[row['network']]:.1f}x |\n"
+            for row in rows
+        )
+    )
+    write_section("gpu", text)
+    Console(width=160).print(text, highlight=False)
+
+
+if __name__ == "__main__":
+    main()
