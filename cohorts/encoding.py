@@ -64,6 +64,12 @@ class Encoding:
         return tuple(names)
 
     @property
+    def places(self) -> tuple[tuple[int, int, int], ...]:
+        """Of each feature the number of its measure, of its category (else 0) and of its visit, F of them."""
+        cells = self._cells
+        return tuple((cell.measure_index, k, cell.visit_index) for cell in cells for k in range(cell.width))
+
+    @property
     def cells(self) -> tuple[Measure, ...]:
         """The measure of each observed (measure, visit), C of them, in the order of the features."""
         return tuple(self.schema.all_measures[cell.measure_index] for cell in self._cells)

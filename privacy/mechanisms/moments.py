@@ -76,20 +76,22 @@ class NoisyProducts:
         noise_sd: standard deviation of the noise on its diagonal; entries off it have 1 / sqrt(2) of that.
         radius: R, the 2-norm that features were clipped to.
         participants: of the class, as the noisy sums say; at least half the public expectation.
+        smooth: as mean, with less noise where something is known of what is alike; else the same.
     """
 
     mean: np.ndarray
     noise_sd: float
     radius: float
     participants: float
+    smooth: np.ndarray
 
     @property
     def moments(self) -> ClassMoments:
         """Mean and covariance; reads no participant."""
         per_feature = self.radius / math.sqrt(1 - COUNT_SHARE)  # x is this times the coordinates of P after the first
-        mean = (self.mean[0, 1:] * per_feature / math.sqrt(COUNT_SHARE)).clip(-1, 1)  # (F,)
+        mean = (self.smooth[0, 1:] * per_feature / math.sqrt(COUNT_SHARE)).clip(-1, 1)  # (F,)
         largest = self.radius**2
-        second_moment = (self.mean[1:, 1:] * per_feature**2).clip(-largest, largest)  # (F, F)
+        second_moment = (self.smooth[1:, 1:] * per_feature**2).clip(-largest, largest)  # (F, F)
         return ClassMoments(mean, nearest_covariance(second_moment - np.outer(mean, mean), largest))
 
 
@@ -159,7 +161,8 @@ class NoisyMoments(Whole):
     def _products(self, triangle: np.ndarray, expected: float) -> NoisyProducts:
         matrix = _from_triangle(triangle, self.features + 1)
         participants = max(float(matrix[0, 0]) / COUNT_SHARE, expected / 2)
-        return NoisyProducts(matrix / participants, self.noise_sd / participants, self.radius, participants)
+        mean = matrix / participants
+        return NoisyProducts(mean, self.noise_sd / participants, self.radius, participants, smooth=mean)
 
     @property
     def _noise(self) -> GaussianNoise:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import dp_accounting
 import numpy as np
 from scipy.special import ndtr, ndtri
+from threadpoolctl import threadpool_limits
 
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import scale_for
 from privacy.mechanisms.histograms import ClassHistograms, NoisyHistograms, bins_of
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, labels_by_shares
+from privacy.mechanisms.shrinkage import smooth_products
 
 LIMIT = 3.3
 """Scores are cut at this many standard deviations."""
@@ -167,6 +169,7 @@ class Measured:
                     "noise_sd": each.noise_sd,
                     "radius": each.radius,
                     "participants": each.participants,
+                    "smooth": each.smooth.tolist(),
                 }
                 for each in self.products
             ],
@@ -176,7 +179,7 @@ class Measured:
     def of(cls, content: Mapping[str, Any]) -> Measured:
         """What ``content`` took apart."""
         histograms = (ClassHistograms(**each | _arrays(each, "counts", "smooth")) for each in content["histograms"])
-        products = (NoisyProducts(**each | _arrays(each, "mean")) for each in content["products"])
+        products = (NoisyProducts(**each | _arrays(each, "mean", "smooth")) for each in content["products"])
         first, second = histograms
         third, fourth = products
         return cls((first, second), (third, fourth))
@@ -225,9 +228,13 @@ class Measurements(Whole):
         Returns:
             What was measured: protected at the price of ``event``.
         """
-        histograms = self.histograms.release(Encoding(self.schema).positions(values), labels)
-        scores = NormalScores(self.schema, histograms).scores(values)
-        return Measured(histograms, self.moments.release(scores / LIMIT, labels))
+        with threadpool_limits(limits=1):  # matrices are small: threads would wait for each other
+            histograms = self.histograms.release(Encoding(self.schema).positions(values), labels)
+            normal_scores = NormalScores(self.schema, histograms)
+            products = self.moments.release(normal_scores.scores(values) / LIMIT, labels)
+            smooth = smooth_products(products, normal_scores.encoding.places)
+            first, second = (replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))
+        return Measured(histograms, (first, second))
 
 
 def _arrays(content: Mapping[str, Any], *names: str) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, Norm
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
 from trainables.measured.copula import MeasurementHyperparameters
-from trainables.measured.network import ScoreNetwork
+from trainables.measured.network import ScoreNetwork, standardised
 from trainables.measured.once import MeasuredOnce
 from trainables.measured.residuals import Residuals, category_probabilities, discrete_cells, drawn_categories
 from trainables.segment import Segment
@@ -61,9 +61,11 @@ class MeasuredGenerator:
         stream, here = np.random.default_rng(int(seeds[0])), torch.Generator().manual_seed(int(seeds[1]))
         labels = labels_by_shares(self._schema, participants, stream)
         normal_scores = NormalScores(self._schema, self._measured.histograms)
+        latent = torch.stack([self._network.latent(participants, here) for _ in range(2)])  # (2, n, L)
         with torch.no_grad():
-            both = self._network(participants, here)  # (2, n, W)
-            scores = both[torch.from_numpy(labels), torch.arange(participants)]
+            for label in (0, 1):
+                latent[label, labels == label] = standardised(latent[label, labels == label])
+            scores = self._network(latent)[torch.from_numpy(labels), torch.arange(participants)]  # (n, W)
             for columns, shares in discrete_cells(normal_scores):
                 chosen = drawn_categories(category_probabilities(scores[:, columns], shares), here)
                 scores[:, columns] = LIMIT * (2 * chosen - 1)  # beyond doubt
@@ -144,7 +146,8 @@ class MeasuredNetwork(MeasuredOnce):
     def fit(self, steps: int, randomness: torch.Generator) -> None:
         """Fit the network for so many steps; reads nobody."""
         for _ in range(steps):
-            drawn = self._network(self._settings.batch_size, randomness)
+            latent = [self._network.latent(self._settings.batch_size, randomness) for _ in range(2)]
+            drawn = self._network(torch.stack(latent))
             loss = self._residuals.loss(drawn, randomness, self._settings.batch_variance)
             self._optimizer.zero_grad()
             loss.backward()

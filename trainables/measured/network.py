@@ -37,14 +37,32 @@ class ScoreNetwork(nn.Module):
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*hidden, last)
 
-    def forward(self, draws: int, randomness: torch.Generator) -> torch.Tensor:
-        """As many draws of each class: (2, draws, W)."""
-        classes = len(self.means)
-        latent = torch.randn(classes, draws, self._linear_size + self._latent_size, generator=randomness)
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        """Normal scores (2, n, W) of n draws of each class, from what ``latent`` gives for each, (2, n, L)."""
+        classes, draws, _ = latent.shape
         linear = torch.baddbmm(self.means[:, None], latent[..., : self._linear_size], self.roots.transpose(1, 2))
         which = torch.eye(classes)[:, None].expand(classes, draws, classes)
         added: torch.Tensor = self.layers(torch.cat([latent, which], dim=-1))
         return linear + added
+
+    def latent(self, draws: int, randomness: torch.Generator) -> torch.Tensor:
+        """Standard normal latent vectors, (draws, L)."""
+        return torch.randn(draws, self._linear_size + self._latent_size, generator=randomness)
+
+
+def standardised(latent: torch.Tensor) -> torch.Tensor:
+    """Latent vectors (n, L) moved and turned by a little so that their own mean is 0 and their covariance 1.
+
+    A release made of them has the means and correlations that its generator says, without the error of drawing so
+    many. Few vectors, which a turn could change a lot, stay as they are.
+    """
+    count, size = latent.shape
+    if count < 4 * size:
+        return latent
+    centred = latent - latent.mean(dim=0)
+    root = torch.linalg.cholesky(centred.T @ centred / count)  # (L, L)
+    turned: torch.Tensor = torch.linalg.solve_triangular(root, centred.T, upper=False).T
+    return turned
 
 
 def stacked(arrays: list[np.ndarray]) -> torch.Tensor:

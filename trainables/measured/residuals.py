@@ -38,7 +38,7 @@ class Residuals:
     def __init__(self, schema: Schema, measured: Measured, histograms_weight: float = 1.0, edges: int = 8) -> None:
         self._weight, self._drawn_edges = histograms_weight, edges
         self._radius = measured.products[0].radius
-        self._products = stacked([each.mean for each in measured.products])  # (2, W + 1, W + 1)
+        self._products = stacked([each.smooth for each in measured.products])  # (2, W + 1, W + 1)
         self._products_noise = torch.tensor([each.noise_sd for each in measured.products])  # (2,), on the diagonal
         self._bins_noise = torch.tensor([each.noise_sd / each.participants for each in measured.histograms])  # (2,)
         scores = NormalScores(schema, measured.histograms)
