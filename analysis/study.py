@@ -16,7 +16,7 @@ from cohorts import SplitShares, storage
 if TYPE_CHECKING:
     from privacy.planning.allocation import DeclaredPlan
 
-FORMAT = 2
+FORMAT = 3
 SETTINGS_FILE = "study.json"
 PLAN_FILE = "plan.json"
 WINNER, WINNER_FILE = "winner", "winner.json"  # the best of a secret number of runs

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from analysis.auditing.bounds import Auc, Finding, Hits, epsilon_by_events
 from analysis.auditing.gradient_canaries import ENGINES, CanaryPlan, findings, run_canaries
+from analysis.auditing.measurements import RHO, SCHEMA, audit_measurements
 from analysis.auditing.membership import attack_release
 from analysis.auditing.study_canaries import StudyAudit, audit_study
 from analysis.errors import AnalysisError
@@ -24,14 +25,15 @@ from cohorts import CohortError
 from privacy import LedgerError
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
+from privacy.mechanisms.normal_scores import Measurements
 
 DESCRIPTION = """\
 Attack this installation's own code, and say what the attacks prove.
 
 An attack gives a lower bound on epsilon that holds at 95 %. A bound above the stated epsilon means that the code does
-not do what is charged. Three things are attacked: one training run with planted canaries, whose every noisy gradient is
-seen; the noise of scores; and a whole small study with canaries, of which everything that leaves it is seen. No
-participant is read.
+not do what is charged. Four things are attacked: one training run with planted canaries, whose every noisy gradient is
+seen; the noise of scores; what is measured once, histograms and products together; and a whole small study with
+canaries, of which everything that leaves it is seen. No participant is read.
 
 With --study, the study's release is attacked as well: does it show who was trained on and who was not? That reads the
 real participants, for the data steward alone; it is charged to the ledger's internal account and written to
@@ -40,6 +42,7 @@ internal/audit.json.
 
 DELTA = 1e-5
 RELEASES = 10_000
+MEASUREMENTS = Measurements.costing(SCHEMA, 1.0, RHO)
 SCORES = NoisyScores(ScoreFloors(40, 40), 1, 0.02)
 
 
@@ -79,6 +82,7 @@ def _findings(engines: Sequence[str], runs: int, console: Console) -> list[Findi
             ticks = ticking(f"Training run {number} of {runs}, {engine} engine", plan.steps)
             found += findings(run_canaries(plan, engine, tick=ticks), plan, engine)
         found.append(audit_scores(SCORES, ticking("Scores", 2)))
+        found.append(audit_measurements(MEASUREMENTS, DELTA, tick=ticking("Measurements", 2)))
         for study in (StudyAudit(engine=engine) for engine in engines):
             found.append(audit_study(study, ticking(f"Whole study, {study.engine} engine", study.trials)))
     return found

@@ -1,19 +1,23 @@
 """The audit of scores, of a whole study and of a release holds for the code as it is, and fails for broken code."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from analysis.auditing import audit
-from analysis.auditing.audit import SCORES, audit_scores, main
+from analysis.auditing.audit import DELTA, SCORES, audit_scores, main
 from analysis.auditing.bounds import attack_auc
+from analysis.auditing.measurements import RHO, audit_measurements
+from analysis.auditing.measurements import SCHEMA as MEASURED_SCHEMA
 from analysis.auditing.membership import closeness, likelihood_ratio
 from analysis.auditing.study_canaries import StudyAudit, audit_study
 from analysis.build import build_release
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, floored_auc
+from privacy.mechanisms.normal_scores import Measurements
 from trainables.gan import opacus_engine
 from trainables.gan.packed import steps
 
@@ -104,3 +108,22 @@ def internal_charges(study) -> int:
 def test_a_study_without_a_release_cannot_be_attacked(study, capsys):
     assert main(["--study", str(study.path)]) == 2
     assert "no release" in capsys.readouterr().err
+
+
+def test_what_is_measured_once_shows_no_more_than_is_charged():
+    finding = audit_measurements(Measurements.costing(MEASURED_SCHEMA, 1.0, RHO), DELTA, releases=500)
+    assert finding.holds
+    assert float(finding.found.split()[-1]) > 0.3 * float(finding.stated.split()[-1])  # the attack is worth something
+
+
+@pytest.mark.parametrize("part", ["histograms", "moments"])
+def test_measurements_with_less_noise_than_is_charged_are_refuted(part):
+    """A quarter of it."""
+    charged = Measurements.costing(MEASURED_SCHEMA, 1.0, RHO)
+
+    class Quiet(Measurements):
+        event = charged.event
+
+    mechanisms = {"histograms": charged.histograms, "moments": charged.moments}
+    mechanisms[part] = replace(mechanisms[part], noise_sd=mechanisms[part].noise_sd / 4)
+    assert not audit_measurements(Quiet(MEASURED_SCHEMA, **mechanisms), DELTA, releases=300).holds

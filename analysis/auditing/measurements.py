@@ -1,0 +1,86 @@
+"""An attack on what is measured once: releases of people with somebody and without, compared as well as can be.
+
+The noise is Gaussian and its size is public, so no number tells more than what is released along the one direction in
+which somebody moves it, over the variance of the noise (Neyman & Pearson, 1933).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from analysis.auditing.bounds import Finding, Hits, epsilon_by_events
+from cohorts import Encoding, Schema
+from privacy.accounting.rdp import epsilon_by_rdp
+from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.moments import class_sums
+from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
+
+RELEASES = 3_000
+RHO = 0.2
+SCHEMA = Schema.model_validate(
+    {
+        "name": "audited-measurements",
+        "public": True,
+        "participant": "id",
+        "nominal_size": 300,
+        "tables": {"visits": "visits.csv"},
+        "label": {
+            "name": "arm",
+            "table": "visits",
+            "column": "arm",
+            "randomised": True,
+            "classes": [{"name": "a", "value": 0, "share": 0.5}, {"name": "b", "value": 1, "share": 0.5}],
+        },
+        "visits": {"column": "visit", "codes": ["week 0", "week 4"]},
+        "measures": [
+            {"name": name, "kind": "binary", "categories": [0, 1], "column": name} for name in ("ill", "well")
+        ],
+    }
+)
+
+
+def audit_measurements(
+    mechanism: Measurements, delta: float, releases: int = RELEASES, tick: Callable[[], None] = lambda: None
+) -> Finding:
+    """Measure made-up people with somebody and without, many times each.
+
+    Args:
+        mechanism: of ``SCHEMA``.
+        delta: of the epsilon that is stated, and of the one that is found.
+        releases: of each.
+        tick: called after each data set.
+    """
+    people = np.random.default_rng(0)
+    values, labels = people.integers(0, 2, (SCHEMA.nominal_size, 2, 2)).astype(np.float32), np.arange(300) % 2
+    values[0] = 1
+    samples = []
+    for present in (slice(1, None), slice(None)):
+        samples.append([_evidence(mechanism, values, labels, present) for _ in range(releases)])
+        tick()
+    without, with_one = np.array(samples)
+    middle, sd = float(np.median(samples)), float(without.std())
+    events = [Hits.above(line, with_one, without) for line in (middle, middle + sd, middle + 2 * sd)]
+    return Finding.bound(
+        f"what is measured once: {releases} releases of each of two neighbouring data sets",
+        epsilon_by_rdp(mechanism.event, delta),
+        epsilon_by_events(events, delta),
+    )
+
+
+def _evidence(mechanism: Measurements, values: np.ndarray, labels: np.ndarray, present: slice) -> float:
+    """Of the first one, from one release of those who are present: up to a constant, the logarithm of the odds."""
+    positions = Encoding(SCHEMA).positions(values)
+    histograms = mechanism.histograms.release(positions[present], labels[present])
+    moves = class_counts(positions[:1], labels[:1], mechanism.histograms.bins)
+    counted = np.concatenate([each.counts for each in histograms]) @ moves / mechanism.histograms.noise_sd**2
+    scores = NormalScores(SCHEMA, histograms).scores(values) / LIMIT
+    products = mechanism.moments.release(scores[present], labels[present])
+    moment = mechanism.moments
+    moves = class_sums(scores[:1], labels[:1], moment.features, moment.radius)
+    upper = np.triu_indices(moment.features + 1)
+    weights = np.where(upper[0] == upper[1], 1, np.sqrt(2))
+    released = np.concatenate([each.mean[upper] * each.participants * weights for each in products])
+    expected = class_sums(scores[1:], labels[1:], moment.features, moment.radius)  # it depends on the histograms
+    return float(counted + (released - expected - moves / 2) @ moves / moment.noise_sd**2)
