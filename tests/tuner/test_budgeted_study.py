@@ -6,19 +6,23 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
+from ray.tune import ExperimentAnalysis
 
+from analysis import StudyDirectory
 from cohorts import load_participants
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
 from tests.conftest import SMALL_SCHEMA
 from tests.shared_ray import SharedRay
 from tests.tuner.commands import Office, Ran, run
+from tuner.asha import rungs
 from tuner.run import main as tune
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ("--search-space", "smoke", "--max-epochs", "4")
+TRIALS, MAX_EPOCHS = 4, 4
+OPTIONS = ("--search-space", "smoke", "--max-epochs", str(MAX_EPOCHS))
 # With several sampling rates a shortlist is decided in the open: a secret number of runs would need more noise.
-SEVERAL_RATES = ("--search-space", "rates.yaml", "--max-epochs", "4")
+SEVERAL_RATES = ("--search-space", "rates.yaml", "--max-epochs", str(MAX_EPOCHS))
 
 
 def statement(office: Office, study: str) -> dict:
@@ -44,7 +48,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> O
 @pytest.fixture(scope="module")
 def first(office: Office) -> Ran:
     """A study that trains every trial on participants."""
-    return office.begin("first", "--policy", "composed", "--epsilon", "20", "--trials", "4", *OPTIONS)
+    return office.begin("first", "--policy", "composed", "--epsilon", "20", "--trials", str(TRIALS), *OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,7 @@ def third(office: Office, second: Ran) -> Ran:
 
 def test_a_composed_study_releases_and_its_statement_covers_everything(office, first):
     assert first.returncode == 0, first.stdout + first.stderr
+    assert not first.stderr
     assert "covers everything that read participants" in first.stdout.split("Privacy statement")[-1].replace("\n", " ")
     stated = statement(office, "first")
     assert (stated["epsilon"], stated["policy"], stated["accounted"]) == (20, "composed", True)
@@ -74,6 +79,31 @@ def test_its_trials_report_nothing_exact(office, first):
     database = f"sqlite:///{office.study('first') / 'study.db'}"
     for trial in optuna.load_study(study_name="first", storage=database).trials:
         assert not {"accuracy_random_forest", "spearman", "ks"} & trial.user_attrs.keys()
+
+
+def scores_by_trial(directory: StudyDirectory) -> dict[str, list[int]]:
+    """Scored epochs of each trial, as Tune has them."""
+    found = ExperimentAnalysis(directory.experiment(directory.settings()))
+    return {trial.trial_id: sorted(found.trial_dataframes[trial.trial_id]["epoch"].tolist()) for trial in found.trials}
+
+
+def test_every_score_of_every_trial_is_an_intermediate_value_in_optuna(office, first):
+    directory = StudyDirectory(office.study("first"))
+    study = optuna.load_study(study_name="first", storage=f"sqlite:///{directory.database}")
+    in_optuna = {trial.user_attrs["tune_trial"]: sorted(trial.intermediate_values) for trial in study.trials}
+    assert in_optuna == scores_by_trial(directory)
+    assert len(in_optuna) == TRIALS
+    assert all(set(epochs) <= set(rungs(MAX_EPOCHS)) | {t.user_attrs["planned_epochs"] for t in study.trials}
+               for epochs in in_optuna.values())  # fmt: skip
+
+
+def test_the_ledger_holds_every_charge(office, first):
+    directory = StudyDirectory(office.study("first"))
+    figures = json.loads((directory.path / "ledger.json").read_text())
+    charged = [each for each in figures["entries"] if each.get("study") == "first" and each.get("trial")]
+    splits = [each["split"] for each in charged]
+    scored = sum(len(epochs) for epochs in scores_by_trial(directory).values())
+    assert splits.count("train") == splits.count("validation") == scored
 
 
 def test_a_second_study_of_the_same_participants_counts_the_first(office, second):
