@@ -34,8 +34,8 @@ PROCESS = {
     "scorer": "ray::Scorer",
 }  # Tune wraps a trainable that has parameters
 RANDOM_KILLS = 50
-ONE_CORE = {"RAY_OVERRIDE_RESOURCES": '{"CPU": 1}'}  # so that all trials are in one pack
-AT_ONCE = 4  # trials of the study
+ONE_CORE = {"RAY_OVERRIDE_RESOURCES": '{"CPU": 1}'}  # so that all trials are in one pack, two at a time
+AT_ONCE = 2  # trials that run at a time
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
@@ -105,7 +105,7 @@ def killed_study(folder: Path, kills: list[tuple[str, int]]) -> int:
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL_SCHEMA))
     begin = (
         *("--cohort", "small.yaml", "--study", "killed", "--policy", "composed", "--epsilon", "30"),
-        *("--search-space", "smoke", "--trials", "4", "--max-epochs", "9"),
+        *("--search-space", "smoke", "--trials", "4", "--max-epochs", "9", "--cpus-per-trial", "0.5"),
     )
     study, done = start(folder, *begin), 0
     for victim, lines in kills:
