@@ -136,13 +136,14 @@ def run(directory: Path, fate: Fate) -> bool:
 
 
 def main(directory: Path, fate: Fate, shared_ray: SharedRay) -> None:
-    """Run it in this process; what is said goes to ``said.txt``."""
+    """Run it in this process; what is said goes to ``stdout`` and ``stderr`` in the directory."""
     os.setsid()  # who strikes this process strikes no other
-    said = os.open(directory / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream in (1, 2):
-        os.dup2(said, stream)
+    for stream in (sys.stdout, sys.stderr):
+        file = os.open(directory / stream.name.strip("<>"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, stream.fileno())
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the trials' process has less to import
     with shared_ray.let_in() as address:
         ray.init(address, **QUIET)
         if not run(directory, fate):
             print("interrupted", flush=True)
+        ray.shutdown()  # a forked process does not do so when it ends

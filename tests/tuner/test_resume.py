@@ -28,7 +28,8 @@ class Ended:
     """How a study's process ended, and what it said."""
 
     status: int | None
-    said: str
+    stdout: str
+    stderr: str
 
 
 def study(shared_ray: SharedRay, directory: Path, event: str = "never", count: int = 0) -> Ended:
@@ -38,14 +39,14 @@ def study(shared_ray: SharedRay, directory: Path, event: str = "never", count: i
     process = FORKS.Process(target=interrupted_study.main, args=(directory, fate, shared_ray))
     process.start()
     process.join()
-    return Ended(process.exitcode, (directory / "said.txt").read_text())
+    return Ended(process.exitcode, *((directory / said).read_text() for said in ("stdout", "stderr")))
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(shared_ray: SharedRay, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("studies") / "uninterrupted"
     finished = study(shared_ray, directory)
-    assert finished == Ended(0, ""), "neither Ray nor Optuna says a word"
+    assert finished == Ended(0, "", ""), "neither Ray nor Optuna says a word"
     return directory
 
 
@@ -55,11 +56,11 @@ def interrupted(shared_ray: SharedRay, tmp_path_factory: pytest.TempPathFactory)
     for event, count in INTERRUPTIONS:
         ended = study(shared_ray, directory, event, count)
         if event == "interrupt":
-            assert ended == Ended(0, "interrupted\n")
+            assert (ended.status, ended.stdout) == (0, "interrupted\n"), ended.stderr
         else:
-            assert ended.status == -signal.SIGKILL, f"the study was over before {event} {count}: {ended.said}"
+            assert ended.status == -signal.SIGKILL, f"the study was over before {event} {count}: {ended.stderr}"
     finished = study(shared_ray, directory)
-    assert finished.status == 0, finished.said
+    assert finished.status == 0, finished.stderr
     return directory
 
 
