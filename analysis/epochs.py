@@ -122,7 +122,7 @@ def winning_epoch(directory: StudyDirectory, settings: StudySettings, schema: Sc
             epoch=found["epoch"],
             scores=found["scores"],
             epsilon=epsilon_by_rdp(training, settings.delta),
-            checkpoint=Checkpoint(str(directory.winner)),
+            checkpoint=Checkpoint(str(directory.winner.resolve())),
             config=configuration(found["config"]),
             training=training,
         )

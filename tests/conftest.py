@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
 from cohorts import Cohort, Participants, Schema, Split, split_key
+
+if TYPE_CHECKING:
+    from tests.shared_ray import SharedRay
 
 # An example that takes long on a busy machine proves nothing about the code.
 settings.register_profile("untimed", deadline=None)
@@ -51,6 +55,15 @@ def users_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DPGAN_TUNE_DATA", str(directory))
         yield directory
+
+
+@pytest.fixture(scope="session")
+def shared_ray(users_data: Path) -> Iterator[SharedRay]:
+    """A Ray for all tests of this process; what runs on it keeps split keys in the data directory of all tests."""
+    from tests.shared_ray import started  # most tests need no Ray
+
+    with started(users_data) as shared:
+        yield shared
 
 
 @pytest.fixture

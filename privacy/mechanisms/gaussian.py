@@ -13,10 +13,13 @@ from functools import lru_cache
 
 import dp_accounting
 import numpy as np
-import opendp.prelude as dp
+from opendp.domains import atom_domain, vector_domain
+from opendp.measurements import make_gaussian
+from opendp.metrics import l2_distance
+from opendp.mod import Measurement, enable_features
 
 # The one feature that opendp's mechanisms need; neither "floating-point" nor "honest-but-curious" is ever enabled.
-dp.enable_features("contrib")
+enable_features("contrib")
 
 # Raises a scale computed from rho by a hair, so that rounding cannot make the charge exceed the rho asked for.
 ROUNDING_UP = 1 + 2.0**-40
@@ -87,9 +90,9 @@ class GaussianNoise:
 
 
 @lru_cache(maxsize=64)  # to make one takes longer than to use it
-def _measurement(size: int, scale: float) -> dp.Measurement:
-    domain = dp.vector_domain(dp.atom_domain(T=float, nan=False), size=size)
-    return dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=scale)
+def _measurement(size: int, scale: float) -> Measurement:
+    domain = vector_domain(atom_domain(T=float, nan=False), size=size)
+    return make_gaussian(domain, l2_distance(T=float), scale=scale)
 
 
 def scale_for(rho: float, sensitivity: float) -> float:

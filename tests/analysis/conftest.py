@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import ray
 import yaml
 from filelock import FileLock
 from ray import tune
@@ -24,6 +23,7 @@ from privacy.planning.choice import PlanInputs
 from privacy.policies import policy_named
 from privacy.policies.unaccounted import Freely
 from tests.conftest import SMALL_SCHEMA, small_cohort
+from tests.shared_ray import SharedRay
 from trainables.progress import LocalTrials
 from trainables.scoring import steering
 from trainables.service.trials import DPGANTrial
@@ -40,7 +40,7 @@ def write_trial_files(directory: Path, seed: int) -> None:
     (directory / "small.yaml").write_text(yaml.safe_dump(SMALL_SCHEMA))
 
 
-def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
+def run_trials(directory: StudyDirectory, settings: StudySettings, shared_ray: SharedRay) -> None:
     """Search over four fixed configurations, scored after epochs 1 and 2."""
     cohort = load_cohort(settings.cohort, settings.data_dir)
     splits = split_cohort(cohort, split_key(cohort.schema))
@@ -54,8 +54,7 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
             return super().step()
 
     clip_norms = tune.grid_search([FAILING, STOPPED, 1.0, 1.1])
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
+    with shared_ray.connected():
         plan = TrialPlan(
             cohort.schema,
             Freely(settings.study, serve_ledger(ledger), splits.train, splits.validation),
@@ -78,8 +77,6 @@ def run_trials(directory: StudyDirectory, settings: StudySettings) -> None:
             ),
             tune_config=tune.TuneConfig(metric="score", mode="max", reuse_actors=True),
         ).fit()
-    finally:
-        ray.shutdown()
     keep_record(ledger, directory.path, settings.study, settings.delta)
     ledger.close()
 
@@ -93,7 +90,7 @@ def write_plan(directory: StudyDirectory, settings: StudySettings, schema: Schem
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """Directory with the trial's files in data/, its ledger in home/ and a finished study in results/small.
 
     Not to be changed.
@@ -105,12 +102,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not done.exists():
             root.mkdir()
             patch.setenv("DPGAN_TUNE_DATA", str(root / "home"))
-            finish(root)
+            finish(root, request.getfixturevalue("shared_ray"))
             done.touch()
     return root
 
 
-def finish(root: Path) -> None:
+def finish(root: Path, shared_ray: SharedRay) -> None:
     """Make what ``finished`` holds."""
     write_trial_files(root / "data", seed=0)
     settings = StudySettings(
@@ -129,7 +126,7 @@ def finish(root: Path) -> None:
     directory = StudyDirectory(root / "results" / "small")
     settings.write(directory.path)
     write_plan(directory, settings, Schema.model_validate(SMALL_SCHEMA))
-    run_trials(directory, settings)
+    run_trials(directory, settings, shared_ray)
 
 
 @pytest.fixture

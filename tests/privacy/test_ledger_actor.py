@@ -17,10 +17,9 @@ from tests.privacy.ledgers import EPOCH, epoch, private_cohort
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
+def cluster(shared_ray):
+    with shared_ray.connected():
+        yield
 
 
 def opened(patch: pytest.MonkeyPatch, home: Path) -> Ledger:

@@ -21,6 +21,7 @@ from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
 from privacy.policies.in_the_open import InTheOpen
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
+from trainables.service import packs
 from trainables.service.answers import PackLost
 from trainables.service.driver import served, trials_of
 from trainables.service.packs import PackKeeper
@@ -31,10 +32,9 @@ SETTINGS = {"sampling_rate": 0.1, "width": 16, "latent_size": 4, "noise_multipli
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
+def cluster(shared_ray):
+    with shared_ray.connected():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +194,11 @@ def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(trials):
     second.end()
 
 
-def test_trials_are_spread_over_the_packs_of_a_machine_and_keep_their_seats(cluster):
+def test_trials_are_spread_over_the_packs_of_a_machine_and_keep_their_seats(monkeypatch):
+    monkeypatch.setattr(packs, "_resources", lambda node: {"CPU": 2.0})
     keeper = PackKeeper()
     keeper._pack_of = lambda device, plan: device
-    node = ray.nodes()[0]["NodeID"]  # of two cores
+    node = "of two cores"
     first, second, third = (keeper.pack(seat, node, None, [None]) for seat in "abc")
     assert first != second
     assert keeper.pack("b", node, None, [None]) == second
@@ -239,9 +240,8 @@ def test_the_process_of_a_packed_trial_imports_nothing_heavy():
     assert not heavy & imported_by("trainables.service.trials, trainables.service.packs")
 
 
-@pytest.mark.parametrize("modules", ["trainables.service.scorers", "privacy.ledger.actor"])
-def test_processes_without_networks_do_not_import_pytorch(modules):
-    assert "torch" not in imported_by(modules)
+def test_processes_without_networks_do_not_import_pytorch():
+    assert "torch" not in imported_by("trainables.service.scorers, privacy.ledger.actor")
 
 
 def imported_by(modules: str) -> set[str]:

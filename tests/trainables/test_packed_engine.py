@@ -93,7 +93,7 @@ def test_without_privacy_whole_training_is_that_of_opacus(network, no_dropout):
     ours, theirs = engine(**changes), engine(OpacusEngine, **changes)
     for number in range(6):  # one step at a time, since the engines look ahead differently in their streams
         for each in (ours, theirs):
-            each.train(participants(60), 1, streams(number))
+            each.train(participants(30), 1, streams(number))
     pairs = zip(ours.generator().parameters(), theirs.generator().parameters(), strict=True)
     apart = torch.cat([(packed - reference).detach().abs().flatten() for packed, reference in pairs])
     # Adam moves a weight whose gradient is rounding alone by a whole learning rate, whichever way; such are few.

@@ -1,7 +1,4 @@
-"""A small study on a cluster, killed at a chosen moment: run by test_resume.py in a process of its own.
-
-python -m tests.tuner.interrupted_study DIRECTORY EVENT COUNT; EVENT is suggest, result, save, interrupt or never.
-"""
+"""A small study on a cluster, killed at a chosen moment: run by test_resume.py in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,9 +14,10 @@ from tuner.terminal import quiet_ray
 QUIET = quiet_ray()
 
 import ray  # noqa: E402
-from ray import tune  # noqa: E402
+from ray import cloudpickle, tune  # noqa: E402
 
 from search_spaces import Domain, load_search_space  # noqa: E402
+from tests.shared_ray import SharedRay  # noqa: E402
 from tuner.asha import SavedRungs, StudyASHA, rungs  # noqa: E402
 from tuner.optuna_search import StudySearch  # noqa: E402
 from tuner.snapshot import Snapshots, put_back  # noqa: E402
@@ -137,7 +135,15 @@ def run(directory: Path, fate: Fate) -> bool:
     return search.ended == TRIALS
 
 
-if __name__ == "__main__":
-    ray.init(address=os.environ["STUDY_CLUSTER"], **QUIET)
-    if not run(Path(sys.argv[1]), Fate(sys.argv[2], int(sys.argv[3]))):
-        print("interrupted")
+def main(directory: Path, fate: Fate, shared_ray: SharedRay) -> None:
+    """Run it in this process; what is said goes to ``stdout`` and ``stderr`` in the directory."""
+    os.setsid()  # who strikes this process strikes no other
+    for stream in (sys.stdout, sys.stderr):
+        file = os.open(directory / stream.name.strip("<>"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, stream.fileno())
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the trials' process has less to import
+    with shared_ray.let_in() as address:
+        ray.init(address, **QUIET)
+        if not run(directory, fate):
+            print("interrupted", flush=True)
+        ray.shutdown()  # a forked process does not do so when it ends

@@ -1,146 +1,127 @@
 """Whole studies by the command, under policies whose epsilon covers everything."""
 
-import io
 import json
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 import pytest
 import yaml
+from ray.tune import ExperimentAnalysis
 
-from cohorts import Schema, load_participants, write_cohort
-from privacy.__main__ import main as check_ledger
+from analysis import StudyDirectory
+from cohorts import load_participants
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
-from tests.conftest import SMALL_SCHEMA, small_cohort
+from tests.conftest import SMALL_SCHEMA
+from tests.shared_ray import SharedRay
+from tests.tuner.commands import Office, Ran, run
+from tuner.asha import rungs
 from tuner.run import main as tune
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ("--search-space", "smoke", "--max-epochs", "4")
+TRIALS, MAX_EPOCHS = 4, 4
+OPTIONS = ("--search-space", "smoke", "--max-epochs", str(MAX_EPOCHS))
 # With several sampling rates a shortlist is decided in the open: a secret number of runs would need more noise.
-SEVERAL_RATES = ("--search-space", "rates.yaml", "--max-epochs", "4")
+SEVERAL_RATES = ("--search-space", "rates.yaml", "--max-epochs", str(MAX_EPOCHS))
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a command said, and how it ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
+def statement(office: Office, study: str) -> dict:
+    return json.loads((office.study(study) / "release" / "privacy_statement.json").read_text())
 
 
-def in_folder(folder: Path, command: Callable[[Sequence[str]], int], *arguments: str) -> Ran:
-    """Run a command in this process, which has imported everything already."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setenv("COLUMNS", "120")
-        patch.setenv("DPGAN_TUNE_DATA", str(folder / "data"))
-        patch.chdir(folder)
-        status = command(arguments)
-    return Ran(status, out.getvalue(), err.getvalue())
-
-
-def run(folder: Path, *arguments: str) -> Ran:
-    return in_folder(folder, tune, "--out", str(folder / "results"), *arguments)
-
-
-def check(folder: Path, study: str) -> Ran:
-    return in_folder(folder, check_ledger, str(folder / "results" / study))
-
-
-def statement(folder: Path, study: str) -> dict:
-    return json.loads((folder / "results" / study / "release" / "privacy_statement.json").read_text())
-
-
-def charges(folder: Path, ledger_db: Path, study: str) -> list[Charge]:
+def charges(ledger_db: Path, study: str) -> list[Charge]:
     """What a study charged for its release."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DPGAN_TUNE_DATA", str(folder / "data"))
-        ledger = Ledger.open(ledger_db, read_only=True)
+    ledger = Ledger.open(ledger_db, read_only=True)
     return [charge for _, charge in ledger.books.release_charges() if charge.study == study]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A private trial's files."""
-    folder = tmp_path_factory.mktemp("budgeted")
-    description = {**SMALL_SCHEMA, "name": "budgeted", "public": False}
-    write_cohort(small_cohort(Schema.model_validate(description), 400, 1), folder)
-    (folder / "small.yaml").write_text(yaml.safe_dump(description))
-    write_space(folder)
-    return folder
-
-
-def write_space(folder: Path) -> None:
-    """The smallest search space, with several sampling rates."""
+def office(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> Office:
+    """Where three studies of one trial are run, each after the other."""
+    office = Office.of(tmp_path_factory.mktemp("budgeted"), "budgeted", shared_ray)
     space = yaml.safe_load((ROOT / "search_spaces" / "smoke.yaml").read_text())
-    (folder / "rates.yaml").write_text(
-        yaml.safe_dump({**space, "sampling_rate": {"uniform": [0.03, 0.2]}}, sort_keys=False)
-    )
+    rates = {**space, "sampling_rate": {"categorical": [0.1, 0.2]}}
+    (office.folder / "rates.yaml").write_text(yaml.safe_dump(rates, sort_keys=False))
+    return office
 
 
 @pytest.fixture(scope="module")
-def first(folder: Path) -> Ran:
+def first(office: Office) -> Ran:
     """A study that trains every trial on participants."""
-    return run(
-        folder, "--cohort", "small.yaml", "--study", "first", "--policy", "composed",
-        *("--epsilon", "20", "--trials", "4"), *OPTIONS,
-    )  # fmt: skip
+    return office.begin("first", "--policy", "composed", "--epsilon", "20", "--trials", str(TRIALS), *OPTIONS)
 
 
 @pytest.fixture(scope="module")
-def second(folder: Path, first: Ran) -> Ran:
+def second(office: Office, first: Ran) -> Ran:
     """A later study of the same participants, on a surrogate."""
-    return run(
-        folder, "--cohort", "small.yaml", "--study", "second", "--policy", "surrogate",
-        *("--epsilon", "45", "--trials", "3"), *SEVERAL_RATES,
-    )  # fmt: skip
+    return office.begin("second", "--policy", "surrogate", "--epsilon", "45", "--trials", "3", *SEVERAL_RATES)
 
 
 @pytest.fixture(scope="module")
-def third(folder: Path, second: Ran) -> Ran:
+def third(office: Office, second: Ran) -> Ran:
     """A third one, by a secret number of runs."""
-    return run(
-        folder, "--cohort", "small.yaml", "--study", "third", "--policy", "selection",
-        *("--epsilon", "90", "--trials", "2"), *OPTIONS,
-    )  # fmt: skip
+    return office.begin("third", "--policy", "selection", "--epsilon", "90", "--trials", "2", *OPTIONS)
 
 
-def test_a_composed_study_releases_and_its_statement_covers_everything(folder, first):
+def test_a_composed_study_releases_and_its_statement_covers_everything(office, first):
     assert first.returncode == 0, first.stdout + first.stderr
+    assert not first.stderr
     assert "covers everything that read participants" in first.stdout.split("Privacy statement")[-1].replace("\n", " ")
-    stated = statement(folder, "first")
+    stated = statement(office, "first")
     assert (stated["epsilon"], stated["policy"], stated["accounted"]) == (20, "composed", True)
     assert max(stated["spent"].values()) <= 20
-    assert check(folder, "first").returncode == 0
-    for file in (folder / "results" / "first" / "release").iterdir():
+    assert office.check("first").returncode == 0
+    for file in (office.study("first") / "release").iterdir():
         assert "unaccounted" not in file.name
 
 
-def test_its_trials_report_nothing_exact(folder, first):
-    database = f"sqlite:///{folder / 'results' / 'first' / 'study.db'}"
+def test_its_trials_report_nothing_exact(office, first):
+    database = f"sqlite:///{office.study('first') / 'study.db'}"
     for trial in optuna.load_study(study_name="first", storage=database).trials:
         assert not {"accuracy_random_forest", "spearman", "ks"} & trial.user_attrs.keys()
 
 
-def test_a_second_study_of_the_same_participants_counts_the_first(folder, second):
+def scores_by_trial(directory: StudyDirectory) -> dict[str, list[int]]:
+    """Scored epochs of each trial, as Tune has them; one that ends where the budget does reports its last one twice."""
+    found = ExperimentAnalysis(directory.experiment(directory.settings()))
+    return {
+        trial.trial_id: sorted(set(found.trial_dataframes[trial.trial_id]["epoch"].tolist())) for trial in found.trials
+    }
+
+
+def test_every_score_of_every_trial_is_an_intermediate_value_in_optuna(office, first):
+    directory = StudyDirectory(office.study("first"))
+    study = optuna.load_study(study_name="first", storage=f"sqlite:///{directory.database}")
+    in_optuna = {trial.user_attrs["tune_trial"]: sorted(trial.intermediate_values) for trial in study.trials}
+    assert in_optuna == scores_by_trial(directory)
+    assert len(in_optuna) == TRIALS
+    assert all(set(epochs) <= set(rungs(MAX_EPOCHS)) | {t.user_attrs["planned_epochs"] for t in study.trials}
+               for epochs in in_optuna.values())  # fmt: skip
+
+
+def test_the_ledger_holds_every_charge(office, first):
+    directory = StudyDirectory(office.study("first"))
+    figures = json.loads((directory.path / "ledger.json").read_text())
+    charged = [each for each in figures["entries"] if each.get("study") == "first" and each.get("trial")]
+    splits = [each["split"] for each in charged]
+    scored = sum(len(epochs) for epochs in scores_by_trial(directory).values())
+    assert splits.count("train") == splits.count("validation") == scored
+
+
+def test_a_second_study_of_the_same_participants_counts_the_first(office, second):
     assert second.returncode == 0, second.stdout + second.stderr
-    stated = statement(folder, "second")
+    stated = statement(office, "second")
     assert stated["other_studies"] == 1
     assert stated["internal_before"] == 1
-    text = (folder / "results" / "second" / "release" / "privacy_statement.md").read_text()
+    text = (office.study("second") / "release" / "privacy_statement.md").read_text()
     assert "1 other study of these participants, which the declared epsilon covers too" in text
     assert "opened for the data steward once" in text
-    assert check(folder, "second").returncode == 0
+    assert office.check("second").returncode == 0
 
 
-def test_a_surrogate_is_bought_once_and_the_search_on_it_charges_nothing(folder, second):
-    directory = folder / "results" / "second"
-    charged = charges(folder, directory / "ledger.db", "second")
+def test_a_surrogate_is_bought_once_and_the_search_on_it_charges_nothing(office, second):
+    directory = office.study("second")
+    charged = charges(directory / "ledger.db", "second")
     assert sum(charge.purpose.startswith("buy") for charge in charged) == 1
     database = f"sqlite:///{directory / 'study.db'}"
     shortlist = optuna.load_study(study_name="second-shortlist", storage=database).trials
@@ -149,68 +130,64 @@ def test_a_surrogate_is_bought_once_and_the_search_on_it_charges_nothing(folder,
     assert len(released) == SMALL_SCHEMA["nominal_size"]
 
 
-def test_no_trial_of_either_search_leaves_the_state_of_its_training(folder, second):
-    directory = folder / "results" / "second"
+def test_no_trial_of_either_search_leaves_the_state_of_its_training(office, second):
+    directory = office.study("second")
     assert {part.name for part in directory.iterdir()} >= {"trials", "shortlist"}
     assert list(directory.rglob("generator.pt")) and not list(directory.rglob("trial.pt"))
 
 
-def test_a_study_that_goes_on_buys_no_second_surrogate_and_charges_nothing_again(folder, second):
-    ledger = folder / "data" / "cohorts" / "budgeted" / "ledger.db"
-    before = charges(folder, ledger, "second")
-    resumed = run(folder, "--study", "second", "--resume")
+def test_a_study_that_goes_on_buys_no_second_surrogate_and_charges_nothing_again(office, second, users_data):
+    ledger = users_data / "cohorts" / "budgeted" / "ledger.db"
+    before = charges(ledger, "second")
+    resumed = office.resume("second")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    assert charges(folder, ledger, "second") == before
+    assert charges(ledger, "second") == before
 
 
-def test_losing_the_best_run_does_not_buy_another_search(folder, third):
-    directory = folder / "results" / "third"
+def test_losing_the_best_run_does_not_buy_another_search(office, third):
+    directory = office.study("third")
     (directory / "winner").rename(directory / "elsewhere")
-    resumed = run(folder, "--study", "third", "--resume")
+    resumed = office.resume("third")
     assert resumed.returncode == 2
     assert "removed or changed" in " ".join(resumed.stderr.split())
     (directory / "elsewhere").rename(directory / "winner")
 
 
-def test_a_secret_number_of_runs_leaves_nothing_but_the_best(folder, third):
+def test_a_secret_number_of_runs_leaves_nothing_but_the_best(office, third):
     assert third.returncode == 0, third.stdout + third.stderr
-    directory = folder / "results" / "third"
-    assert statement(folder, "third")["trials"] is None
-    assert statement(folder, "third")["other_studies"] == 2
+    directory = office.study("third")
+    assert statement(office, "third")["trials"] is None
+    assert statement(office, "third")["other_studies"] == 2
     assert not (directory / "internal" / "runs").exists()
     assert not (directory / "trials").exists()
-    charged = charges(folder, directory / "ledger.db", "third")
+    charged = charges(directory / "ledger.db", "third")
     assert sorted(charge.split for charge in charged) == ["train", "validation"]  # whole, however many runs there were
     study = optuna.load_study(study_name="third-selection", storage=f"sqlite:///{directory / 'study.db'}")
     assert study.trials == []
-    assert check(folder, "third").returncode == 0
+    assert office.check("third").returncode == 0
 
 
-def test_a_study_that_does_not_fit_beside_earlier_ones_is_refused(folder, third):
-    refused = run(folder, "--cohort", "small.yaml", "--study", "fourth", "--epsilon", "5", *OPTIONS)
+def test_a_study_that_does_not_fit_beside_earlier_ones_is_refused(office, third):
+    refused = office.begin("fourth", "--epsilon", "5", *OPTIONS)
     assert refused.returncode == 2
     assert "larger" in refused.stderr
-    assert not (folder / "results" / "fourth").exists()
+    assert not office.study("fourth").exists()
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
+def measured(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> tuple[Office, Ran]:
     """A study under the default policy, of a cohort of its own."""
-    folder = tmp_path_factory.mktemp("measured")
-    description = {**SMALL_SCHEMA, "name": "measured-trial", "public": False}
-    write_cohort(small_cohort(Schema.model_validate(description), 400, 1), folder)
-    (folder / "small.yaml").write_text(yaml.safe_dump(description))
-    asked = ("--cohort", "small.yaml", "--study", "once", "--trials", "3", "--max-epochs", "2")
-    return folder, run(folder, *asked)
+    office = Office.of(tmp_path_factory.mktemp("measured"), "measured-trial", shared_ray)
+    return office, office.begin("once", "--trials", "3", "--max-epochs", "2")
 
 
 def test_by_default_participants_are_measured_once_and_the_search_charges_nothing(measured):
-    folder, ran = measured
+    office, ran = measured
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert check(folder, "once").returncode == 0
-    stated, directory = statement(folder, "once"), folder / "results" / "once"
+    assert office.check("once").returncode == 0
+    stated, directory = statement(office, "once"), office.study("once")
     assert (stated["policy"], stated["epsilon"], stated["trials"], stated["search_trials"]) == ("measured", 3, 0, 3)
-    charged = charges(folder, directory / "ledger.db", "once")
+    charged = charges(directory / "ledger.db", "once")
     assert [(each.split, each.kind, each.trial) for each in charged] == [
         ("train", "measurement", ""),
         ("validation", "measurement", ""),
@@ -220,10 +197,10 @@ def test_by_default_participants_are_measured_once_and_the_search_charges_nothin
 
 
 def test_a_study_that_lost_what_it_measured_cannot_buy_it_again(measured):
-    folder, _ = measured
-    directory = folder / "results" / "once"
+    office, _ = measured
+    directory = office.study("once")
     (directory / "measured.json").rename(directory / "elsewhere")
-    resumed = run(folder, "--study", "once", "--resume")
+    resumed = office.resume("once")
     assert resumed.returncode == 2
     assert "Nothing was charged" in " ".join(resumed.stderr.split())
     (directory / "elsewhere").rename(directory / "measured.json")
@@ -231,7 +208,7 @@ def test_a_study_that_lost_what_it_measured_cannot_buy_it_again(measured):
 
 def test_a_plan_reads_nobody_and_writes_nothing(tmp_path):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SMALL_SCHEMA, "name": "planned", "public": False}))
-    planned = run(tmp_path, "--cohort", "small.yaml", "--epsilon", "40", "--trials", "4", "--plan", *OPTIONS)
+    planned = run(tmp_path, tune, "--cohort", "small.yaml", "--epsilon", "40", "--trials", "4", "--plan", *OPTIONS)
     assert planned.returncode == 0, planned.stderr
     assert "no participant was read" in planned.stdout
     assert "measured once" in planned.stdout
@@ -240,6 +217,6 @@ def test_a_plan_reads_nobody_and_writes_nothing(tmp_path):
 
 def test_a_seed_is_refused_where_noise_cannot_be_drawn_again(tmp_path):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL_SCHEMA))
-    refused = run(tmp_path, "--cohort", "small.yaml", "--seed", "1", "--epsilon", "40", *OPTIONS)
+    refused = run(tmp_path, tune, "--cohort", "small.yaml", "--seed", "1", "--epsilon", "40", *OPTIONS)
     assert refused.returncode == 2
     assert "cannot be drawn again" in " ".join(refused.stderr.split())

@@ -8,7 +8,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -42,15 +44,50 @@ ray.shutdown()
 """
 
 
-@pytest.fixture
-def database(tmp_path) -> Path:
-    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="shown", direction="maximize")
+@pytest.fixture(scope="module")
+def database(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("shown")
+    study = optuna.create_study(storage=f"sqlite:///{folder}/study.db", study_name="shown", direction="maximize")
     for score in (0.6, 0.8):
         trial = study.ask({"clip_norm": optuna.distributions.FloatDistribution(0.1, 1.0)})
         trial.report(score / 2, step=1)
         trial.report(score, step=2)
         study.tell(trial, score)
-    return tmp_path / "study.db"
+    return folder / "study.db"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What there was to be seen while dashboards were served.
+
+    Args:
+        addresses: that were said.
+        token_file: that Ray's dashboard was told of.
+        page: of Optuna's dashboard.
+        summary: of the study.
+        trials: of the study.
+    """
+
+    addresses: Dashboards
+    token_file: Path
+    page: bytes
+    summary: dict[str, Any]
+    trials: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def watched(database, tmp_path_factory) -> Watched:
+    """A study that was watched and has ended."""
+    token_file = tmp_path_factory.mktemp("token") / "token"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN_PATH", str(token_file))
+        patch.delenv("RAY_AUTH_TOKEN", raising=False)
+        with dashboards(database, {"webui_url": "127.0.0.1:8265"}) as addresses:
+            page = fetch(addresses.optuna)
+            root = addresses.optuna.removesuffix("/dashboard")
+            (summary,) = json.loads(fetch(f"{root}/api/studies"))["study_summaries"]
+            trials = json.loads(fetch(f"{root}/api/studies/{summary['study_id']}?after=0"))["trials"]
+    return Watched(addresses, token_file, page, summary, trials)
 
 
 def fetch(url: str) -> bytes:
@@ -58,22 +95,18 @@ def fetch(url: str) -> bytes:
         return answer.read()
 
 
-def test_optunas_dashboard_shows_every_trial_with_its_intermediate_values(database):
-    with optuna_dashboard(database) as address:
-        assert b"<html" in fetch(address).lower()
-        root = address.removesuffix("/dashboard")
-        (summary,) = json.loads(fetch(f"{root}/api/studies"))["study_summaries"]
-        assert summary["study_name"] == "shown"
-        shown = json.loads(fetch(f"{root}/api/studies/{summary['study_id']}?after=0"))["trials"]
+def test_optunas_dashboard_shows_every_trial_with_its_intermediate_values(watched):
+    assert b"<html" in watched.page.lower()
+    assert watched.summary["study_name"] == "shown"
+    shown = watched.trials
     assert [trial["values"] for trial in shown] == [[0.6], [0.8]]
     assert [[point["value"] for point in trial["intermediate_values"]] for trial in shown] == [[0.3, 0.6], [0.4, 0.8]]
 
 
-def test_optunas_dashboard_listens_on_this_machine_only_and_stops_with_the_study(database):
-    with optuna_dashboard(database) as address:
-        assert address.startswith("http://127.0.0.1:")
+def test_optunas_dashboard_listens_on_this_machine_only_and_stops_with_the_study(watched):
+    assert watched.addresses.optuna.startswith("http://127.0.0.1:")
     with pytest.raises(urllib.error.URLError):
-        fetch(address)
+        fetch(watched.addresses.optuna)
 
 
 def test_optunas_dashboard_does_not_outlive_a_killed_study(database):
@@ -107,14 +140,11 @@ def test_a_study_whose_dashboard_cannot_start_goes_on(tmp_path):
         assert address is None
 
 
-def test_both_addresses_and_the_way_in_are_said(database, monkeypatch, tmp_path):
-    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
-    with dashboards(database, {"webui_url": "127.0.0.1:8265"}) as addresses:
-        said = "\n".join(addresses.lines())
-    assert addresses.optuna in said
+def test_both_addresses_and_the_way_in_are_said(watched):
+    said = "\n".join(watched.addresses.lines())
+    assert watched.addresses.optuna in said
     assert "http://127.0.0.1:8265" in said
-    assert str(tmp_path / "token") in said
+    assert str(watched.token_file) in said
     assert Dashboards(None, None, None).lines() == []
 
 

@@ -11,26 +11,14 @@ import pytest
 import yaml
 from ray import cloudpickle
 
-from cohorts import Schema, write_cohort
-from privacy.__main__ import main as check_ledger
 from privacy.policies import _known as known_policies
 from privacy.policies import register as register_policy
-from tests.conftest import SMALL_SCHEMA, small_cohort
+from tests.shared_ray import SharedRay
 from tests.tuner import toys
+from tests.tuner.commands import Office
 from tests.tuner.toys import Centres, OneAfterAnother
 from trainables.candidate import _known as known_candidates
 from trainables.candidate import register as register_candidate
-from tuner.run import main as run_study
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A private trial's files, and a search over three kinds of candidate."""
-    folder = tmp_path_factory.mktemp("toys")
-    description = {**SMALL_SCHEMA, "name": "toys", "public": False}
-    write_cohort(small_cohort(Schema.model_validate(description), 400, 1), folder)
-    (folder / "small.yaml").write_text(yaml.safe_dump(description))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +35,19 @@ def registered():
 
 
 @pytest.fixture(scope="module")
-def study(folder: Path, registered) -> Path:
-    """A whole study in which toys take part."""
+def study(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay, registered) -> Path:
+    """A whole study in which toys take part, of three kinds of candidate."""
+    office = Office.of(tmp_path_factory.mktemp("toys"), "toys", shared_ray)
     space = {
         "candidate": {"categorical": ["centres", "moments", "copula"]},
         "spread": {"uniform": [0.1, 0.4]},
     }
-    (folder / "space.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DPGAN_TUNE_DATA", str(folder / "data"))
-        patch.chdir(folder)
-        asked = "--cohort small.yaml --search-space space.yaml --policy one-after-another --study toy --epsilon 20"
-        status = run_study([*asked.split(), "--trials", "8", "--max-epochs", "4"])
-        assert status == 0
-        assert check_ledger([str(folder / "results" / "toy")]) == 0
-    return folder / "results" / "toy"
+    (office.folder / "space.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
+    asked = "--search-space space.yaml --policy one-after-another --epsilon 20 --trials 8 --max-epochs 4"
+    ran = office.begin("toy", *asked.split())
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert office.check("toy").returncode == 0
+    return office.study("toy")
 
 
 def test_a_study_by_toys_ends_in_a_release_under_its_epsilon(study):

@@ -3,99 +3,70 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
+import multiprocessing
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 import pytest
 
+from tests.shared_ray import SharedRay
+from tests.tuner import interrupted_study
 from tests.tuner.interrupted_study import MAX_EPOCHS, TRIALS
 from tuner.optuna_search import FAILURE, LOST
 
 # In Optuna but not yet in Tune; reported but not yet saved; saved; Ctrl-C.
 INTERRUPTIONS = (("suggest", 2), ("result", 4), ("save", 3), ("interrupt", 2))
-HEAD = """
-import sys, ray
-print(ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False).address_info["gcs_address"], flush=True)
-sys.stdin.read()
-"""
+# Studies are forked from one process that has imported everything.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([interrupted_study.__name__])
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """A Ray of this test's own, which outlives the studies that are killed on it."""
+class Ended:
+    """How a study's process ended, and what it said."""
 
-    environment: dict[str, str]
-
-    def study(self, directory: Path, event: str = "never", count: int = 0) -> subprocess.CompletedProcess[str]:
-        """Begin the study in a directory, or go on with it, until an event."""
-        directory.mkdir(exist_ok=True)
-        return subprocess.run(
-            [sys.executable, "-m", "tests.tuner.interrupted_study", str(directory), event, str(count)],
-            env=self.environment,
-            start_new_session=True,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+    status: int | None
+    stdout: str
+    stderr: str
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    head = subprocess.Popen(
-        [sys.executable, "-c", HEAD],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert head.stdin and head.stdout
-    try:
-        address = head.stdout.readline().strip()
-        assert address, "Ray did not start"
-        yield Cluster({**environment, "STUDY_CLUSTER": address})
-    finally:
-        head.stdin.close()  # it was waiting for this, and takes Ray down with it
-        try:
-            head.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            head.kill()
+def study(shared_ray: SharedRay, directory: Path, event: str = "never", count: int = 0) -> Ended:
+    """Begin the study in a directory, or go on with it, until an event."""
+    directory.mkdir(exist_ok=True)
+    fate = interrupted_study.Fate(event, count)
+    process = FORKS.Process(target=interrupted_study.main, args=(directory, fate, shared_ray))
+    process.start()
+    process.join()
+    return Ended(process.exitcode, *((directory / said).read_text() for said in ("stdout", "stderr")))
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uninterrupted(shared_ray: SharedRay, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("studies") / "uninterrupted"
-    finished = cluster.study(directory)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout == finished.stderr == "", "neither Ray nor Optuna says a word"
+    finished = study(shared_ray, directory)
+    assert finished == Ended(0, "", ""), "neither Ray nor Optuna says a word"
     return directory
 
 
 @pytest.fixture(scope="module")
-def interrupted(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def interrupted(shared_ray: SharedRay, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("studies") / "interrupted"
     for event, count in INTERRUPTIONS:
-        ended = cluster.study(directory, event, count)
+        ended = study(shared_ray, directory, event, count)
         if event == "interrupt":
-            assert (ended.returncode, ended.stdout) == (0, "interrupted\n"), ended.stderr
+            assert (ended.status, ended.stdout) == (0, "interrupted\n"), ended.stderr
         else:
-            assert ended.returncode == -signal.SIGKILL, f"the study was over before {event} {count}: {ended.stderr}"
-    finished = cluster.study(directory)
-    assert finished.returncode == 0, finished.stderr
+            assert ended.status == -signal.SIGKILL, f"the study was over before {event} {count}: {ended.stderr}"
+    finished = study(shared_ray, directory)
+    assert finished.status == 0, finished.stderr
     return directory
 
 
 def optuna_trials(directory: Path) -> list[optuna.trial.FrozenTrial]:
-    study = optuna.load_study(study_name="bump", storage=f"sqlite:///{directory}/study.db")
-    return [trial for trial in study.trials if trial.user_attrs.get(FAILURE) != LOST]
+    bump = optuna.load_study(study_name="bump", storage=f"sqlite:///{directory}/study.db")
+    return [trial for trial in bump.trials if trial.user_attrs.get(FAILURE) != LOST]
 
 
 def outcome(directory: Path) -> list[tuple[object, ...]]:
@@ -136,7 +107,7 @@ def test_an_interruption_costs_at_most_one_report_of_a_running_trial(uninterrupt
 
 
 def test_a_trial_that_only_optuna_knew_is_marked_failed_and_its_configuration_run(interrupted):
-    study = optuna.load_study(study_name="bump", storage=f"sqlite:///{interrupted}/study.db")
-    (lost,) = [trial for trial in study.trials if trial.user_attrs.get(FAILURE) == LOST]
+    bump = optuna.load_study(study_name="bump", storage=f"sqlite:///{interrupted}/study.db")
+    (lost,) = [trial for trial in bump.trials if trial.user_attrs.get(FAILURE) == LOST]
     assert lost.state == optuna.trial.TrialState.FAIL
     assert lost.params in [trial.params for trial in optuna_trials(interrupted)]

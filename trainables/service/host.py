@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,11 +38,15 @@ class PackHost:
         torch.set_num_threads(1)  # every other core has a pack of its own
         self.device = torch.device(device)
         self._loop = PackLoop(PublicFigures.of(plan.schema, plan.train_share), self.device)
-        self._plan = replace(plan, packs=self, scorers=Scorers(plan.scoring, scorers))
+        self._plan = replace(plan, packs=self)
+        self._count, self._starting = scorers, threading.Lock()
         self._trials: dict[str, Progress] = {}  # by seat
 
     def begin(self, seat: str, trial: str, config: Mapping[str, Any]) -> None:
-        """Take in a trial."""
+        """Take in a trial; the first one has the scorers started, which guests do not need."""
+        with self._starting:
+            if self._plan.scorers is None:
+                self._plan = replace(self._plan, scorers=Scorers(self._plan.scoring, self._count))
         self._trials[seat] = Progress(Trial(trial, config, self._plan))
 
     def trial(self, seat: str) -> Progress:
