@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from cohorts import Participants, Schema, SplitShares, storage
+from privacy.errors import LedgerError
 from privacy.ledger.charge import Purpose
 from privacy.ledger.reading import M, Reading
 from privacy.mechanisms.misfit import misfit
@@ -30,9 +31,17 @@ def measure_once(door: Door, mechanism: Measurements) -> Measured:
 
     Raises:
         BudgetExhausted: it does not fit.
+        LedgerError: it was bought before, and is not there any more.
     """
     file = door.kept / MEASURED_FILE
     if not file.exists():
+        charged = (charge for _, charge in door.ledger.books.release_charges())
+        if any(charge.study == door.study and charge.kind == "measurement" for charge in charged):
+            raise LedgerError(
+                f"The study {door.study} has paid for its measurements, and {file}, which holds them, is not there. "
+                "They cannot be bought twice within one budget: restore the file from a backup, or begin a study "
+                "under another name, with a budget that leaves room for what was spent."
+            )
         everybody = [door.splits.train, door.splits.validation]
         reading = door.ledger.read_together(everybody, mechanism, Purpose(door.study, "measure once"))
         people = reading.participants
