@@ -17,6 +17,7 @@ from trainables.candidate import Setting
 from trainables.generators import load_generator
 from trainables.measured.candidate import MeasuredNetwork
 from trainables.measured.copula import CopulaGenerator
+from trainables.measured.network import standardised
 from trainables.trial import Trial, TrialPlan
 
 SCHEMA = Schema.model_validate(SMALL_SCHEMA)
@@ -113,6 +114,29 @@ def test_a_network_learns_what_a_gaussian_cannot_say():
              (CopulaGenerator(bought, SCHEMA), network.generator())]  # fmt: skip
     wrong = [np.abs(peaks(each) - peaks(real)).mean() for each in drawn]
     assert wrong[1] < 0.7 * wrong[0]
+
+
+def test_latent_vectors_of_a_release_have_no_error_of_drawing():
+    """Mean 0 and covariance 1 of their own, each moved by little; too few of them stay as they are."""
+    drawn = torch.randn(500, 12, generator=torch.Generator().manual_seed(0))
+    found = standardised(drawn)
+    torch.testing.assert_close(found.mean(dim=0), torch.zeros(12), rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.T @ found / 500, torch.eye(12), rtol=0, atol=1e-4)
+    assert (found - drawn).abs().mean() < 0.2
+    assert torch.equal(standardised(drawn[:30]), drawn[:30])
+
+
+def test_two_releases_of_one_generator_have_the_same_means():
+    """By class they differ by less than half of what drawing so many people at random would make them differ by."""
+    real = small_cohort(SCHEMA, 2000)
+    torch.manual_seed(0)
+    network = MeasuredNetwork.of({"width": 8}, Setting(SCHEMA, 1.0, "packed", torch.device("cpu")))
+    network.take(Measurements.costing(SCHEMA, 1.0, rho=5.0).release(real.values, real.labels))
+    drawn = [network.generator().generate(2000, torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+    for arm in (0, 1):
+        first, second = (each.values[each.labels == arm].reshape(-1, 6) for each in drawn)
+        error = np.sqrt(first.var(axis=0) / len(first) + second.var(axis=0) / len(second))
+        assert (np.abs(first.mean(axis=0) - second.mean(axis=0)) / error).mean() < 0.4  # 0.8 at random
 
 
 def peaks(people: Participants) -> np.ndarray:
