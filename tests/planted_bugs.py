@@ -88,9 +88,9 @@ PLANTED = [
     PlantedBug(
         "Adam's second moment is that of the gradient before noise (packed)",
         steps.discriminator_step,
-        "    add_noise(slots.discriminators, block)\n    adam_step(slots.discriminators)\n",
+        "    add_noise(slots, block)\n    adam_step(slots.discriminators)\n",
         "    clean, second = slots.discriminators.gradient.clone(), slots.discriminators.second.clone()\n"
-        "    add_noise(slots.discriminators, block)\n    adam_step(slots.discriminators)\n"
+        "    add_noise(slots, block)\n    adam_step(slots.discriminators)\n"
         "    slots.discriminators.second.copy_(0.999 * second + 0.001 * clean**2)\n",
         f"{STEPS}::test_adam_remembers_the_noisy_gradients_and_nothing_else[PackedEngine]",
     ),

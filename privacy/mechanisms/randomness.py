@@ -37,6 +37,7 @@ class CryptographicStream:
     """
 
     def __init__(self, key: bytes | None = None) -> None:
+        self._secret = key is None
         cipher = Cipher(algorithms.AES(key or os.urandom(KEY_BYTES)), modes.CTR(bytes(16)))
         self._encryptor = cipher.encryptor()
         self._zeros = b""
@@ -58,6 +59,14 @@ class CryptographicStream:
     def uniforms(self, count: int) -> np.ndarray:
         """The next numbers above 0 and below 1, multiples of 2^-54: float64 (count,)."""
         return ((self.words(count) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+    def key(self, size: int) -> bytes:
+        """A key for a cipher elsewhere: from the operating system as this stream's own is, or the next words of a seed.
+
+        Args:
+            size: in bytes, a multiple of 8.
+        """
+        return os.urandom(size) if self._secret else self.words(size // 8).tobytes()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a stream of secret random numbers stays in the process that made it")

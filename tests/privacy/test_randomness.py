@@ -58,3 +58,11 @@ def test_uniform_numbers_are_uniform_and_never_0_or_1():
     numbers = CryptographicStream().uniforms(50_000)
     assert numbers.min() > 0 and numbers.max() < 1
     assert kstest(numbers, "uniform").pvalue > 1e-4
+
+
+def test_a_key_for_another_cipher_is_secret_unless_the_stream_has_a_seed():
+    assert CryptographicStream().key(32) != CryptographicStream().key(32)
+    seeded, same = CryptographicStream.seeded(1), CryptographicStream.seeded(1)
+    first = seeded.key(32)
+    assert len(first) == 32 and same.key(32) == first
+    assert seeded.key(32) != first  # of another segment

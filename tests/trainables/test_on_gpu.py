@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from scipy.stats import kstest
 
-from privacy.mechanisms.gradient_noise import grid_step
+from privacy.mechanisms.gradient_noise import GRID_BITS, grid_step
 from tests.trainables.training import ALMOST_NO_NOISE, paid, settings_of
 from trainables.gan.engine import PublicFigures, RandomStreams, TrainingData, draw_inputs
-from trainables.gan.packed import batch_stream, rows, steps
+from trainables.gan.packed import batch_stream, pack, rows, steps
 from trainables.gan.packed_engine import PackedEngine
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU here")
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="the host draws the noise here")
 
 GRID = (3, 4)
 FEATURES = GRID[0] * GRID[1]
@@ -41,6 +44,46 @@ def gradients(device: str, number: int, people: int, monkeypatch, trials: int = 
     return torch.stack(seen) * PUBLIC.expected_batch(given.mechanism)
 
 
+def noise_of_segments(segments: list[RandomStreams], company: int, monkeypatch, number: int = 5) -> torch.Tensor:
+    """Noise of a trial that leaves its pack after so many steps and joins again, in units of sigma C: (steps, P).
+
+    There is so much noise that hardly anything else is seen.
+
+    Args:
+        segments: random numbers of each.
+        company: trials that are there all the time, before and after it.
+        monkeypatch: pytest's.
+        number: steps of a segment.
+    """
+    config = {
+        "sampling_rate": 0.5,
+        "noise_multiplier": 1e4,
+        "width": 16,
+        "latent_size": 4,
+        "discriminator_steps": 1000,
+        "discriminator_learning_rate": 1e-9,
+    }
+    settings, data = settings_of(config), participants(30, "cuda")
+    seen: list[torch.Tensor] = []
+    adam = steps.adam_step
+    monkeypatch.setattr(steps, "adam_step", lambda stack: (seen.append(stack.gradient.cpu().clone()), adam(stack)))
+    torch.manual_seed(7)
+    engine = PackedEngine(settings, PUBLIC, torch.device("cuda"))
+    pack, state = engine.new_pack(), engine.state
+    for other in range(company):
+        given = paid(config, data, number * len(segments), RandomStreams.numbered(100 + other, "cuda"))
+        pack.join(settings, PUBLIC, engine.state, given)
+    for streams in segments:
+        given = paid(config, data, number, streams)
+        ticket = pack.join(settings, PUBLIC, state, given)
+        pack.advance(number)
+        keys = pack._slots.noise.keys
+        state = pack.leave(ticket)
+        assert not keys.any()  # what the trial's key was in
+    monkeypatch.undo()
+    return torch.stack(seen)[:, -1].double() * PUBLIC.expected_batch(given.mechanism) / given.mechanism.noise_sd
+
+
 def drawn_on_the_cpu(count, latent_size, arm_shares, randomness):
     """Inputs that do not depend on the device."""
     here = torch.Generator().manual_seed(count)
@@ -54,6 +97,7 @@ def test_the_clipped_sum_is_that_of_the_cpu(network, clip_norm):
     for device in ("cpu", "cuda"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(batch_stream, "draw_inputs", drawn_on_the_cpu)
+            patch.setattr(pack, "draws_noise", lambda device: False)  # what little noise there is shall be the same
             patch.setattr(
                 rows.DropoutMasks, "draw", lambda self, sizes, like: like.new_ones(*like.shape[:2], self.units)
             )
@@ -82,3 +126,38 @@ def test_noisy_sums_lie_on_the_grid(monkeypatch):
     gradient = gradients("cuda", 2, 30, monkeypatch, **changes).double() / expected
     points = gradient / grid_step(sigma * clip_norm / expected)
     assert (points - points.round()).abs().max() < 1e-2
+
+
+@needs_triton
+@pytest.mark.parametrize("secret", [True, False])
+def test_a_trial_that_leaves_and_joins_again_never_repeats_noise(secret, monkeypatch):
+    """Whether its streams are new, as in private studies, or the ones it had."""
+    device = torch.device("cuda")
+    streams = [RandomStreams.secret(device) for _ in range(4)] if secret else [RandomStreams.numbered(1, device)] * 4
+    noise = noise_of_segments(streams, 2, monkeypatch)
+    assert min(kstest(each.numpy(), "norm").pvalue for each in noise) > 1e-5
+    likeness = torch.corrcoef(noise) - torch.eye(len(noise))
+    assert likeness.abs().max() < 6 / noise.shape[1] ** 0.5
+
+
+@needs_triton
+def test_noise_comes_from_the_seed_whoever_shares_the_pack(monkeypatch):
+    alone, together = (
+        noise_of_segments([RandomStreams.numbered(number, "cuda") for number in (1, 2)], company, monkeypatch)
+        for company in (0, 3)
+    )
+    assert (alone - together).abs().max() <= 2 * 2.0**-GRID_BITS  # a point aside, where the sums differ by rounding
+    other = noise_of_segments([RandomStreams.numbered(3, "cuda")], 0, monkeypatch)
+    assert abs(torch.corrcoef(torch.stack([alone[0], other[0]]))[0, 1]) < 6 / alone.shape[1] ** 0.5
+
+
+@needs_triton
+def test_the_gpu_draws_the_noise(monkeypatch):
+    monkeypatch.setattr(steps, "hide_sum", lambda *_: pytest.fail("the host drew it"))
+    gradients("cuda", 2, 30, monkeypatch)
+
+
+def test_without_triton_the_host_draws_the_noise(monkeypatch):
+    monkeypatch.setattr(pack, "draws_noise", lambda device: False)
+    noise = gradients("cuda", 2, 0, monkeypatch, noise_multiplier=1e4, clip_norm=1.0)
+    assert noise.std().item() == pytest.approx(1e4, rel=0.2)

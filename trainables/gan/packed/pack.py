@@ -6,6 +6,7 @@ import bisect
 
 import torch
 
+from privacy.mechanisms.gpu_noise import GPUNoise, draws_noise
 from trainables.gan.engine import PaidTraining, PublicFigures
 from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.packed.memory import keep_freed_memory
@@ -75,11 +76,13 @@ class Pack:
         trial = PackedTrial(self._tickets, settings, public, paid, state.steps)
         size = trial.batch_stream.generated
         at = bisect.bisect(self._trials, size, key=lambda other: other.batch_stream.generated)
-        row = Slots.of(state, settings, self._networks, self._device)
-        before, after = self._trials[:at], self._trials[at:]
-        if self._slots is not None:
-            row = Slots.joined([self._slots.rows(slice(at)), row, self._slots.rows(slice(at, None))])
-        self._arrange([*before, trial, *after], row)
+        draws = draws_noise(self._device)
+        noise = GPUNoise.of(trial.streams.noise, trial.noise_sd, self._device) if draws else None
+        row = Slots.of(state, settings, self._networks, self._device, noise)
+        slots = self._slots
+        rows = [row] if slots is None else [slots.rows(slice(at)), row, slots.rows(slice(at, None))]
+        self._arrange([*self._trials[:at], trial, *self._trials[at:]], Slots.joined(rows))
+        row.forget()
         return trial.ticket
 
     def steps_until_in_step(self, settings: GANSettings, done: int) -> int:
@@ -130,8 +133,10 @@ class Pack:
 
     def _arrange(self, trials: list[PackedTrial], slots: Slots) -> None:
         """Take over trials and their rows, in the same order."""
-        self._trials, self._slots = trials, slots if trials else None
+        before, self._trials, self._slots = self._slots, trials, slots if trials else None
         self._blocks = blocks(trials, BLOCK_ROWS, self._device)
+        if before is not None:
+            before.forget()
 
     def _take_steps(self, block: Block, steps: int) -> None:
         assert self._slots is not None

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from privacy.mechanisms.gpu_noise import GPUNoise
 from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.packed.layout import Weights
 from trainables.gan.packed.networks import Networks
@@ -61,14 +62,23 @@ class Slots:
     Args:
         generators, discriminators: networks with optimizers.
         averages: the generators' running averages (K, P).
+        noise: streams of the discriminators' noise; None where the host draws it.
     """
 
     generators: Stack
     discriminators: Stack
     averages: Tensor
+    noise: GPUNoise | None
 
     @classmethod
-    def of(cls, state: TrialState, settings: GANSettings, networks: Networks, device: torch.device) -> Slots:
+    def of(
+        cls,
+        state: TrialState,
+        settings: GANSettings,
+        networks: Networks,
+        device: torch.device,
+        noise: GPUNoise | None,
+    ) -> Slots:
         """One trial's row."""
         latent_size = settings.latent_size
         average = torch.zeros(1, networks.generator.layout.size, device=device)
@@ -79,20 +89,33 @@ class Slots:
             generator.learning_at(settings.generator_learning_rate, settings.adam_beta1),
             discriminator.learning_at(settings.discriminator_learning_rate, settings.adam_beta1),
             average,
+            noise,
         )
 
     @classmethod
     def joined(cls, parts: Sequence[Slots]) -> Slots:
         """The rows of several, one after another."""
+        noise = [part.noise for part in parts if part.noise is not None]
         return cls(
             Stack.joined([part.generators for part in parts]),
             Stack.joined([part.discriminators for part in parts]),
             torch.cat([part.averages for part in parts]),
+            GPUNoise.joined(noise) if noise else None,
         )
 
     def rows(self, which: slice) -> Slots:
         """Neighbouring trials' rows, sharing their memory."""
-        return Slots(self.generators.rows(which), self.discriminators.rows(which), self.averages[which])
+        return Slots(
+            self.generators.rows(which),
+            self.discriminators.rows(which),
+            self.averages[which],
+            None if self.noise is None else self.noise.rows(which),
+        )
+
+    def forget(self) -> None:
+        """Overwrite what must not outlast the rows."""
+        if self.noise is not None:
+            self.noise.forget()
 
     def state(self, row: int, steps: int, latent_size: int) -> TrialState:
         """One trial's state, copied."""

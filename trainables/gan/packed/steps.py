@@ -34,13 +34,16 @@ def discriminator_step(networks: Networks, block: Block, padded: PaddedBatches, 
         records, _ = network.backward(weights, tape, loss_backprops(logits, rows))
         factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
         add_clipped(slots.discriminators.gradients, records, factors)
-    add_noise(slots.discriminators, block)
+    add_noise(slots, block)
     adam_step(slots.discriminators)
 
 
-def add_noise(stack: Stack, block: Block) -> None:
+def add_noise(slots: Slots, block: Block) -> None:
     """Hide each trial's sum of clipped gradients behind its own noise, scaled as the normalised gradient is."""
-    for row, trial in zip(stack.gradient, block.trials, strict=True):
+    if slots.noise is not None:
+        slots.noise.hide_sums(slots.discriminators.gradient)
+        return
+    for row, trial in zip(slots.discriminators.gradient, block.trials, strict=True):
         if trial.mechanism.private:
             hide_sum(row, trial.noise_sd, trial.normals.draw(len(row)))
 
