@@ -22,15 +22,16 @@ from snsynth.transform import BinTransformer, ChainTransformer, MinMaxTransforme
 
 BINS = 32
 """Equal bins of a column's public range; one a value where it has no more values."""
-ROUNDS = 80
-"""From which AIM starts; the package's 16 a column take hours for 37 columns."""
+MANY_COLUMNS, ROUNDS = 20, 80
+"""From so many columns on, AIM starts from so many rounds; the package's 16 a column would take hours."""
 
 
 def main(folder: Path) -> None:
     task, real = Task.read(folder)
     budget = {"epsilon": task.epsilon, "delta": task.delta}
+    rounds = ROUNDS if len(task.columns) >= MANY_COLUMNS else None
     synthetic = {
-        "aim": lambda: on_a_grid(FasterAIM(**budget, rounds=ROUNDS), task, real),
+        "aim": lambda: on_a_grid(FasterAIM(**budget, rounds=rounds), task, real),
         "mst": lambda: on_a_grid(MSTSynthesizer(**budget), task, real),
         "patectgan": lambda: by_a_gan(PATECTGAN(**budget, verbose=False), task, real),
         "dpctgan": lambda: by_a_gan(DPCTGAN(**budget, verbose=False), task, real),
