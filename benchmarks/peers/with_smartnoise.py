@@ -7,6 +7,7 @@ The GANs are given numbers as they are and categories one-hot. What is not set h
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from exchange import Column, Task, write_synthetic
 from faster_aim import FasterAIM
+from mbi import MarkovRandomField, junction_tree
 from snsynth.base import Synthesizer
 from snsynth.mst import MSTSynthesizer
 from snsynth.pytorch.nn import DPCTGAN, PATECTGAN
@@ -42,11 +44,20 @@ def main(folder: Path) -> None:
 def on_a_grid(synthesizer: Synthesizer, task: Task, real: pd.DataFrame) -> pd.DataFrame:
     bins = np.array([column.count if 0 < column.count <= BINS else BINS for column in task.columns])
     synthesizer.fit(real, transformer=TableTransformer([BinTransformer(bins=each, lower=0, upper=1) for each in bins]))
-    # By default mbi 1.1.0 hands out values in the order of rows, so that unrelated columns correlate; 2.0.0 does not.
-    drawing = partial(synthesizer.synthesizer.synthetic_data, method="sample")
-    synthesizer.synthesizer = SimpleNamespace(synthetic_data=drawing)
+    synthesizer.synthesizer = drawing_right(synthesizer.synthesizer)
     middles = synthesizer.sample(task.rows)
     return middles + (np.random.default_rng().random(middles.shape) - 0.5) / bins
+
+
+def drawing_right(model: MarkovRandomField) -> SimpleNamespace:
+    """A model that draws rows as mbi 2.0.0 has it.
+
+    1.1.0 hands out values in the order of rows, so that unrelated columns correlate, and draws a column given those
+    that it was measured with, not all that its clique of the junction tree holds.
+    """
+    tree = junction_tree.make_junction_tree(model.domain, model.potentials.cliques)[0]
+    whole = replace(model, potentials=model.potentials.expand(list(tree)))
+    return SimpleNamespace(synthetic_data=partial(whole.synthetic_data, method="sample"))
 
 
 def by_a_gan(synthesizer: Synthesizer, task: Task, real: pd.DataFrame) -> pd.DataFrame:
