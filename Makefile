@@ -89,4 +89,4 @@ lock:           ## bring the lock files up to date with pyproject.toml
 	rm -rf $(VENV)-lock
 
 clean:          ## remove the virtual environments
-	rm -rf $(VENV) $(VENV)-minimum
+	rm -rf $(VENV) $(VENV)-minimum $(VENV)-peers-*

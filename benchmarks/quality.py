@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.quality --cohort actg175 --epsilon 3 --runs 9`` runs studies until there are so many of each
 policy, one after the other, and appends each to benchmarks/results/quality.json as it ends, so that it may be
-stopped and started again. ``--table`` runs nothing. Both write the table of docs/quality.md.
+stopped and started again. ``--peer aim`` has another tool make the releases instead. ``--table`` runs nothing. All
+write the table of docs/quality.md.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from benchmarks.page import write_section
+from benchmarks.peers import release as peers
 from cohorts import Encoding, Participants, load_participants, split_key, split_participants
 from privacy.policies import policies
 from trainables.scoring import classifiers
@@ -57,6 +59,9 @@ def main() -> None:
     parser.add_argument(
         "--policy", choices=POLICIES, action="append", help="may be given repeatedly (default: measured)"
     )
+    parser.add_argument(
+        "--peer", choices=peers.FAMILIES, action="append", help="another tool instead of a policy; may be repeated"
+    )
     parser.add_argument("--search-space", help="another than the policy's own")
     parser.add_argument("--trials", type=int, help="others than the policy's own number")
     parser.add_argument("--epsilon", type=float, action="append", help="may be given repeatedly (default: 3)")
@@ -69,7 +74,10 @@ def main() -> None:
             if not _known(cohort, REAL, "", None, 0.0):
                 _keep(row_of_real(real, cohort))
             for epsilon in given.epsilon or (3.0,):
-                for policy in given.policy or ("measured",):
+                for peer in given.peer or ():
+                    while len(_known(cohort, peer, "", None, epsilon)) < given.runs:
+                        _keep(peer_row(real, cohort, peer, epsilon))
+                for policy in given.policy or (() if given.peer else ("measured",)):
                     while len(_known(cohort, policy, given.search_space or "", given.trials, epsilon)) < given.runs:
                         _keep(study(real, cohort, policy, given.search_space or "", given.trials, epsilon))
     write_table(_rows())
@@ -90,6 +98,16 @@ def study(
         released, _ = load_participants(str(next(Path(folder).glob("s/release/schema-*.yaml"))))
     row = {"cohort": cohort, "policy": policy, "search_space": space, "trials": trials, "epsilon": epsilon}
     return {**row, **quality(replace(released, schema=real.schema), real), "seconds": round(seconds)}
+
+
+def peer_row(real: Participants, cohort: str, peer: str, epsilon: float) -> dict[str, Any]:
+    """Have another tool make a release, and judge it."""
+    peers.environment(peer)
+    began = time.monotonic()
+    released = peers.release(real, peer, epsilon)
+    seconds = time.monotonic() - began
+    row = {"cohort": cohort, "policy": peer, "search_space": "", "trials": None, "epsilon": epsilon}
+    return {**row, **quality(released, real), "seconds": round(seconds), "version": peers.version(peer)}
 
 
 def quality(synthetic: Participants, real: Participants) -> dict[str, float]:
