@@ -19,7 +19,7 @@ from privacy.policies.policy import PUBLIC_SEED, Door, Judge
 
 MEASURED_FILE = "measured.json"
 MISFIT_WEIGHT = 0.3
-"""A misfit that is a tenth larger counts as much as 0.03 AUC, which is how much AUC differs by chance in small cohorts."""
+"""A misfit that is a tenth larger counts as much as 0.03 AUC, by which AUC differs by chance in small cohorts."""
 
 
 def measure_once(door: Door, mechanism: Measurements) -> Measured:
