@@ -1,0 +1,154 @@
+"""What each part of a measured release is worth: the same fit without it, judged on all real participants.
+
+``python -m benchmarks.ablation`` measures, fits and draws with every part and without each, of some draws of the noise,
+prints the table and writes it to docs/quality.md, and the raw rows to benchmarks/results/ablation.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import dp_accounting
+import numpy as np
+import torch
+from rich.progress import track
+
+from benchmarks.page import write_section
+from benchmarks.quality import PAGE, quality
+from cohorts import Encoding, Participants, load_participants, split_key, split_participants
+from privacy.accounting.budget import Budget
+from privacy.accounting.calibration import fits_in, largest_rho
+from privacy.mechanisms.histograms import ClassHistograms
+from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
+from privacy.mechanisms.shrinkage import smooth_products
+from privacy.mechanisms.simplex import onto_simplex
+from trainables.candidate import Generator, Setting
+from trainables.measured import candidate
+from trainables.measured.copula import CopulaGenerator
+
+RESULTS = Path(__file__).parent / "results" / "ablation.json"
+DELTA, EPOCHS = 1e-5, 12
+LONG = 1.15
+"""Radius over the root of the number of scores, by which one participant in five is shortened."""
+
+COLUMNS = {
+    "auc_logistic_regression": "AUC logistic",
+    "auc_random_forest": "AUC forest",
+    "spearman": "Spearman",
+    "correlation_error": "correlations",
+    "ks": "KS",
+    "detection": "detection",
+    "contrast_error": "contrast",
+    "spread": "spread",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a release is made; each field is a part."""
+
+    smooth_histograms: bool = True
+    smooth_products: bool = True
+    directions: bool = True
+    network: bool = True
+    standardised: bool = True
+
+
+RECIPES = {
+    "all of it": Recipe(),
+    "histograms as noisy as bought": Recipe(smooth_histograms=False),
+    "products as noisy as bought": Recipe(smooth_products=False),
+    "vectors hardly shortened": Recipe(directions=False),
+    "a Gaussian for the network": Recipe(network=False),
+    "drawn with the error of drawing": Recipe(standardised=False),
+    "none of it": Recipe(False, False, False, False, False),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epsilon", type=float, default=3.0)
+    parser.add_argument("--draws", type=int, default=5, help="of the noise")
+    given = parser.parse_args()
+    work = [
+        (cohort, name, seed)
+        for seed in range(given.draws)
+        for cohort in ("sprint-simulated", "actg175")
+        for name in RECIPES
+    ]
+    rows = [row(*each, given.epsilon) for each in track(work, "releases")]
+    RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+    report(rows, given.epsilon, given.draws)
+
+
+def row(cohort: str, name: str, seed: int, epsilon: float) -> dict[str, Any]:
+    """One release, judged."""
+    real, recipe = load_participants(cohort)[0], RECIPES[name]
+    splits = split_participants(real, split_key(real.schema))
+    people = Participants.together([splits.train, splits.validation])
+    torch.manual_seed(seed)
+    generator = made(bought(people, recipe, epsilon), real, recipe, seed)
+    drawing = nullcontext() if recipe.standardised else patch.object(candidate, "standardised", lambda latent: latent)
+    with drawing:
+        synthetic = generator.generate(real.schema.nominal_size, torch.Generator().manual_seed(seed))
+    return {"cohort": cohort, "recipe": name, "seed": seed, "epsilon": epsilon, **quality(synthetic, real)}
+
+
+def bought(people: Participants, recipe: Recipe, epsilon: float) -> Measured:
+    """What a study would measure with all of its budget, as the recipe says."""
+    schema, room = people.schema, fits_in(Budget(epsilon, DELTA))
+    rho = largest_rho(lambda rho: room(dp_accounting.ZCDpEvent(rho)))
+    mechanism = Measurements.costing(schema, len(people) / schema.nominal_size, rho)
+    if not recipe.directions:
+        radius = LONG * mechanism.moments.features**0.5 / LIMIT
+        mechanism = replace(mechanism, moments=replace(mechanism.moments, radius=radius))
+    first, second = mechanism.histograms.release(Encoding(schema).positions(people.values), people.labels)
+    if not recipe.smooth_histograms:
+        first, second = (_projected(each, mechanism.histograms.bins) for each in (first, second))
+    scores = NormalScores(schema, (first, second))
+    products = mechanism.moments.release(scores.scores(people.values) / LIMIT, people.labels)
+    if recipe.smooth_products:
+        smooth = smooth_products(products, scores.encoding.places)
+        products = (replace(products[0], smooth=smooth[0]), replace(products[1], smooth=smooth[1]))
+    return Measured((first, second), products)
+
+
+def made(measured: Measured, real: Participants, recipe: Recipe, seed: int) -> Generator:
+    """The generator, with the default configuration."""
+    if not recipe.network:
+        return CopulaGenerator(measured, real.schema)
+    network = candidate.MeasuredNetwork.of({}, Setting(real.schema, 1.0, "packed", torch.device("cpu")))
+    network.take(measured)
+    network.fit(EPOCHS * candidate.STEPS_PER_EPOCH, torch.Generator().manual_seed(seed))
+    return network.generator()
+
+
+def _projected(histograms: ClassHistograms, bins: tuple[int, ...]) -> ClassHistograms:
+    noisy = np.split(histograms.counts / histograms.participants, np.cumsum(bins)[:-1])
+    return replace(histograms, smooth=np.concatenate([onto_simplex(each) for each in noisy]))
+
+
+def report(rows: list[dict[str, Any]], epsilon: float, draws: int) -> None:
+    """Print the table and put it on the page."""
+    cohorts = dict.fromkeys(each["cohort"] for each in rows)
+    lines = [f"| cohort | | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for cohort in cohorts:
+        for name in RECIPES:
+            these = [each for each in rows if (each["cohort"], each["recipe"]) == (cohort, name)]
+            medians = [float(np.median([each[column] for each in these])) for column in COLUMNS]
+            lines.append(f"| {cohort} | {name} | {' | '.join(f'{each:.3g}' for each in medians)} |")
+    text = (
+        f"Medians of {draws} draws of the noise at epsilon {epsilon:g}, one network of the default configuration:\n\n"
+    )
+    print("\n".join(lines))
+    write_section("ablation", text + "\n".join(lines), PAGE)
+
+
+if __name__ == "__main__":
+    main()
