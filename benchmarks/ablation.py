@@ -20,6 +20,7 @@ import torch
 from rich.progress import track
 
 from benchmarks.page import write_section
+from benchmarks.quality import COLUMNS as JUDGED
 from benchmarks.quality import PAGE, quality
 from cohorts import Encoding, Participants, load_participants, split_key, split_participants
 from privacy.accounting.budget import Budget
@@ -37,16 +38,7 @@ DELTA, EPOCHS = 1e-5, 12
 LONG = 1.15
 """Radius over the root of the number of scores, by which one participant in five is shortened."""
 
-COLUMNS = {
-    "auc_logistic_regression": "AUC logistic",
-    "auc_random_forest": "AUC forest",
-    "spearman": "Spearman",
-    "correlation_error": "correlations",
-    "ks": "KS",
-    "detection": "detection",
-    "contrast_error": "contrast",
-    "spread": "spread",
-}
+COLUMNS = {name: what for name, what in JUDGED.items() if name not in ("change", "real_on_synthetic", "seconds")}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from analysis.auditing.bounds import Finding, Hits, epsilon_by_events
-from cohorts import Encoding, Schema
+from analysis.auditing.made_up import made_up_schema
+from cohorts import Encoding
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.histograms import class_counts
 from privacy.mechanisms.moments import class_sums
@@ -19,25 +20,11 @@ from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
 
 RELEASES = 3_000
 RHO = 0.2
-SCHEMA = Schema.model_validate(
-    {
-        "name": "audited-measurements",
-        "public": True,
-        "participant": "id",
-        "nominal_size": 300,
-        "tables": {"visits": "visits.csv"},
-        "label": {
-            "name": "arm",
-            "table": "visits",
-            "column": "arm",
-            "randomised": True,
-            "classes": [{"name": "a", "value": 0, "share": 0.5}, {"name": "b", "value": 1, "share": 0.5}],
-        },
-        "visits": {"column": "visit", "codes": ["week 0", "week 4"]},
-        "measures": [
-            {"name": name, "kind": "binary", "categories": [0, 1], "column": name} for name in ("ill", "well")
-        ],
-    }
+SCHEMA = made_up_schema(
+    "audited-measurements",
+    300,
+    weeks=(0, 4),
+    measures=[{"name": name, "kind": "binary", "categories": [0, 1]} for name in ("ill", "treated")],
 )
 
 
@@ -53,7 +40,10 @@ def audit_measurements(
         tick: called after each data set.
     """
     people = np.random.default_rng(0)
-    values, labels = people.integers(0, 2, (SCHEMA.nominal_size, 2, 2)).astype(np.float32), np.arange(300) % 2
+    values, labels = (
+        people.integers(0, 2, (SCHEMA.nominal_size, 2, 2)).astype(np.float32),
+        np.arange(SCHEMA.nominal_size) % 2,
+    )
     values[0] = 1
     samples = []
     for present in (slice(1, None), slice(None)):

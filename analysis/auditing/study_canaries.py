@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from analysis.auditing.bounds import Finding, one_run_epsilon, one_run_guesses
-from cohorts import Cohort, Encoding, Participants, Schema, Split, SplitShares, split_key
+from analysis.auditing.made_up import made_up_schema
+from cohorts import Cohort, Encoding, Participants, Split, SplitShares, split_key
 from privacy.accounting.budget import Budget
 from privacy.ledger.ledger import Ledger
 from privacy.planning.allocation import DeclaredPlan, allocate
@@ -31,26 +32,14 @@ GUESS_ONE_IN = 10
 LEARNER = {"width": 64, "clip_norm": 1.0, "discriminator_learning_rate": 0.01}
 """Quick to learn single participants by heart, where nothing stops it."""
 
-SCHEMA = Schema.model_validate(
-    {
-        "name": "audited-study",
-        "public": True,
-        "participant": "id",
-        "nominal_size": 4000,
-        "tables": {"visits": "visits.csv"},
-        "label": {
-            "name": "arm",
-            "table": "visits",
-            "column": "arm",
-            "randomised": True,
-            "classes": [{"name": "a", "value": 0, "share": 0.5}, {"name": "b", "value": 1, "share": 0.5}],
-        },
-        "visits": {"column": "visit", "codes": [f"week {week}" for week in range(12)]},
-        "measures": [
-            {"name": name, "unit": "1", "kind": "continuous", "lower": -1, "upper": 1, "column": name}
-            for name in ("first", "second", "third")
-        ],
-    }
+SCHEMA = made_up_schema(
+    "audited-study",
+    4000,
+    weeks=range(12),
+    measures=[
+        {"name": name, "unit": "1", "kind": "continuous", "lower": -1, "upper": 1}
+        for name in ("first", "second", "third")
+    ],
 )
 
 

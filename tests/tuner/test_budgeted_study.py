@@ -202,7 +202,7 @@ def test_a_study_that_lost_what_it_measured_cannot_buy_it_again(measured):
     (directory / "measured.json").rename(directory / "elsewhere")
     resumed = office.resume("once")
     assert resumed.returncode == 2
-    assert "Nothing was charged" in " ".join(resumed.stderr.split())
+    assert "has paid for its measurements" in " ".join(resumed.stderr.split())
     (directory / "elsewhere").rename(directory / "measured.json")
 
 
