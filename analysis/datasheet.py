@@ -123,9 +123,10 @@ def _range(measure: Measure) -> str:
 
 
 def _label_sentence(schema: Schema) -> str:
-    shares = " and ".join(f"{each.share:.0%} {each.name}" for each in schema.label.classes)
+    *shares, last = (f"{each.share:.0%} {each.name}" for each in schema.label.classes)
     source = "the trial's randomisation" if schema.label.randomised else "a published report"
-    return f"Participants are drawn {shares} ({schema.label.name}); these are the shares of {source}."
+    drawn = f"{', '.join(shares)} and {last}"
+    return f"Participants are drawn {drawn} ({schema.label.name}); these are the shares of {source}."
 
 
 def _visit_sentence(schema: Schema) -> str:

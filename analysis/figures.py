@@ -11,6 +11,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -19,10 +20,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.optimize import isotonic_regression
 
 from cohorts import Measure, Participants, Schema
 
-ARM_COLOURS = ("#0072B2", "#D55E00")  # Okabe & Ito's blue and vermilion: told apart by colour-blind readers
+# Okabe & Ito's, told apart by colour-blind readers; more arms than colours begin again.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, QUIET, GRID = "#222222", "#666666", "#E3E3E3"
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -65,10 +68,10 @@ def medians_by_arm(cohort: Participants, measure: Measure) -> np.ndarray:
     """Median of a measure at each visit.
 
     Returns:
-        (2, V) in the measure's unit, a row for each label class; NaN for a class without participants.
+        (k, V) in the measure's unit, a row for each label class; NaN for a class without participants.
     """
     values = cohort.values[:, cohort.schema.all_measures.index(measure)]  # (n, V)
-    arms = [values[cohort.labels == arm] for arm in (0, 1)]
+    arms = [values[cohort.labels == arm] for arm in range(len(cohort.schema.label.classes))]
     empty = np.full(values.shape[1], np.nan)
     return np.stack([np.median(arm, axis=0) if len(arm) else empty for arm in arms])
 
@@ -101,7 +104,7 @@ def median_figure(measure: Measure, panels: Sequence[Panel], real: Participants 
     Returns:
         The figure as PNG.
     """
-    synthetic = [medians_by_arm(panel.synthetic, measure) for panel in panels]  # each (2, V)
+    synthetic = [medians_by_arm(panel.synthetic, measure) for panel in panels]  # each (k, V)
     truth = None if real is None else medians_by_arm(real, measure)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.8, 7.0), dpi=160, facecolor="white")
@@ -132,9 +135,9 @@ def figures(panels: Sequence[Panel], real: Participants | None, note: str) -> Ma
 
 
 def _draw_panel(axes: Axes, schema: Schema, synthetic: np.ndarray, truth: np.ndarray | None) -> None:
-    """Lines of both arms, (2, V) each: synthetic dashed with open circles, real solid beneath."""
+    """Lines of the arms, (k, V) each: synthetic dashed with open circles, real solid beneath."""
     visits = np.arange(len(schema.visit_names))
-    for arm, colour in enumerate(ARM_COLOURS):
+    for arm, colour in zip(range(len(synthetic)), cycle(COLOURS), strict=False):
         if truth is not None:
             axes.plot(visits, truth[arm], color=colour, linewidth=2.4, alpha=0.5, solid_capstyle="round")
         dashes: str | tuple[int, tuple[float, float]] = "-" if truth is None else (0, (3.2, 1.8))
@@ -168,16 +171,17 @@ def _set_limits(axes: Axes, lines: Sequence[np.ndarray]) -> None:
 
 
 def _name_arms(axes: Axes, schema: Schema, lines: np.ndarray) -> None:
-    """Write each arm's name at the right end of its synthetic line, (2, V), kept apart where they meet."""
+    """Write each arm's name at the right end of its synthetic line, (k, V), kept apart where they meet."""
     low, high = axes.get_ylim()
     names = [textwrap.fill(label_class.name, 12) for label_class in schema.label.classes]
     apart = 0.075 * (high - low) * max(name.count("\n") + 1 for name in names)
-    heights = np.nan_to_num(lines[:, -1], nan=low)  # (2,)
-    if abs(heights[0] - heights[1]) < apart:
-        upward = 1.0 if heights[0] >= heights[1] else -1.0
-        heights = heights.mean() + np.array([upward, -upward]) * apart / 2
+    wanted = np.nan_to_num(lines[:, -1], nan=low)  # (k,)
+    upward = np.lexsort((-np.arange(len(wanted)), wanted))
+    steps = apart * np.arange(len(wanted))
+    heights = np.empty(len(wanted))
+    heights[upward] = isotonic_regression(wanted[upward] - steps).x + steps  # moved by as little as can be
     heights -= max(0.0, float(heights.max()) - (high - apart / 4))
-    for arm, colour in enumerate(ARM_COLOURS):
+    for arm, colour in zip(range(len(heights)), cycle(COLOURS), strict=False):
         axes.annotate(
             names[arm],
             (1.0, float(heights[arm])),

@@ -105,7 +105,7 @@ def measure_transfer(
         advance: called after every classifier trained; `count_of_models` times in all.
 
     Returns:
-        All scores; NaN where the test participants are all of one class.
+        All scores; NaN where a class is missing among the test participants.
     """
     cohorts = {id(cohort): cohort for cohort in (train, release, *(cohort for _, cohort in singles))}
     scores: dict[int, dict[str, Prediction]] = {key: {} for key in cohorts}
@@ -132,7 +132,7 @@ def count_of_models(singles: Sequence[tuple[Selected, Participants]]) -> int:
 
 
 def _score(classifier: str, train: Participants, test: Participants, seed: int) -> Prediction:
-    if len(np.unique(test.labels)) < 2 or len(np.unique(train.labels)) < 2:
+    if min(len(np.unique(each.labels)) for each in (train, test)) < len(test.schema.label.classes):
         return UNKNOWN
     return evaluate(classifier, train, test, seed)
 

@@ -78,7 +78,7 @@ def packed(network: str, trials: int) -> Callable[[int], None]:
     given = workload()
     config = hyperparameters(network, given.public)
     settings = config.settings
-    pack = Pack(Shape.of(settings, given.public.features, given.public.grid), CPU)
+    pack = Pack(Shape.of(settings, given.public), CPU)
     data = given.data
     for trial in range(trials):
         state = TrialState.of(PackedEngine(settings, given.public, CPU).state_dict())

@@ -39,8 +39,8 @@ class Participants:
             raise ValueError(f"values are {self.values.dtype} {self.values.shape}, expected float32 {shape}")
         if self.labels.shape != shape[:1] or self.labels.dtype != np.int64:
             raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape}, expected int64 {shape[:1]}")
-        if not np.isin(self.labels, (0, 1)).all():
-            raise ValueError("labels hold something other than 0 and 1")
+        if not np.isin(self.labels, np.arange(len(self.schema.label.classes))).all():
+            raise ValueError("labels hold something other than numbers of the label's classes")
         if not (np.isnan(self.values) == ~self.schema.observed).all():
             raise ValueError("values must be NaN exactly in the cells that the schema does not observe")
 

@@ -138,7 +138,7 @@ class Measure(Frozen):
 
 
 class LabelClass(Frozen):
-    """One of the label's two classes; `share` is its public share of participants.
+    """One of the label's classes; `share` is its public share of participants.
 
     `also` are further values in the file that count to this class; a cohort is written back with `value`.
     """
@@ -155,12 +155,13 @@ class LabelClass(Frozen):
 
 
 class Label(Frozen):
-    """The column that classifiers predict: an arm (`randomised`, so its shares are public) or an outcome."""
+    """The column that classifiers predict, of two classes or more: an arm (`randomised`, so its shares are public) or
+    an outcome."""
 
     name: Name
     table: Name
     column: Name
-    classes: tuple[LabelClass, LabelClass]
+    classes: tuple[LabelClass, ...] = Field(min_length=2)
     randomised: bool
 
     @model_validator(mode="after")
@@ -169,7 +170,7 @@ class Label(Frozen):
         require_distinct("class name", (c.name for c in self.classes))
         total = sum(c.share for c in self.classes)
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares of the two classes sum to {total:g}; they must sum to 1")
+            raise ValueError(f"the shares of the classes sum to {total:g}; they must sum to 1")
         return self
 
 

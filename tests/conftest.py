@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: TUNER not in item.path.parents and not hasattr(getattr(item, "module", None), "ray"))
 
 
-SMALL_SCHEMA = {
+SMALL_SCHEMA: dict[str, Any] = {
     "name": "small",
     "public": True,
     "participant": "id",
@@ -44,6 +44,15 @@ SMALL_SCHEMA = {
     "measures": [
         {"name": "pressure", "unit": "mmHg", "kind": "integer", "lower": 80, "upper": 200, "column": "pressure"},
         {"name": "dose", "unit": "mg", "kind": "continuous", "decimals": 1, "lower": 0, "upper": 10, "column": "dose"},
+    ],
+}
+
+THREE_ARMS = {
+    **SMALL_SCHEMA["label"],
+    "classes": [
+        {"name": "control", "value": 0, "share": 0.5},
+        {"name": "half the dose", "value": 1, "share": 0.3},
+        {"name": "treated", "value": 2, "share": 0.2},
     ],
 }
 
@@ -73,9 +82,9 @@ def schema() -> Schema:
 
 
 def small_cohort(schema: Schema, participants: int, seed: int = 0) -> Participants:
-    """Participants whose pressure falls and dose rises in the treated arm."""
+    """Participants whose pressure falls and dose rises the more, the later their arm is named."""
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, participants)
+    labels = rng.integers(0, len(schema.label.classes), participants)
     time = np.arange(3)
     pressure = 150 - 12 * labels[:, None] * time + rng.normal(0, 8, (participants, 3))
     dose = 3 + 1.5 * labels[:, None] * time + rng.normal(0, 1, (participants, 3))

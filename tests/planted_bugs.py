@@ -269,8 +269,8 @@ PLANTED = [
     PlantedBug(
         "noise of histograms is half of what is charged",
         NoisyHistograms.release,
-        "self._noise.release(class_counts(positions, labels, self.bins))",
-        "(np.add(self._noise.release(exact := class_counts(positions, labels, self.bins)), exact) / 2)",
+        "self._noise.release(counts)",
+        "(np.add(self._noise.release(counts), counts) / 2)",
         f"{MEASUREMENTS}::test_counts_carry_the_noise_that_is_charged",
     ),
     PlantedBug(

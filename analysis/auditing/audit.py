@@ -43,7 +43,7 @@ internal/audit.json.
 DELTA = 1e-5
 RELEASES = 10_000
 MEASUREMENTS = Measurements.costing(SCHEMA, 1.0, RHO)
-SCORES = NoisyScores(ScoreFloors(40, 40), 1, 0.02)
+SCORES = NoisyScores(ScoreFloors.two(40, 40), 1, 0.02)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,11 +92,12 @@ def audit_scores(mechanism: NoisyScores, tick: Callable[[], None] = lambda: None
     """Release the score of two data sets that differ in one participant as much as a score can, many times each.
 
     Args:
-        mechanism: one classifier's.
+        mechanism: one classifier's, of two classes.
         tick: called after each data set.
     """
     # Class 1 is one short of its floor; the one who is added wins against everybody of class 0, which is far above its.
-    labels = np.array([1] * (mechanism.floors.positive - 1) + [0] * 10 * mechanism.floors.negative)
+    (floors,) = mechanism.floors.of_each
+    labels = np.array([1] * (floors.positive - 1) + [0] * 10 * floors.negative)
     ranking = np.where(labels == 1, 0.5, np.linspace(0, 0.9, len(labels)))
     samples = []
     for people, ranks in ((labels, ranking), (np.append(labels, 1), np.append(ranking, 1.0))):

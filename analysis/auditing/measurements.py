@@ -63,14 +63,14 @@ def _evidence(mechanism: Measurements, values: np.ndarray, labels: np.ndarray, p
     """Of the first one, from one release of those who are present: up to a constant, the logarithm of the odds."""
     positions = Encoding(SCHEMA).positions(values)
     histograms = mechanism.histograms.release(positions[present], labels[present])
-    moves = class_counts(positions[:1], labels[:1], mechanism.histograms.bins)
+    moves = class_counts(positions[:1], labels[:1], mechanism.histograms.bins, 2)
     counted = np.concatenate([each.counts for each in histograms]) @ moves / mechanism.histograms.noise_sd**2
     scores = NormalScores(SCHEMA, histograms).scores(values) / LIMIT
     products = mechanism.moments.release(scores[present], labels[present])
     moment = mechanism.moments
-    moves = class_sums(scores[:1], labels[:1], moment.features, moment.radius)
+    moves = class_sums(scores[:1], labels[:1], moment.features, moment.radius, 2)
     upper = np.triu_indices(moment.features + 1)
     weights = np.where(upper[0] == upper[1], 1, np.sqrt(2))
     released = np.concatenate([each.mean[upper] * each.participants * weights for each in products])
-    expected = class_sums(scores[1:], labels[1:], moment.features, moment.radius)  # it depends on the histograms
+    expected = class_sums(scores[1:], labels[1:], moment.features, moment.radius, 2)  # it depends on the histograms
     return float(counted + (released - expected - moves / 2) @ moves / moment.noise_sd**2)

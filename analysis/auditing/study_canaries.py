@@ -137,7 +137,7 @@ def _remembered(trial: Trial, canaries: Participants) -> np.ndarray:
     """
     encoding = Encoding(SCHEMA)
     settings = Hyperparameters(**trial.config).settings
-    _, discriminator = build_networks(settings, encoding.width, grid(SCHEMA))
+    _, discriminator = build_networks(settings, encoding.width, len(SCHEMA.label.classes), grid(SCHEMA))
     state = trial.candidate.state_dict()["discriminator"]
     weights = state.get("weights", state)  # the packed engine keeps its optimizer's moments beside them
     discriminator.load_state_dict({name.removeprefix("_module."): value for name, value in weights.items()})

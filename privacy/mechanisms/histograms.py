@@ -12,6 +12,7 @@ import numpy as np
 from cohorts import Encoding, Schema
 from cohorts.schema import Measure
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
+from privacy.mechanisms.labels import require_labels
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.simplex import onto_simplex
 from privacy.mechanisms.smoothing import smooth_shares
@@ -50,8 +51,8 @@ class ClassHistograms:
 class NoisyHistograms(Whole):
     """How many participants of each label class have each value of each cell. Every field is public.
 
-    A participant, added or removed, changes one count of each cell by 1, and nothing of the other class: the 2-norm of
-    that is the root of the number of cells, exactly, since counts are whole numbers.
+    A participant, added or removed, changes one count of each cell by 1, and nothing of the other classes: the 2-norm
+    of that is the root of the number of cells, exactly, since counts are whole numbers.
 
     Args:
         bins: how many each of the C cells has.
@@ -62,7 +63,7 @@ class NoisyHistograms(Whole):
 
     bins: tuple[int, ...]
     measures: tuple[int | None, ...]
-    expected: tuple[float, float]
+    expected: tuple[float, ...]
     noise_sd: float
 
     kind: ClassVar[Kind] = "measurement"
@@ -73,49 +74,50 @@ class NoisyHistograms(Whole):
         cells, measures = Encoding(schema).cells, list(schema.all_measures)
         bins = tuple(bins_of(measure) for measure in cells)
         numbers = tuple(None if each.discrete else measures.index(each) for each in cells)
-        first, second = (schema.nominal_size * split_share * each.share for each in schema.label.classes)
-        return cls(bins, numbers, (first, second), scale_for(rho, math.sqrt(len(bins))))
+        expected = tuple(schema.nominal_size * split_share * each.share for each in schema.label.classes)
+        return cls(bins, numbers, expected, scale_for(rho, math.sqrt(len(bins))))
 
     @property
     def event(self) -> dp_accounting.ZCDpEvent:
         """The charge of one ``release``; to be written to the ledger before it."""
         return self._noise.event
 
-    def release(self, positions: np.ndarray, labels: np.ndarray) -> tuple[ClassHistograms, ClassHistograms]:
+    def release(self, positions: np.ndarray, labels: np.ndarray) -> tuple[ClassHistograms, ...]:
         """Noisy counts of participants.
 
         Args:
             positions: (n, C) in [0, 1], as ``Encoding.positions`` gives them. Sensitive.
-            labels: 0 or 1, (n,). Sensitive.
+            labels: number of the class, (n,). Sensitive.
 
         Returns:
-            Histograms of class 0 and of class 1: protected at the price of ``event``.
+            Histograms of each of the k classes: protected at the price of ``event``.
 
         Raises:
-            ValueError: when shapes do not fit, or a label is neither 0 nor 1.
+            ValueError: when shapes do not fit, or a label is the number of no class.
         """
-        noisy = self._noise.release(class_counts(positions, labels, self.bins)).reshape(2, -1)  # (2, B)
-        participants = np.maximum(noisy.sum(axis=1) / len(self.bins), np.array(self.expected) / 2)  # (2,)
+        counts = class_counts(positions, labels, self.bins, len(self.expected))
+        noisy = self._noise.release(counts).reshape(len(self.expected), -1)  # (k, B)
+        participants = np.maximum(noisy.sum(axis=1) / len(self.bins), np.array(self.expected) / 2)  # (k,)
         smooth = self._smooth(noisy / participants[:, None], self.noise_sd / participants)
-        first, second = (
-            ClassHistograms(noisy[label], self.noise_sd, float(participants[label]), smooth[label]) for label in (0, 1)
+        return tuple(
+            ClassHistograms(noisy[label], self.noise_sd, float(participants[label]), smooth[label])
+            for label in range(len(self.expected))
         )
-        return first, second
 
     def _smooth(self, noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
-        """Shares (2, B) of both classes from noisy ones, the cells of a measure together; reads nobody."""
-        cells = np.split(noisy, np.cumsum(self.bins)[:-1], axis=1)  # [C] (2, b)
+        """Shares (k, B) of the classes from noisy ones, the cells of a measure together; reads nobody."""
+        cells = np.split(noisy, np.cumsum(self.bins)[:-1], axis=1)  # [C] (k, b)
         smooth = [np.array([onto_simplex(each) for each in cell]) for cell in cells]
         for measure in {each for each in self.measures if each is not None}:
             members = [number for number, each in enumerate(self.measures) if each == measure]
             together = smooth_shares(np.concatenate([cells[each] for each in members]), np.tile(noise_sd, len(members)))
             for member, shares in zip(members, np.split(together, len(members)), strict=True):
-                smooth[member] = shares  # (2, b)
+                smooth[member] = shares  # (k, b)
         return np.concatenate(smooth, axis=1)
 
     @property
     def _noise(self) -> GaussianNoise:
-        size, largest = 2 * sum(self.bins), 4 * sum(self.expected)
+        size, largest = len(self.expected) * sum(self.bins), 4 * sum(self.expected)
         return GaussianNoise(size, 0.0, largest, math.sqrt(len(self.bins)), self.noise_sd)
 
 
@@ -124,24 +126,24 @@ def bins_of(measure: Measure) -> int:
     return min(measure.count or BINS, BINS)
 
 
-def class_counts(positions: np.ndarray, labels: np.ndarray, bins: tuple[int, ...]) -> np.ndarray:
-    """The statistic of ``NoisyHistograms``: counts of class 0, then of class 1; not noisy, not for release.
+def class_counts(positions: np.ndarray, labels: np.ndarray, bins: tuple[int, ...], classes: int) -> np.ndarray:
+    """The statistic of ``NoisyHistograms``: counts of class 0, then of class 1 and so on; not noisy, not for release.
 
     Args:
         positions: (n, C), any numbers; NaN counts as 0. Sensitive.
-        labels: 0 or 1, (n,). Sensitive.
+        labels: number of the class, (n,). Sensitive.
         bins: of each of the C cells.
+        classes: k.
 
     Returns:
-        float64 (2 B,).
+        float64 (k B,).
     """
     positions, labels = np.nan_to_num(np.asarray(positions, dtype=np.float64)).clip(0, 1), np.asarray(labels)
     if positions.ndim != 2 or positions.shape[1] != len(bins) or positions.shape[:1] != labels.shape:
         raise ValueError(f"positions must be {len(bins)} numbers for each label; nothing was released")
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError("labels must be 0 or 1; nothing was released")
+    require_labels(labels, classes)
     widths, total = np.array(bins), sum(bins)
     places = (
         np.minimum(np.floor(positions * widths), widths - 1).astype(np.int64) + np.cumsum(widths) - widths
     )  # (n, C)
-    return np.bincount((places + total * labels[:, None]).ravel(), minlength=2 * total).astype(np.float64)
+    return np.bincount((places + total * labels[:, None]).ravel(), minlength=classes * total).astype(np.float64)

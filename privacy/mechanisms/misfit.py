@@ -22,7 +22,7 @@ def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
 
     Args:
         measured: what was bought.
-        synthetic: participants of both classes.
+        synthetic: participants of every class.
 
     Returns:
         ``misfit``, of everything that was measured, and of its parts ``misfit_histograms`` and ``misfit_products``.
@@ -30,7 +30,8 @@ def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
     scores = NormalScores(synthetic.schema, measured.histograms)
     positions, features = scores.encoding.positions(synthetic.values), scores.scores(synthetic.values) / LIMIT
     histograms, products = [], []
-    by_class = np.split(class_counts(positions, synthetic.labels, scores.bins), 2)
+    classes = len(measured.histograms)
+    by_class = np.split(class_counts(positions, synthetic.labels, scores.bins, classes), classes)
     for label, counts in enumerate(by_class):
         who = synthetic.labels == label
         if not who.any():

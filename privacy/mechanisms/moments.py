@@ -7,6 +7,7 @@ is the sum of P P^T over its participants: it holds their number, the sum of x a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
+from privacy.mechanisms.labels import labels_by_shares, require_labels
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.simplex import onto_simplex
 
@@ -35,7 +37,7 @@ Differentially Private Libraries and How to Fix It", 2022)."""
 SENSITIVITY = 1 + 2.0**-20
 """The most that one participant, added or removed, changes the statistic in 2-norm.
 
-A participant adds P P^T to the matrix of their class and nothing to the other's. A matrix is released as its upper
+A participant adds P P^T to the matrix of their class and nothing to the others'. A matrix is released as its upper
 triangle with entries off the diagonal times sqrt(2), so the 2-norm of what is released is the matrix's Frobenius norm,
 and that of P P^T is ``||P||^2 = tau^2 + (1 - tau^2) ||x||^2 / R^2 <= 1``, since ``||x|| <= R``. Cutting coordinates
 towards 0 makes no P longer. What exceeds 1 covers floating point, in which norms and the factor sqrt(2) are rounded.
@@ -97,7 +99,7 @@ class NoisyProducts:
 
 @dataclass(frozen=True)
 class NoisyMoments(Whole):
-    """Mean and covariance of the features of each of the two label classes, under one charge. Every field is public.
+    """Mean and covariance of the features of each of the k label classes, under one charge. Every field is public.
 
     Guarantee: ``event``, rho-zCDP with ``rho = SENSITIVITY^2 / (2 noise_sd^2)``, whatever the features are: NaN counts
     as 0, coordinates are clamped to [-1, 1], and longer vectors are shortened to the 2-norm ``radius``.
@@ -111,7 +113,7 @@ class NoisyMoments(Whole):
 
     features: int
     radius: float
-    expected: tuple[float, float]
+    expected: tuple[float, ...]
     noise_sd: float
 
     kind: ClassVar[Kind] = "measurement"
@@ -125,8 +127,8 @@ class NoisyMoments(Whole):
             split_share: expected share of participants in the split that is read.
             rho: what may be spent, in zCDP.
         """
-        first, second = (schema.nominal_size * split_share * each.share for each in schema.label.classes)
-        return cls(Encoding(schema).width, public_radius(schema), (first, second), scale_for(rho, SENSITIVITY))
+        expected = tuple(schema.nominal_size * split_share * each.share for each in schema.label.classes)
+        return cls(Encoding(schema).width, public_radius(schema), expected, scale_for(rho, SENSITIVITY))
 
     def __post_init__(self) -> None:
         if self.features < 1 or not (math.isfinite(self.radius) and self.radius > 0) or min(self.expected) <= 0:
@@ -141,22 +143,22 @@ class NoisyMoments(Whole):
         """The charge of one ``release``; to be written to the ledger before it."""
         return self._noise.event
 
-    def release(self, features: np.ndarray, labels: np.ndarray) -> tuple[NoisyProducts, NoisyProducts]:
+    def release(self, features: np.ndarray, labels: np.ndarray) -> tuple[NoisyProducts, ...]:
         """Noisy products of participants' features, which their moments follow from.
 
         Args:
             features: (n, F), as ``Encoding.encode`` gives them. Sensitive.
-            labels: 0 or 1, (n,). Sensitive.
+            labels: number of the class, (n,). Sensitive.
 
         Returns:
-            Those of class 0 and of class 1: protected at the price of ``event``.
+            Those of each of the k classes: protected at the price of ``event``.
 
         Raises:
-            ValueError: when shapes do not fit, or a label is neither 0 nor 1.
+            ValueError: when shapes do not fit, or a label is the number of no class.
         """
-        statistic = class_sums(features, labels, self.features, self.radius)
-        first, second = np.split(self._noise.release(statistic), 2)
-        return self._products(first, self.expected[0]), self._products(second, self.expected[1])
+        statistic = class_sums(features, labels, self.features, self.radius, len(self.expected))
+        triangles = np.split(self._noise.release(statistic), len(self.expected))
+        return tuple(map(self._products, triangles, self.expected))
 
     def _products(self, triangle: np.ndarray, expected: float) -> NoisyProducts:
         matrix = _from_triangle(triangle, self.features + 1)
@@ -167,7 +169,7 @@ class NoisyMoments(Whole):
     @property
     def _noise(self) -> GaussianNoise:
         largest = 4 * sum(self.expected)
-        size = (self.features + 1) * (self.features + 2)
+        size = len(self.expected) * (self.features + 1) * (self.features + 2) // 2
         return GaussianNoise(size, -largest, largest, SENSITIVITY, self.noise_sd)
 
 
@@ -181,25 +183,25 @@ def public_radius(schema: Schema) -> float:
     return math.sqrt(Encoding(schema).width - continuous + continuous * TYPICAL_FEATURE**2)
 
 
-def class_sums(features: np.ndarray, labels: np.ndarray, width: int, radius: float) -> np.ndarray:
-    """The statistic of sensitivity ``SENSITIVITY``: both classes' sums of P P^T, not noisy, not for release.
+def class_sums(features: np.ndarray, labels: np.ndarray, width: int, radius: float, classes: int) -> np.ndarray:
+    """The statistic of sensitivity ``SENSITIVITY``: each class's sum of P P^T, not noisy, not for release.
 
     Args:
         features: (n, F), any numbers. Sensitive.
-        labels: 0 or 1, (n,). Sensitive.
+        labels: number of the class, (n,). Sensitive.
         width: F.
         radius: R.
+        classes: k.
 
     Returns:
-        float64 ((F + 1) (F + 2),): upper triangle of class 0, then of class 1.
+        float64 (k (F + 1) (F + 2) / 2,): upper triangle of class 0, then of class 1 and so on.
     """
     features, labels = np.asarray(features, dtype=np.float64), np.asarray(labels)
     if features.ndim != 2 or features.shape[1] != width or features.shape[:1] != labels.shape:
         raise ValueError(f"features must be {width} numbers for each label; nothing was released")
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError("labels must be 0 or 1; nothing was released")
+    require_labels(labels, classes)
     whole = np.trunc(lifted(features, radius) * GRID).astype(np.int64)
-    sums = [whole[labels == each].T @ whole[labels == each] for each in (0, 1)]  # (F + 1, F + 1) each
+    sums = [whole[labels == each].T @ whole[labels == each] for each in range(classes)]  # (F + 1, F + 1) each
     return np.concatenate([_to_triangle(each / GRID**2) for each in sums])
 
 
@@ -233,14 +235,14 @@ def nearest_covariance(matrix: np.ndarray, largest_trace: float) -> np.ndarray:
 
 
 def surrogate_cohort(
-    moments: tuple[ClassMoments, ClassMoments], schema: Schema, participants: int, randomness: np.random.Generator
+    moments: Sequence[ClassMoments], schema: Schema, participants: int, randomness: np.random.Generator
 ) -> Participants:
     """Participants drawn from noisy moments, each value one that its measure can have.
 
     It is computed from released numbers and public ones alone, so it may be read without limit.
 
     Args:
-        moments: of class 0 and class 1.
+        moments: of each class.
         schema: of the cohort; gives the shares of the classes.
         participants: how many to draw; public, such as the nominal size.
         randomness: any; there is nothing to hide here.
@@ -254,12 +256,6 @@ def surrogate_cohort(
         features[labels == label] = each.sample(int((labels == label).sum()), randomness)
     ids = np.array([f"S{number}" for number in range(participants)])
     return Participants(schema, ids, labels, Encoding(schema).decode(features))
-
-
-def labels_by_shares(schema: Schema, participants: int, randomness: np.random.Generator) -> np.ndarray:
-    """Labels of participants who never lived: int64 (participants,), classes by public shares, in random order."""
-    in_class_1 = round(participants * schema.label.classes[1].share)
-    return (randomness.permutation(participants) < in_class_1).astype(np.int64)
 
 
 def _to_triangle(matrix: np.ndarray) -> np.ndarray:

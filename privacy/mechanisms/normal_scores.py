@@ -8,7 +8,7 @@ then say how measures and visits hang together.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -20,8 +20,9 @@ from threadpoolctl import threadpool_limits
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import scale_for
 from privacy.mechanisms.histograms import ClassHistograms, NoisyHistograms, bins_of
+from privacy.mechanisms.labels import labels_by_shares
 from privacy.mechanisms.mechanism import Kind, Whole
-from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, labels_by_shares
+from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts
 from privacy.mechanisms.shrinkage import smooth_products
 
 LIMIT = 3.3
@@ -47,16 +48,16 @@ class NormalScores:
 
     Args:
         schema: of the cohort.
-        histograms: of class 0 and class 1.
+        histograms: of each class.
     """
 
-    def __init__(self, schema: Schema, histograms: tuple[ClassHistograms, ClassHistograms]) -> None:
+    def __init__(self, schema: Schema, histograms: Sequence[ClassHistograms]) -> None:
         self.encoding = Encoding(schema)
         self.cells = self.encoding.cells
         self.bins = tuple(bins_of(measure) for measure in self.cells)
         shares = [each.share for each in schema.label.classes]
         by_class = (each.shares(self.bins) for each in histograms)
-        self.pooled = [shares[0] * low + shares[1] * high for low, high in zip(*by_class, strict=True)]  # [C] (b,)
+        self.pooled = [np.average(cell, axis=0, weights=shares) for cell in zip(*by_class, strict=True)]  # [C] (b,)
         self.columns, self.width = self.encoding.columns, self.encoding.width  # a score in the place of each feature
 
     def scores(self, values: np.ndarray) -> np.ndarray:
@@ -110,16 +111,16 @@ class Measured:
     """What was measured about a cohort: safe to look at.
 
     Args:
-        histograms: of class 0 and class 1.
-        products: of the normal scores, over LIMIT, of class 0 and class 1.
+        histograms: of each class.
+        products: of the normal scores, over LIMIT, of each class.
     """
 
-    histograms: tuple[ClassHistograms, ClassHistograms]
-    products: tuple[NoisyProducts, NoisyProducts]
+    histograms: tuple[ClassHistograms, ...]
+    products: tuple[NoisyProducts, ...]
 
     @property
-    def moments(self) -> tuple[ClassMoments, ClassMoments]:
-        """Mean and covariance of the normal scores, over LIMIT, of class 0 and class 1.
+    def moments(self) -> tuple[ClassMoments, ...]:
+        """Mean and covariance of the normal scores, over LIMIT, of each class.
 
         Shortened vectors say too little of both. All scores have a mean square of about 1, which says how much too
         little in the mean.
@@ -129,8 +130,7 @@ class Measured:
         squares = [np.trace(each.covariance) + each.mean @ each.mean for each in classes]
         wanted = len(classes[0].mean) / LIMIT**2
         larger = wanted / float(np.average(squares, weights=sizes))
-        first, second = (ClassMoments(math.sqrt(larger) * each.mean, larger * each.covariance) for each in classes)
-        return first, second
+        return tuple(ClassMoments(math.sqrt(larger) * each.mean, larger * each.covariance) for each in classes)
 
     def draw(self, schema: Schema, participants: int, randomness: np.random.Generator) -> Participants:
         """Participants whose normal scores are Gaussian in each class; made from released and public numbers alone.
@@ -180,9 +180,7 @@ class Measured:
         """What ``content`` took apart."""
         histograms = (ClassHistograms(**each | _arrays(each, "counts", "smooth")) for each in content["histograms"])
         products = (NoisyProducts(**each | _arrays(each, "mean", "smooth")) for each in content["products"])
-        first, second = histograms
-        third, fourth = products
-        return cls((first, second), (third, fourth))
+        return cls(tuple(histograms), tuple(products))
 
 
 @dataclass(frozen=True)
@@ -223,7 +221,7 @@ class Measurements(Whole):
 
         Args:
             values: (n, M, V), in each measure's unit. Sensitive.
-            labels: 0 or 1, (n,). Sensitive.
+            labels: number of the class, (n,). Sensitive.
 
         Returns:
             What was measured: protected at the price of ``event``.
@@ -233,8 +231,9 @@ class Measurements(Whole):
             normal_scores = NormalScores(self.schema, histograms)
             products = self.moments.release(normal_scores.scores(values) / LIMIT, labels)
             smooth = smooth_products(products, normal_scores.encoding.places)
-            first, second = (replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))
-        return Measured(histograms, (first, second))
+        return Measured(
+            histograms, tuple(replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))
+        )
 
 
 def _arrays(content: Mapping[str, Any], *names: str) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Products of scores without most of their noise: those of visits that lie near each other, and of classes, are alike.
 
 Each kind of product is taken for a Gaussian process over visits: that of one measure with another by the middle of the
-two visits and the time between them, a class mean by its visit, and so on, with the class as one more coordinate. How
+two visits and the time between them, a class mean by its visit, and so on, with coordinates for the class. How
 alike they are, and how much each differs of its own, is what the noisy ones themselves make likeliest; where they are
 not alike at all, each is drawn towards the mean of its kind by as much as noise explains. All of this reads nobody.
 
@@ -44,10 +44,10 @@ def smooth_products(products: Sequence[NoisyProducts], places: Sequence[Place]) 
     Returns:
         Symmetric float64 (F + 1, F + 1) for each class.
     """
-    smooth = [each.mean.copy() for each in products]
+    smooth, classes = [each.mean.copy() for each in products], equally_far(len(products))
     for kind, members in _kinds(places).items():
         rows, others = (np.array([member[place] for member in members]) for place in (0, 1))
-        coordinates = np.array([[*member[2:], label] for label in range(len(products)) for member in members])
+        coordinates = np.array([[*member[2:], *place] for place in classes for member in members])
         noisy = np.concatenate([each.mean[rows, others] for each in products])
         variance = np.concatenate([each.noise_sd**2 * np.where(rows == others, 1, 0.5) for each in products])
         if len(noisy) > LARGEST_KIND:
@@ -57,6 +57,22 @@ def smooth_products(products: Sequence[NoisyProducts], places: Sequence[Place]) 
         for matrix, each in zip(smooth, np.split(found, len(products)), strict=True):
             matrix[rows, others] = matrix[others, rows] = each
     return smooth
+
+
+def equally_far(classes: int) -> np.ndarray:
+    """A place for each of k classes, all at the distance 1 from each other: float64 (k, k - 1).
+
+    Example:
+        >>> equally_far(2).tolist()
+        [[0.0], [1.0]]
+        >>> equally_far(3).round(3).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [0.5, 0.866]]
+    """
+    places = np.zeros((classes, classes - 1))
+    for new in range(1, classes):
+        places[new] = places[:new].mean(axis=0)
+        places[new, new - 1] = np.sqrt(1 - np.square(places[0] - places[new]).sum())
+    return places
 
 
 def _kinds(places: Sequence[Place]) -> dict[tuple[Hashable, ...], list[Product]]:
@@ -86,7 +102,7 @@ def _shrunken(coordinates: np.ndarray, noisy: np.ndarray, variance: np.ndarray) 
     """Posterior means of a Gaussian process of mean 0 at its own coordinates.
 
     Args:
-        coordinates: (n, 3), two of place and the class.
+        coordinates: (n, 2 + k - 1), two of place, and those of the class.
         noisy: (n,).
         variance: of the noise, (n,).
     """
@@ -97,7 +113,8 @@ def _shrunken(coordinates: np.ndarray, noisy: np.ndarray, variance: np.ndarray) 
 
     unit = float(np.sqrt(variance.mean()))
     excess = max(float(noisy.var()) / unit**2 - 1, 0.1)
-    alike = ConstantKernel(excess, (1e-4, 1e5)) * Matern([3, 2, 2], [(0.3, 200), (0.3, 200), (0.05, 100)], nu=1.5)
+    ones, limits = [2] * (coordinates.shape[1] - 1), [(0.05, 100)] * (coordinates.shape[1] - 2)
+    alike = ConstantKernel(excess, (1e-4, 1e5)) * Matern([3, *ones], [(0.3, 200), (0.3, 200), *limits], nu=1.5)
     process = GaussianProcessRegressor(alike + WhiteKernel(0.1, (1e-4, 1e3)), alpha=variance / unit**2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # where nothing is alike, one of the scales has no effect

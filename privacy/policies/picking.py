@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from privacy.statements.statement import Chosen
 
 MOST = 5
@@ -17,8 +19,13 @@ def picking(chosen: Chosen) -> str:
     """How the released epochs were picked, where each classifier picked its own."""
     epochs, trials = counted(chosen.epochs, "epoch"), counted(chosen.trials, "trial")
     best = "the one" if chosen.epochs == 1 else "those"
-    made_by = f" (of the candidate {' and '.join(chosen.candidates)})" if chosen.candidates else ""
+    made_by = f" ({_made_by(chosen.candidates)})" if chosen.candidates else ""
     return f"The release is made by {epochs} of {trials}{made_by}: {best} that each classifier scored best."
+
+
+def _made_by(candidates: Sequence[str]) -> str:
+    *others, last = candidates
+    return f"of the candidates {', '.join(others)} and {last}" if others else f"of the candidate {last}"
 
 
 def counted(number: int, what: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,8 +19,8 @@ from privacy.policies.policy import PUBLIC_SEED, Door, Judge
 MOMENTS_FILE = "surrogate.json"
 
 
-def buy_moments(door: Door, mechanism: NoisyMoments) -> tuple[ClassMoments, ClassMoments]:
-    """Pay for the moments of both label classes, then release them.
+def buy_moments(door: Door, mechanism: NoisyMoments) -> list[ClassMoments]:
+    """Pay for the moments of each label class, then release them.
 
     Args:
         door: of the study, which declared a budget.
@@ -31,22 +32,20 @@ def buy_moments(door: Door, mechanism: NoisyMoments) -> tuple[ClassMoments, Clas
     purpose = Purpose(door.study, "buy noisy moments for the surrogate")
     reading = door.ledger.read(door.splits.train, mechanism, purpose)
     people = reading.participants
-    first, second = reading.mechanism.release(Encoding(door.schema).encode(people.values), people.labels)
-    return first.moments, second.moments
+    products = reading.mechanism.release(Encoding(door.schema).encode(people.values), people.labels)
+    return [each.moments for each in products]
 
 
-def keep_moments(moments: tuple[ClassMoments, ClassMoments], file: Path) -> None:
+def keep_moments(moments: Sequence[ClassMoments], file: Path) -> None:
     """Write moments that were bought, whole or not at all; they may be looked at."""
     content = [{"mean": each.mean.tolist(), "covariance": each.covariance.tolist()} for each in moments]
     storage.write_text(file, json.dumps(content) + "\n")
 
 
-def kept_moments(file: Path) -> tuple[ClassMoments, ClassMoments]:
+def kept_moments(file: Path) -> list[ClassMoments]:
     """Moments that ``keep_moments`` wrote."""
-    first, second = (
-        ClassMoments(np.array(each["mean"]), np.array(each["covariance"])) for each in json.loads(file.read_text())
-    )
-    return first, second
+    content = json.loads(file.read_text())
+    return [ClassMoments(np.array(each["mean"]), np.array(each["covariance"])) for each in content]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class OnSurrogate:
     reads_participants: ClassVar[bool] = False
 
     @classmethod
-    def of(cls, moments: tuple[ClassMoments, ClassMoments], schema: Schema, shares: SplitShares) -> OnSurrogate:
+    def of(cls, moments: Sequence[ClassMoments], schema: Schema, shares: SplitShares) -> OnSurrogate:
         """Surrogate participants; the same ones every time."""
         randomness = np.random.default_rng(PUBLIC_SEED)
         train, validation = (

@@ -38,7 +38,11 @@ class ScaledByTrueCounts(NoisyScores):
     """The noise one would add who took the true class counts for the floors."""
 
     def release(self, rankings, labels):
-        sd = self.noise_sd * min(self.floors.positive, self.floors.negative) / max((labels == 0).sum(), 1)
+        sd = (
+            self.noise_sd
+            * min(self.floors.of_each[0].positive, self.floors.of_each[0].negative)
+            / max((labels == 0).sum(), 1)
+        )
         noise = np.random.default_rng().normal(0, sd)
         return np.clip([floored_auc(rankings[0], labels, self.floors) + noise], 0, 1)
 

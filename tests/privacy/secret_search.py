@@ -17,7 +17,7 @@ from tests.privacy.ledgers import private_cohort
 
 EPOCHS, RATE, NOISE = 10, 0.1, 8.0
 CONFIG = {"sampling_rate": RATE, "noise_multiplier": NOISE}
-SCORES = NoisyScores(ScoreFloors(20, 20), 2, 0.5)
+SCORES = NoisyScores(ScoreFloors.two(20, 20), 2, 0.5)
 LAW = LawOfRuns(mean=4, shape=1)
 PLAN = DeclaredPlan(
     plan=StudyPlan(

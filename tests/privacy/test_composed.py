@@ -72,7 +72,7 @@ def access(ledger: Ledger, mechanism: NoisyScores) -> InTheOpen:
 
 
 def any_scores(noise_sd: float) -> NoisyScores:
-    return NoisyScores(ScoreFloors(20, 20), 2, noise_sd)
+    return NoisyScores(ScoreFloors.two(20, 20), 2, noise_sd)
 
 
 def test_a_refused_request_opens_nobody_and_charges_nothing(tmp_path: Path):

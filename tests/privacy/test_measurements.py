@@ -69,7 +69,7 @@ def test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_ce
         positions[who] = extreme
     bins = tuple(bins_of(measure) for measure in Encoding(KINDS).cells)
     without = np.delete(np.arange(COUNT), who)
-    change = class_counts(positions, labels, bins) - class_counts(positions[without], labels[without], bins)
+    change = class_counts(positions, labels, bins, 2) - class_counts(positions[without], labels[without], bins, 2)
     assert np.linalg.norm(change) == pytest.approx(math.sqrt(len(bins)))
     assert np.count_nonzero(change) == len(bins)
 
@@ -86,7 +86,7 @@ def test_counts_carry_the_noise_that_is_charged():
     values, labels = people()
     mechanism = NoisyHistograms.costing(KINDS, 0.75, rho=0.05)
     positions = Encoding(KINDS).positions(values)
-    exact = class_counts(positions, labels, mechanism.bins)
+    exact = class_counts(positions, labels, mechanism.bins, 2)
     released = np.concatenate([each.counts for each in mechanism.release(positions, labels)])
     noisy = exact > 6 * mechanism.noise_sd  # nothing is clamped there
     assert noisy.sum() > 15

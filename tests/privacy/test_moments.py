@@ -35,7 +35,7 @@ def sums(participants: tuple, width: int, radius: float) -> np.ndarray:
     """The statistic of participants given as (label, features)."""
     labels = np.array([label for label, _ in participants], dtype=int)
     features = np.array([features for _, features in participants], dtype=float).reshape(len(participants), width)
-    return class_sums(features, labels, width, radius)
+    return class_sums(features, labels, width, radius, 2)
 
 
 @pytest.mark.parametrize("radius", [0.5, 1.0, math.sqrt(2)])
@@ -61,21 +61,25 @@ anything = st.floats(allow_nan=True, allow_infinity=True, width=32)
 )
 def test_whatever_the_features_are_the_last_participant_changes_little(features, radius, data):
     labels = np.array(data.draw(st.lists(st.integers(0, 1), min_size=len(features), max_size=len(features))))
-    change = class_sums(features, labels, 5, radius) - class_sums(features[:-1], labels[:-1], 5, radius)
+    change = class_sums(features, labels, 5, radius, 2) - class_sums(features[:-1], labels[:-1], 5, radius, 2)
     assert np.linalg.norm(change) <= SENSITIVITY
 
 
 def test_nan_counts_as_the_middle_of_the_range_and_infinity_as_its_limits():
     labels = np.array([0, 1])
     odd = np.array([[np.nan, 0.5], [np.inf, -np.inf]])
-    assert np.array_equal(class_sums(odd, labels, 2, 2.0), class_sums(np.array([[0, 0.5], [1, -1]]), labels, 2, 2.0))
+    assert np.array_equal(
+        class_sums(odd, labels, 2, 2.0, 2), class_sums(np.array([[0, 0.5], [1, -1]]), labels, 2, 2.0, 2)
+    )
 
 
 def test_the_sums_do_not_depend_on_the_order_of_participants_to_the_last_bit():
     rng = np.random.default_rng(0)
     features, labels = rng.uniform(-1, 1, (3000, 6)), rng.integers(0, 2, 3000)
     order = rng.permutation(3000)
-    assert np.array_equal(class_sums(features, labels, 6, 1.3), class_sums(features[order], labels[order], 6, 1.3))
+    assert np.array_equal(
+        class_sums(features, labels, 6, 1.3, 2), class_sums(features[order], labels[order], 6, 1.3, 2)
+    )
 
 
 def test_the_charge_is_that_of_one_gaussian_vector(schema):

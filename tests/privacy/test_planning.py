@@ -60,7 +60,7 @@ def test_as_many_trials_reach_a_rung_as_the_rule_lets_through():
 
 @pytest.mark.parametrize("noise_sd", [0.01, 0.05, 0.2])
 def test_the_better_configuration_is_kept_as_often_as_said(noise_sd):
-    steering = Steering(NoisyScores(ScoreFloors(100, 100), 2, noise_sd * math.sqrt(2)))
+    steering = Steering(NoisyScores(ScoreFloors.two(100, 100), 2, noise_sd * math.sqrt(2)))
     noise = np.random.default_rng(1).normal(0, noise_sd, (200_000, 3))
     kept = ((noise[:, 0] + 0.05) > noise[:, 1:].max(axis=1)).mean()
     assert steering.noise_sd == pytest.approx(noise_sd)

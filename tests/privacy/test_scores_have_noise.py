@@ -15,7 +15,7 @@ from privacy.policies.in_secret import InSecret
 from privacy.policies.in_the_open import InTheOpen
 from tests.privacy.ledgers import everybody
 
-MECHANISM = NoisyScores(ScoreFloors(3, 3), classifiers=2, noise_sd=0.1)
+MECHANISM = NoisyScores(ScoreFloors.two(3, 3), classifiers=2, noise_sd=0.1)
 
 
 class GenerousBooks:

@@ -8,12 +8,12 @@ from trainables.gan.networks import build_networks
 
 
 def test_the_papers_discriminator_has_1_86_million_parameters():
-    _, discriminator = build_networks(Hyperparameters(network="paper", latent_size=100), 36, (3, 12))
+    _, discriminator = build_networks(Hyperparameters(network="paper", latent_size=100), 36, 2, (3, 12))
     assert sum(p.numel() for p in discriminator.parameters()) == 1_858_947
 
 
 def test_the_papers_networks_fit_each_other():
-    generator, discriminator = build_networks(Hyperparameters(network="paper", latent_size=100), 36, (3, 12))
+    generator, discriminator = build_networks(Hyperparameters(network="paper", latent_size=100), 36, 2, (3, 12))
     generated = generator(torch.rand(5, 100), torch.tensor([0, 1, 0, 1, 1]))
     assert generated.shape == (5, 36)
     assert discriminator(generated).shape == (5, 3)
@@ -21,7 +21,7 @@ def test_the_papers_networks_fit_each_other():
 
 def test_the_papers_network_needs_a_grid_of_three_measures_at_twelve_visits():
     with pytest.raises(ValueError, match="compact"):
-        build_networks(Hyperparameters(network="paper"), 36, None)
+        build_networks(Hyperparameters(network="paper"), 36, 2, None)
 
 
 @settings(max_examples=25)
@@ -34,7 +34,7 @@ def test_the_papers_network_needs_a_grid_of_three_measures_at_twelve_visits():
 )
 def test_compact_networks_of_any_size_fit_each_other_and_stay_in_range(features, latent, width, depth, batch):
     configuration = Hyperparameters(latent_size=latent, width=width, depth=depth)
-    generator, discriminator = build_networks(configuration, features, None)
+    generator, discriminator = build_networks(configuration, features, 2, None)
     generated = generator(torch.rand(batch, latent), torch.zeros(batch, dtype=torch.long))
     assert generated.shape == (batch, features)
     assert generated.abs().max() <= 1

@@ -54,7 +54,7 @@ def plan(ledger):
     validation = sealed(small_cohort(SCHEMA, 100, seed=1), "validation")
     yield TrialPlan(
         schema=SCHEMA,
-        access=InTheOpen("first", books, train, validation, NoisyScores(ScoreFloors(40, 40), 2, 0.05)),
+        access=InTheOpen("first", books, train, validation, NoisyScores(ScoreFloors.two(40, 40), 2, 0.05)),
         train_share=0.75,
         epsilon=float("inf"),
         delta=1e-5,

@@ -23,18 +23,18 @@ NOMINAL = 100.0
 NETWORKS = ["compact", "paper"]
 
 
-def participants(count: int, seed: int = 0) -> TrainingData:
+def participants(count: int, seed: int = 0, arms: int = 2) -> TrainingData:
     stream = torch.Generator().manual_seed(seed)
     features = 2 * torch.rand(count, FEATURES, generator=stream) - 1
-    return TrainingData(features, (features[:, 0] > 0).long())
+    return TrainingData(features, (arms * (features[:, 0] + 1) / 2).long().clamp(max=arms - 1))
 
 
 class Training:
     """An engine, and what it is paid for."""
 
-    def __init__(self, kind: type, changes: dict) -> None:
+    def __init__(self, kind: type, arms: int, changes: dict) -> None:
         self.config = {"sampling_rate": 1.0, "width": 16, "latent_size": 4, "discriminator_steps": 1000, **changes}
-        public = PublicFigures(NOMINAL, (0.5, 0.5), FEATURES, GRID)
+        public = PublicFigures(NOMINAL, (1 / arms,) * arms, FEATURES, GRID)
         torch.manual_seed(7)  # the same weights every time
         self.settings = settings_of(self.config)
         self.engine = kind(self.settings, public, torch.device("cpu"))
@@ -45,8 +45,8 @@ class Training:
         self.engine.train(paid(self.config, data, steps, streams))
 
 
-def engine(kind: type = PackedEngine, **changes: float | str) -> Training:
-    return Training(kind, changes)
+def engine(kind: type = PackedEngine, arms: int = 2, **changes: float | str) -> Training:
+    return Training(kind, arms, changes)
 
 
 def streams(seed: int = 3) -> RandomStreams:
@@ -87,13 +87,21 @@ def test_the_clipped_sum_is_that_of_opacus(network, clip_norm, no_dropout):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_without_privacy_whole_training_is_that_of_opacus(network, no_dropout):
+def test_of_three_arms_the_clipped_sum_is_that_of_opacus_too(network, no_dropout):
+    changes = {"network": network, "clip_norm": 0.5, "noise_multiplier": ALMOST_NO_NOISE, "label_smoothing": 0.1}
+    ours = gradient_of_one_step(engine(arms=3, **changes), participants(60, arms=3))
+    theirs = opacus_gradient(engine(OpacusEngine, arms=3, **changes), participants(60, arms=3))
+    assert (ours - theirs).norm() <= 1e-5 * theirs.norm()
+
+
+@pytest.mark.parametrize(("network", "arms"), [("compact", 2), ("compact", 3), ("paper", 2)])
+def test_without_privacy_whole_training_is_that_of_opacus(network, arms, no_dropout):
     rates = {"generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4}
     changes = {"network": network, "noise_multiplier": 0.0, "discriminator_steps": 2, "label_smoothing": 0.1, **rates}
-    ours, theirs = engine(**changes), engine(OpacusEngine, **changes)
+    ours, theirs = engine(arms=arms, **changes), engine(OpacusEngine, arms, **changes)
     for number in range(6):  # one step at a time, since the engines look ahead differently in their streams
         for each in (ours, theirs):
-            each.train(participants(30), 1, streams(number))
+            each.train(participants(30, arms=arms), 1, streams(number))
     pairs = zip(ours.generator().parameters(), theirs.generator().parameters(), strict=True)
     apart = torch.cat([(packed - reference).detach().abs().flatten() for packed, reference in pairs])
     # Adam moves a weight whose gradient is rounding alone by a whole learning rate, whichever way; such are few.

@@ -93,7 +93,7 @@ def test_a_split_without_one_arm_scores_nothing_and_breaks_nothing(schema):
 def test_every_score_says_which_way_is_better_and_what_it_costs():
     from privacy.mechanisms.auc import ScoreFloors
 
-    floors = ScoreFloors(30, 40)
+    floors = ScoreFloors.two(30, 40)
     for each in classifiers().values():
         assert (each.score.direction, each.score.bounds) == ("maximize", (0, 1))
         assert each.score.sensitivity(floors) == floors.sensitivity

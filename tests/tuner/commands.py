@@ -48,9 +48,9 @@ class Office:
     shared_ray: SharedRay
 
     @classmethod
-    def of(cls, folder: Path, cohort: str, shared_ray: SharedRay) -> Office:
-        """One with 400 participants who take part in no other trial."""
-        schema = {**SMALL_SCHEMA, "name": cohort, "public": False}
+    def of(cls, folder: Path, cohort: str, shared_ray: SharedRay, **changes: Any) -> Office:
+        """One with 400 participants who take part in no other trial, its schema changed so."""
+        schema = {**SMALL_SCHEMA, "name": cohort, "public": False, **changes}
         people = small_cohort(Schema.model_validate(schema), 400, 1)
         write_cohort(replace(people, ids=np.array([f"{cohort} {each}" for each in people.ids])), folder)
         (folder / "small.yaml").write_text(yaml.safe_dump(schema))

@@ -71,7 +71,7 @@ class GAN:
     def restored(cls, content: Mapping[str, Any], schema: Schema) -> GANGenerator:
         """The generator with the weights that were kept."""
         settings = GANSettings(**content["settings"])
-        module, _ = build_networks(settings, Encoding(schema).width, grid(schema))
+        module, _ = build_networks(settings, Encoding(schema).width, len(schema.label.classes), grid(schema))
         module.load_state_dict(content["weights"])
         return GANGenerator(module, settings, schema)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from typing import Any, Protocol
 
 import torch
@@ -21,13 +22,13 @@ class PublicFigures:
 
     Args:
         participants: public nominal size of the training split (nominal size x train share).
-        arm_shares: public probability of each arm, (2,), summing to 1.
+        arm_shares: public probability of each arm, k of them, summing to 1.
         features: width F of an encoded participant.
         grid: (measures, visits) when features are a full grid of single numbers, else None.
     """
 
     participants: float
-    arm_shares: tuple[float, float]
+    arm_shares: tuple[float, ...]
     features: int
     grid: tuple[int, int] | None
 
@@ -35,6 +36,11 @@ class PublicFigures:
     def of(cls, schema: Schema, train_share: float) -> PublicFigures:
         """Those of a schema and the share of its participants that train."""
         return cls(schema.nominal_size * train_share, arm_shares(schema), Encoding(schema).width, grid(schema))
+
+    @property
+    def arms(self) -> int:
+        """How many there are, k."""
+        return len(self.arm_shares)
 
     def expected_batch(self, mechanism: DPSGD) -> float:
         """Public normaliser of a gradient: sampling rate x nominal size; not the true batch size."""
@@ -157,7 +163,7 @@ class Engine(Protocol):
 
 
 def draw_inputs(
-    count: int, latent_size: int, arm_shares: tuple[float, float], randomness: torch.Generator
+    count: int, latent_size: int, arm_shares: Sequence[float], randomness: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Random inputs of a generator.
 
@@ -172,14 +178,14 @@ def draw_inputs(
     """
     device = randomness.device
     latent = 2 * torch.rand(count, latent_size, device=device, generator=randomness) - 1
-    arms = (torch.rand(count, device=device, generator=randomness) >= arm_shares[0]).long()
+    chance = torch.rand(count, device=device, generator=randomness)
+    arms = sum(((chance >= edge).long() for edge in accumulate(arm_shares[:-1])), torch.zeros_like(chance).long())
     return latent, arms
 
 
-def arm_shares(schema: Schema) -> tuple[float, float]:
+def arm_shares(schema: Schema) -> tuple[float, ...]:
     """Public probability of each arm."""
-    first, second = (label_class.share for label_class in schema.label.classes)
-    return first, second
+    return tuple(label_class.share for label_class in schema.label.classes)
 
 
 def grid(schema: Schema) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """Generator and discriminator of the AC-GAN: a compact pair for flat features and the SPRINT paper's pair.
 
-A feature vector is a participant encoded by ``cohorts.Encoding``: F numbers in [-1, 1]. ``arms`` is 2 throughout.
+A feature vector is a participant encoded by ``cohorts.Encoding``: F numbers in [-1, 1]. An arm is a
+class of the label, of which there are k.
 """
 
 from __future__ import annotations
@@ -10,16 +11,15 @@ from torch import Tensor, nn
 
 from trainables.gan.hyperparameters import GANSettings
 
-ARMS = 2
-
 
 class CompactGenerator(nn.Module):
     """Multilayer perceptron from (latent, one-hot arm) to features."""
 
-    def __init__(self, features: int, latent_size: int, width: int, depth: int) -> None:
+    def __init__(self, features: int, arms: int, latent_size: int, width: int, depth: int) -> None:
         super().__init__()
+        self.arms = arms
         layers: list[nn.Module] = []
-        size = latent_size + ARMS
+        size = latent_size + arms
         for _ in range(depth):
             layers += [nn.Linear(size, width), nn.ReLU()]
             size = width
@@ -27,7 +27,7 @@ class CompactGenerator(nn.Module):
 
     def forward(self, latent: Tensor, arms: Tensor) -> Tensor:
         """Features (B, F) in [-1, 1] from latent (B, Z) and arms (B,)."""
-        one_hot = nn.functional.one_hot(arms, ARMS).to(latent.dtype)  # (B, 2)
+        one_hot = nn.functional.one_hot(arms, self.arms).to(latent.dtype)  # (B, k)
         features: Tensor = self.layers(torch.cat([latent, one_hot], dim=1))
         return features
 
@@ -35,17 +35,17 @@ class CompactGenerator(nn.Module):
 class CompactDiscriminator(nn.Module):
     """Multilayer perceptron from features to (real or generated, arm)."""
 
-    def __init__(self, features: int, width: int, depth: int) -> None:
+    def __init__(self, features: int, arms: int, width: int, depth: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         size = features
         for _ in range(depth):
             layers += [nn.Linear(size, width), nn.LeakyReLU(0.2)]
             size = width
-        self.layers = nn.Sequential(*layers, nn.Linear(size, 1 + ARMS))
+        self.layers = nn.Sequential(*layers, nn.Linear(size, 1 + arms))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits (B, 1 + 2): real against generated, then one per arm."""
+        """Logits (B, 1 + k): real against generated, then one per arm."""
         logits: Tensor = self.layers(features)
         return logits
 
@@ -57,10 +57,10 @@ class PaperGenerator(nn.Module):
     Source: Beaulieu-Jones et al. 2019, supplementary code (greenelab/SPRINT_gan).
     """
 
-    def __init__(self, measures: int, visits: int, latent_size: int) -> None:
+    def __init__(self, measures: int, visits: int, arms: int, latent_size: int) -> None:
         super().__init__()
         self.measures, self.visits = measures, visits
-        self.embedding = nn.Embedding(ARMS, latent_size)
+        self.embedding = nn.Embedding(arms, latent_size)
         self.dense = nn.Sequential(nn.Linear(latent_size, 256), nn.ReLU(), nn.Linear(256, 32 * 3 * 4), nn.ReLU())
         self.upsample = nn.Upsample(size=(2 * measures, 2 * visits))
         self.convolutions = nn.Sequential(
@@ -83,7 +83,7 @@ class PaperDiscriminator(nn.Module):
     Source: Beaulieu-Jones et al. 2019, supplementary code (greenelab/SPRINT_gan).
     """
 
-    def __init__(self, measures: int, visits: int) -> None:
+    def __init__(self, measures: int, visits: int, arms: int) -> None:
         super().__init__()
         self.measures, self.visits = measures, visits
         positions = ((measures + 1) // 2) * ((visits + 1) // 2)
@@ -100,21 +100,24 @@ class PaperDiscriminator(nn.Module):
             nn.Dropout(0.3),
             nn.Linear(1024, 1024),
             nn.ReLU(),
-            nn.Linear(1024, 1 + ARMS),
+            nn.Linear(1024, 1 + arms),
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits (B, 1 + 2): real against generated, then one per arm."""
+        """Logits (B, 1 + k): real against generated, then one per arm."""
         logits: Tensor = self.layers(features.view(-1, 1, self.measures, self.visits))
         return logits
 
 
-def build_networks(settings: GANSettings, features: int, grid: tuple[int, int] | None) -> tuple[nn.Module, nn.Module]:
+def build_networks(
+    settings: GANSettings, features: int, arms: int, grid: tuple[int, int] | None
+) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator of one trial, freshly initialised.
 
     Args:
         settings: the trial's configuration.
         features: width F of an encoded participant.
+        arms: how many classes the label has, k.
         grid: (measures, visits) when features are a full grid of single numbers, else None.
 
     Returns:
@@ -126,12 +129,12 @@ def build_networks(settings: GANSettings, features: int, grid: tuple[int, int] |
     if settings.network == "compact":
         size = (settings.width, settings.depth)
         return (
-            CompactGenerator(features, settings.latent_size, *size),
-            CompactDiscriminator(features, *size),
+            CompactGenerator(features, arms, settings.latent_size, *size),
+            CompactDiscriminator(features, arms, *size),
         )
     if grid is None:
         raise ValueError(
             "The paper's convolutional network needs the same measures at every visit and no covariates or "
             "categories. Choose network: compact for this cohort."
         )
-    return PaperGenerator(*grid, settings.latent_size), PaperDiscriminator(*grid)
+    return PaperGenerator(*grid, arms, settings.latent_size), PaperDiscriminator(*grid, arms)

@@ -34,7 +34,7 @@ def ac_gan_losses(logits: Tensor, arms: Tensor, real_targets: Tensor) -> Tensor:
     """Loss of each participant: is it real, and which arm is it in.
 
     Args:
-        logits: discriminator output (B, 1 + 2).
+        logits: discriminator output (B, 1 + k).
         arms: true arm of each row (B,).
         real_targets: 1 for real, 0 for generated, or smoothed (B,).
 
@@ -103,7 +103,7 @@ class OpacusEngine:
     def __init__(self, settings: GANSettings, public: PublicFigures, device: torch.device) -> None:
         self._settings, self._public = settings, public
         self._steps = 0
-        generator, discriminator = build_networks(settings, public.features, public.grid)
+        generator, discriminator = build_networks(settings, public.features, public.arms, public.grid)
         self._generator = generator.to(device)
         self._average = GeneratorAverage(self._generator, settings.generator_averaging)
         self._discriminator = GradSampleModule(discriminator.to(device), loss_reduction="sum")

@@ -31,7 +31,7 @@ class PackedEngine:
     def __init__(self, settings: GANSettings, public: PublicFigures, device: torch.device) -> None:
         self._settings, self._public, self._device = settings, public, device
         generator, discriminator = (
-            module.to(device) for module in build_networks(settings, public.features, public.grid)
+            module.to(device) for module in build_networks(settings, public.features, public.arms, public.grid)
         )
         self._average = deepcopy(generator)
         networks = NetworkState.fresh(generator), NetworkState.fresh(discriminator)
@@ -47,7 +47,7 @@ class PackedEngine:
     @property
     def shape(self) -> Shape:
         """What trials have in common that can share a pack with this one."""
-        return Shape.of(self._settings, self._public.features, self._public.grid)
+        return Shape.of(self._settings, self._public)
 
     def new_pack(self) -> Pack:
         """A pack for this trial alone."""

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 
 from cohorts import Participants, Schema
-from privacy.mechanisms.moments import labels_by_shares
+from privacy.mechanisms.labels import labels_by_shares
 from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
@@ -61,9 +61,10 @@ class MeasuredGenerator:
         stream, here = np.random.default_rng(int(seeds[0])), torch.Generator().manual_seed(int(seeds[1]))
         labels = labels_by_shares(self._schema, participants, stream)
         normal_scores = NormalScores(self._schema, self._measured.histograms)
-        latent = torch.stack([self._network.latent(participants, here) for _ in range(2)])  # (2, n, L)
+        classes = range(len(self._schema.label.classes))
+        latent = torch.stack([self._network.latent(participants, here) for _ in classes])  # (k, n, L)
         with torch.no_grad():
-            for label in (0, 1):
+            for label in classes:
                 latent[label, labels == label] = standardised(latent[label, labels == label])
             scores = self._network(latent)[torch.from_numpy(labels), torch.arange(participants)]  # (n, W)
             for columns, shares in discrete_cells(normal_scores):
@@ -146,7 +147,7 @@ class MeasuredNetwork(MeasuredOnce):
     def fit(self, steps: int, randomness: torch.Generator) -> None:
         """Fit the network for so many steps; reads nobody."""
         for _ in range(steps):
-            latent = [self._network.latent(self._settings.batch_size, randomness) for _ in range(2)]
+            latent = [self._network.latent(self._settings.batch_size, randomness) for _ in self._schema.label.classes]
             drawn = self._network(torch.stack(latent))
             loss = self._residuals.loss(drawn, randomness, self._settings.batch_variance)
             self._optimizer.zero_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -30,11 +30,11 @@ class MomentsGenerator:
     """Draws participants from noisy moments.
 
     Args:
-        moments: of class 0 and class 1; released numbers.
+        moments: of each class; released numbers.
         schema: the cohort they imitate.
     """
 
-    def __init__(self, moments: tuple[ClassMoments, ClassMoments], schema: Schema) -> None:
+    def __init__(self, moments: Sequence[ClassMoments], schema: Schema) -> None:
         self._moments, self._schema = moments, schema
 
     def generate(self, participants: int, randomness: torch.Generator) -> Participants:
@@ -61,7 +61,7 @@ class Moments(MeasuredOnce):
     def __init__(self, setting: Setting) -> None:
         self._schema = setting.schema
         nothing = ClassMoments(np.zeros(Encoding(self._schema).width), np.eye(Encoding(self._schema).width))
-        self._moments = nothing, nothing
+        self._moments: Sequence[ClassMoments] = (nothing,) * len(self._schema.label.classes)
 
     @classmethod
     def of(cls, config: Mapping[str, Any], setting: Setting) -> Moments:
@@ -86,8 +86,8 @@ class Moments(MeasuredOnce):
         """Measure."""
         reading = segment.pay(workplace.access)
         people = reading.participants
-        first, second = reading.mechanism.release(Encoding(self._schema).encode(people.values), people.labels)
-        self._moments = first.moments, second.moments
+        products = reading.mechanism.release(Encoding(self._schema).encode(people.values), people.labels)
+        self._moments = [each.moments for each in products]
         return str(reading.receipt or "")
 
     def generator(self) -> MomentsGenerator:

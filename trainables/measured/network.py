@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -18,18 +19,18 @@ class ScoreNetwork(nn.Module):
     So what it draws at first is Gaussian in each class, with the moments it is given.
 
     Args:
-        moments: of the W normal scores over LIMIT, of class 0 and class 1.
+        moments: of the W normal scores over LIMIT, of each of k classes.
         width: of the hidden layers.
         depth: how many there are.
         latent_size: entries of the latent vector that the linear map does not see.
     """
 
-    def __init__(self, moments: tuple[ClassMoments, ClassMoments], width: int, depth: int, latent_size: int) -> None:
+    def __init__(self, moments: Sequence[ClassMoments], width: int, depth: int, latent_size: int) -> None:
         super().__init__()
         scores = len(moments[0].mean)
         self._linear_size, self._latent_size = scores, latent_size
-        self.means = nn.Parameter(stacked([LIMIT * each.mean for each in moments]))  # (2, W)
-        self.roots = nn.Parameter(stacked([LIMIT * each.root for each in moments]))  # (2, W, W)
+        self.means = nn.Parameter(stacked([LIMIT * each.mean for each in moments]))  # (k, W)
+        self.roots = nn.Parameter(stacked([LIMIT * each.root for each in moments]))  # (k, W, W)
         sizes = [scores + latent_size + len(moments), *[width] * depth]
         hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         last = nn.Linear(sizes[-1], scores)
@@ -38,7 +39,7 @@ class ScoreNetwork(nn.Module):
         self.layers = nn.Sequential(*hidden, last)
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        """Normal scores (2, n, W) of n draws of each class, from what ``latent`` gives for each, (2, n, L)."""
+        """Normal scores (k, n, W) of n draws of each class, from what ``latent`` gives for each, (k, n, L)."""
         classes, draws, _ = latent.shape
         linear = torch.baddbmm(self.means[:, None], latent[..., : self._linear_size], self.roots.transpose(1, 2))
         which = torch.eye(classes)[:, None].expand(classes, draws, classes)

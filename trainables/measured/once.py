@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -36,12 +36,11 @@ class MeasuredOnce:
         return self.generator().content()
 
 
-def moments_content(moments: tuple[ClassMoments, ClassMoments]) -> list[dict[str, Any]]:
-    """Moments of both classes as tensors, for a checkpoint."""
+def moments_content(moments: Sequence[ClassMoments]) -> list[dict[str, Any]]:
+    """Moments of each class as tensors, for a checkpoint."""
     return [{"mean": torch.from_numpy(each.mean), "covariance": torch.from_numpy(each.covariance)} for each in moments]
 
 
-def moments_of(content: list[dict[str, Any]]) -> tuple[ClassMoments, ClassMoments]:
+def moments_of(content: list[dict[str, Any]]) -> tuple[ClassMoments, ...]:
     """The moments that ``moments_content`` took apart."""
-    first, second = (ClassMoments(each["mean"].numpy(), each["covariance"].numpy()) for each in content)
-    return first, second
+    return tuple(ClassMoments(each["mean"].numpy(), each["covariance"].numpy()) for each in content)

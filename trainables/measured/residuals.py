@@ -38,20 +38,20 @@ class Residuals:
     def __init__(self, schema: Schema, measured: Measured, histograms_weight: float = 1.0, edges: int = 8) -> None:
         self._weight, self._drawn_edges = histograms_weight, edges
         self._radius = measured.products[0].radius
-        self._products = stacked([each.smooth for each in measured.products])  # (2, W + 1, W + 1)
-        self._products_noise = torch.tensor([each.noise_sd for each in measured.products])  # (2,), on the diagonal
-        self._bins_noise = torch.tensor([each.noise_sd / each.participants for each in measured.histograms])  # (2,)
+        self._products = stacked([each.smooth for each in measured.products])  # (k, W + 1, W + 1)
+        self._products_noise = torch.tensor([each.noise_sd for each in measured.products])  # (k,), on the diagonal
+        self._bins_noise = torch.tensor([each.noise_sd / each.participants for each in measured.histograms])  # (k,)
         scores = NormalScores(schema, measured.histograms)
         pairs = np.triu(np.ones((scores.width + 1,) * 2))
         pairs[0, 0] = 0
         edges_of, middles = np.full((scores.width, BINS - 1), np.inf), np.zeros((scores.width, BINS))
-        shares, bins = np.zeros((2, scores.width, BINS)), np.zeros((scores.width, BINS))
+        shares, bins = np.zeros((len(measured.products), scores.width, BINS)), np.zeros((scores.width, BINS))
         rounded = np.zeros(scores.width, dtype=bool)
         self._discrete = discrete_cells(scores)
-        self._indicated: list[torch.Tensor] = []  # what was measured of them, (2, k)
+        self._indicated: list[torch.Tensor] = []  # what was measured of them, (k, c)
         by_class = [each.shares(scores.bins) for each in measured.histograms]
         for number, (columns, measure) in enumerate(zip(scores.columns, scores.cells, strict=True)):
-            measured_shares = np.stack([each[number] for each in by_class])  # (2, b)
+            measured_shares = np.stack([each[number] for each in by_class])  # (k, b)
             if measure.discrete:
                 inside = slice(columns.start + 1, columns.stop + 1)
                 pairs[inside, inside] = 0  # fixed by the shares
@@ -72,7 +72,7 @@ class Residuals:
         the batch, because the two halves of the batch are compared with what was measured one by one.
 
         Args:
-            drawn: normal scores of n draws of each class, (2, n, W), n even.
+            drawn: normal scores of n draws of each class, (k, n, W), n even.
             randomness: of categories and of edges.
             batch_variance: how much of the variance of the batch is added to that of the measurements.
         """
@@ -83,7 +83,7 @@ class Residuals:
         loss = loss + self._weight * self._bins_loss(drawn, halves, randomness, batch_variance)
         for measured, each in zip(self._indicated, probabilities, strict=True):
             variance = self._bins_noise[:, None] ** 2 + batch_variance / 4 / count
-            first, second = (each[:, half].mean(dim=1) - measured for half in halves)  # (2, k)
+            first, second = (each[:, half].mean(dim=1) - measured for half in halves)  # (k, k)
             loss = loss + self._weight * (first * second / variance).sum()
         return loss / 2
 
@@ -91,7 +91,7 @@ class Residuals:
         """Scores of the values that draws stand for, with the slope of the draws; probabilities of categories."""
         limited = drawn.clamp(-LIMIT, LIMIT)
         classes, count, width = drawn.shape
-        places = torch.searchsorted(self._edges, drawn.detach().reshape(-1, width).T.contiguous())  # (W, 2 n)
+        places = torch.searchsorted(self._edges, drawn.detach().reshape(-1, width).T.contiguous())  # (W, k n)
         middles = self._middles.gather(1, places).T.reshape(classes, count, width)
         scores = torch.where(self._rounded, limited + (middles - limited).detach(), limited)
         probabilities = []
@@ -105,7 +105,7 @@ class Residuals:
         return scores, probabilities
 
     def _lifted(self, scores: torch.Tensor) -> torch.Tensor:
-        """The vectors P of ``NoisyMoments``, (2, n, W + 1)."""
+        """The vectors P of ``NoisyMoments``, (k, n, W + 1)."""
         features = scores.clamp(-LIMIT, LIMIT) / LIMIT
         norms = features.norm(dim=-1, keepdim=True)
         unit = features / norms.clamp(min=self._radius)
@@ -125,13 +125,13 @@ class Residuals:
         chosen = torch.randperm(BINS - 1, generator=randomness)[: self._drawn_edges].sort().values  # (e,)
         together = torch.bucketize(torch.arange(BINS), chosen)  # (BINS,), which bins count together
         size = len(chosen) + 1
-        shares = self._shares.new_zeros(2, len(self._bins), size).index_add_(2, together, self._shares)
+        shares = self._shares.new_zeros(len(self._shares), len(self._bins), size).index_add_(2, together, self._shares)
         bins = self._bins.new_zeros(len(self._bins), size).index_add_(1, together, self._bins)
         likely = shares.clamp(0, 1)
         noise = self._bins_noise[:, None, None] ** 2 * bins.clamp(min=1)
         variance = noise + batch_variance * (likely * (1 - likely) + 1e-3) / drawn.shape[1]
-        below = torch.sigmoid(SMOOTHNESS * (self._edges[:, chosen] - drawn[..., None]))  # (2, n, W, e)
-        first, second = (_between(below[:, half].mean(dim=1)) - shares for half in halves)  # (2, W, e + 1)
+        below = torch.sigmoid(SMOOTHNESS * (self._edges[:, chosen] - drawn[..., None]))  # (k, n, W, e)
+        first, second = (_between(below[:, half].mean(dim=1)) - shares for half in halves)  # (k, W, e + 1)
         return ((bins > 0) * first * second / variance).sum()
 
 
@@ -169,6 +169,6 @@ def _products(lifted: torch.Tensor) -> torch.Tensor:
 
 
 def _between(below: torch.Tensor) -> torch.Tensor:
-    """Shares between edges, (2, W, e + 1), from those below them, (2, W, e)."""
+    """Shares between edges, (k, W, e + 1), from those below them, (k, W, e)."""
     ends = below.new_zeros(*below.shape[:-1], 1)
     return torch.diff(torch.cat([ends, below, ends + 1], dim=-1), dim=-1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score
 
 from cohorts import Encoding, Participants
 from privacy.ledger.receipt import Receipt
@@ -15,16 +15,13 @@ from privacy.mechanisms.auc import ScoreFloors, floored_auc
 from privacy.policies.policy import Access
 from trainables.scoring import classifiers, likenesses, steering
 
-# With these a floored AUC is the AUC, and 0 where an arm is missing.
-NO_FLOORS = ScoreFloors(1, 1)
-
 
 @dataclass(frozen=True)
 class Prediction:
     """What a classifier trained on one cohort does on another.
 
     Args:
-        auc: area under the ROC curve, in [0, 1].
+        auc: area under the ROC curve, in [0, 1]; of more than two classes the mean of each against all others.
         accuracy: share of participants whose class is predicted right.
     """
 
@@ -43,23 +40,45 @@ class Fitted:
     def __init__(self, model: Any, train: Participants) -> None:
         self._encoding = Encoding(train.schema)
         self._model = None
-        self._only_label = int(train.labels[0])
-        if len(np.unique(train.labels)) > 1:
+        self._classes = len(train.schema.label.classes)
+        self._known = np.unique(train.labels)
+        if len(self._known) > 1:
             self._model = model.fit(self._encoding.encode(train.values), train.labels)
 
     def ranking(self, participants: Participants) -> np.ndarray:
-        """Larger for participants deemed of class 1, above 0 where that is what is predicted: float64 (n,).
+        """How much each participant is deemed of a class: float64 (n, k); of two classes only that of class 1, (n,).
 
-        Each is computed from that participant alone, to the last bit: what others are there must not show in it. A
-        product by BLAS would not do, because its order of summation depends on the number of rows.
+        ``predicted`` tells the class that follows from it. Each is computed from that participant alone, to the last
+        bit: what others are there must not show in it. A product by BLAS would not do, because its order of summation
+        depends on the number of rows.
         """
         features = self._encoding.encode(participants.values)  # (n, F)
+        ranking = np.full((len(features), self._classes), -np.inf)
+        ranking[:, self._known] = self._of_known(features)
+        if self._classes > 2:
+            return ranking
+        return ranking[:, 1] if len(self._known) > 1 else np.full(len(features), self._known[0] - 0.5)
+
+    def _of_known(self, features: np.ndarray) -> np.ndarray:
+        """The ranking by the classes that were there to learn from, float64 (n, known); of two its second is used."""
         if self._model is None:
-            return np.full(len(features), self._only_label - 0.5)
-        if hasattr(self._model, "coef_"):
-            products: np.ndarray = features.astype(np.float64) * self._model.coef_[0]
-            return np.asarray(products.sum(axis=1) + self._model.intercept_[0])
-        return np.asarray(self._model.predict_proba(features)[:, 1], dtype=np.float64) - 0.5
+            return np.zeros((len(features), 1))
+        if not hasattr(self._model, "coef_"):
+            probabilities = np.asarray(self._model.predict_proba(features), dtype=np.float64)
+            return probabilities - 0.5 if len(self._known) == 2 else probabilities
+        exact = features.astype(np.float64)
+        rows = [
+            (exact * row).sum(axis=1) + own for row, own in zip(self._model.coef_, self._model.intercept_, strict=True)
+        ]
+        if len(rows) == 1:
+            return np.stack([-rows[0], rows[0]], axis=1)
+        # A class's own score says little beside those of the others: its lead over the best of them ranks.
+        return np.stack([own - np.max([*rows[:c], *rows[c + 1 :]], axis=0) for c, own in enumerate(rows)], axis=1)
+
+
+def predicted(ranking: np.ndarray) -> np.ndarray:
+    """The class that a ranking says each participant is of: int64 (n,)."""
+    return (ranking > 0).astype(np.int64) if ranking.ndim == 1 else ranking.argmax(axis=1)
 
 
 def evaluate(classifier: str, train: Participants, test: Participants, seed: int) -> Prediction:
@@ -68,14 +87,21 @@ def evaluate(classifier: str, train: Participants, test: Participants, seed: int
     Args:
         classifier: its name.
         train: participants to learn from.
-        test: participants to predict, both classes present. Sensitive where they are real.
+        test: participants to predict, every class present. Sensitive where they are real.
         seed: of the classifier's own randomness.
 
     Returns:
         AUC and accuracy on ``test``.
     """
     ranking = Fitted(classifiers()[classifier].new(seed), train).ranking(test)
-    return Prediction(float(roc_auc_score(test.labels, ranking)), float(accuracy_score(test.labels, ranking > 0)))
+    return Prediction(*_exactly(ranking, test))
+
+
+def _exactly(ranking: np.ndarray, participants: Participants) -> tuple[float, float]:
+    """AUC, to which a class that is missing adds 0, and accuracy."""
+    floors = ScoreFloors.none(len(participants.schema.label.classes))
+    accuracy = float(accuracy_score(participants.labels, predicted(ranking)))
+    return floored_auc(ranking, participants.labels, floors), accuracy
 
 
 class SyntheticJudge:
@@ -106,16 +132,15 @@ class SyntheticJudge:
         return self.names()
 
     def rankings(self, participants: Participants) -> list[np.ndarray]:
-        """What each classifier says of each participant: float64 (n,) each."""
+        """What each classifier says of each participant: float64 (n,) or (n, k) each."""
         return [fitted.ranking(participants) for fitted in self._fitted.values()]
 
     def exact(self, participants: Participants) -> dict[str, float]:
         """AUC and accuracy of each classifier, and likeness where the cohort is public; without noise."""
         metrics = {}
         for name, fitted in self._fitted.items():
-            ranking = fitted.ranking(participants)
-            metrics[f"auc_{name}"] = floored_auc(ranking, participants.labels, NO_FLOORS)
-            metrics[f"accuracy_{name}"] = float(accuracy_score(participants.labels, ranking > 0))
+            exactly = _exactly(fitted.ranking(participants), participants)
+            metrics[f"auc_{name}"], metrics[f"accuracy_{name}"] = exactly
         if participants.schema.public:
             metrics |= {name: each.measure(self.synthetic, participants) for name, each in likenesses().items()}
         return metrics

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from trainables.gan.engine import PublicFigures
 from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.networks import build_networks
 from trainables.gan.opacus_engine import ac_gan_losses
@@ -28,10 +29,10 @@ class Stacked:
     weights: Weights
 
     @classmethod
-    def of(cls, settings: GANSettings, trials: int, grid: tuple[int, int]) -> Stacked:
-        features = grid[0] * grid[1]
-        networks = packed_networks(Shape.of(settings, features, grid), CPU)
-        modules = [build_networks(settings, features, grid)[1] for _ in range(trials)]
+    def of(cls, settings: GANSettings, trials: int, grid: tuple[int, int], arms: int = 2) -> Stacked:
+        public = PublicFigures(50, (1 / arms,) * arms, grid[0] * grid[1], grid)
+        networks = packed_networks(Shape.of(settings, public), CPU)
+        modules = [build_networks(settings, public.features, arms, grid)[1] for _ in range(trials)]
         stack = torch.zeros(trials, networks.discriminator.layout.size)
         for row, module in zip(stack, modules, strict=True):
             networks.discriminator.layout.write(row, dict(module.named_parameters()), settings.latent_size)

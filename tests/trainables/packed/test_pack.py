@@ -54,7 +54,7 @@ class Trial:
 
     @property
     def shape(self) -> Shape:
-        return Shape.of(self.settings, self.public.features, self.public.grid)
+        return Shape.of(self.settings, self.public)
 
 
 def alone(number: int, network: dict, steps: int = STEPS) -> TrialState:

@@ -46,7 +46,7 @@ def take_steps(network: str) -> Pack:
     for discriminator_steps in (1, 2, 2, 5):
         config = {"network": network, "discriminator_steps": discriminator_steps, **SETTINGS}
         settings = settings_of(config)
-        pack = pack or Pack(Shape.of(settings, PUBLIC.features, PUBLIC.grid), NOWHERE)
+        pack = pack or Pack(Shape.of(settings, PUBLIC), NOWHERE)
         state = tree_map_only(
             Tensor, lambda t: t.to(NOWHERE), PackedEngine(settings, PUBLIC, torch.device("cpu")).state_dict()
         )

@@ -163,7 +163,7 @@ class PackLoop:
         return newcomers
 
     def _admit(self, waiting: WaitingTrial) -> None:
-        shape = Shape.of(waiting.settings, self._public.features, self._public.grid)
+        shape = Shape.of(waiting.settings, self._public)
         if shape not in self._queues:
             self._queues[shape] = PackQueue(shape, self._public, self._device)
         self._queues[shape].admit(waiting)

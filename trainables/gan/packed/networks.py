@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainables.gan.engine import PublicFigures
 from trainables.gan.hyperparameters import GANSettings
-from trainables.gan.networks import ARMS, build_networks
+from trainables.gan.networks import build_networks
 from trainables.gan.packed.grids import Windows
 from trainables.gan.packed.layers import Convolution, Dropout, Layer, Linear, Rectifier, Reshape, Tanh
 from trainables.gan.packed.layout import Layout, Weights
@@ -31,6 +32,7 @@ class Shape:
         width, depth: of the compact network.
         latent_size: largest latent size of the pack.
         features: width F of an encoded participant.
+        arms: how many there are, k.
         grid: (measures, visits) of the paper's network.
     """
 
@@ -39,15 +41,16 @@ class Shape:
     depth: int
     latent_size: int
     features: int
+    arms: int
     grid: tuple[int, int] | None
 
     @classmethod
-    def of(cls, settings: GANSettings, features: int, grid: tuple[int, int] | None) -> Shape:
+    def of(cls, settings: GANSettings, public: PublicFigures) -> Shape:
         """The shape of a trial's networks."""
         room = -(-settings.latent_size // LATENT_STEP) * LATENT_STEP
         if settings.network == "paper":
-            return cls("paper", 0, 0, room, features, grid)
-        return cls("compact", settings.width, settings.depth, room, features, None)
+            return cls("paper", 0, 0, room, public.features, public.arms, public.grid)
+        return cls("compact", settings.width, settings.depth, room, public.features, public.arms, None)
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,13 @@ class Networks:
         generator: takes latent inputs of ``latent_size``, then the one-hot arm.
         discriminator: takes features.
         latent_size: Z.
+        arms: k.
     """
 
     generator: Network
     discriminator: Network
     latent_size: int
+    arms: int
 
 
 @lru_cache(maxsize=16)  # the tables of the paper's networks take a while to make
@@ -130,20 +135,22 @@ def packed_networks(shape: Shape, device: torch.device) -> Networks:
     if shape.network == "compact":
         settings |= {"width": shape.width, "depth": shape.depth}
     with torch.device("meta"):
-        generator, discriminator = build_networks(GANSettings(**settings), shape.features, shape.grid)
+        generator, discriminator = build_networks(GANSettings(**settings), shape.features, shape.arms, shape.grid)
     if shape.network == "paper":
         assert shape.grid is not None
         latent = frozenset({"embedding.weight", "dense.0.weight"})
         return Networks(
-            _paper_generator(shape.grid, Layout(generator, latent, shape.latent_size), device),
+            _paper_generator(shape, Layout(generator, latent, shape.latent_size), device),
             _paper_discriminator(shape.grid, Layout(discriminator), device),
             shape.latent_size,
+            shape.arms,
         )
     latent = frozenset({"layers.0.weight"})
     return Networks(
         Network([*_perceptron(shape.depth, 0.0), Tanh()], Layout(generator, latent, shape.latent_size)),
         Network(_perceptron(shape.depth, 0.2), Layout(discriminator)),
         shape.latent_size,
+        shape.arms,
     )
 
 
@@ -178,10 +185,12 @@ def _paper_discriminator(grid: tuple[int, int], layout: Layout, device: torch.de
     return Network(layers, layout, dropout_units=96 * positions + 1024)
 
 
-def _paper_generator(grid: tuple[int, int], layout: Layout, device: torch.device) -> Network:
+def _paper_generator(shape: Shape, layout: Layout, device: torch.device) -> Network:
+    assert shape.grid is not None
+    grid = shape.grid
     upsampled = UpsampledGrid((3, 4), (2 * grid[0], 2 * grid[1]), window=5, device=device)
     layers: list[Layer] = [
-        EmbeddedArm("embedding"),
+        EmbeddedArm("embedding", shape.arms),
         Linear("dense.0"),
         Rectifier(),
         Linear("dense.2"),
@@ -196,14 +205,15 @@ def _paper_generator(grid: tuple[int, int], layout: Layout, device: torch.device
 
 
 class EmbeddedArm:
-    """The latent input times a vector learned for the arm: (K, R, Z) from latent and one-hot arm (K, R, Z + 2)."""
+    """The latent input times a vector learned for the arm: (K, R, Z) from latent and one-hot arm (K, R, Z + k)."""
 
-    def __init__(self, name: str) -> None:
-        self._weight = f"{name}.weight"
+    def __init__(self, name: str, arms: int) -> None:
+        self._weight, self._arms = f"{name}.weight", arms
 
     def forward(self, weights: Weights, inputs: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
         """Keeps its inputs."""
-        return inputs[..., :-ARMS] * torch.bmm(inputs[..., -ARMS:], weights[self._weight]), inputs
+        latent, arms = inputs[..., : -self._arms], inputs[..., -self._arms :]
+        return latent * torch.bmm(arms, weights[self._weight]), inputs
 
     def backward(self, weights: Weights, activations: Tensor, backprops: Tensor) -> Tensor:
         """Never needed: inputs are random numbers."""
@@ -211,4 +221,5 @@ class EmbeddedArm:
 
     def add_gradient(self, total: Weights, activations: Tensor, backprops: Tensor) -> None:
         """Each arm's rows summed."""
-        total[self._weight].baddbmm_(activations[..., -ARMS:].mT, backprops * activations[..., :-ARMS])
+        latent, arms = activations[..., : -self._arms], activations[..., -self._arms :]
+        total[self._weight].baddbmm_(arms.mT, backprops * latent)

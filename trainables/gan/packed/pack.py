@@ -141,7 +141,7 @@ class Pack:
     def _take_steps(self, block: Block, steps: int) -> None:
         assert self._slots is not None
         slots, batch_streams = self._slots.rows(block.rows), [trial.batch_stream for trial in block.trials]
-        padded = PaddedBatches.of(batch_streams, steps, block.real_targets, self._networks.latent_size)
+        padded = PaddedBatches.of(batch_streams, steps, block.real_targets, self._networks)
         first = 0
         while first < steps:
             last = min([steps, *(first + batch_stream.steps_until_generator_moves for batch_stream in batch_streams)])

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from trainables.gan.networks import ARMS
 from trainables.gan.packed.batch_stream import BatchStream, Inputs
+from trainables.gan.packed.networks import Networks
 from trainables.gan.packed.placing import placed
 
 # Rows of one pass of a trial; more are processed in further passes and never cut.
@@ -23,8 +23,8 @@ class Rows:
     """Rows of K trials, R each.
 
     Args:
-        features: what the discriminator sees (K, R, F), or the generator: latent and one-hot arm (K, R, Z + 2).
-        arms: of each row, one-hot (K, R, 2).
+        features: what the discriminator sees (K, R, F), or the generator: latent and one-hot arm (K, R, Z + k).
+        arms: of each row, one-hot (K, R, k).
         targets: 1 for real, 0 for generated, or smoothed (K, R).
         row_mask: False where a row only fills up (K, R).
         masks: what dropout multiplies by (K, R, D); None for a network without dropout.
@@ -54,9 +54,9 @@ class PaddedBatches:
     """What the next T discriminator steps of K trials see: G generated participants each, then their Poisson batches.
 
     Args:
-        latent: inputs of the participants to generate, with their one-hot arms (K, T, G, Z + 2).
+        latent: inputs of the participants to generate, with their one-hot arms (K, T, G, Z + k).
         features: of the batches, room for the generated ones before them (T, K, G + R, F). Sensitive.
-        arms: one-hot (T, K, G + R, 2).
+        arms: one-hot (T, K, G + R, k).
         targets: (T, K, G + R).
         row_mask: False where a row only fills up (T, K, G + R).
         generated, sizes: how many of each trial's rows count (K,), and (T, K). Sensitive.
@@ -71,14 +71,14 @@ class PaddedBatches:
     sizes: list[list[int]]
 
     @classmethod
-    def of(cls, batch_streams: Sequence[BatchStream], steps: int, targets: Tensor, latent_size: int) -> PaddedBatches:
+    def of(cls, batch_streams: Sequence[BatchStream], steps: int, targets: Tensor, networks: Networks) -> PaddedBatches:
         """Lay the draws of K trials side by side.
 
         Args:
             batch_streams: of the trials.
             steps: T, at most as many as each has left.
             targets: of each trial's real participants (K, 1).
-            latent_size: the pack's, at least every trial's Z.
+            networks: the pack's, whose latent size is at least every trial's Z.
         """
         drawn = [batch_stream.next_steps(steps) for batch_stream in batch_streams]
         sizes = [[size for part in parts for size in part.sizes] for parts in drawn]  # of each trial
@@ -86,7 +86,7 @@ class PaddedBatches:
         most, longest, shape = max(generated), max(map(max, sizes)), (steps, len(batch_streams))
         features = targets.new_zeros(*shape, most + longest, drawn[0][0].features.shape[2])
         arms = targets.new_zeros(*shape, most + longest, dtype=torch.int64)
-        latent = targets.new_zeros(len(batch_streams), steps, most, latent_size + ARMS)
+        latent = targets.new_zeros(len(batch_streams), steps, most, networks.latent_size + networks.arms)
         for trial, (parts, count) in enumerate(zip(drawn, generated, strict=True)):
             first = 0
             for part in parts:
@@ -95,8 +95,8 @@ class PaddedBatches:
                 arms[now, trial, most : most + part.arms.shape[1]] = part.arms[:, :longest]
                 arms[now, trial, :count] = part.generated_arms
                 latent[trial, now, :count, : part.latent.shape[2]] = part.latent
-        one_hot = _one_hot(arms)
-        latent[..., latent_size:] = one_hot[:, :, :most].transpose(0, 1)
+        one_hot = functional.one_hot(arms, networks.arms).float()
+        latent[..., networks.latent_size :] = one_hot[:, :, :most].transpose(0, 1)
         real = torch.arange(most + longest, device=targets.device) >= most
         by_step = [list(each) for each in zip(*sizes, strict=True)]
         row_mask = torch.cat(
@@ -125,19 +125,20 @@ class PaddedBatches:
         return Rows(features, arms, targets, row_mask, masks.draw(spans, features))
 
 
-def generator_rows(inputs: Sequence[Inputs], latent_size: int, masks: DropoutMasks) -> Rows:
+def generator_rows(inputs: Sequence[Inputs], networks: Networks, masks: DropoutMasks) -> Rows:
     """Participants of K trials that their generators hope will pass for real.
 
     Args:
         inputs: latent (G, Z) and arms (G,) of each, Z its own.
-        latent_size: the pack's, at least every Z.
+        networks: the pack's, whose latent size is at least every Z.
         masks: draws what is dropped.
     """
-    arms = _one_hot(pad_sequence([each for _, each in inputs], batch_first=True))
-    features = arms.new_zeros(*arms.shape[:2], latent_size + ARMS)
+    numbers = pad_sequence([each for _, each in inputs], batch_first=True)
+    arms = functional.one_hot(numbers, networks.arms).float()
+    features = arms.new_zeros(*arms.shape[:2], networks.latent_size + networks.arms)
     for row, (latent, _) in zip(features, inputs, strict=True):
         row[: len(latent), : latent.shape[1]] = latent
-    features[..., latent_size:] = arms
+    features[..., networks.latent_size :] = arms
     sizes = [len(each) for _, each in inputs]
     row_mask = _row_mask(sizes, features.shape[1], features)
     targets = features.new_ones(1, 1).expand(row_mask.shape)
@@ -172,10 +173,6 @@ class DropoutMasks:
             for first, count in parts:
                 mask[first : first + count].uniform_(generator=stream)
         return masks.ge_(self.probability).div_(1 - self.probability)
-
-
-def _one_hot(arms: Tensor) -> Tensor:
-    return functional.one_hot(arms, ARMS).float()
 
 
 def _row_mask(sizes: Sequence[int] | Sequence[Sequence[int]], rows: int, like: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def generator_step(networks: Networks, block: Block, generators: Stack, averages
     inputs = [trial.batch_stream.generator_inputs() for trial in block.trials]
     sizes = [len(arms) for _, arms in inputs]
     shares = 1 / placed(sizes, averages.device).view(-1, 1, 1)  # of a row in its trial's mean loss
-    for rows in generator_rows(inputs, networks.latent_size, _masks(networks, block)).chunks():
+    for rows in generator_rows(inputs, networks, _masks(networks, block)).chunks():
         features, tape = networks.generator.forward(weights, rows.features)
         logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
         backprops = loss_backprops(logits, rows).mul_(shares)
@@ -88,15 +88,19 @@ def loss_backprops(logits: Tensor, rows: Rows) -> Tensor:
     """Derivative of each row's loss, ``ac_gan_losses``, by the discriminator's outputs.
 
     Args:
-        logits: (K, R, 1 + 2).
+        logits: (K, R, 1 + k).
         rows: their targets and arms.
 
     Returns:
-        (K, R, 1 + 2), zero for rows that only fill up.
+        (K, R, 1 + k), zero for rows that only fill up.
     """
     source = logits[..., 0].sigmoid() - rows.targets
-    arm = (logits[..., 2] - logits[..., 1]).sigmoid() - rows.arms[..., 1]  # softmax of two
-    return torch.stack([source, -arm, arm], dim=2).masked_fill_(~rows.row_mask.unsqueeze(2), 0.0)
+    if rows.arms.shape[-1] == 2:
+        second = (logits[..., 2] - logits[..., 1]).sigmoid() - rows.arms[..., 1]  # softmax of two, in fewer passes
+        backprops = torch.stack([source, -second, second], dim=2)
+    else:
+        backprops = torch.cat([source.unsqueeze(2), logits[..., 1:].softmax(dim=2) - rows.arms], dim=2)
+    return backprops.masked_fill_(~rows.row_mask.unsqueeze(2), 0.0)
 
 
 def _masks(networks: Networks, block: Block) -> DropoutMasks:
