@@ -101,7 +101,7 @@ def _table_section(schema: Schema, table: str) -> str:
     if schema.label.table == table:
         values = ", ".join(f"{each.value} = {each.name}" for each in schema.label.classes)
         rows.append((schema.label.column, schema.label.name, "", values))
-    for measure in schema.all_measures:
+    for measure in schema.recorded:
         if measure.table == table:
             rows += [(column, meaning, measure.unit, _range(measure)) for column, meaning in _columns(schema, measure)]
     header: Sequence[Sequence[str]] = [("column", "meaning", "unit", "values"), ("---",) * 4]
@@ -112,7 +112,7 @@ def _table_section(schema: Schema, table: str) -> str:
 def _columns(schema: Schema, measure: Measure) -> Iterable[tuple[str, str]]:
     if measure.columns is None:
         return [(str(measure.column), measure.name)]
-    return [(measure.columns[visit], f"{measure.name} at visit {visit}") for visit in schema.visit_names]
+    return [(column, f"{measure.name} at visit {visit}") for visit, column in measure.columns.items()]
 
 
 def _range(measure: Measure) -> str:

@@ -59,21 +59,18 @@ class Panel:
 
 def drawn_measures(schema: Schema) -> tuple[Measure, ...]:
     """Measures with a median worth drawing: numbers taken at two visits or more."""
-    if len(schema.visit_names) < 2:
-        return ()
-    return tuple(measure for measure in schema.measures if not measure.discrete)
+    return tuple(each for each in schema.measures if not each.discrete and len(schema.visits_of(each)) > 1)
 
 
 def medians_by_arm(cohort: Participants, measure: Measure) -> np.ndarray:
-    """Median of a measure at each visit.
+    """Median of a measure at each visit, of the participants who have a value.
 
     Returns:
-        (k, V) in the measure's unit, a row for each label class; NaN for a class without participants.
+        (k, V) in the measure's unit, a row for each label class; NaN where nobody of the class has a value.
     """
     values = cohort.values[:, cohort.schema.all_measures.index(measure)]  # (n, V)
-    arms = [values[cohort.labels == arm] for arm in range(len(cohort.schema.label.classes))]
-    empty = np.full(values.shape[1], np.nan)
-    return np.stack([np.median(arm, axis=0) if len(arm) else empty for arm in arms])
+    arms = pd.DataFrame(values).groupby(cohort.labels).median()  # leaves out NaN
+    return np.asarray(arms.reindex(range(len(cohort.schema.label.classes))), dtype=np.float64)
 
 
 def median_table(panels: Sequence[Panel], real: Participants | None) -> pd.DataFrame:
@@ -137,13 +134,14 @@ def figures(panels: Sequence[Panel], real: Participants | None, note: str) -> Ma
 def _draw_panel(axes: Axes, schema: Schema, synthetic: np.ndarray, truth: np.ndarray | None) -> None:
     """Lines of the arms, (k, V) each: synthetic dashed with open circles, real solid beneath."""
     visits = np.arange(len(schema.visit_names))
+    seen = np.isfinite(synthetic).any(axis=0)  # (V,), the others the measure is not taken at
     for arm, colour in zip(range(len(synthetic)), cycle(COLOURS), strict=False):
         if truth is not None:
-            axes.plot(visits, truth[arm], color=colour, linewidth=2.4, alpha=0.5, solid_capstyle="round")
+            axes.plot(visits[seen], truth[arm, seen], color=colour, linewidth=2.4, alpha=0.5, solid_capstyle="round")
         dashes: str | tuple[int, tuple[float, float]] = "-" if truth is None else (0, (3.2, 1.8))
         axes.plot(
-            visits,
-            synthetic[arm],
+            visits[seen],
+            synthetic[arm, seen],
             color=colour,
             linewidth=1.5,
             linestyle=dashes,
@@ -164,8 +162,8 @@ def _draw_panel(axes: Axes, schema: Schema, synthetic: np.ndarray, truth: np.nda
 
 def _set_limits(axes: Axes, lines: Sequence[np.ndarray]) -> None:
     """The same vertical range for all panels, a little wider than what is drawn."""
-    drawn = np.concatenate([line.ravel() for line in lines])
-    low, high = float(np.nanmin(drawn)), float(np.nanmax(drawn))
+    drawn = np.concatenate([line[np.isfinite(line)] for line in lines])
+    low, high = (float(drawn.min()), float(drawn.max())) if len(drawn) else (0.0, 1.0)
     room = max(0.08 * (high - low), 0.02 * max(abs(high), 1.0))
     axes.set_ylim(low - room, high + room)
 
@@ -175,7 +173,8 @@ def _name_arms(axes: Axes, schema: Schema, lines: np.ndarray) -> None:
     low, high = axes.get_ylim()
     names = [textwrap.fill(label_class.name, 12) for label_class in schema.label.classes]
     apart = 0.075 * (high - low) * max(name.count("\n") + 1 for name in names)
-    wanted = np.nan_to_num(lines[:, -1], nan=low)  # (k,)
+    ends = pd.DataFrame(lines).ffill(axis=1).iloc[:, -1]  # where each line ends, (k,)
+    wanted = ends.fillna(low).to_numpy()
     upward = np.lexsort((-np.arange(len(wanted)), wanted))
     steps = apart * np.arange(len(wanted))
     heights = np.empty(len(wanted))

@@ -8,15 +8,41 @@ import numpy as np
 
 from cohorts.schema import Measure, Schema
 
+BEYOND = 2.0
+"""Position of a value that is missing: after every place in a range."""
+
 
 @dataclass(frozen=True)
-class _Cell:
-    """One observed (measure, visit) and the feature columns it owns."""
+class Cell:
+    """One observed (measure, visit) and the feature columns it owns.
 
-    measure_index: int
-    visit_index: int
+    Args:
+        measure: what is measured.
+        row: the measure's place among all of the schema.
+        visit: the visit's number.
+        first: its first feature.
+        width: how many features its value has.
+        flagged: whether one more says that the value is missing.
+        may_lack: whether there may be no value, which dropout allows too.
+    """
+
+    measure: Measure
+    row: int
+    visit: int
     first: int
     width: int
+    flagged: bool
+    may_lack: bool
+
+    @property
+    def columns(self) -> slice:
+        """The features of its value."""
+        return slice(self.first, self.first + self.width)
+
+    @property
+    def flag(self) -> int:
+        """The feature that says whether the value is missing, where it is flagged."""
+        return self.first + self.width
 
 
 class Encoding:
@@ -24,6 +50,8 @@ class Encoding:
 
     Features run over measures, then over the visits observed of each. A categorical cell takes one column per
     category (+1 the category, -1 the others), every other cell one column: -1 at the lower bound, +1 at the upper.
+    Where values may be missing a further column follows: +1 for one that is, whose other columns are 0, else -1. After
+    dropout all columns of a cell are 0, since the number of visits attended says it already.
 
     Args:
         schema: gives bounds, kinds and categories.
@@ -40,70 +68,73 @@ class Encoding:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        cells: list[_Cell] = []
-        first = 0
+        cells: list[Cell] = []
+        first, may_be_missing = 0, schema.may_be_missing
         for m, v in np.argwhere(schema.observed):
-            width = _width(schema.all_measures[m])
-            cells.append(_Cell(int(m), int(v), first, width))
-            first += width
-        self._cells = tuple(cells)
+            measure = schema.all_measures[m]
+            width = len(measure.categories) if measure.kind == "categorical" else 1
+            flagged = measure.missing == "allowed"
+            cells.append(Cell(measure, int(m), int(v), first, width, flagged, bool(may_be_missing[m, v])))
+            first += width + flagged
+        self.cells: tuple[Cell, ...] = tuple(cells)
         self.width = first
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """F names such as `SBP 12M`, `age` (static) or `stage=3 W0`."""
+        """F names such as `SBP 12M`, `age` (static), `stage=3 W0` or `SBP missing 12M`."""
         names: list[str] = []
         static_from = len(self.schema.measures)
-        for cell in self._cells:
-            measure = self.schema.all_measures[cell.measure_index]
-            visit = "" if cell.measure_index >= static_from else f" {self.schema.visit_names[cell.visit_index]}"
+        for cell in self.cells:
+            measure = cell.measure
+            visit = "" if cell.row >= static_from else f" {self.schema.visit_names[cell.visit]}"
             if measure.kind == "categorical":
                 names += [f"{measure.name}={category}{visit}" for category in measure.categories]
             else:
                 names.append(f"{measure.name}{visit}")
+            names += [f"{measure.name} missing{visit}"] * cell.flagged
         return tuple(names)
 
     @property
     def places(self) -> tuple[tuple[int, int, int], ...]:
         """Of each feature the number of its measure, of its category (else 0) and of its visit, F of them."""
-        cells = self._cells
-        return tuple((cell.measure_index, k, cell.visit_index) for cell in cells for k in range(cell.width))
+        return tuple((cell.row, k, cell.visit) for cell in self.cells for k in range(cell.width + cell.flagged))
 
-    @property
-    def cells(self) -> tuple[Measure, ...]:
-        """The measure of each observed (measure, visit), C of them, in the order of the features."""
-        return tuple(self.schema.all_measures[cell.measure_index] for cell in self._cells)
+    def gone(self, attended: np.ndarray) -> np.ndarray:
+        """Whether a participant had left before each cell's visit: bool (n, C).
 
-    @property
-    def columns(self) -> tuple[slice, ...]:
-        """Which features are those of each cell, C of them."""
-        return tuple(slice(cell.first, cell.first + cell.width) for cell in self._cells)
+        Args:
+            attended: visits of each participant (n,), or with a cohort without dropout anything.
+        """
+        static_from = len(self.schema.measures) if self.schema.visits.dropout else 0
+        visits = np.array([cell.visit if cell.row < static_from else -1 for cell in self.cells])
+        gone: np.ndarray = visits >= np.asarray(attended)[:, None]
+        return gone & (visits >= 0)
 
     def positions(self, values: np.ndarray) -> np.ndarray:
-        """Where each value lies in its cell's public range: float64 (n, C) in [0, 1].
+        """Where each value lies in its cell's public range: float64 (n, C) in [0, 1], ``BEYOND`` where it is missing.
 
         A measure of k whole values or categories has k equal intervals, and a value lies in the middle of its own.
 
         Args:
-            values: (n, M, V), in each measure's unit; NaN counts as the least.
+            values: (n, M, V), in each measure's unit; NaN counts as the least in a cell that may not lack a value.
         """
-        positions = np.empty((len(values), len(self._cells)))
-        for number, (cell, measure) in enumerate(zip(self._cells, self.cells, strict=True)):
-            column = np.nan_to_num(values[:, cell.measure_index, cell.visit_index], nan=measure.lower)
-            above = column.astype(np.float64) - measure.lower
-            positions[:, number] = (above + 0.5) / measure.count if measure.count else above / measure.range
-        return positions.clip(0, 1)
+        positions = np.empty((len(values), len(self.cells)))
+        for number, cell in enumerate(self.cells):
+            measure, column = cell.measure, values[:, cell.row, cell.visit]
+            above = np.nan_to_num(column, nan=measure.lower).astype(np.float64) - measure.lower
+            inside = ((above + 0.5) / measure.count if measure.count else above / measure.range).clip(0, 1)
+            positions[:, number] = np.where(np.isnan(column), BEYOND, inside) if cell.may_lack else inside
+        return positions
 
     def at_positions(self, positions: np.ndarray) -> np.ndarray:
         """Values (n, M, V) that lie at positions (n, C), each one that its measure can have; NaN elsewhere."""
         values = np.full((len(positions), *self.schema.observed.shape), np.nan, dtype=np.float32)
-        for number, (cell, measure) in enumerate(zip(self._cells, self.cells, strict=True)):
-            column = np.clip(positions[:, number], 0, 1)
+        for number, cell in enumerate(self.cells):
+            measure, column = cell.measure, np.clip(positions[:, number], 0, 1)
             above = np.minimum(np.floor(column * measure.count), measure.count - 1) if measure.count else column
-            values[:, cell.measure_index, cell.visit_index] = measure.lower + above * (
-                1 if measure.count else measure.range
-            )
-        return values
+            value = measure.lower + above * (1 if measure.count else measure.range)
+            values[:, cell.row, cell.visit] = self._unless(cell, positions[:, number] > 1, value)
+        return self._settled(values)
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Features of values.
@@ -115,15 +146,18 @@ class Encoding:
             float32 (n, F) in [-1, 1].
         """
         features = np.empty((len(values), self.width), dtype=np.float32)  # (n, F)
-        for cell in self._cells:
-            measure = self.schema.all_measures[cell.measure_index]
-            column = values[:, cell.measure_index, cell.visit_index]  # (n,)
+        gone = self.gone(values[:, -1, 0])
+        for number, cell in enumerate(self.cells):
+            measure, column = cell.measure, values[:, cell.row, cell.visit]  # (n,)
+            missing = np.isnan(column)
             if measure.kind == "categorical":
                 one_hot = column[:, None] == np.arange(cell.width)  # (n, k)
-                features[:, cell.first : cell.first + cell.width] = np.where(one_hot, 1.0, -1.0)
+                features[:, cell.columns] = np.where(missing[:, None], 0.0, np.where(one_hot, 1.0, -1.0))
             else:
                 share = (column - measure.lower) / (measure.upper - measure.lower)
-                features[:, cell.first] = np.clip(2 * share - 1, -1, 1)
+                features[:, cell.first] = np.where(missing, 0.0, np.clip(2 * share - 1, -1, 1))
+            if cell.flagged:
+                features[:, cell.flag] = np.where(gone[:, number], 0.0, np.where(missing, 1.0, -1.0))
         return features
 
     def decode(self, features: np.ndarray) -> np.ndarray:
@@ -133,13 +167,12 @@ class Encoding:
             features: (n, F), any real numbers; NaN counts as the middle of the range.
 
         Returns:
-            float32 (n, M, V), NaN where the schema observes nothing.
+            float32 (n, M, V), NaN where the schema observes nothing and where a value is missing.
         """
         features = np.nan_to_num(np.asarray(features, dtype=np.float64), nan=0.0)
         values = np.full((len(features), *self.schema.observed.shape), np.nan, dtype=np.float32)  # (n, M, V)
-        for cell in self._cells:
-            measure = self.schema.all_measures[cell.measure_index]
-            columns = features[:, cell.first : cell.first + cell.width]  # (n, k) or (n, 1)
+        for cell in self.cells:
+            measure, columns = cell.measure, features[:, cell.columns]  # (n, k) or (n, 1)
             if measure.kind == "categorical":
                 decoded = columns.argmax(axis=1).astype(np.float64)
             else:
@@ -147,9 +180,24 @@ class Encoding:
                 decoded = measure.lower + share * (measure.upper - measure.lower)
                 if measure.kind != "continuous":
                     decoded = np.rint(decoded)
-            values[:, cell.measure_index, cell.visit_index] = decoded
+            missing = features[:, cell.flag] > 0 if cell.flagged else np.zeros(len(features), dtype=bool)
+            values[:, cell.row, cell.visit] = self._unless(cell, missing, decoded)
+        return self._settled(values)
+
+    @staticmethod
+    def _unless(cell: Cell, missing: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return np.where(missing, np.nan, values) if cell.may_lack else values
+
+    def _settled(self, values: np.ndarray) -> np.ndarray:
+        """The same values with nothing known after dropout, and a last visit at which something is."""
+        if self.schema.visits.dropout:
+            values[self.schema.gone(values)] = np.nan
+            values[:, -1, 0] = visits_attended(values[:, : len(self.schema.measures)])
         return values
 
 
-def _width(measure: Measure) -> int:
-    return len(measure.categories) if measure.kind == "categorical" else 1
+def visits_attended(measures: np.ndarray) -> np.ndarray:
+    """How many visits there are up to the last with a value: (n,), from measures (n, M, V) with NaN where missing."""
+    known = ~np.isnan(measures).all(axis=1)  # (n, V)
+    attended: np.ndarray = (known * np.arange(1, known.shape[1] + 1)).max(axis=1)
+    return attended

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cohorts.cells import label_indices, measure_values
+from cohorts.encoding import visits_attended
 from cohorts.errors import CohortError
 from cohorts.participants import Participants
 from cohorts.report import LoadReport, RowCount, RuleCount
@@ -28,7 +29,8 @@ class _Enrolled:
 def read_participants(schema: Schema, directory: Path, *, packaged: bool = False) -> tuple[Participants, LoadReport]:
     """Load the complete participants of a trial.
 
-    A participant is kept if every measure has a value at every visit and every covariate has one.
+    A participant is kept if every measure has a value at each of its visits and every covariate has one; measures and
+    covariates that may be missing do not count, nor do visits after dropout.
 
     Args:
         schema: describes the files.
@@ -69,7 +71,7 @@ def _needed_columns(schema: Schema, table: str) -> list[str]:
         columns.append(schema.visits.column)
     if schema.label.table == table:
         columns.append(schema.label.column)
-    for measure in schema.all_measures:
+    for measure in schema.recorded:
         if measure.table == table:
             columns += [measure.column] if measure.column is not None else list((measure.columns or {}).values())
     return list(dict.fromkeys(columns))
@@ -161,17 +163,21 @@ def _one_per_participant(
 def _values(schema: Schema, tables: dict[str, Table], people: _Enrolled, rows: dict[str, VisitRows]) -> np.ndarray:
     """float64 (n, M, V), NaN where a value is missing or not observed."""
     values = np.full((len(people.ids), *schema.observed.shape), np.nan)
-    for m, measure in enumerate(schema.all_measures):
+    for m, measure in enumerate(schema.recorded):
         table, position = tables[measure.table], people.position[measure.table]
         if m >= len(schema.measures):
             values[:, m, 0] = _static_values(table, str(measure.column), measure, people, position)
         elif measure.columns is not None:
-            for v, visit in enumerate(schema.visit_names):
-                values[:, m, v] = _static_values(table, measure.columns[visit], measure, people, position)
+            for visit, column in measure.columns.items():
+                at = schema.visit_names.index(visit)
+                values[:, m, at] = _static_values(table, column, measure, people, position)
         else:
             chosen = rows[measure.table]
-            cells = measure_values(table, str(measure.column), measure, chosen.row)
-            values[chosen.participant, m, chosen.visit] = cells
+            expected = schema.observed[m, chosen.visit]
+            cells = measure_values(table, str(measure.column), measure, chosen.row[expected])
+            values[chosen.participant[expected], m, chosen.visit[expected]] = cells
+    if schema.visits.dropout:
+        values[:, -1, 0] = visits_attended(values[:, : len(schema.measures)])
     return values
 
 
@@ -185,22 +191,25 @@ def _complete(
 ) -> tuple[np.ndarray, tuple[RuleCount, ...]]:
     """Who is complete, bool (n,), and how many each rule dropped of those the rules before it kept."""
     steps: list[tuple[str, np.ndarray]] = []
-    first_covariate = len(schema.measures)
-    for m, covariate in enumerate(schema.covariates, start=first_covariate):
-        steps.append((f"covariate {covariate.name} has no value", np.isnan(values[:, m, 0])))
+    allowed = np.array([measure.missing == "allowed" for measure in schema.all_measures])
+    needed = (schema.observed & ~allowed[:, None]) & ~schema.gone(values)  # (n, M, V)
+    lacking = needed & np.isnan(values)
+    for m, covariate in enumerate(schema.covariates, start=len(schema.measures)):
+        steps.append((f"covariate {covariate.name} has no value", lacking[:, m, 0]))
     for name, visits in rows.items():
-        present = visits.present(values.shape[0], values.shape[2])  # (n, V)
+        absent = ~visits.present(values.shape[0], values.shape[2])  # (n, V)
+        there = [m for m, measure in enumerate(schema.measures) if measure.table == name and measure.columns is None]
         steps += [
-            (f"no row at visit {visit} in {schema.tables[name]}", ~present[:, v])
+            (f"no row at visit {visit} in {schema.tables[name]}", absent[:, v] & needed[:, there, v].any(axis=1))
             for v, visit in enumerate(schema.visit_names)
         ]
     for m, measure in enumerate(schema.measures):
-        steps.append((f"measure {measure.name} has no value at some visit", np.isnan(values[:, m]).any(axis=1)))
+        steps.append((f"measure {measure.name} has no value at some visit", lacking[:, m].any(axis=1)))
     kept = np.ones(len(values), dtype=bool)
     rules: list[RuleCount] = []
-    for rule, lacking in steps:
-        rules.append(RuleCount(rule, int((kept & lacking).sum())))
-        kept &= ~lacking
+    for rule, broken in steps:
+        rules.append(RuleCount(rule, int((kept & broken).sum())))
+        kept &= ~broken
     return kept, tuple(rules)
 
 

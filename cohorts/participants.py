@@ -22,7 +22,7 @@ class Participants:
         ids: participant identifiers, str (n,).
         labels: index of the participant's label class, int64 (n,).
         values: float32 (n, M, V) in each measure's unit (category index for binary and categorical ones),
-            NaN exactly where `schema.observed` is False.
+            NaN where `schema.observed` is False and after dropout, and perhaps where `schema.may_be_missing`.
         report: what loading dropped, where they come from files.
     """
 
@@ -41,8 +41,14 @@ class Participants:
             raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape}, expected int64 {shape[:1]}")
         if not np.isin(self.labels, np.arange(len(self.schema.label.classes))).all():
             raise ValueError("labels hold something other than numbers of the label's classes")
-        if not (np.isnan(self.values) == ~self.schema.observed).all():
-            raise ValueError("values must be NaN exactly in the cells that the schema does not observe")
+        missing, gone = np.isnan(self.values), self.schema.gone(self.values)
+        if not missing[:, ~self.schema.observed].all() or not missing[gone].all():
+            raise ValueError("values must be NaN in the cells that the schema does not observe, and after dropout")
+        allowed = np.array([measure.missing == "allowed" for measure in self.schema.all_measures])
+        if (missing & ~gone & (self.schema.observed & ~allowed[:, None])).any():
+            raise ValueError(
+                "values must not be NaN in the cells that the schema observes and allows no missing values in"
+            )
 
     def __len__(self) -> int:
         """The number of participants: as private as they are."""

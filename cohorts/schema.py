@@ -18,6 +18,9 @@ from cohorts.schema_file import read_schema_mapping, schema_error
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
 
+ATTENDED = "visits attended"
+NO_TABLE = "(computed)"
+
 Category = StrictStr | StrictInt | StrictFloat
 Name = Annotated[str, Field(min_length=1)]
 Kind = Literal["continuous", "integer", "binary", "categorical"]
@@ -56,10 +59,11 @@ class Frozen(BaseModel):
 
 
 class Measure(Frozen):
-    """One quantity: measured at every visit, or once per participant (a static covariate).
+    """One quantity: measured at every visit or those that `visits` names, or once per participant (a static covariate).
 
     `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary or
-    categorical measure is stored as the index of its category, so its limits are 0 and k - 1.
+    categorical measure is stored as the index of its category, so its limits are 0 and k - 1. Who lacks a value where
+    one is expected is left out, unless `missing` is `allowed`: then that it is missing is part of the data.
     """
 
     name: Name
@@ -72,6 +76,8 @@ class Measure(Frozen):
     table: Name
     column: Name | None = None
     columns: dict[str, str] | None = None
+    visits: tuple[Name, ...] | None = None
+    missing: Literal["drop", "allowed"] = "drop"
 
     @model_validator(mode="before")
     @classmethod
@@ -97,6 +103,8 @@ class Measure(Frozen):
                 "give either column (one row per visit, or a static covariate) or columns "
                 "(one column per visit), and not both"
             )
+        if self.columns is not None and (self.visits is not None or not self.columns):
+            raise ValueError("columns names the visits of the measure, at least one; leave visits out")
         self._check_categories()
         if self.decimals is not None and self.kind != "continuous":
             raise ValueError(f"kind {self.kind} has no decimals; leave them out")
@@ -207,12 +215,14 @@ class Window(Frozen):
 class Visits(Frozen):
     """When participants were measured: codes in their order, or windows on a time column.
 
-    `column` holds the code or the time; it is left out only where every measure is wide (`columns`).
+    `column` holds the code or the time; it is left out only where every measure is wide (`columns`). With `dropout`
+    participants may leave: nothing is known of them after some visit, and that is part of the data.
     """
 
     column: Name | None = None
     codes: tuple[Name, ...] | None = None
     windows: tuple[Window, ...] | None = None
+    dropout: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Visits:
@@ -282,7 +292,7 @@ class Schema(Frozen):
     def _consistent(self) -> Schema:
         require_distinct("measure", (m.name for m in self.all_measures))
         used = [("label", self.label.name, self.label.table)]
-        used += [("measure", m.name, m.table) for m in self.all_measures]
+        used += [("measure", m.name, m.table) for m in self.recorded]
         for what, name, table in used:
             if table not in self.tables:
                 raise ValueError(f"{what} {name}: table {table!r} is not among tables ({', '.join(self.tables)})")
@@ -308,23 +318,45 @@ class Schema(Frozen):
         for measure in self.measures:
             if measure.column is not None and self.visits.column is None:
                 raise ValueError(f"measure {measure.name} has one row per visit (column), so visits needs column too")
-            if measure.columns is not None and set(measure.columns) != set(self.visit_names):
+            strangers = [visit for visit in self.visits_of(measure) if visit not in self.visit_names]
+            if strangers:
                 raise ValueError(
-                    f"measure {measure.name}: columns names the visits {', '.join(measure.columns)}; "
-                    f"it must name exactly {', '.join(self.visit_names)}"
+                    f"measure {measure.name} names the visit {strangers[0]}, which is none of the visits "
+                    f"{', '.join(self.visit_names)}"
+                )
+        for visit in self.visit_names:
+            if not any(visit in self.visits_of(measure) for measure in self.measures):
+                raise ValueError(
+                    f"nothing is measured at the visit {visit}; name it in a measure's visits, or remove it"
                 )
         for covariate in self.covariates:
-            if covariate.column is None:
-                raise ValueError(f"covariate {covariate.name} has one value per participant; give column, not columns")
+            if covariate.column is None or covariate.visits is not None:
+                raise ValueError(
+                    f"covariate {covariate.name} has one value per participant; give column, not columns or visits"
+                )
 
     def stem(self, table: str) -> str:
         """What a table's file is called, without folder and ending."""
         return Path(self.tables[table].removeprefix("package:")).stem
 
     @property
-    def all_measures(self) -> tuple[Measure, ...]:
-        """Measures, then static covariates: the M rows of a participant's array."""
+    def recorded(self) -> tuple[Measure, ...]:
+        """Measures, then static covariates: what stands in the files."""
         return self.measures + self.covariates
+
+    @property
+    def all_measures(self) -> tuple[Measure, ...]:
+        """Those recorded, and with dropout the number of visits that were attended: the M rows of a participant."""
+        if not self.visits.dropout:
+            return self.recorded
+        upper = float(len(self.visit_names))
+        attended = Measure(name=ATTENDED, kind="integer", lower=0, upper=upper, table=NO_TABLE, column=ATTENDED)
+        return (*self.recorded, attended)
+
+    def visits_of(self, measure: Measure) -> tuple[str, ...]:
+        """The visits at which a measure is expected, in order."""
+        named = measure.columns or measure.visits
+        return tuple(named) if named is not None else self.visit_names
 
     @property
     def visit_names(self) -> tuple[str, ...]:
@@ -333,11 +365,31 @@ class Schema(Frozen):
 
     @property
     def observed(self) -> np.ndarray:
-        """Which cells hold a value: every visit of a measure, the first visit of a covariate. Bool (M, V)."""
+        """Which cells may hold a value: a measure's visits, the first visit of all else. Bool (M, V)."""
         observed = np.zeros((len(self.all_measures), len(self.visit_names)), dtype=bool)
-        observed[: len(self.measures)] = True
-        observed[:, 0] = True
+        observed[len(self.measures) :, 0] = True
+        for m, measure in enumerate(self.measures):
+            observed[m] = np.isin(self.visit_names, self.visits_of(measure))
         return observed
+
+    @property
+    def may_be_missing(self) -> np.ndarray:
+        """Which of these cells may lack a value in a complete participant: bool (M, V)."""
+        allowed = np.array([[measure.missing == "allowed"] for measure in self.all_measures])
+        measures = np.arange(len(self.all_measures)) < len(self.measures)
+        missing: np.ndarray = self.observed & (allowed | (self.visits.dropout & measures[:, None]))
+        return missing
+
+    def gone(self, values: np.ndarray) -> np.ndarray:
+        """Cells of measures at visits that a participant does not attend any more: bool (n, M, V).
+
+        Args:
+            values: (n, M, V).
+        """
+        gone = np.zeros(values.shape, dtype=bool)
+        if self.visits.dropout:
+            gone[:, : len(self.measures)] = (np.arange(values.shape[2]) >= values[:, -1, :1])[:, None]
+        return gone
 
     @property
     def visit_tables(self) -> tuple[str, ...]:

@@ -55,7 +55,9 @@ def rows_by_visit(schema: Schema, name: str, table: Table, ids: np.ndarray, part
         chosen = _by_code(schema, table, ids, participant)
     else:
         chosen = _by_window(schema, schema.visits.windows, name, table, ids, participant)
-    never = [visit for v, visit in enumerate(schema.visit_names) if not (chosen.visit == v).any()]
+    here = [measure for measure in schema.measures if measure.table == name and measure.columns is None]
+    expected = {visit for measure in here for visit in schema.visits_of(measure)}
+    never = [visit for v, visit in enumerate(schema.visit_names) if visit in expected and not (chosen.visit == v).any()]
     if never:
         _fail_never_occurs(schema, table, never[0])
     return chosen
@@ -103,7 +105,7 @@ def _by_window(
             len(again) - 1,
         )
     in_windows = len(row)
-    row = row[_has_every_measure(schema, name, table)[row]]
+    row = row[_has_what_is_expected(schema, name, table, visit[row], row)]
     row = row[np.lexsort((time[row], priority[row], visit[row], participant[row]))]
     row = row[~_repeated(participant[row], visit[row])]
     return VisitRows(row, participant[row], visit[row], len(table) - in_windows, in_windows - len(row))
@@ -115,13 +117,24 @@ def _priority(window: Window, time: np.ndarray) -> np.ndarray:
     return time if window.take == "first" else -time
 
 
-def _has_every_measure(schema: Schema, name: str, table: Table) -> np.ndarray:
-    """Rows that lack no measure, bool (rows,): an incomplete row must not push a complete one out of a window."""
-    complete = np.ones(len(table), dtype=bool)
-    for measure in schema.measures:
+def _has_what_is_expected(schema: Schema, name: str, table: Table, visit: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Rows that lack no measure that is needed, bool (k,): a poorer row must not push a better one out of a window.
+
+    Args:
+        schema: says what is expected at which visit, and what may be missing.
+        name: the table's name in the schema.
+        table: the file.
+        visit: of each row, (k,).
+        row: the rows (k,).
+    """
+    complete, something = np.ones(len(row), dtype=bool), np.zeros(len(row), dtype=bool)
+    for m, measure in enumerate(schema.measures):
         if measure.table == name and measure.column is not None:
-            complete &= ~table.missing(measure.column)
-    return complete
+            expected, there = schema.observed[m, visit], ~table.missing(measure.column)[row]
+            something |= expected & there
+            if measure.missing == "drop":
+                complete &= there | ~expected
+    return complete & something
 
 
 def _repeated(participant: np.ndarray, key: np.ndarray) -> np.ndarray:

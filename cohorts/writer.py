@@ -46,10 +46,20 @@ def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
     if schema.label.table == table:
         classes = _tidy([each.value for each in schema.label.classes])
         columns[schema.label.column] = np.repeat(classes[cohort.labels], visits)
-    for m, measure in enumerate(schema.all_measures):
+    for m, measure in enumerate(schema.recorded):
         if measure.table == table:
             columns.update(_measure_columns(schema, measure, cohort.values[:, m], visits))
-    return pd.DataFrame(columns)
+    frame = pd.DataFrame(columns)
+    return frame[_attended(cohort, table)].reset_index(drop=True) if table in schema.visit_tables else frame
+
+
+def _attended(cohort: Participants, table: str) -> np.ndarray:
+    """Which rows of a table by visits there are, bool (n V,): none of a visit without a value, but one of everybody."""
+    schema = cohort.schema
+    there = [m for m, each in enumerate(schema.measures) if each.table == table and each.columns is None]
+    attended: np.ndarray = ~np.isnan(cohort.values[:, there]).all(axis=1)  # (n, V)
+    attended[~attended.any(axis=1), 0] = True
+    return attended.reshape(-1)
 
 
 def _visit_marks(schema: Schema) -> np.ndarray:
@@ -63,16 +73,20 @@ def _measure_columns(schema: Schema, measure: Measure, values: np.ndarray, visit
     """A measure's columns in a table with `visits` rows per participant, from its values (n, V)."""
     if measure.columns is not None:
         return {
-            measure.columns[visit]: np.repeat(_in_units(measure, values[:, v]), visits)
-            for v, visit in enumerate(schema.visit_names)
+            column: np.repeat(_in_units(measure, values[:, schema.visit_names.index(visit)]), visits)
+            for visit, column in measure.columns.items()
         }
     if measure in schema.covariates:
         return {str(measure.column): np.repeat(_in_units(measure, values[:, 0]), visits)}
     return {str(measure.column): _in_units(measure, values.reshape(-1))}
 
 
-def _in_units(measure: Measure, values: np.ndarray) -> np.ndarray:
-    """Values (k,) as the file spells them: rounded, whole, or a category."""
+def _in_units(measure: Measure, values: np.ndarray) -> Any:
+    """Values (k,) as the file spells them: rounded, whole, or a category; where one is missing, nothing."""
+    missing = np.isnan(values)
+    if missing.any() and (measure.discrete or measure.kind == "integer"):
+        known = pd.Series(_in_units(measure, np.where(missing, measure.lower, values))).convert_dtypes()
+        return known.mask(missing).array
     spelled: np.ndarray
     if measure.discrete:
         spelled = _tidy(list(measure.categories))[values.astype(np.int64)]

@@ -66,7 +66,7 @@ def columns_of(schema: Schema) -> tuple[Column, ...]:
     """A column for every observed cell, and the label."""
     names = [f"{schema.all_measures[m].name} {schema.visit_names[v]}" for m, v in np.argwhere(schema.observed)]
     cells = zip(names, Encoding(schema).cells, strict=True)
-    return (*(Column(name, measure.count, measure.discrete) for name, measure in cells), Column(LABEL, 2, True))
+    return (*(Column(name, each.measure.count, each.measure.discrete) for name, each in cells), Column(LABEL, 2, True))
 
 
 def table_of(people: Participants, columns: tuple[Column, ...]) -> pd.DataFrame:

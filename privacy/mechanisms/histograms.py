@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import dp_accounting
 import numpy as np
 
 from cohorts import Encoding, Schema
-from cohorts.schema import Measure
+from cohorts.encoding import Cell
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
 from privacy.mechanisms.labels import require_labels
 from privacy.mechanisms.mechanism import Kind, Whole
@@ -19,6 +20,9 @@ from privacy.mechanisms.smoothing import smooth_shares
 
 BINS = 32
 """Of a cell that can take more values than this: equal ones over its public range. Others have one for each value."""
+
+RAREST = 0.005
+"""Share below which a category, or having a value at all, counts as no rarer."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,39 @@ class ClassHistograms:
     participants: float
     smooth: np.ndarray
 
-    def shares(self, bins: tuple[int, ...]) -> list[np.ndarray]:
+    def shares(self, bins: Sequence[Bins]) -> list[np.ndarray]:
         """Those that are smooth, (b,) for each cell.
 
         Args:
-            bins: how many each cell has.
+            bins: of each cell.
         """
-        return np.split(self.smooth, np.cumsum(bins)[:-1])
+        return np.split(self.smooth, np.cumsum([each.width for each in bins])[:-1])
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins of one cell.
+
+    Args:
+        values: how many there are for values.
+        may_lack: whether one more is for participants without a value.
+        measure: the number of the cell's measure; None where its bins are in no order, as categories are.
+    """
+
+    values: int
+    may_lack: bool
+    measure: int | None
+
+    @classmethod
+    def of(cls, cell: Cell) -> Bins:
+        """One for each value, or ``BINS`` equal ones over the range of a measure that can take more."""
+        values = min(cell.measure.count or BINS, BINS)
+        return cls(values, cell.may_lack, None if cell.measure.discrete else cell.row)
+
+    @property
+    def width(self) -> int:
+        """How many there are, b."""
+        return self.values + self.may_lack
 
 
 @dataclass(frozen=True)
@@ -52,17 +82,16 @@ class NoisyHistograms(Whole):
     """How many participants of each label class have each value of each cell. Every field is public.
 
     A participant, added or removed, changes one count of each cell by 1, and nothing of the other classes: the 2-norm
-    of that is the root of the number of cells, exactly, since counts are whole numbers.
+    of that is the root of the number of cells, exactly, since counts are whole numbers. Who lacks a value counts too,
+    in a bin for that.
 
     Args:
-        bins: how many each of the C cells has.
-        measures: the number of each cell's measure; None where its bins are in no order, as categories are.
+        bins: of each of the C cells.
         expected: nominal number of participants of each class who will be read.
         noise_sd: standard deviation of the noise on each count.
     """
 
-    bins: tuple[int, ...]
-    measures: tuple[int | None, ...]
+    bins: tuple[Bins, ...]
     expected: tuple[float, ...]
     noise_sd: float
 
@@ -71,11 +100,9 @@ class NoisyHistograms(Whole):
     @classmethod
     def costing(cls, schema: Schema, split_share: float, rho: float) -> NoisyHistograms:
         """The least noise whose charge is at most ``rho``; arguments as those of ``NoisyMoments.costing``."""
-        cells, measures = Encoding(schema).cells, list(schema.all_measures)
-        bins = tuple(bins_of(measure) for measure in cells)
-        numbers = tuple(None if each.discrete else measures.index(each) for each in cells)
+        bins = tuple(Bins.of(cell) for cell in Encoding(schema).cells)
         expected = tuple(schema.nominal_size * split_share * each.share for each in schema.label.classes)
-        return cls(bins, numbers, expected, scale_for(rho, math.sqrt(len(bins))))
+        return cls(bins, expected, scale_for(rho, math.sqrt(len(bins))))
 
     @property
     def event(self) -> dp_accounting.ZCDpEvent:
@@ -86,7 +113,7 @@ class NoisyHistograms(Whole):
         """Noisy counts of participants.
 
         Args:
-            positions: (n, C) in [0, 1], as ``Encoding.positions`` gives them. Sensitive.
+            positions: (n, C), as ``Encoding.positions`` gives them. Sensitive.
             labels: number of the class, (n,). Sensitive.
 
         Returns:
@@ -106,31 +133,40 @@ class NoisyHistograms(Whole):
 
     def _smooth(self, noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
         """Shares (k, B) of the classes from noisy ones, the cells of a measure together; reads nobody."""
-        cells = np.split(noisy, np.cumsum(self.bins)[:-1], axis=1)  # [C] (k, b)
+        cells = np.split(noisy, np.cumsum([each.width for each in self.bins])[:-1], axis=1)  # [C] (k, b)
         smooth = [np.array([onto_simplex(each) for each in cell]) for cell in cells]
-        for measure in {each for each in self.measures if each is not None}:
-            members = [number for number, each in enumerate(self.measures) if each == measure]
-            together = smooth_shares(np.concatenate([cells[each] for each in members]), np.tile(noise_sd, len(members)))
-            for member, shares in zip(members, np.split(together, len(members)), strict=True):
-                smooth[member] = shares  # (k, b)
+        for measure in {each.measure for each in self.bins if each.measure is not None}:
+            members = [number for number, each in enumerate(self.bins) if each.measure == measure]
+            there = [self._there(number, cells[number]) for number in members]  # [members] (k, 1)
+            values = [
+                cells[member][:, : self.bins[member].values] / known
+                for member, known in zip(members, there, strict=True)
+            ]
+            together = smooth_shares(np.concatenate(values), np.concatenate([noise_sd / each[:, 0] for each in there]))
+            for member, known, shares in zip(members, there, np.split(together, len(members)), strict=True):
+                parts = [known * shares, 1 - known] if self.bins[member].may_lack else [shares]
+                smooth[member] = np.concatenate(parts, axis=1)  # (k, b)
         return np.concatenate(smooth, axis=1)
+
+    def _there(self, number: int, noisy: np.ndarray) -> np.ndarray:
+        """Share of each class that has a value of a cell, (k, 1), from its noisy shares (k, b)."""
+        if not self.bins[number].may_lack:
+            return np.ones((len(noisy), 1))
+        there: np.ndarray = (1 - noisy[:, -1:]).clip(RAREST, 1)
+        return there
 
     @property
     def _noise(self) -> GaussianNoise:
-        size, largest = len(self.expected) * sum(self.bins), 4 * sum(self.expected)
+        size, largest = len(self.expected) * sum(each.width for each in self.bins), 4 * sum(self.expected)
         return GaussianNoise(size, 0.0, largest, math.sqrt(len(self.bins)), self.noise_sd)
 
 
-def bins_of(measure: Measure) -> int:
-    """One for each value, or ``BINS`` equal ones over the range of a measure that can take more."""
-    return min(measure.count or BINS, BINS)
-
-
-def class_counts(positions: np.ndarray, labels: np.ndarray, bins: tuple[int, ...], classes: int) -> np.ndarray:
+def class_counts(positions: np.ndarray, labels: np.ndarray, bins: Sequence[Bins], classes: int) -> np.ndarray:
     """The statistic of ``NoisyHistograms``: counts of class 0, then of class 1 and so on; not noisy, not for release.
 
     Args:
-        positions: (n, C), any numbers; NaN counts as 0. Sensitive.
+        positions: (n, C), any numbers; NaN counts as 0, and what is above 1 as no value where there may be none.
+            Sensitive.
         labels: number of the class, (n,). Sensitive.
         bins: of each of the C cells.
         classes: k.
@@ -138,12 +174,12 @@ def class_counts(positions: np.ndarray, labels: np.ndarray, bins: tuple[int, ...
     Returns:
         float64 (k B,).
     """
-    positions, labels = np.nan_to_num(np.asarray(positions, dtype=np.float64)).clip(0, 1), np.asarray(labels)
+    positions, labels = np.nan_to_num(np.asarray(positions, dtype=np.float64)), np.asarray(labels)
     if positions.ndim != 2 or positions.shape[1] != len(bins) or positions.shape[:1] != labels.shape:
         raise ValueError(f"positions must be {len(bins)} numbers for each label; nothing was released")
     require_labels(labels, classes)
-    widths, total = np.array(bins), sum(bins)
-    places = (
-        np.minimum(np.floor(positions * widths), widths - 1).astype(np.int64) + np.cumsum(widths) - widths
-    )  # (n, C)
+    widths, values = (np.array([getattr(each, name) for each in bins]) for name in ("width", "values"))
+    total, none = int(widths.sum()), (positions > 1) & np.array([each.may_lack for each in bins])
+    inside = np.minimum(np.floor(positions.clip(0, 1) * values), values - 1)
+    places = np.where(none, values, inside).astype(np.int64) + np.cumsum(widths) - widths  # (n, C)
     return np.bincount((places + total * labels[:, None]).ravel(), minlength=classes * total).astype(np.float64)

@@ -18,8 +18,9 @@ from scipy.special import ndtr, ndtri
 from threadpoolctl import threadpool_limits
 
 from cohorts import Encoding, Participants, Schema
+from cohorts.encoding import BEYOND
 from privacy.mechanisms.gaussian import scale_for
-from privacy.mechanisms.histograms import ClassHistograms, NoisyHistograms, bins_of
+from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms, NoisyHistograms
 from privacy.mechanisms.labels import labels_by_shares
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts
@@ -33,9 +34,6 @@ RADIUS = 0.5
 measured are hardly more than directions, which has the most signal for its noise; generators are fitted to what
 shortened draws measure. How large scores are is known from the histograms."""
 
-RAREST = 0.005
-"""Share below which a category counts as no rarer."""
-
 HISTOGRAMS_SHARE = 0.35
 """Of rho, for the histograms; moments get the rest."""
 
@@ -44,7 +42,9 @@ class NormalScores:
     """The map between values and normal scores that noisy histograms define; made from released numbers alone.
 
     A whole-numbered or continuous cell has one score, that of its value's place in the distribution. A binary one has
-    one too, and a categorical one has one for each category: indicators, standardised.
+    one too, and a categorical one has one for each category: indicators, standardised. Where values may be missing a
+    further one is the standardised indicator of that. The scores of a value that is missing are 0, and so are all of a
+    cell after dropout.
 
     Args:
         schema: of the cohort.
@@ -53,46 +53,93 @@ class NormalScores:
 
     def __init__(self, schema: Schema, histograms: Sequence[ClassHistograms]) -> None:
         self.encoding = Encoding(schema)
-        self.cells = self.encoding.cells
-        self.bins = tuple(bins_of(measure) for measure in self.cells)
+        self.cells, self.width = self.encoding.cells, self.encoding.width  # a score in the place of each feature
+        self.bins = tuple(Bins.of(cell) for cell in self.cells)
         shares = [each.share for each in schema.label.classes]
-        by_class = (each.shares(self.bins) for each in histograms)
-        self.pooled = [np.average(cell, axis=0, weights=shares) for cell in zip(*by_class, strict=True)]  # [C] (b,)
-        self.columns, self.width = self.encoding.columns, self.encoding.width  # a score in the place of each feature
+        by_class = [self.split(each.shares(self.bins)) for each in histograms]
+        # Of all classes together, for each cell: shares of values among those there are, of those there are among
+        # everybody, and of missing values among those who still attend.
+        lacking, missing = (np.average([each[place] for each in by_class], axis=0, weights=shares) for place in (1, 2))
+        self.there = 1 - lacking  # (C,)
+        self.missing = missing  # (C,)
+        self.pooled = [
+            np.average(cell, axis=0, weights=np.multiply(shares, [1 - each[1][number] for each in by_class]))
+            for number, cell in enumerate(zip(*(each[0] for each in by_class), strict=True))
+        ]  # [C] (b,)
+
+    def split(self, shares: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+        """What shares of all bins, (b,) for each cell, say of values, of having none, and of missing ones.
+
+        Returns:
+            Shares of values among those there are, (values,) for each cell; of participants without one (C,); of those
+            of them who still attend, among all who attend (C,).
+        """
+        values = [each[: bins.values] for each, bins in zip(shares, self.bins, strict=True)]
+        there = np.array([max(float(each.sum()), RAREST) for each in values]).clip(max=1)
+        lacking = np.where([each.may_lack for each in self.bins], 1 - there, 0.0)
+        gone = np.zeros(len(self.cells))
+        if self.encoding.schema.visits.dropout:
+            gone = values[-1] @ self.encoding.gone(self.attended)
+        missing = ((lacking - gone) / (1 - gone).clip(RAREST)).clip(RAREST, 1 - RAREST)
+        return [each / known for each, known in zip(values, there, strict=True)], lacking, missing
+
+    @property
+    def attended(self) -> np.ndarray:
+        """With dropout, how many visits each bin of the last cell stands for, (b,)."""
+        count, bins = self.cells[-1].measure.count, self.bins[-1].values
+        attended: np.ndarray = np.floor((np.arange(bins) + 0.5) * count / bins)
+        return attended
+
+    @property
+    def squares(self) -> np.ndarray:
+        """Mean square of each score, about (W,): less than 1 where values may be missing."""
+        squares = np.ones(self.width)
+        for number, cell in enumerate(self.cells):
+            squares[cell.columns] = self.there[number].clip(RAREST)
+            if cell.flagged:
+                squares[cell.flag] = (self.there[number] / (1 - self.missing[number])).clip(RAREST, 1)
+        return squares
 
     def scores(self, values: np.ndarray) -> np.ndarray:
         """Normal scores (n, W) in [-LIMIT, LIMIT] of values (n, M, V)."""
         positions = self.encoding.positions(values)
-        scores = np.empty((len(values), self.width))
-        for number, columns in enumerate(self.columns):
-            pooled, at = self.pooled[number], positions[:, number]
-            if self.cells[number].discrete:
+        scores, gone = np.empty((len(values), self.width)), self.encoding.gone(values[:, -1, 0])
+        for number, cell in enumerate(self.cells):
+            pooled, at = self.pooled[number], positions[:, number].clip(max=1)
+            if cell.measure.discrete:
                 shares = self.indicated(number)  # (k,)
                 which = np.minimum(np.floor(at * len(pooled)), len(pooled) - 1)  # (n,)
                 indicators = which[:, None] == np.arange(len(pooled) - len(shares), len(pooled))  # (n, k)
-                scores[:, columns] = (indicators - shares) / np.sqrt(shares * (1 - shares))
+                scores[:, cell.columns] = standardised(indicators, shares)
             else:
-                scores[:, columns.start] = ndtri(np.interp(at, _edges(pooled), _distribution(pooled)))
+                scores[:, cell.first] = ndtri(np.interp(at, _edges(pooled), _distribution(pooled)))
+            lacking = positions[:, number] > 1
+            scores[lacking, cell.columns] = 0
+            if cell.flagged:
+                flags = standardised(lacking.astype(float), self.missing[number])
+                scores[:, cell.flag] = np.where(gone[:, number], 0.0, flags)
         limited: np.ndarray = np.clip(scores, -LIMIT, LIMIT)
         return limited
 
     def values(self, scores: np.ndarray) -> np.ndarray:
-        """Values (n, M, V) that scores (n, W) stand for, each one that its measure can have."""
+        """Values (n, M, V) that scores (n, W) stand for, each one that its measure can have, or none."""
         positions = np.empty((len(scores), len(self.cells)))
-        for number, columns in enumerate(self.columns):
-            pooled, score = self.pooled[number], np.clip(scores[:, columns], -LIMIT, LIMIT)
-            if self.cells[number].discrete:
+        for number, cell in enumerate(self.cells):
+            pooled, score = self.pooled[number], np.clip(scores[:, cell.columns], -LIMIT, LIMIT)
+            if cell.measure.discrete:
                 beyond = score + ndtri(self.indicated(number))  # above the threshold of each category, (n, k)
-                which = beyond[:, 0] > 0 if self.cells[number].kind == "binary" else beyond.argmax(axis=1)
+                which = beyond[:, 0] > 0 if cell.measure.kind == "binary" else beyond.argmax(axis=1)
                 positions[:, number] = (which + 0.5) / len(pooled)
             else:
                 positions[:, number] = np.interp(ndtr(score[:, 0]), _distribution(pooled), _edges(pooled))
+            if cell.flagged:
+                positions[scores[:, cell.flag] + ndtri(self.missing[number]) > 0, number] = BEYOND
         return self.encoding.at_positions(positions)
 
     def indicated(self, number: int) -> np.ndarray:
         """Shares of the categories of a discrete cell that have a score: of a binary one the second alone."""
         shares: np.ndarray = self.pooled[number].clip(RAREST, 1 - RAREST)
-        return shares[1:] if self.cells[number].kind == "binary" else shares
+        return shares[1:] if self.cells[number].measure.kind == "binary" else shares
 
     def edges(self, number: int) -> np.ndarray:
         """Scores between the bins of a cell that is not discrete, ascending, (b - 1,)."""
@@ -118,19 +165,22 @@ class Measured:
     histograms: tuple[ClassHistograms, ...]
     products: tuple[NoisyProducts, ...]
 
-    @property
-    def moments(self) -> tuple[ClassMoments, ...]:
-        """Mean and covariance of the normal scores, over LIMIT, of each class.
+    def moments(self, normal_scores: NormalScores) -> tuple[ClassMoments, ...]:
+        """Mean and covariance of the normal scores, over LIMIT, of each class, as if every value were there.
 
-        Shortened vectors say too little of both. All scores have a mean square of about 1, which says how much too
-        little in the mean.
+        Shortened vectors say too little of both. The mean square of the scores is known, which says how much too little
+        in the mean.
+
+        Args:
+            normal_scores: those of ``histograms``.
         """
         classes = [each.moments for each in self.products]
         sizes = [each.participants for each in self.products]
         squares = [np.trace(each.covariance) + each.mean @ each.mean for each in classes]
-        wanted = len(classes[0].mean) / LIMIT**2
-        larger = wanted / float(np.average(squares, weights=sizes))
-        return tuple(ClassMoments(math.sqrt(larger) * each.mean, larger * each.covariance) for each in classes)
+        wanted = normal_scores.squares.sum() / LIMIT**2
+        larger = wanted / float(np.average(squares, weights=sizes)) / normal_scores.squares  # (W,)
+        roots = np.sqrt(larger)
+        return tuple(ClassMoments(roots * each.mean, np.outer(roots, roots) * each.covariance) for each in classes)
 
     def draw(self, schema: Schema, participants: int, randomness: np.random.Generator) -> Participants:
         """Participants whose normal scores are Gaussian in each class; made from released and public numbers alone.
@@ -146,7 +196,7 @@ class Measured:
         normal_scores = NormalScores(schema, self.histograms)
         labels = labels_by_shares(schema, participants, randomness)
         scores = np.empty((participants, normal_scores.width))
-        for label, moments in enumerate(self.moments):
+        for label, moments in enumerate(self.moments(normal_scores)):
             scores[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), randomness)
         ids = np.array([f"S{number}" for number in range(participants)])
         return Participants(schema, ids, labels, normal_scores.values(scores))
@@ -238,6 +288,12 @@ class Measurements(Whole):
 
 def _arrays(content: Mapping[str, Any], *names: str) -> dict[str, np.ndarray]:
     return {name: np.array(content[name]) for name in names}
+
+
+def standardised(indicators: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    """Indicators over their standard deviation, with the mean 0 where the share of ones is that."""
+    scores: np.ndarray = (indicators - share) / np.sqrt(share * (1 - share))
+    return scores
 
 
 def _edges(shares: np.ndarray) -> np.ndarray:

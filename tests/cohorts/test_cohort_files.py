@@ -37,7 +37,7 @@ def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
         measure["categories"] = draw(st.sampled_from([["a", "b", "c"], [0, 0.5, 1], [3, 1], ["01", "02", 'x,"y"']]))
     if kind == "binary":
         measure["categories"] = draw(st.sampled_from([[0, 1], ["no", "yes"], [1, 2]]))
-    return measure
+    return measure | {"missing": draw(st.sampled_from(["drop", "allowed"]))}
 
 
 @st.composite
@@ -56,17 +56,24 @@ def schemas(draw: st.DrawFn) -> Schema:
     )
     listed = visits.get("codes") or visits["windows"]
     names = [str(item["name"] if isinstance(item, dict) else item) for item in listed]
+    visits = visits | {"dropout": draw(st.booleans())}
+    some = st.sampled_from(names).map(lambda left_out: [each for each in names if each != left_out])
     long = [draw(measures(f"long{i}")) | {"table": "rows", "column": f"l{i}"} for i in range(draw(st.integers(1, 3)))]
     wide = [
-        draw(measures(f"wide{i}")) | {"table": "people", "columns": {v: f"w{i} {v}" for v in names}}
+        draw(measures(f"wide{i}"))
+        | {"table": "people", "columns": {v: f"w{i} {v}" for v in draw(some | st.just(names))}}
         for i in range(draw(st.integers(0, 2)))
+    ]
+    seldom = [
+        draw(measures(f"seldom{i}")) | {"table": "rows", "column": f"e{i}", "visits": draw(some)}
+        for i in range(draw(st.integers(0, 1)))
     ]
     static = [
         draw(measures(f"static{i}")) | {"table": draw(st.sampled_from(["people", "rows"])), "column": f"s{i}"}
         for i in range(draw(st.integers(0, 2)))
     ]
-    values = draw(st.sampled_from([(0, 1), ("ctl", "trt"), (1.5, 2.5)]))
-    classes = [{"name": f"class {i}", "value": value, "share": 0.5} for i, value in enumerate(values)]
+    values = draw(st.sampled_from([(0, 1), ("ctl", "trt"), (1.5, 2.5), ("a", "b", "c"), (0, 1, 2, 3)]))
+    classes = [{"name": f"class {i}", "value": value, "share": 1 / len(values)} for i, value in enumerate(values)]
     return Schema.model_validate(
         {
             "name": "drawn",
@@ -76,7 +83,7 @@ def schemas(draw: st.DrawFn) -> Schema:
             "visits": visits,
             "tables": {"people": "people.csv", "rows": "rows.csv"},
             "label": {"name": "arm", "table": "people", "column": "arm", "randomised": True, "classes": classes},
-            "measures": long + wide,
+            "measures": long + wide + seldom,
             "covariates": static,
         }
     )
@@ -90,7 +97,7 @@ def random_cohort(schema: Schema, ids: list[str], seed: int) -> Participants:
     for m, measure in enumerate(schema.all_measures):
         if measure.kind == "continuous" and measure.decimals is not None:
             values[:, m] = values[:, m].astype(np.float64).round(measure.decimals)
-    labels = rng.permutation(np.arange(len(ids)) % 2)
+    labels = rng.permutation(np.arange(len(ids)) % len(schema.label.classes))
     return Participants(schema, np.array(ids, dtype=str), labels.astype(np.int64), values)
 
 

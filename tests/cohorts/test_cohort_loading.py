@@ -169,5 +169,5 @@ def test_a_cohort_travels_between_processes(tmp_path):
 
 def test_a_cohort_refuses_values_where_nothing_is_observed(tmp_path):
     cohort, _ = load_participants(write_trial(tmp_path))
-    with pytest.raises(ValueError, match="NaN exactly"):
+    with pytest.raises(ValueError, match="must be NaN"):
         Participants(cohort.schema, cohort.ids, cohort.labels, np.nan_to_num(cohort.values))

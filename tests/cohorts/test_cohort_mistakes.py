@@ -388,9 +388,9 @@ def edit(path: tuple, value: object):
         (
             edit(
                 ("measures", 0),
-                {"name": "SBP", "kind": "integer", "lower": 1, "upper": 2, "table": "visits", "columns": {"V0": "a"}},
+                {"name": "SBP", "kind": "integer", "lower": 1, "upper": 2, "table": "visits", "columns": {"V9": "a"}},
             ),
-            "it must name exactly V0, V1",
+            "names the visit V9, which is none of the visits V0, V1",
         ),
         (edit(("measures",), "SBP"), "key measures"),
         (edit(("tables",), []), "key tables"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cohorts import Encoding, Schema
 from privacy.accounting.rdp import rdp_at
-from privacy.mechanisms.histograms import BINS, NoisyHistograms, bins_of, class_counts
+from privacy.mechanisms.histograms import BINS, Bins, NoisyHistograms, class_counts
 from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
 from privacy.mechanisms.simplex import onto_simplex
 from tests.conftest import SMALL_SCHEMA, small_cohort
@@ -56,7 +56,7 @@ def drawn(measurements: Measurements, seed: int = 1) -> tuple[np.ndarray, np.nda
     measured = measurements.release(values, labels)
     scores, rng = NormalScores(KINDS, measured.histograms), np.random.default_rng(seed)
     sampled = np.empty((COUNT, scores.width))
-    for label, moments in enumerate(measured.moments):
+    for label, moments in enumerate(measured.moments(scores)):
         sampled[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), rng)
     return scores.values(sampled), labels
 
@@ -67,7 +67,7 @@ def test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_ce
     positions = Encoding(KINDS).positions(values)
     if is_extreme:
         positions[who] = extreme
-    bins = tuple(bins_of(measure) for measure in Encoding(KINDS).cells)
+    bins = tuple(Bins.of(cell) for cell in Encoding(KINDS).cells)
     without = np.delete(np.arange(COUNT), who)
     change = class_counts(positions, labels, bins, 2) - class_counts(positions[without], labels[without], bins, 2)
     assert np.linalg.norm(change) == pytest.approx(math.sqrt(len(bins)))
@@ -138,7 +138,7 @@ def test_noise_alone_gives_participants_all_the_same():
     cohort = small_cohort(Schema.model_validate(SMALL_SCHEMA), 60)
     measured = Measurements.costing(cohort.schema, 0.75, rho=1e-4).release(cohort.values, cohort.labels)
     scores = NormalScores(cohort.schema, measured.histograms)
-    values = scores.values(LIMIT * measured.moments[0].sample(200, np.random.default_rng(0)))
+    values = scores.values(LIMIT * measured.moments(scores)[0].sample(200, np.random.default_rng(0)))
     assert np.isfinite(values).all()
     assert values[:, 0].min() >= 80 and values[:, 0].max() <= 200
     for histogram in measured.histograms:

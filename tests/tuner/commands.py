@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from cohorts import Schema, write_cohort
+from cohorts import Participants, Schema, write_cohort
 from privacy.__main__ import main as check_ledger
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from tests.shared_ray import SharedRay
@@ -48,10 +48,20 @@ class Office:
     shared_ray: SharedRay
 
     @classmethod
-    def of(cls, folder: Path, cohort: str, shared_ray: SharedRay, **changes: Any) -> Office:
-        """One with 400 participants who take part in no other trial, its schema changed so."""
-        schema = {**SMALL_SCHEMA, "name": cohort, "public": False, **changes}
-        people = small_cohort(Schema.model_validate(schema), 400, 1)
+    def of(cls, folder: Path, cohort: str, shared_ray: SharedRay) -> Office:
+        """One with 400 participants who take part in no other trial."""
+        return cls.with_schema(folder, {**SMALL_SCHEMA, "name": cohort, "public": False}, shared_ray)
+
+    @classmethod
+    def with_schema(
+        cls,
+        folder: Path,
+        schema: dict[str, Any],
+        shared_ray: SharedRay,
+        enrol: Callable[[Schema], Participants] = lambda schema: small_cohort(schema, 400, 1),
+    ) -> Office:
+        """One with a trial of its own."""
+        cohort, people = schema["name"], enrol(Schema.model_validate(schema))
         write_cohort(replace(people, ids=np.array([f"{cohort} {each}" for each in people.ids])), folder)
         (folder / "small.yaml").write_text(yaml.safe_dump(schema))
         return cls(folder, cohort, shared_ray)

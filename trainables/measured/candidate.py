@@ -18,7 +18,7 @@ from trainables.generators import numbered_ids
 from trainables.measured.copula import MeasurementHyperparameters
 from trainables.measured.network import ScoreNetwork, standardised
 from trainables.measured.once import MeasuredOnce
-from trainables.measured.residuals import Residuals, category_probabilities, discrete_cells, drawn_categories
+from trainables.measured.residuals import Residuals, category_probabilities, discrete_scores, drawn_categories
 from trainables.segment import Segment
 
 STEPS_PER_EPOCH = 25
@@ -67,7 +67,7 @@ class MeasuredGenerator:
             for label in classes:
                 latent[label, labels == label] = standardised(latent[label, labels == label])
             scores = self._network(latent)[torch.from_numpy(labels), torch.arange(participants)]  # (n, W)
-            for columns, shares in discrete_cells(normal_scores):
+            for columns, shares in discrete_scores(normal_scores):
                 chosen = drawn_categories(category_probabilities(scores[:, columns], shares), here)
                 scores[:, columns] = LIMIT * (2 * chosen - 1)  # beyond doubt
         values = normal_scores.values(scores.double().numpy())
@@ -118,7 +118,7 @@ class MeasuredNetwork(MeasuredOnce):
     def restored(cls, content: Mapping[str, Any], schema: Schema) -> MeasuredGenerator:
         """The generator with the weights that were kept."""
         settings, measured = MeasuredHyperparameters(**content["settings"]), Measured.of(content["measured"])
-        network = new_network(settings, measured)
+        network = new_network(settings, measured, schema)
         network.load_state_dict(content["weights"])
         return MeasuredGenerator(network, settings, measured, schema)
 
@@ -137,7 +137,7 @@ class MeasuredNetwork(MeasuredOnce):
     def take(self, measured: Measured) -> None:
         """Begin with what was measured."""
         self._measured, self._steps = measured, 0
-        self._network, self._average = new_network(self._settings, measured), new_network(self._settings, measured)
+        self._network, self._average = (new_network(self._settings, measured, self._schema) for _ in range(2))
         self._average.load_state_dict(self._network.state_dict())
         self._optimizer = torch.optim.Adam(
             self._network.parameters(), lr=self._settings.generator_learning_rate, betas=(0.9, 0.99)
@@ -193,6 +193,7 @@ class MeasuredNetwork(MeasuredOnce):
         self._steps = state["steps"]
 
 
-def new_network(settings: MeasuredHyperparameters, measured: Measured) -> ScoreNetwork:
+def new_network(settings: MeasuredHyperparameters, measured: Measured, schema: Schema) -> ScoreNetwork:
     """One with fresh weights, drawn from PyTorch's global stream."""
-    return ScoreNetwork(measured.moments, settings.width, settings.depth, settings.latent_size)
+    moments = measured.moments(NormalScores(schema, measured.histograms))
+    return ScoreNetwork(moments, settings.width, settings.depth, settings.latent_size)

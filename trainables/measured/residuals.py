@@ -42,30 +42,41 @@ class Residuals:
         self._products_noise = torch.tensor([each.noise_sd for each in measured.products])  # (k,), on the diagonal
         self._bins_noise = torch.tensor([each.noise_sd / each.participants for each in measured.histograms])  # (k,)
         scores = NormalScores(schema, measured.histograms)
+        by_class = [scores.split(each.shares(scores.bins)) for each in measured.histograms]
+        self._presence = Presence(scores) if schema.may_be_missing.any() else None
         pairs = np.triu(np.ones((scores.width + 1,) * 2))
         pairs[0, 0] = 0
         edges_of, middles = np.full((scores.width, BINS - 1), np.inf), np.zeros((scores.width, BINS))
         shares, bins = np.zeros((len(measured.products), scores.width, BINS)), np.zeros((scores.width, BINS))
+        there = np.ones((len(measured.products), scores.width))
         rounded = np.zeros(scores.width, dtype=bool)
-        self._discrete = discrete_cells(scores)
+        self._discrete = discrete_scores(scores)
         self._indicated: list[torch.Tensor] = []  # what was measured of them, (k, c)
-        by_class = [each.shares(scores.bins) for each in measured.histograms]
-        for number, (columns, measure) in enumerate(zip(scores.columns, scores.cells, strict=True)):
-            measured_shares = np.stack([each[number] for each in by_class])  # (k, b)
-            if measure.discrete:
-                inside = slice(columns.start + 1, columns.stop + 1)
+        for number, cell in enumerate(scores.cells):
+            values = np.stack([each[number] for each, _, _ in by_class])  # (k, b)
+            there[:, cell.first : cell.first + cell.width + cell.flagged] = np.array(
+                [[1 - lacking[number]] for _, lacking, _ in by_class]
+            )
+            if cell.measure.discrete:
+                inside = slice(cell.first + 1, cell.first + cell.width + 1)
                 pairs[inside, inside] = 0  # fixed by the shares
                 scored = len(scores.indicated(number))
-                self._indicated.append(torch.from_numpy(measured_shares[:, -scored:]).float())
-                continue
-            size = measured_shares.shape[1]
-            edges_of[columns.start, : size - 1] = scores.edges(number)
-            middles[columns.start, :size] = scores.middles(number)
-            shares[:, columns.start, :size], bins[columns.start, :size] = measured_shares, 1
-            rounded[columns.start] = measure.count is not None and measure.count <= BINS
+                self._indicated.append(torch.from_numpy(values[:, -scored:]).float())
+            else:
+                size = values.shape[1]
+                edges_of[cell.first, : size - 1] = scores.edges(number)
+                middles[cell.first, :size] = scores.middles(number)
+                shares[:, cell.first, :size], bins[cell.first, :size] = values, 1
+                rounded[cell.first] = cell.measure.count is not None and cell.measure.count <= BINS
+            if cell.flagged:
+                pairs[cell.flag + 1, cell.flag + 1] = 0
+                missing = np.array([[missing[number]] for _, _, missing in by_class])
+                there[:, cell.flag] /= 1 - missing[:, 0]  # of who attends
+                self._indicated.append(torch.from_numpy(missing).float())
         self._pairs, self._rounded = torch.from_numpy(pairs).float(), torch.from_numpy(rounded)
         self._edges, self._middles = torch.from_numpy(edges_of).float(), torch.from_numpy(middles).float()
         self._shares, self._bins = torch.from_numpy(shares).float(), torch.from_numpy(bins).float()
+        self._there = torch.from_numpy(there).float()  # (k, W), shares of participants with a value
 
     def loss(self, drawn: torch.Tensor, randomness: torch.Generator, batch_variance: float) -> torch.Tensor:
         """Half the sum of squared residuals, each over its variance; its expectation does not grow with the noise of
@@ -78,31 +89,49 @@ class Residuals:
         """
         count = drawn.shape[1]
         halves = [slice(0, count // 2), slice(count // 2, count)]
-        scores, probabilities = self._observed(drawn, randomness)
+        scores, probabilities, there = self._observed(drawn, randomness)
         loss = self._products_loss(self._lifted(scores), halves, batch_variance)
-        loss = loss + self._weight * self._bins_loss(drawn, halves, randomness, batch_variance)
-        for measured, each in zip(self._indicated, probabilities, strict=True):
-            variance = self._bins_noise[:, None] ** 2 + batch_variance / 4 / count
-            first, second = (each[:, half].mean(dim=1) - measured for half in halves)  # (k, k)
+        loss = loss + self._weight * self._bins_loss(drawn, there, halves, randomness, batch_variance)
+        for (columns, _), measured, each in zip(self._discrete, self._indicated, probabilities, strict=True):
+            known = self._there[:, columns.start, None]
+            variance = (self._bins_noise[:, None] / known) ** 2 + batch_variance / 4 / count
+            weights = None if there is None else there[..., columns.start, None]
+            first, second = (_mean(each, weights, half) - measured for half in halves)  # (k, c)
             loss = loss + self._weight * (first * second / variance).sum()
         return loss / 2
 
-    def _observed(self, drawn: torch.Tensor, randomness: torch.Generator) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Scores of the values that draws stand for, with the slope of the draws; probabilities of categories."""
+    def _observed(
+        self, drawn: torch.Tensor, randomness: torch.Generator
+    ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor | None]:
+        """What would be measured of the values that draws stand for.
+
+        Returns:
+            Their scores (k, n, W), with the slope of the draws; probabilities of categories and of missing values; and
+            which scores are of a value that is there, (k, n, W), None where all are.
+        """
         limited = drawn.clamp(-LIMIT, LIMIT)
         classes, count, width = drawn.shape
         places = torch.searchsorted(self._edges, drawn.detach().reshape(-1, width).T.contiguous())  # (W, k n)
         middles = self._middles.gather(1, places).T.reshape(classes, count, width)
         scores = torch.where(self._rounded, limited + (middles - limited).detach(), limited)
-        probabilities = []
+        probabilities, indicated = [], {}
         for columns, shares in self._discrete:
             each = category_probabilities(drawn[..., columns], shares)
             chosen = drawn_categories(each.detach(), randomness)
-            indicated = each + (chosen - each).detach()
-            standardised = (indicated - shares) / torch.sqrt(shares * (1 - shares))
-            scores = torch.cat([scores[..., : columns.start], standardised, scores[..., columns.stop :]], dim=-1)
+            indicated[columns.start] = each + (chosen - each).detach()
+            scores = torch.cat(
+                [
+                    scores[..., : columns.start],
+                    standardised_indicators(indicated[columns.start], shares),
+                    scores[..., columns.stop :],
+                ],
+                dim=-1,
+            )
             probabilities.append(each)
-        return scores, probabilities
+        if self._presence is None:
+            return scores, probabilities, None
+        there = self._presence.of(places[-1].reshape(classes, count), indicated)
+        return scores * there, probabilities, there.detach()
 
     def _lifted(self, scores: torch.Tensor) -> torch.Tensor:
         """The vectors P of ``NoisyMoments``, (k, n, W + 1)."""
@@ -120,7 +149,12 @@ class Residuals:
         return (self._pairs * first * second / variance).sum()
 
     def _bins_loss(
-        self, drawn: torch.Tensor, halves: list[slice], randomness: torch.Generator, batch_variance: float
+        self,
+        drawn: torch.Tensor,
+        there: torch.Tensor | None,
+        halves: list[slice],
+        randomness: torch.Generator,
+        batch_variance: float,
     ) -> torch.Tensor:
         chosen = torch.randperm(BINS - 1, generator=randomness)[: self._drawn_edges].sort().values  # (e,)
         together = torch.bucketize(torch.arange(BINS), chosen)  # (BINS,), which bins count together
@@ -128,20 +162,62 @@ class Residuals:
         shares = self._shares.new_zeros(len(self._shares), len(self._bins), size).index_add_(2, together, self._shares)
         bins = self._bins.new_zeros(len(self._bins), size).index_add_(1, together, self._bins)
         likely = shares.clamp(0, 1)
-        noise = self._bins_noise[:, None, None] ** 2 * bins.clamp(min=1)
+        noise = (self._bins_noise[:, None, None] / self._there[..., None]) ** 2 * bins.clamp(min=1)
         variance = noise + batch_variance * (likely * (1 - likely) + 1e-3) / drawn.shape[1]
         below = torch.sigmoid(SMOOTHNESS * (self._edges[:, chosen] - drawn[..., None]))  # (k, n, W, e)
-        first, second = (_between(below[:, half].mean(dim=1)) - shares for half in halves)  # (k, W, e + 1)
+        weights = None if there is None else there[..., None]
+        first, second = (_between(_mean(below, weights, half)) - shares for half in halves)  # (k, W, e + 1)
         return ((bins > 0) * first * second / variance).sum()
 
 
-def discrete_cells(scores: NormalScores) -> list[tuple[slice, torch.Tensor]]:
-    """Columns of each discrete cell, and the shares (k,) of its categories that have a score."""
-    return [
-        (columns, torch.from_numpy(scores.indicated(number)).float())
-        for number, (columns, measure) in enumerate(zip(scores.columns, scores.cells, strict=True))
-        if measure.discrete
-    ]
+class Presence:
+    """Which values of drawn participants are there.
+
+    Args:
+        scores: of a cohort in which some may be missing.
+    """
+
+    def __init__(self, scores: NormalScores) -> None:
+        self._cells = scores.cells
+        gone = scores.encoding.gone(scores.attended)  # (b, C), by the bin of the last cell
+        self._attending = torch.from_numpy(~gone).float() if scores.encoding.schema.visits.dropout else None
+
+    def of(self, last: torch.Tensor, indicated: dict[int, torch.Tensor]) -> torch.Tensor:
+        """1 for scores of values that are there, and for those that say so of a visit that was attended.
+
+        Args:
+            last: bin of the last cell, with dropout the number of visits attended, (k, n).
+            indicated: what is chosen for the scores that begin at a column, (k, n, c), with the slope of its chance.
+
+        Returns:
+            (k, n, W).
+        """
+        ones = torch.ones(*last.shape, 1)
+        parts = []
+        for number, cell in enumerate(self._cells):
+            attending = ones if self._attending is None else self._attending[:, number][last].unsqueeze(-1)
+            there = attending * (1 - indicated[cell.flag]) if cell.flagged else attending
+            parts.append(there.expand(-1, -1, cell.width))
+            if cell.flagged:
+                parts.append(attending)
+        return torch.cat(parts, dim=-1)
+
+
+def discrete_scores(scores: NormalScores) -> list[tuple[slice, torch.Tensor]]:
+    """Columns of each discrete cell, and the shares (k,) of its categories that have a score; likewise of each flag."""
+    found = []
+    for number, cell in enumerate(scores.cells):
+        if cell.measure.discrete:
+            found.append((cell.columns, torch.from_numpy(scores.indicated(number)).float()))
+        if cell.flagged:
+            share = torch.tensor([scores.missing[number]]).float()
+            found.append((slice(cell.flag, cell.flag + 1), share))
+    return found
+
+
+def standardised_indicators(indicators: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Indicators (..., c) over their standard deviation, with the mean 0 where shares are (c,)."""
+    return (indicators - shares) / torch.sqrt(shares * (1 - shares))
 
 
 def category_probabilities(scores: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
@@ -162,6 +238,13 @@ def drawn_categories(probabilities: torch.Tensor, randomness: torch.Generator) -
     flat = probabilities.reshape(-1, probabilities.shape[-1])
     drawn = torch.multinomial(flat, 1, generator=randomness).reshape(probabilities.shape[:-1])
     return one_hot(drawn, probabilities.shape[-1]).to(probabilities)
+
+
+def _mean(draws: torch.Tensor, weights: torch.Tensor | None, half: slice) -> torch.Tensor:
+    """Mean over some of the draws (k, n, ...), each with its weight."""
+    if weights is None:
+        return draws[:, half].mean(dim=1)
+    return (draws[:, half] * weights[:, half]).sum(dim=1) / weights[:, half].sum(dim=1).clamp(min=1)
 
 
 def _products(lifted: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,96 @@
+"""What is missing in a trial is missing in a synthetic one, as often and for whom it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cohorts import Participants
+from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.misfit import misfit
+from privacy.mechanisms.normal_scores import Measured, Measurements, NormalScores
+from tests.cohorts.lossy_trial import lossy_cohort
+from trainables.candidate import Setting
+from trainables.measured.candidate import MeasuredNetwork
+
+REAL = lossy_cohort(4000)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Measured:
+    return Measurements.costing(REAL.schema, 1.0, rho=5.0).release(REAL.values, REAL.labels)
+
+
+@pytest.fixture(scope="module")
+def synthetic(measured) -> Participants:
+    """What a fitted network draws."""
+    torch.manual_seed(0)
+    network = MeasuredNetwork.of({"width": 64}, Setting(REAL.schema, 1.0, "packed", torch.device("cpu")))
+    network.take(measured)
+    network.fit(250, torch.Generator().manual_seed(1))
+    return network.generator().generate(4000, torch.Generator().manual_seed(2))
+
+
+def missing(people: Participants, label: int) -> np.ndarray:
+    """Share of participants of a class without a value in each cell that is observed, (M, V)."""
+    return np.isnan(people.values[people.labels == label]).mean(axis=0)[REAL.schema.observed]
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_values_are_missing_as_often_as_in_the_trial(synthetic, label):
+    assert np.abs(missing(synthetic, label) - missing(REAL, label)).max() < 0.04
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_as_many_leave_after_each_visit(synthetic, label):
+    left = [
+        np.bincount(each.values[each.labels == label, -1, 0].astype(int), minlength=4) for each in (REAL, synthetic)
+    ]
+    real, made = (counts / counts.sum() for counts in left)
+    assert np.abs(real - made).max() < 0.04
+
+
+def test_nobody_comes_back_from_the_dead(synthetic):
+    known = ~np.isnan(synthetic.values[:, :4]).all(axis=1)  # (n, V)
+    assert (np.isnan(synthetic.values[:, 1]) | known).all()
+    dose = ~np.isnan(synthetic.values[:, 1])  # missing after dropout alone
+    assert (np.diff(dose.astype(int), axis=1) <= 0).all()
+
+
+def test_those_who_leave_are_the_ones_who_left(synthetic):
+    """The old leave more often, so those who stay are younger."""
+    ages = [
+        [float(np.nanmean(each.values[each.values[:, -1, 0] == visits, 4, 0])) for visits in (1, 3)]
+        for each in (REAL, synthetic)
+    ]
+    (left, stayed), (left_made, stayed_made) = ages
+    assert left > stayed + 2 and left_made > stayed_made + 1.5
+
+
+def test_a_value_and_the_next_hang_together_where_both_are_there(synthetic):
+    def together(people: Participants) -> float:
+        pressure = people.values[:, 0, :2]
+        both = ~np.isnan(pressure).any(axis=1)
+        return float(np.corrcoef(pressure[both].T)[0, 1])
+
+    assert together(synthetic) == pytest.approx(together(REAL), abs=0.08)
+
+
+def test_participants_drawn_anew_fit_what_was_measured(synthetic, measured):
+    assert misfit(measured, synthetic)["misfit"] < 2 < 3 * misfit(measured, lossy_cohort(4000, seed=3))["misfit"]
+
+
+def test_values_come_back_from_their_own_scores_or_do_not(measured):
+    scores = NormalScores(REAL.schema, measured.histograms)
+    back = scores.values(scores.scores(REAL.values))
+    known = REAL.values[:, -1, 0] > 0
+    assert np.array_equal(np.isnan(back)[known], np.isnan(REAL.values)[known])
+    for row in (2, 3, 5):
+        np.testing.assert_array_equal(back[:, row], REAL.values[:, row])
+
+
+def test_whoever_lacks_values_counts_once_in_every_cell(measured):
+    scores = NormalScores(REAL.schema, measured.histograms)
+    counts = class_counts(scores.encoding.positions(REAL.values[:1]), REAL.labels[:1], scores.bins, 2)
+    assert counts.sum() == len(scores.cells) and set(counts) == {0, 1}
