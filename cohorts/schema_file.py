@@ -73,7 +73,7 @@ def _only_follows(details: Details, errors: Sequence[Details]) -> bool:
     if details["type"] == "missing" and details["loc"][-1] == "table":
         return any(each["loc"][:1] == ("tables",) for each in errors)  # a single table need not be named
     # The validator does not count items that are wrong in themselves.
-    return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
+    return bool(details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"])
 
 
 def _without_index(location: tuple[str | int, ...], details: Details) -> tuple[str | int, ...]:
