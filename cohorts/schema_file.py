@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from cohorts.errors import CohortError
 from cohorts.schema_lines import Place, SchemaLines, dotted
 from cohorts.schema_words import Details, complaint, items, suggestion
-from cohorts.schema_yaml import SchemaLoader, yaml_problem
+from cohorts.schema_yaml import SchemaLoader, SchemaProblem, yaml_problem
 
 HELP = "docs/cohorts.md explains every key."
 MOST_SHOWN = 8
@@ -31,7 +31,8 @@ def read_schema_mapping(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         line, problem = yaml_problem(text, error)
         where = "" if line is None else f", line {line}"
-        raise CohortError(f"{path}{where}: this is not valid YAML: {problem}. {HELP}") from None
+        said = "" if isinstance(error, SchemaProblem) else "this is not valid YAML: "
+        raise CohortError(f"{path}{where}: {said}{problem}. {HELP}") from None
     except RecursionError:
         raise CohortError(f"The schema file {path} is nested too deeply to be a schema. {HELP}") from None
     if not isinstance(content, dict):

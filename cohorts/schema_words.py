@@ -70,6 +70,8 @@ def complaint(details: Sequence[Details], written: str | None) -> str:
 
 def suggestion(key: str, known_keys: Collection[str]) -> str:
     """The known key that a mistyped one resembles, as an addition in brackets; empty where none does."""
+    if key in known_keys:
+        return " (it belongs to another part of the schema; check the indentation)"
     close = difflib.get_close_matches(key, sorted(known_keys), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 

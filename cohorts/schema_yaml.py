@@ -24,12 +24,22 @@ class SchemaLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """As YAML does it, but a date such as 2020-13-45 is an error of that line."""
+        """As YAML does it, but 2020-13-45, and numbers that mean another one to people, are errors of their line."""
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
         except (ValueError, KeyError, OverflowError):
             problem = f"{node.value} looks like a date or a number and is none; put it in quotes if it is text"
             raise SchemaProblem(None, None, problem, node.start_mark) from None
+        if isinstance(value, int | float) and _means_another_number(node.value, value):
+            problem = f"YAML reads {node.value} as {value}; put it in quotes if it is text"
+            raise SchemaProblem(None, None, problem, node.start_mark)
+        return value
+
+
+def _means_another_number(written: str, value: float) -> bool:
+    """Whether YAML read 010 as eight, or 12:30 as minutes."""
+    octal = re.fullmatch(r"[-+]?0[0-9_]+", written) is not None
+    return ":" in written or (octal and int(written.replace("_", "")) != value)
 
 
 _SPECIAL = "text that begins with one of ! & * % @ ` means something else to YAML; put it in quotes"

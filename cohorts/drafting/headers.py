@@ -30,7 +30,8 @@ class Column:
         type: what its cells hold, where the format of the file tells.
         label: what the file calls it in words.
         decimals: how many digits after the point its format shows.
-        codes: its value labels, a code and what it means; part of the file's dictionary, not of its rows.
+        codes: its value labels, a code and what it means; part of the file's dictionary, not of its rows
+            (unless a program made them from the rows, which the draft asks to be checked).
     """
 
     name: str

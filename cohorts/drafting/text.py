@@ -16,6 +16,8 @@ from cohorts.drafting.layout import Layout, Quantity
 COMMENT_AT = 30
 """Column at which comments begin, where the line leaves room."""
 
+MOST_CATEGORIES = 20
+
 HEAD = """\
 # A first schema, drafted from the names, types, labels and formats of columns. No participant was read for it.
 #
@@ -124,14 +126,14 @@ def _label(layout: Layout, several: bool) -> list[str]:
 
 def _classes(column: Column) -> list[str]:
     share = "TODO: its share by the randomisation, 0.5 if 1 to 1 (of an outcome, from a publication)"
-    if len(column.codes) > 1:
+    if _labelled(column):
         meanings = [meaning for _, meaning in column.codes]
         lines = [
             line("  classes:", "TODO: these are all of the file's value labels, keep those that are to be compared")
         ]
         for code, meaning in column.codes:
             name = meaning if meaning and meanings.count(meaning) == 1 else f"{meaning} ({_code(code)})".strip()
-            value = line(f"      value: {quoted(_code(code))}", "from the file's value labels")
+            value = line(f"      value: {quoted(_code(code))}", "guess: from the file's value labels")
             lines += [f"    - name: {quoted(name)}", value, line("      share:", share)]
         return lines
     lines = ["  classes:"]
@@ -148,7 +150,7 @@ def _visits(layout: Layout) -> list[str]:
     column = layout.visit_column
     if column is None:
         return ["visits:", line("  codes:", "TODO: the visits in order, as [baseline, week 12], from the protocol")]
-    codes = [_code(code) for code, _ in column.codes]
+    codes = [_code(code) for code, _ in column.codes] if _labelled(column) else []
     if codes:
         meant = _list([f"{_code(code)} {meaning}" for code, meaning in column.codes])
         said = f"guess: all of the file's value labels ({meant}); keep those of the protocol that all attend"
@@ -195,8 +197,9 @@ def _quantity(each: Quantity, several: bool) -> list[str]:
 def _values(each: Quantity) -> list[str]:
     """What values a measure can have: kind, unit and limits, or categories."""
     known, column = each.known, each.column
-    if len(column.codes) > 1 and (known is None or not known.limits):
-        return _categories([_code(code) for code, _ in column.codes], f"from the file's value labels: {_codes(column)}")
+    if _labelled(column) and (known is None or not known.limits):
+        said = f"guess: the file's value labels ({_codes(column)}), to be checked against the protocol"
+        return _categories([_code(code) for code, _ in column.codes], said)
     if known is None:
         return [
             line(
@@ -224,8 +227,8 @@ def _limits(known: Known, limits: Limits, column: Column) -> list[str]:
     decimals = column.decimals if column.decimals is not None else limits.decimals
     whole = all(float(limit).is_integer() for limit in (limits.lower, limits.upper))
     kind = "continuous" if decimals else "integer" if whole else known.kind
-    others = [f"{each.unit} {each.lower:g} to {each.upper:g}" for each in known.limits if each.unit != limits.unit]
-    other = f"; in {', in '.join(others)}" if others else ""
+    others = [f"{each.lower:g} to {each.upper:g} {each.unit}" for each in known.limits if each.unit != limits.unit]
+    other = f"; otherwise {', or '.join(others)}" if others else ""
     source = (
         "plausible for adults" + known.source.removeprefix("plausible") if "plausible" in known.source else known.source
     )
@@ -244,10 +247,10 @@ def _stub(each: Quantity, several: bool) -> str:
     table = f", table: {quoted(each.table)}" if several else ""
     column = each.column
     kind = "kind: , lower: , upper: "
-    if len(column.codes) > 1:
+    if _labelled(column):
         name = "binary" if len(column.codes) == 2 else "categorical"
         kind = f"kind: {name}, categories: [{_flow([_code(code) for code, _ in column.codes])}]"
-    said = ": ".join(part for part in (column.label, _codes(column)) if part)
+    said = ": ".join(part for part in (column.label, _codes(column) if _labelled(column) else "") if part)
     stub = f"#  - {{name: {quoted(each.name)}, {kind}{table}, column: {quoted(column.name)}}}"
     return f"{stub}  {comment(said)}" if said else stub
 
@@ -255,6 +258,11 @@ def _stub(each: Quantity, several: bool) -> str:
 def _said(column: Column) -> str:
     """What the file calls a column, as the end of a comment."""
     return f"; the file says: {column.label}" if column.label else ""
+
+
+def _labelled(column: Column) -> bool:
+    """Whether value labels may be categories. A program that made labels of every text in a column made many."""
+    return 1 < len(column.codes) <= MOST_CATEGORIES
 
 
 def _codes(column: Column) -> str:

@@ -214,6 +214,19 @@ def test_labels_formats_and_value_labels_are_used(tmp_path):
     assert "{name: V3, kind: binary, categories: [0, 1], column: V3}  # Diabetes: 0 no, 1 yes" in draft_schema([path])
 
 
+def test_labels_made_of_every_text_in_a_column_are_not_suggested(tmp_path):
+    path = tmp_path / "trial.dta"
+    frame = pd.DataFrame({"id": ["a"], "race": [1.0], "town": [1.0]})
+    towns = {code: f"town {code}" for code in range(1, 60)}
+    pyreadstat.write_dta(frame, str(path), variable_value_labels={"race": towns, "town": towns})
+    assert "town 7" not in draft_schema([path])
+
+
+def test_a_unit_in_the_label_chooses_the_limits_and_others_are_told(tmp_path):
+    text = draft_schema([csv_with(tmp_path, "id,day,glucose [mmol/l]")])
+    assert re.search(r"unit: mmol/L +# guess: check it; otherwise 20 to 1000 mg/dL", text)
+
+
 def test_a_table_of_parameters_is_told_to_be_reshaped(tmp_path):
     text = draft_schema([csv_with(tmp_path, "USUBJID,PARAMCD,AVISIT,AVAL", "advs.csv")])
     assert re.search(r"advs: .*advs.csv.*# TODO: it has a row per parameter", text)
