@@ -109,9 +109,9 @@ def _problem(
 
 
 def _missing(places: Sequence[Place]) -> str:
-    missing = places[-1].rest[0]
+    missing = places[-1].rest[-1]
     if isinstance(missing, int):
-        return f"{_where(places[0], 'key')} needs at least {items(missing + 1)}; it has {places[0].rest[0]}"
+        return f"{_where(places[0], 'key')} needs at least {items(missing + 1)}; it has {places[0].rest[-1]}"
     inside = Place(places[0].node, None, (*places[0].path, missing), (), places[0].item, places[0].item_depth)
     return f"{_where(inside, 'key')} is missing"
 

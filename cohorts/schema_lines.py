@@ -56,19 +56,25 @@ class SchemaLines:
         self._root = self._loader.get_single_node() or yaml.ScalarNode("tag:yaml.org,2002:null", "")
 
     def find(self, location: Location) -> Place:
-        """The innermost part of the file on the way to a location of the validator."""
-        node, key, item, item_depth, depth = self._root, None, "", 0, 0
-        for depth, part in enumerate(location):
+        """The innermost part of the file on the way to a location of the validator.
+
+        Steps that the file does not have are skipped: the validator also names the type that it tried, and parts that
+        were filled in.
+        """
+        node, key, item, item_depth = self._root, None, "", 0
+        path: list[str | int] = []
+        rest: list[str | int] = []
+        for part in location:
             step = self._step(node, part)
             if step is None:
-                break
+                rest.append(part)
+                continue
             key, node = step
+            path.append(part)
             name = self.name_of(node) if isinstance(part, int) else None
             if name is not None:
-                item, item_depth = f"{dotted(location[: depth + 1])} ({name})", depth + 1
-        else:
-            depth = len(location)
-        return Place(node, key, tuple(location[:depth]), tuple(location[depth:]), item, item_depth)
+                item, item_depth = f"{dotted(path)} ({name})", len(path)
+        return Place(node, key, tuple(path), tuple(rest), item, item_depth)
 
     def mentioned(self, place: Place, message: str) -> int:
         """The line that a message about a whole part speaks of, or where the part begins.

@@ -51,6 +51,8 @@ def complaint(details: Sequence[Details], written: str | None) -> str:
         return "is empty; write a value, or leave the key out if you can do without it"
     if kind == "string_too_short":
         return "is an empty text; write a value"
+    if kind == "string_too_long":
+        return f"can have at most {context['max_length']} characters{_it_is(value, written)}"
     if kind in ("too_short", "too_long"):
         return _length(kind, context)
     if kind in _LIMITS:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cohorts import CohortError, Schema
+from cohorts.schema_lines import SchemaLines
 from cohorts.schema_words import complaint as in_words
 from tests.cohorts.little_trial import schema_mapping
 
@@ -110,6 +111,13 @@ def test_a_mistake_is_told_with_its_line_and_a_remedy(tmp_path, old, new, said):
 def test_too_many_items_are_counted_in_words():
     found = {"type": "too_long", "input": [], "ctx": {"max_length": 1, "actual_length": 3}}
     assert in_words([found], None) == "can have at most 1 item; it has 3"
+
+
+def test_steps_that_the_file_does_not_have_are_skipped():
+    lines = SchemaLines("a: 1\nformat:\n  separator: xx\n")
+    place = lines.find(("format", "filled in", "separator", "str"))
+    assert (place.line, place.path, place.written) == (3, ("format", "separator"), "xx")
+    assert place.rest == ("filled in", "str")
 
 
 def test_what_is_still_to_do_is_told_in_the_words_of_its_comment(tmp_path):
