@@ -52,7 +52,7 @@ def complaint(details: Sequence[Details], written: str | None) -> str:
     if kind == "string_too_short":
         return "is an empty text; write a value"
     if kind == "string_too_long":
-        return f"can have at most {context['max_length']} characters{_it_is(value, written)}"
+        return f"is too long; its greatest length is {context['max_length']}{_it_is(value, written)}"
     if kind in ("too_short", "too_long"):
         return _length(kind, context)
     if kind in _LIMITS:
@@ -93,6 +93,8 @@ def _choice(value: object, expected: str, written: str | None) -> str:
     choices = re.findall(r"'([^']*)'", expected)
     *others, last = choices
     close = suggestion(value, choices) if isinstance(value, str) else ""
+    if not all(choice.isalnum() for choice in choices):
+        *others, last = [f'"{choice}"' for choice in choices]
     return f"must be {', '.join(others)} or {last}{_it_is(value, written)}{close}"
 
 

@@ -91,9 +91,10 @@ def header_line(file: ByteReader) -> bytes:
     line, quoted = bytearray(), False
     while byte := file.read(1):
         if byte in b"\r\n" and not quoted:
-            if line.strip(b"\xef\xbb\xbf \t"):
+            bare = bytes(line.strip(b"\xef\xbb\xbf \t"))
+            if bare and not re.fullmatch(rb"sep=.", bare):
                 return bytes(line)
-            line.clear()  # an empty line before the header
+            line.clear()  # an empty line before the header, or Excel's note of the separator
             continue
         quoted ^= byte == b'"'
         line += byte

@@ -71,6 +71,7 @@ class FirstLineOnly(io.RawIOBase):
         (b'"id","sbp, seated\nin mmHg"\n', ["id", "sbp, seated\nin mmHg"]),
         ("id,größe\n".encode("cp1252"), ["id", "größe"]),
         (b"\nid|sbp\n", ["id", "sbp"]),
+        (b"sep=;\r\nid;sbp\r\n", ["id", "sbp"]),
     ],
 )
 def test_of_a_text_not_a_byte_is_read_beyond_the_header(line, names):
