@@ -1,8 +1,6 @@
-"""`python -m cohorts NAME_OR_PATH`: check a schema against its files and show what each rule drops.
+"""`python -m cohorts NAME_OR_PATH` checks a schema against its files; `python -m cohorts draft FILE...` begins one.
 
-For the data steward. Counts are of participants, so those of a private cohort are rounded to tens: enough to see
-whether a rule drops too many, too coarse to tell whether one person is among them in most cases. Statements say that
-they were shown.
+For the data steward.
 """
 
 from __future__ import annotations
@@ -12,80 +10,63 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from cohorts.catalogue import BUNDLED, load_participants
+from cohorts.checking import show
+from cohorts.drafting import draft_schema, write_draft
 from cohorts.errors import CohortError
-from cohorts.participants import Participants
-from cohorts.report import LoadReport
 
-ROUNDED_TO = 10
+FORMATS = "CSV, Parquet, XLSX, SAS, SPSS or Stata"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check a cohort.
+    """Check a cohort, or draft a schema.
 
     Returns:
         The exit status: 0, or 2 when schema or files are not usable.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m cohorts",
-        description="Check a schema against its files. For the data steward: counts of a private cohort are rounded to "
-        "the nearest ten, but even so are not for publication.",
-    )
-    parser.add_argument("cohort", help=f"{', '.join(BUNDLED)}, or the path of a schema in YAML")
-    parser.add_argument("--data", type=Path, help="where the tables are (default: the schema's folder, or data/NAME)")
-    given = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    command, rest = (draft, words[1:]) if words[:1] == ["draft"] else (check, words)
     try:
-        cohort, report = load_participants(given.cohort, given.data)
+        command(rest)
     except CohortError as error:
         Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
         return 2
-    _show(cohort, report, Console(highlight=False))
     return 0
 
 
-def _show(cohort: Participants, report: LoadReport, console: Console) -> None:
-    schema = cohort.schema
-
-    def count(number: int) -> str:
-        return shown(number, exactly=schema.public)
-
-    console.print(
-        f"{schema.name}: {len(schema.measures)} measures at {len(schema.visit_names)} visits, "
-        f"{len(schema.covariates)} covariates, {'public' if schema.public else 'private'}",
-        markup=False,
+def check(arguments: list[str]) -> None:
+    """Load a cohort and show what each rule drops."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cohorts",
+        usage="%(prog)s [-h] [--data DATA] COHORT\n       %(prog)s draft [-h] [--out OUT] FILE [FILE ...]",
+        description="Check a schema against its files. For the data steward: counts of a private cohort are rounded to "
+        "the nearest ten, but even so are not for publication.",
+        epilog=f"`python -m cohorts draft FILE...` writes a first schema of files in {FORMATS}, from the names, types, "
+        "labels and formats of their columns alone; `python -m cohorts draft --help` says more.",
     )
-    rules = Table("rule", "participants dropped", "left", title="For the data steward only", title_justify="left")
-    left = report.enrolled
-    rules.add_row("enrolled", "", count(left), end_section=True)
-    for rule in report.rules:
-        left -= rule.dropped
-        rules.add_row(rule.rule, count(rule.dropped), count(left))
-    console.print(rules)
-    for rows in report.rows:
-        console.print(
-            f"{rows.file}: {count(rows.read)} rows, {count(rows.other_visits)} of no listed visit, "
-            f"{count(rows.superseded)} in a window but incomplete or not chosen",
-            markup=False,
-            soft_wrap=True,
-        )
-    counts = ", ".join(
-        f"{count(int((cohort.labels == index).sum()))} {each.name}" for index, each in enumerate(schema.label.classes)
-    )
-    console.print(
-        f"kept {count(report.kept)} complete participants ({counts}); the schema's public nominal size is "
-        f"{schema.nominal_size}",
-        markup=False,
-        soft_wrap=True,
-    )
+    parser.add_argument("cohort", metavar="COHORT", help=f"{', '.join(BUNDLED)}, or the path of a schema in YAML")
+    parser.add_argument("--data", type=Path, help="where the tables are (default: the schema's folder, or data/NAME)")
+    given = parser.parse_args(arguments)
+    cohort, report = load_participants(given.cohort, given.data)
+    show(cohort, report, Console(highlight=False))
 
 
-def shown(number: int, exactly: bool) -> str:
-    """A count of participants as it may be shown: about how many, unless everybody may know."""
-    if exactly:
-        return str(number)
-    return "fewer than 10" if number < ROUNDED_TO else f"about {round(number / ROUNDED_TO) * ROUNDED_TO}"
+def draft(arguments: list[str]) -> None:
+    """Write a first schema of some files."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cohorts draft",
+        description="Draft a schema from the names, types, labels and formats of columns. No participant is read. What "
+        "is left to say is marked TODO, and what was guessed is marked guess.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"a table of the trial: {FORMATS}")
+    parser.add_argument("--out", type=Path, help="the schema to write, NAME.yaml (default: show it; it must not exist)")
+    given = parser.parse_args(arguments)
+    if given.out is None:
+        print(draft_schema(given.files), end="")
+        return
+    write_draft(given.files, given.out)
+    print(f"Wrote {given.out}. Work through its TODOs, then check it: python -m cohorts {given.out}")
 
 
 if __name__ == "__main__":

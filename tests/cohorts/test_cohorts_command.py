@@ -1,10 +1,13 @@
+import itertools
 import subprocess
 import sys
 
 import pytest
 
+from cohorts import LoadReport, RuleCount
 from cohorts.__main__ import main
-from tests.cohorts.little_trial import people_frame, schema_mapping, write_trial
+from cohorts.checking import many_incomplete, shown
+from tests.cohorts.little_trial import people_frame, schema_mapping, visits_frame, write_trial
 
 
 def test_the_steward_sees_what_each_rule_drops(tmp_path, capsys):
@@ -44,7 +47,9 @@ def test_data_may_lie_elsewhere(tmp_path, capsys):
 def test_help_names_the_cohorts(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert "sprint-simulated" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "sprint-simulated" in shown
+    assert "python -m cohorts draft" in shown
 
 
 def test_a_private_cohorts_counts_are_too_coarse_to_show_one_person(tmp_path, capsys):
@@ -63,3 +68,70 @@ def test_a_public_cohorts_counts_are_exact(tmp_path, capsys):
     schema = {**schema_mapping(), "public": True}
     assert main([write_trial(tmp_path, schema=schema)]) == 0
     assert "kept 80 complete participants (40 control, 40 treated)" in capsys.readouterr().out
+
+
+def with_gaps(tmp_path, gaps: int, public: bool = False) -> str:
+    visits = visits_frame()
+    visits.loc[: 2 * gaps - 1 : 2, "hb"] = ""
+    return write_trial(tmp_path, visits=visits, schema={**schema_mapping(), "public": public})
+
+
+def test_many_incomplete_participants_are_a_warning_with_the_worst_rule_and_a_remedy(tmp_path, capsys):
+    assert main([with_gaps(tmp_path, 24)]) == 0
+    (warning,) = (line for line in capsys.readouterr().out.splitlines() if "WARNING" in line)
+    assert "about 20 of about 80 enrolled participants (25%) are dropped as incomplete" in warning
+    assert "because measure HB has no value at some visit (about 20)" in warning
+    assert "Leave this measure out of the schema" in warning
+
+
+def test_of_a_public_cohort_the_warning_counts_exactly(tmp_path, capsys):
+    assert main([with_gaps(tmp_path, 9, public=True)]) == 0
+    assert "WARNING: 9 of 80 enrolled participants (11%)" in capsys.readouterr().out
+
+
+def test_few_incomplete_participants_are_no_warning(tmp_path, capsys):
+    assert main([with_gaps(tmp_path, 8, public=True)]) == 0
+    assert "WARNING" not in capsys.readouterr().out
+
+
+def test_a_private_cohorts_warning_depends_on_rounded_counts_alone():
+    warnings: dict[tuple[str, ...], set[str | None]] = {}
+    for kept in range(50, 130):
+        for first, second in itertools.product(range(0, 40, 3), range(0, 40, 4)):
+            enrolled = kept + first + second
+            report = LoadReport(enrolled, kept, (RuleCount("measure A is empty", first), RuleCount("B", second)))
+            rounded = tuple(shown(count, exactly=False) for count in (enrolled, first + second, first, second))
+            warnings.setdefault(rounded, set()).add(many_incomplete(report, exactly=False))
+    assert all(len(same) == 1 for same in warnings.values())
+    assert {None} < set.union(*warnings.values())
+
+
+def test_where_no_rule_alone_drops_many_all_of_them_are_blamed():
+    rules = tuple(RuleCount(f"measure {name} has no value at some visit", 8) for name in "ABC")
+    warning = many_incomplete(LoadReport(100, 76, rules), exactly=False)
+    assert warning is not None
+    assert "No rule alone drops 10 or more" in warning
+
+
+def test_draft_writes_a_schema_once_and_never_over_another_file(tmp_path, capsys):
+    write_trial(tmp_path)
+    out = tmp_path / "first.yaml"
+    command = ["draft", str(tmp_path / "people.csv"), str(tmp_path / "visits.csv")]
+    assert main([*command, "--out", str(out)]) == 0
+    assert f"python -m cohorts {out}" in capsys.readouterr().out
+    before = out.read_bytes()
+    assert main([*command, "--out", str(out)]) == 2
+    assert "is not overwritten" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert main([*command, "--out", str(tmp_path / "first.txt")]) == 2
+    assert main([*command, "--out", str(tmp_path / "nowhere" / "first.yaml")]) == 2
+    assert main(command) == 0
+    assert "# TODO" in capsys.readouterr().out
+
+
+def test_draft_of_a_missing_file_ends_with_status_2_and_one_sentence(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-m", "cohorts", "draft", str(tmp_path / "no.csv")], capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"The file {tmp_path / 'no.csv'} does not exist; check the path.\n"

@@ -1,0 +1,104 @@
+"""What the data steward is shown of a cohort that was loaded: how many participants each rule drops.
+
+Counts are of participants, so those of a private cohort are rounded to tens: enough to see whether a rule drops too
+many, too coarse to tell whether one person is among them in most cases. Statements say that they were shown.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from cohorts.participants import Participants
+from cohorts.report import LoadReport, RuleCount
+
+ROUNDED_TO = 10
+MANY_INCOMPLETE = 0.1
+"""Above this share of dropped participants the steward is warned."""
+
+
+def show(cohort: Participants, report: LoadReport, console: Console) -> None:
+    """Print a cohort's schema in a line, what each rule dropped, a warning if that is much, and who is left."""
+    schema = cohort.schema
+
+    def count(number: int) -> str:
+        return shown(number, exactly=schema.public)
+
+    console.print(
+        f"{schema.name}: {len(schema.measures)} measures at {len(schema.visit_names)} visits, "
+        f"{len(schema.covariates)} covariates, {'public' if schema.public else 'private'}",
+        markup=False,
+    )
+    rules = Table("rule", "participants dropped", "left", title="For the data steward only", title_justify="left")
+    left = report.enrolled
+    rules.add_row("enrolled", "", count(left), end_section=True)
+    for rule in report.rules:
+        left -= rule.dropped
+        rules.add_row(rule.rule, count(rule.dropped), count(left))
+    console.print(rules)
+    for rows in report.rows:
+        console.print(
+            f"{rows.file}: {count(rows.read)} rows, {count(rows.other_visits)} of no listed visit, "
+            f"{count(rows.superseded)} in a window but incomplete or not chosen",
+            markup=False,
+            soft_wrap=True,
+        )
+    counts = ", ".join(
+        f"{count(int((cohort.labels == index).sum()))} {each.name}" for index, each in enumerate(schema.label.classes)
+    )
+    console.print(
+        f"kept {count(report.kept)} complete participants ({counts}); the schema's public nominal size is "
+        f"{schema.nominal_size}",
+        markup=False,
+        soft_wrap=True,
+    )
+    warning = many_incomplete(report, exactly=schema.public)
+    if warning is not None:
+        console.print(warning, style="bold red", markup=False, soft_wrap=True)
+
+
+def many_incomplete(report: LoadReport, exactly: bool) -> str | None:
+    """A warning that names the worst rule and a remedy, if more than a tenth of those enrolled is dropped.
+
+    Args:
+        report: what loading left out.
+        exactly: whether exact counts may be shown. Otherwise the warning depends on rounded counts alone, whether it
+            is given included: two trials whose counts round alike get the same.
+    """
+    dropped, enrolled = (_coarse(number, exactly) for number in (report.enrolled - report.kept, report.enrolled))
+    if dropped <= MANY_INCOMPLETE * enrolled:
+        return None
+    worst = max(report.rules, key=lambda rule: _coarse(rule.dropped, exactly))
+    reason = f"Most are dropped because {worst.rule} ({shown(worst.dropped, exactly)}). {_remedy(worst)}"
+    if not _coarse(worst.dropped, exactly):
+        reason = f"No rule alone drops {ROUNDED_TO} or more. Fewer measures, covariates or visits keep more of them."
+    return (
+        f"WARNING: {shown(report.enrolled - report.kept, exactly)} of {shown(report.enrolled, exactly)} enrolled "
+        f"participants ({dropped / enrolled:.0%}) are dropped as incomplete. The release will describe those who "
+        f"remain, who may differ from those who left the trial. {reason}"
+    )
+
+
+def shown(number: int, exactly: bool) -> str:
+    """A count of participants as it may be shown: about how many, unless everybody may know."""
+    if exactly:
+        return str(number)
+    return f"fewer than {ROUNDED_TO}" if number < ROUNDED_TO else f"about {_coarse(number, exactly)}"
+
+
+def _coarse(number: int, exactly: bool) -> int:
+    if exactly:
+        return number
+    return 0 if number < ROUNDED_TO else round(number / ROUNDED_TO) * ROUNDED_TO
+
+
+def _remedy(worst: RuleCount) -> str:
+    words = worst.rule.split()
+    if words[0] == "covariate":
+        return "Leave this covariate out of the schema if you can do without it."
+    if words[0] == "measure":
+        return (
+            "Leave this measure out of the schema, or the visits at which it was not planned, or take it as a "
+            "covariate if the baseline value is enough."
+        )
+    return "Leave this visit and those after it out of the schema; where visits are windows, wider ones find more rows."
