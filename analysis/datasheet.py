@@ -6,6 +6,7 @@ Written from the schema, the settings and the synthetic participants alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
@@ -58,7 +59,9 @@ or with any CSV or Parquet reader.
 """
 
 
-def datasheet(settings: StudySettings, marking: str, schema: Schema, statement: Statement) -> str:
+def datasheet(
+    settings: StudySettings, marking: str, schema: Schema, statement: Statement, tables: Sequence[Path]
+) -> str:
     """The datasheet as Markdown.
 
     Args:
@@ -66,6 +69,7 @@ def datasheet(settings: StudySettings, marking: str, schema: Schema, statement: 
         marking: what the files carry in their names.
         schema: of the released files.
         statement: of privacy; it counts what was released.
+        tables: the files that hold the synthetic participants.
     """
     return TEMPLATE.format(
         cohort=statement.cohort,
@@ -74,7 +78,7 @@ def datasheet(settings: StudySettings, marking: str, schema: Schema, statement: 
         method=statement.method,
         score=statement.score,
         picking=statement.picking,
-        files="\n".join(_file_lines(schema)),
+        files="\n".join(_file_lines(schema, tables)),
         tables="\n\n".join(_table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema),
@@ -88,10 +92,11 @@ def schema_file_name(marking: str) -> str:
     return f"schema-{marking}.yaml"
 
 
-def _file_lines(schema: Schema) -> Iterable[str]:
+def _file_lines(schema: Schema, tables: Sequence[Path]) -> Iterable[str]:
     for table in schema.tables:
-        stem = schema.stem(table)
-        yield f"- `{stem}.csv`, `{stem}.parquet`: table `{table}`, the same rows in two formats"
+        same = [file.name for file in tables if file.stem == schema.stem(table)]
+        names, formats = ", ".join(f"`{name}`" for name in same), {2: "two", 3: "three"}[len(same)]
+        yield f"- {names}: table `{table}`, the same rows in {formats} formats"
 
 
 def _table_section(schema: Schema, table: str) -> str:

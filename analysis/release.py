@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-import pandas as pd
+import pyarrow.parquet
 import yaml
 from pydantic import BaseModel, ConfigDict
 
@@ -120,7 +120,8 @@ def write_release(
     """
     schema = released_schema(ensemble.schema, marking)
     with replaced_directory(directory.release) as building:
-        write_cohort(Participants(schema, ensemble.ids, ensemble.labels, ensemble.values), building)
+        synthetic = Participants(schema, ensemble.ids, ensemble.labels, ensemble.values)
+        tables = write_cohort(synthetic, building, like=ensemble.schema)
         _write_schema(schema, building / schema_file_name(marking))
         note = f"Synthetic participants only. Study {settings.study}; read {STATEMENT_FILE} before use."
         for measure, picture in figures(panels, None, note).items():
@@ -129,7 +130,7 @@ def write_release(
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))
         (building / CHECK_FILE).write_text(CHECK_SCRIPT)
-        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement))
+        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, tables))
         manifest = Manifest(
             study=settings.study,
             cohort=statement.cohort,
@@ -197,6 +198,6 @@ def _described(file: Path, root: Path) -> ReleasedFile:
 
 
 def _rows(file: Path) -> int | None:
-    if file.suffix == ".csv":
-        return len(pd.read_csv(file))
-    return len(pd.read_parquet(file)) if file.suffix == ".parquet" else None
+    """How many rows a table has, in whichever format: its Parquet file knows."""
+    table = file.with_suffix(".parquet")
+    return int(pyarrow.parquet.read_metadata(table).num_rows) if table.exists() else None

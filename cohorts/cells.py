@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
-from cohorts.schema import Label, Measure, canonical
+from cohorts.schema import Label, Measure
+from cohorts.spelling import canonical
 from cohorts.tables import Table, factorize
+
+COMMA_NUMBER = r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?"
 
 
 def numbers(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
@@ -25,17 +30,38 @@ def numbers(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
     """
     texts = table.columns[column][rows]
     missing = table.missing(column)[rows]
-    parsed = pd.to_numeric(pd.Series(np.where(missing, "nan", texts), dtype=object), errors="coerce").to_numpy(float)
+    pointed = _with_points(pd.Series(texts, dtype=object), table.content.decimal)
+    parsed = pd.to_numeric(pointed.mask(missing, "nan"), errors="coerce").to_numpy(float)
     wrong = np.flatnonzero(np.isnan(parsed) & ~missing)
     if len(wrong):
-        table.fail(
-            column,
-            rows[wrong[0]],
-            f"{texts[wrong[0]]!r} is not a number",
-            "Correct the value, or leave the cell empty if it is missing.",
-            len(wrong) - 1,
-        )
+        problem, remedy = _why_no_number(texts[wrong[0]], table.content.decimal)
+        table.fail(column, rows[wrong[0]], problem, remedy, len(wrong) - 1)
     return parsed
+
+
+def _with_points(texts: pd.Series, decimal: str | None) -> pd.Series:
+    """Numbers with a decimal point; where they are written with commas, a point is no part of a number."""
+    commas = texts.str.fullmatch(COMMA_NUMBER) if decimal != "." else pd.Series(False, texts.index)
+    if decimal == "." or (decimal is None and not commas.any()):
+        return texts
+    pointed = texts.str.contains(".", regex=False)
+    return texts.mask(commas, texts.str.replace(",", ".", regex=False)).mask(pointed, "with a point")
+
+
+def _why_no_number(text: str, decimal: str | None) -> tuple[str, str]:
+    """What is wrong with a text where a number belongs, and the remedy."""
+    if decimal == "." and re.fullmatch(COMMA_NUMBER, text):
+        return (
+            f"{text!r} is not a number: it has a decimal comma",
+            'Say so in the schema (format: {decimal: ","}), or export the file with decimal points.',
+        )
+    if decimal != "." and re.fullmatch(r"[+-]?[0-9]*[.][0-9]+", text):
+        return (
+            f"{text!r} is not a number: it has a point, where others have a decimal comma",
+            'Say in the schema which of them is right (format: {decimal: "."}), or write the numbers alike, without a '
+            "separator of thousands.",
+        )
+    return f"{text!r} is not a number", "Correct the value, or leave the cell empty if it is missing."
 
 
 def measure_values(table: Table, column: str, measure: Measure, rows: np.ndarray) -> np.ndarray:
@@ -119,5 +145,13 @@ def _lookup(table: Table, column: str, known: dict[str, float], rows: np.ndarray
     """Index of each cell's text (k,): NaN where missing, -1 where unknown. A listed category is never missing."""
     codes, texts = factorize(table.columns[column][rows])
     missing_codes = table.missing(column)[rows]
-    indices = np.array([known.get(canonical(text), -1.0) for text in texts], dtype=np.float64)[codes]
+    commas = table.content.decimal != "."
+    indices = np.array([_index(text, known, commas) for text in texts], dtype=np.float64)[codes]
     return np.where((indices < 0) & missing_codes, np.nan, indices)
+
+
+def _index(text: str, known: dict[str, float], commas: bool) -> float:
+    found = known.get(canonical(text), -1.0)
+    if found < 0 and commas and re.fullmatch(COMMA_NUMBER, text):
+        return known.get(canonical(text.replace(",", ".")), -1.0)
+    return found

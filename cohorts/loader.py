@@ -42,7 +42,7 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         CohortError: naming file, column and value, when the files and the schema do not agree.
     """
     tables = {
-        name: read_table(table_path(file, directory, packaged), _needed_columns(schema, name))
+        name: read_table(table_path(file, directory, packaged), _needed_columns(schema, name), schema.format_of(name))
         for name, file in schema.tables.items()
     }
     people = _enrolled(schema, tables)

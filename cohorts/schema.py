@@ -5,15 +5,17 @@ Every number here is a public constant written down by a person. Nothing in this
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, model_validator
 
+from cohorts.files import NOT_READ, Format, stem_of
 from cohorts.schema_file import read_schema_mapping, schema_error
+from cohorts.spelling import require_distinct
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
@@ -21,32 +23,6 @@ MINIMUM_PARTICIPANTS = 50
 Category = StrictStr | StrictInt | StrictFloat
 Name = Annotated[str, Field(min_length=1)]
 Kind = Literal["continuous", "integer", "binary", "categorical"]
-
-
-def canonical(text: object) -> str:
-    """The one spelling of a category, visit code or label value.
-
-    Example:
-        >>> [canonical(text) for text in (1, 1.0, " 1 ", "01", "1.50", "week 4")]
-        ['1', '1', '1', '1', '1.5', 'week 4']
-    """
-    stripped = str(text).strip()
-    try:
-        number = float(stripped)
-    except ValueError:
-        return stripped
-    if not np.isfinite(number) or "_" in stripped:
-        return stripped
-    return str(int(number)) if number.is_integer() else repr(number)
-
-
-def require_distinct(what: str, items: Iterable[object]) -> None:
-    """Raise ValueError when two items have the same canonical spelling."""
-    seen: set[str] = set()
-    for item in items:
-        if canonical(item) in seen:
-            raise ValueError(f"{what} {item!r} is given twice; each must differ from the others")
-        seen.add(canonical(item))
 
 
 class Frozen(BaseModel):
@@ -245,6 +221,7 @@ class Schema(Frozen):
     """Everything public about a cohort; see docs/cohorts.md for how to write one as YAML.
 
     `tables` maps a table's name to its file, relative to the data directory (or `package:PACKAGE/PATH`).
+    `format` says what the files themselves do not, by table; a single one in YAML is for all of them.
     `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
     """
 
@@ -253,6 +230,7 @@ class Schema(Frozen):
     participant: Name
     nominal_size: int = Field(ge=MINIMUM_PARTICIPANTS)
     tables: dict[str, str] = Field(min_length=1)
+    format: dict[str, Format] = {}
     label: Label
     visits: Visits
     measures: tuple[Measure, ...] = Field(min_length=1)
@@ -277,6 +255,17 @@ class Schema(Frozen):
         }
         return {**given, **lists, "label": filled(given.get("label"))} if "label" in given else {**given, **lists}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _format_of_all(cls, given: Any) -> Any:
+        """A format that names no tables is that of every table."""
+        said, tables = (given.get(key) if isinstance(given, dict) else None for key in ("format", "tables"))
+        if not isinstance(said, dict) or not isinstance(tables, dict):
+            return given
+        if said and all(isinstance(value, dict | Format) for value in said.values()):
+            return given
+        return {**given, "format": dict.fromkeys(tables, said) if said else {}}
+
     @model_validator(mode="after")
     def _consistent(self) -> Schema:
         require_distinct("measure", (m.name for m in self.all_measures))
@@ -288,13 +277,19 @@ class Schema(Frozen):
         for table in self.tables:
             if table not in {table for _, _, table in used}:
                 raise ValueError(f"table {table!r} is used by no measure, covariate or label; remove it from tables")
+        for table in self.format:
+            if table not in self.tables:
+                raise ValueError(f"format: table {table!r} is not among tables ({', '.join(self.tables)})")
         self._check_file_names()
         self._check_visit_columns()
         return self
 
     def _check_file_names(self) -> None:
         written: dict[str, str] = {}
-        for table in self.tables:
+        for table, file in self.tables.items():
+            remedy = NOT_READ.get(PurePosixPath(file).suffix.lower())
+            if remedy is not None:
+                raise ValueError(f"table {table!r}: files such as {file} are not read. {remedy.rstrip('.')}")
             other = written.setdefault(self.stem(table).casefold(), table)
             if other != table:
                 raise ValueError(
@@ -318,7 +313,11 @@ class Schema(Frozen):
 
     def stem(self, table: str) -> str:
         """What a table's file is called, without folder and ending."""
-        return Path(self.tables[table].removeprefix("package:")).stem
+        return stem_of(self.tables[table].removeprefix("package:"))
+
+    def format_of(self, table: str) -> Format:
+        """What the schema says about a table's file."""
+        return self.format.get(table, Format())
 
     @property
     def all_measures(self) -> tuple[Measure, ...]:
@@ -355,6 +354,6 @@ class Schema(Frozen):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            parts = (Schema, Label, LabelClass, Visits, Window, Measure)
+            parts = (Schema, Label, LabelClass, Visits, Window, Measure, Format)
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None

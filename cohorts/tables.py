@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from cohorts.errors import CohortError
-from cohorts.schema import canonical
+from cohorts.files import Content, Format, kind_of
+from cohorts.spelling import tidy
 
 MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none"})
 """What a missing value looks like in the files of R, SAS, SQL and Python; compared in lower case."""
@@ -23,18 +20,23 @@ MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none"})
 
 @dataclass(frozen=True)
 class Table:
-    """Needed columns of a file. Each column is an object array (rows,) of stripped text."""
+    """Needed columns of a file, under the names that the schema has for them."""
 
     path: Path
-    columns: dict[str, np.ndarray]
+    content: Content
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Each column as an object array (rows,) of stripped text."""
+        return self.content.columns
 
     def __len__(self) -> int:
         """Rows, header excluded."""
         return len(next(iter(self.columns.values())))
 
     def line(self, row: int) -> str:
-        """Where a row stands, as a text editor counts (CSV) or as a data frame does (Parquet)."""
-        return f"row {row}" if is_parquet(self.path) else f"line {row + 2}"
+        """Where a row stands, as the programs count that show such files: lines of a text, rows of a sheet."""
+        return f"{self.content.place} {self.content.first + row}"
 
     def missing(self, column: str) -> np.ndarray:
         """Which rows have no value in a column: bool (rows,)."""
@@ -46,11 +48,6 @@ class Table:
         """Raise the error that a value of this table deserves."""
         more = f" ({others} more like it)" if others else ""
         raise CohortError(f"{self.path}, {self.line(row)}, column {column}: {problem}{more}. {remedy}")
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, by its name; anything else is CSV."""
-    return path.suffix.lower() in (".parquet", ".pq")
 
 
 def factorize(column: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -79,8 +76,13 @@ def table_path(file: str, directory: Path, packaged: bool) -> Path:
         ) from None
 
 
-def read_table(path: Path, columns: list[str]) -> Table:
-    """Read the named columns of a CSV or Parquet file.
+def read_table(path: Path, columns: list[str], how: Format) -> Table:
+    """Read the named columns of a file.
+
+    Args:
+        path: the file; the ending of its name tells the format.
+        columns: names as the schema spells them; spaces around those in the file do not count.
+        how: what the schema says about the file.
 
     Raises:
         CohortError: when the file is absent, empty, malformed, or lacks a column.
@@ -89,63 +91,33 @@ def read_table(path: Path, columns: list[str]) -> Table:
         raise CohortError(
             f"The file {path} does not exist. Put it there, name another directory, or correct `tables` in the schema."
         )
+    kind = kind_of(path)
+    unreadable: tuple[type[Exception], ...] = (OSError, *kind.unreadable)
     try:
-        _require_columns(path, columns, _header(path))
-        read = _read_parquet if is_parquet(path) else _read_csv
-        table = Table(path, {name: _text(column) for name, column in read(path, columns).items()})
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        problem = " ".join(str(error).split()).rstrip(".")
-        kind = "Parquet" if is_parquet(path) else "CSV (comma-separated, UTF-8, one header line)"
+        in_file = _columns_in_file(path, columns, kind.header(path, how))
+        content = kind.read(path, list(in_file.values()), how)
+    except unreadable as error:
+        problem = " ".join(str(error).split()).rstrip(".")  # of the file as a whole, no cell is quoted
         raise CohortError(
-            f"The file {path} is not readable as {kind}: {problem}. Save it again in that format."
+            f"The file {path} is not readable as {kind.name}: {problem}. Save it again in that format, or give "
+            "its name the ending of the format that it has."
         ) from None
+    table = Table(path, replace(content, columns={name: content.columns[raw] for name, raw in in_file.items()}))
     if not len(table):
         raise CohortError(f"The file {path} has a header but no rows; export it again with the participants in it.")
     return table
 
 
-def _header(path: Path) -> list[str]:
-    if is_parquet(path):
-        return list(pyarrow.parquet.read_schema(path).names)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
-    if not header:
-        raise CohortError(f"The file {path} is empty; export it again with a header line and the participants in it.")
-    return header
-
-
-def _require_columns(path: Path, columns: list[str], header: list[str]) -> None:
-    missing = [column for column in columns if column not in header]
+def _columns_in_file(path: Path, columns: list[str], header: list[str]) -> dict[str, str]:
+    """How the file spells each column."""
+    spelled = [tidy(name) for name in header]
+    missing = [column for column in columns if tidy(column) not in spelled]
     if missing:
         raise CohortError(
-            f"{path} has no column {missing[0]}; it has {', '.join(header)}. Correct the column's name "
+            f"{path} has no column {missing[0]}; it has {', '.join(spelled)}. Correct the column's name "
             "in the schema, or export the file with it."
         )
-    twice = [column for column in columns if header.count(column) > 1]
+    twice = [column for column in columns if spelled.count(tidy(column)) > 1]
     if twice:
         raise CohortError(f"{path} has two columns named {twice[0]}; rename or remove one.")
-
-
-def _read_csv(path: Path, columns: list[str]) -> dict[str, pa.ChunkedArray]:
-    table = pyarrow.csv.read_csv(
-        path,
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=columns, column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
-        ),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-    )
-    return {column: table.column(column) for column in columns}
-
-
-def _read_parquet(path: Path, columns: list[str]) -> dict[str, pa.ChunkedArray]:
-    table = pyarrow.parquet.read_table(path, columns=columns)
-    return {column: table.column(column) for column in columns}
-
-
-def _text(column: pa.ChunkedArray) -> np.ndarray:
-    """Stripped text (rows,); a whole number is spelled without a point however Parquet stored it."""
-    text = column.cast(pa.string()).fill_null("").to_numpy()
-    codes, texts = factorize(text)
-    tidy = canonical if pa.types.is_floating(column.type) else str.strip
-    tidied: np.ndarray = np.array([tidy(item) for item in texts], dtype=object)[codes]
-    return tidied
+    return {column: header[spelled.index(tidy(column))] for column in columns}

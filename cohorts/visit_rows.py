@@ -9,7 +9,8 @@ import pandas as pd
 
 from cohorts.cells import numbers
 from cohorts.errors import CohortError
-from cohorts.schema import Schema, Window, canonical
+from cohorts.schema import Schema, Window
+from cohorts.spelling import canonical
 from cohorts.tables import Table, factorize
 
 

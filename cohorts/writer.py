@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -9,31 +10,53 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cohorts.files import DELIMITED, PARQUET, FileKind, Format, kind_of
 from cohorts.participants import Participants
 from cohorts.schema import Measure, Schema
 
+LOG = logging.getLogger(__name__)
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
-def write_cohort(cohort: Participants, directory: Path) -> list[Path]:
-    """Write every table of the schema as CSV and as Parquet.
+def write_cohort(cohort: Participants, directory: Path, like: Schema | None = None) -> list[Path]:
+    """Write every table of the schema as CSV, as Parquet, and in the format of the trial's own file.
 
     Args:
         cohort: what to write.
         directory: where to; made if missing, and files of the same names are replaced.
+        like: whose tables tell the formats; the cohort's own schema by default.
 
     Returns:
-        The files written: for each table, `STEM.csv` and `STEM.parquet`.
+        The files written: for each table `STEM.csv`, `STEM.parquet`, and for example `STEM.sav`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for table in cohort.schema.tables:
         frame, stem = table_frame(cohort, table), cohort.schema.stem(table)
-        csv_path, parquet_path = directory / f"{stem}.csv", directory / f"{stem}.parquet"
-        frame.to_csv(csv_path, index=False)
-        frame.to_parquet(parquet_path, index=False)
-        written += [csv_path, parquet_path]
+        for kind in written_kinds(like or cohort.schema, table):
+            path = directory / f"{stem}{kind.written_as}"
+            if _write(kind, frame, path, cohort.schema.format_of(table)):
+                written.append(path)
     return written
+
+
+def _write(kind: FileKind, frame: pd.DataFrame, path: Path, how: Format) -> bool:
+    """Write a file; where the trial's own format cannot hold the table, say so and leave it at CSV and Parquet."""
+    try:
+        kind.write(frame, path, how)
+    except kind.unreadable as error:
+        if kind in (DELIMITED, PARQUET):
+            raise
+        LOG.warning("%s could not be written as %s (%s); the same rows are in CSV and Parquet", path, kind.name, error)
+        path.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def written_kinds(schema: Schema, table: str) -> tuple[FileKind, ...]:
+    """The formats that a table is written in: CSV, Parquet, and that of its own file if it is another."""
+    own = kind_of(schema.tables[table])
+    return (DELIMITED, PARQUET) if own in (DELIMITED, PARQUET) else (DELIMITED, PARQUET, own)
 
 
 def table_frame(cohort: Participants, table: str) -> pd.DataFrame:

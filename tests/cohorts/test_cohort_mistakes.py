@@ -55,7 +55,7 @@ def test_a_row_with_a_field_too_many(tmp_path):
     path = write_trial(tmp_path)
     with (tmp_path / "visits.csv").open("a") as file:
         file.write("P080,V0,1,200,12.0,I\n")
-    complaint(path, "visits.csv", "1,200")
+    complaint(path, "visits.csv, line 162", "6 fields", "5")
 
 
 def test_a_file_that_is_no_parquet(tmp_path):
