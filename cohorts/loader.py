@@ -42,7 +42,11 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         CohortError: naming file, column and value, when the files and the schema do not agree.
     """
     tables = {
-        name: read_table(table_path(file, directory, packaged), _needed_columns(schema, name), schema.format_of(name))
+        name: read_table(
+            table_path(file, directory, packaged),
+            [column for column, _ in schema.column_uses(name)],
+            schema.format_of(name),
+        )
         for name, file in schema.tables.items()
     }
     people = _enrolled(schema, tables)
@@ -61,18 +65,6 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         for name, visits in rows.items()
     )
     return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts)
-
-
-def _needed_columns(schema: Schema, table: str) -> list[str]:
-    columns = [schema.participant]
-    if table in schema.visit_tables and schema.visits.column is not None:
-        columns.append(schema.visits.column)
-    if schema.label.table == table:
-        columns.append(schema.label.column)
-    for measure in schema.all_measures:
-        if measure.table == table:
-            columns += [measure.column] if measure.column is not None else list((measure.columns or {}).values())
-    return list(dict.fromkeys(columns))
 
 
 def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:

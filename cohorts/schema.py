@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Stric
 
 from cohorts.files import NOT_READ, Format, stem_of
 from cohorts.schema_file import read_schema_mapping, schema_error
-from cohorts.spelling import require_distinct
+from cohorts.spelling import require_distinct, tidy
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
@@ -282,6 +282,7 @@ class Schema(Frozen):
                 raise ValueError(f"format: table {table!r} is not among tables ({', '.join(self.tables)})")
         self._check_file_names()
         self._check_visit_columns()
+        self._check_columns_are_used_once()
         return self
 
     def _check_file_names(self) -> None:
@@ -310,6 +311,32 @@ class Schema(Frozen):
         for covariate in self.covariates:
             if covariate.column is None:
                 raise ValueError(f"covariate {covariate.name} has one value per participant; give column, not columns")
+
+    def _check_columns_are_used_once(self) -> None:
+        for table in self.tables:
+            uses: dict[str, str] = {}
+            for column, use in self.column_uses(table):
+                other = uses.setdefault(tidy(column), use)
+                if other is not use:
+                    raise ValueError(
+                        f"column {column} of table {table!r} is named twice, by {other} and by {use}; the synthetic "
+                        "table could hold only one of them. Remove one, or correct its column"
+                    )
+
+    def column_uses(self, table: str) -> list[tuple[str, str]]:
+        """The columns that are read from a table, each with what for, as in a message."""
+        uses = [(self.participant, "participant")]
+        if table in self.visit_tables and self.visits.column is not None:
+            uses.append((self.visits.column, "visits"))
+        if self.label.table == table:
+            uses.append((self.label.column, f"label {self.label.name}"))
+        for what, measures in (("measure", self.measures), ("covariate", self.covariates)):
+            for measure in (each for each in measures if each.table == table):
+                if measure.column is not None:
+                    uses.append((measure.column, f"{what} {measure.name}"))
+                for visit, column in (measure.columns or {}).items():
+                    uses.append((column, f"{what} {measure.name} at visit {visit}"))
+        return uses
 
     def stem(self, table: str) -> str:
         """What a table's file is called, without folder and ending."""

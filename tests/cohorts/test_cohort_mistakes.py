@@ -317,6 +317,9 @@ def test_a_lower_bound_that_is_not_below_the_upper(tmp_path, lower, below):
     )
 
 
+AGE = {"name": "age", "kind": "integer", "lower": 18, "upper": 100}
+
+
 def edit(path: tuple, value: object):
     def change(schema: dict) -> None:
         part = schema
@@ -391,6 +394,18 @@ def edit(path: tuple, value: object):
                 {"name": "SBP", "kind": "integer", "lower": 1, "upper": 2, "table": "visits", "columns": {"V0": "a"}},
             ),
             "it must name exactly V0, V1",
+        ),
+        (edit(("covariates", 0, "column"), "arm"), "column arm of table 'people' is named twice, by label arm and"),
+        (edit(("covariates", 0, "column"), "sex"), "by covariate age and by covariate sex"),
+        (edit(("covariates", 0, "column"), " id "), "by participant and by covariate age"),
+        (edit(("measures", 0, "column"), "visit"), "by visits and by measure SBP"),
+        (edit(("covariates", 0), {**AGE, "table": "visits", "column": "sbp"}), "by measure SBP and by covariate age"),
+        (
+            edit(
+                ("measures", 0),
+                {**AGE, "name": "SBP", "table": "people", "columns": {"V0": "s", "V1": "s"}},
+            ),
+            "by measure SBP at visit V0 and by measure SBP at visit V1",
         ),
         (edit(("measures",), "SBP"), "key measures"),
         (edit(("tables",), []), "key tables"),
