@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
+from cohorts.schema import Label
 from privacy.statements.statement import Statement
 
 TEMPLATE = """\
@@ -100,12 +101,12 @@ def _file_lines(schema: Schema, tables: Sequence[Path]) -> Iterable[str]:
 
 
 def _table_section(schema: Schema, table: str) -> str:
-    rows = [(schema.participant, "participant", "", "")]
+    rows = [(column, "participant", "", "") for column in schema.id_columns]
     if table in schema.visit_tables:
         rows.append((str(schema.visits.column), "visit", "", ""))
     if schema.label.table == table:
         values = ", ".join(f"{each.value} = {each.name}" for each in schema.label.classes)
-        rows.append((schema.label.column, schema.label.name, "", values))
+        rows.append((schema.label.column, _meaning(schema.label), "", values))
     for measure in schema.all_measures:
         if measure.table == table:
             rows += [(column, meaning, measure.unit, _range(measure)) for column, meaning in _columns(schema, measure)]
@@ -116,8 +117,12 @@ def _table_section(schema: Schema, table: str) -> str:
 
 def _columns(schema: Schema, measure: Measure) -> Iterable[tuple[str, str]]:
     if measure.columns is None:
-        return [(str(measure.column), measure.name)]
-    return [(measure.columns[visit], f"{measure.name} at visit {visit}") for visit in schema.visit_names]
+        return [(str(measure.column), _meaning(measure))]
+    return [(measure.columns[visit], _meaning(measure, f" at visit {visit}")) for visit in schema.visit_names]
+
+
+def _meaning(part: Measure | Label, when: str = "") -> str:
+    return f"{part.name}{when}: {part.description}" if part.description else f"{part.name}{when}"
 
 
 def _range(measure: Measure) -> str:

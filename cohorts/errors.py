@@ -28,6 +28,18 @@ def values_are_shown() -> bool:
     return _Setting.shown
 
 
-def details(value: object, before: str = ": ") -> str:
-    """A participant's value as the end of a clause, or nothing where values are not shown."""
-    return f"{before}{value}" if _Setting.shown else ""
+def details(value: object) -> str:
+    """What a file says, as the end of a clause; nothing where values are not shown."""
+    return f": {value}" if _Setting.shown else ""
+
+
+def quoted(value: object, otherwise: str) -> str:
+    """A participant's value or id, or another word for it where values are not shown."""
+    return str(value) if _Setting.shown else otherwise
+
+
+def about(number: int) -> str:
+    """A count of cells or participants: exact where values are shown, else to the nearest ten."""
+    if _Setting.shown:
+        return str(number)
+    return "fewer than 10" if number < 10 else f"about {round(number / 10) * 10}"

@@ -11,27 +11,21 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from cohorts.cell_rules import CellRules, DetectionLimit, numbers_within
 from cohorts.files import NOT_READ, Format, stem_of
+from cohorts.parts import Category, Frozen, Name
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
 
-Category = StrictStr | StrictInt | StrictFloat
-Name = Annotated[str, Field(min_length=1)]
 Kind = Literal["continuous", "integer", "binary", "categorical"]
 
 
-class Frozen(BaseModel):
-    """A part of a schema: immutable, and a stranger to keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
-
-
-class Measure(Frozen):
+class Measure(CellRules):
     """One quantity: measured at every visit, or once per participant (a static covariate).
 
     `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary or
@@ -74,6 +68,10 @@ class Measure(Frozen):
                 "(one column per visit), and not both"
             )
         self._check_categories()
+        if self.discrete:
+            self.check_categories(self.categories)
+        else:
+            self.check_numbers(self.kind == "integer", self.lower, self.upper)
         if self.decimals is not None and self.kind != "continuous":
             raise ValueError(f"kind {self.kind} has no decimals; leave them out")
         if self.lower >= self.upper:
@@ -136,6 +134,7 @@ class Label(Frozen):
     name: Name
     table: Name
     column: Name
+    description: str = ""
     classes: tuple[LabelClass, LabelClass]
     randomised: bool
 
@@ -222,15 +221,16 @@ class Schema(Frozen):
 
     `tables` maps a table's name to its file, relative to the data directory (or `package:PACKAGE/PATH`).
     `format` says what the files themselves do not, by table; a single one in YAML is for all of them.
+    `participant` is the column of the participant's id, or several that make it up together, in every table.
     `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     public: bool
-    participant: Name
+    participant: Name | Annotated[tuple[Name, ...], Field(min_length=1)]
     nominal_size: int = Field(ge=MINIMUM_PARTICIPANTS)
     tables: dict[str, str] = Field(min_length=1)
-    format: dict[str, Format] = {}
+    format: dict[str, Format] = Field(default_factory=dict)
     label: Label
     visits: Visits
     measures: tuple[Measure, ...] = Field(min_length=1)
@@ -280,10 +280,33 @@ class Schema(Frozen):
         for table in self.format:
             if table not in self.tables:
                 raise ValueError(f"format: table {table!r} is not among tables ({', '.join(self.tables)})")
+        self._check_missing_values()
+        self._check_encodings()
         self._check_file_names()
         self._check_visit_columns()
         self._check_columns_are_used_once()
         return self
+
+    def _check_encodings(self) -> None:
+        """Whether a synthetic table can be written in the encoding that is declared."""
+        for table, how in self.format.items():
+            texts = [column for column, _ in self.column_uses(table)] + list(self.visits.codes or ())
+            texts += [str(value) for each in self.label.classes for value in each.values if self.label.table == table]
+            texts += [str(category) for m in self.all_measures if m.table == table for category in m.categories]
+            for text in texts:
+                try:
+                    text.encode(how.encoding or "utf-8")
+                except UnicodeEncodeError:
+                    raise ValueError(f"format: {text!r} cannot be written in the encoding {how.encoding}") from None
+
+    def _check_missing_values(self) -> None:
+        for measure in (each for each in self.all_measures if not each.discrete):
+            within = numbers_within(self.format_of(measure.table).missing_values, measure.lower, measure.upper)
+            if within:
+                raise ValueError(
+                    f"format: missing_values of table {measure.table!r} holds {within[0]}, which lies within the "
+                    f"limits of {measure.name}, so there it is a value; name missing_values at the other measures"
+                )
 
     def _check_file_names(self) -> None:
         written: dict[str, str] = {}
@@ -313,6 +336,7 @@ class Schema(Frozen):
                 raise ValueError(f"covariate {covariate.name} has one value per participant; give column, not columns")
 
     def _check_columns_are_used_once(self) -> None:
+        require_distinct("participant column", self.id_columns)
         for table in self.tables:
             uses: dict[str, str] = {}
             for column, use in self.column_uses(table):
@@ -323,9 +347,14 @@ class Schema(Frozen):
                         "table could hold only one of them. Remove one, or correct its column"
                     )
 
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns that make up a participant's id."""
+        return (self.participant,) if isinstance(self.participant, str) else self.participant
+
     def column_uses(self, table: str) -> list[tuple[str, str]]:
         """The columns that are read from a table, each with what for, as in a message."""
-        uses = [(self.participant, "participant")]
+        uses = [(column, "participant") for column in self.id_columns]
         if table in self.visit_tables and self.visits.column is not None:
             uses.append((self.visits.column, "visits"))
         if self.label.table == table:
@@ -381,6 +410,6 @@ class Schema(Frozen):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            parts = (Schema, Label, LabelClass, Visits, Window, Measure, Format)
+            parts = (Schema, Label, LabelClass, Visits, Window, Measure, Format, DetectionLimit)
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
-from cohorts.errors import CohortError
+from cohorts.errors import CohortError, about
 from cohorts.files import Content, Format, kind_of
-from cohorts.spelling import tidy
+from cohorts.spelling import canonical, tidy
 
 MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none"})
 """What a missing value looks like in the files of R, SAS, SQL and Python; compared in lower case."""
@@ -24,6 +25,7 @@ class Table:
 
     path: Path
     content: Content
+    missing_values: tuple[object, ...] = ()
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
@@ -38,15 +40,35 @@ class Table:
         """Where a row stands, as the programs count that show such files: lines of a text, rows of a sheet."""
         return f"{self.content.place} {self.content.first + row}"
 
-    def missing(self, column: str) -> np.ndarray:
-        """Which rows have no value in a column: bool (rows,)."""
-        codes, texts = factorize(self.columns[column])
-        missing: np.ndarray = np.array([text.lower() in MISSING for text in texts], dtype=bool)[codes]
-        return missing
+    @property
+    def commas(self) -> bool:
+        """Whether a number may have a decimal comma."""
+        return self.content.decimal != "."
+
+    def missing(self, column: str, codes: Sequence[object] = ()) -> np.ndarray:
+        """Which rows have no value in a column: bool (rows,).
+
+        Args:
+            column: which.
+            codes: what stands for a missing value in this column alone.
+        """
+        missing = {canonical(code) for code in (*self.missing_values, *codes)}
+        places, texts = factorize(self.columns[column])
+        have_none = [text.lower() in MISSING or canonical(text) in missing for text in texts]
+        by_row: np.ndarray = np.array(have_none, dtype=bool)[places]
+        return by_row
 
     def fail(self, column: str, row: int, problem: str, remedy: str, others: int = 0) -> NoReturn:
-        """Raise the error that a value of this table deserves."""
-        more = f" ({others} more like it)" if others else ""
+        """Raise the error that a value of this table deserves.
+
+        Args:
+            column: where it stands.
+            row: where it stands, from 0.
+            problem: a clause that names no participant's value or id but through `errors.quoted`.
+            remedy: what to do, whole sentences.
+            others: how many more rows have the same problem.
+        """
+        more = f" ({about(others)} more like it)" if others else ""
         raise CohortError(f"{self.path}, {self.line(row)}, column {column}: {problem}{more}. {remedy}")
 
 
@@ -102,7 +124,8 @@ def read_table(path: Path, columns: list[str], how: Format) -> Table:
             f"The file {path} is not readable as {kind.name}: {problem}. Save it again in that format, or give "
             "its name the ending of the format that it has."
         ) from None
-    table = Table(path, replace(content, columns={name: content.columns[raw] for name, raw in in_file.items()}))
+    columns_read = {name: content.columns[raw] for name, raw in in_file.items()}
+    table = Table(path, replace(content, columns=columns_read), how.missing_values)
     if not len(table):
         raise CohortError(f"The file {path} has a header but no rows; export it again with the participants in it.")
     return table

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cohorts.cells import numbers
-from cohorts.errors import CohortError
+from cohorts.cells import measure_values
+from cohorts.errors import CohortError, quoted
+from cohorts.ids import hint_of_sites
+from cohorts.number_cells import numbers
 from cohorts.schema import Schema, Window
-from cohorts.spelling import canonical
+from cohorts.spelling import Meanings
 from cohorts.tables import Table, factorize
 
 
@@ -64,9 +66,9 @@ def rows_by_visit(schema: Schema, name: str, table: Table, ids: np.ndarray, part
 
 def _by_code(schema: Schema, table: Table, ids: np.ndarray, participant: np.ndarray) -> VisitRows:
     column = str(schema.visits.column)
-    known = {canonical(code): v for v, code in enumerate(schema.visit_names)}
+    known = Meanings([(code, v) for v, code in enumerate(schema.visit_names)])
     codes, texts = factorize(table.columns[column])
-    visit = np.array([known.get(canonical(text), -1) for text in texts], dtype=np.int64)[codes]  # (rows,)
+    visit = np.array([known.of(text, table.commas) for text in texts], dtype=np.int64)[codes]  # (rows,)
     row = np.flatnonzero(visit >= 0)
     again = _first_repeat(participant[row], visit[row])
     if len(again):
@@ -74,8 +76,9 @@ def _by_code(schema: Schema, table: Table, ids: np.ndarray, participant: np.ndar
         table.fail(
             column,
             at,
-            f"participant {ids[participant[at]]} has a second row at visit {schema.visit_names[visit[at]]}",
-            "Remove the duplicates, or give the rows their own visit codes.",
+            f"{quoted(f'participant {ids[participant[at]]}', 'a participant')} has a second row at visit "
+            f"{schema.visit_names[visit[at]]}",
+            "Remove the duplicates, or give the rows their own visit codes." + hint_of_sites(schema),
             len(again) - 1,
         )
     return VisitRows(row, participant[row], visit[row], other_visits=len(table) - len(row))
@@ -99,12 +102,13 @@ def _by_window(
         table.fail(
             column,
             at,
-            f"participant {ids[participant[at]]} has a second row at {column} {time[at]:g}",
-            "Remove the duplicates; of two rows at the same time, neither takes precedence.",
+            f"{quoted(f'participant {ids[participant[at]]}', 'a participant')} has a second row at "
+            f"{quoted(f'{column} {time[at]:g}', 'one time')}",
+            "Remove the duplicates; of two rows at the same time, neither takes precedence." + hint_of_sites(schema),
             len(again) - 1,
         )
     in_windows = len(row)
-    row = row[_has_every_measure(schema, name, table)[row]]
+    row = row[_has_every_measure(schema, name, table, row)]
     row = row[np.lexsort((time[row], priority[row], visit[row], participant[row]))]
     row = row[~_repeated(participant[row], visit[row])]
     return VisitRows(row, participant[row], visit[row], len(table) - in_windows, in_windows - len(row))
@@ -116,12 +120,14 @@ def _priority(window: Window, time: np.ndarray) -> np.ndarray:
     return time if window.take == "first" else -time
 
 
-def _has_every_measure(schema: Schema, name: str, table: Table) -> np.ndarray:
-    """Rows that lack no measure, bool (rows,): an incomplete row must not push a complete one out of a window."""
-    complete = np.ones(len(table), dtype=bool)
+def _has_every_measure(schema: Schema, name: str, table: Table, row: np.ndarray) -> np.ndarray:
+    """Which of these rows lack no measure, bool (k,): an incomplete one must not push another out of a window."""
+    complete = np.ones(len(row), dtype=bool)
     for measure in schema.measures:
         if measure.table == name and measure.column is not None:
-            complete &= ~table.missing(measure.column)
+            complete &= ~table.missing(measure.column, measure.missing_values)[row]
+            if measure.outside == "missing":
+                complete &= ~np.isnan(measure_values(table, measure.column, measure, row)[0])
     return complete
 
 
@@ -143,8 +149,9 @@ def _fail_never_occurs(schema: Schema, table: Table, visit: str) -> None:
             "remove the window from the schema."
         )
     _, texts = factorize(table.columns[str(column)])
-    shown = ", ".join(texts[:30]) + (", ..." if len(texts) > 30 else "")
+    listed = ", ".join(texts[:30]) + (", ..." if len(texts) > 30 else "")
+    shown = quoted(f"the file has {listed}", "--show-values shows which codes the file has")
     raise CohortError(
-        f"{table.path}, column {column}: the visit code {visit} of the schema never occurs; the file has "
-        f"{shown}. Correct the code in the schema, or remove it."
+        f"{table.path}, column {column}: the visit code {visit} of the schema never occurs; {shown}. "
+        "Correct the code in the schema, or remove it."
     )

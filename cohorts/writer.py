@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cohorts.files import DELIMITED, PARQUET, FileKind, Format, kind_of
+from cohorts.ids import apart
 from cohorts.participants import Participants
 from cohorts.schema import Measure, Schema
 
@@ -63,7 +64,8 @@ def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
     """One table of a cohort in the trial's own columns: a row per participant, or per participant and visit."""
     schema = cohort.schema
     visits = len(schema.visit_names) if table in schema.visit_tables else 1
-    columns: dict[str, Any] = {schema.participant: np.repeat(cohort.ids.astype(object), visits)}
+    ids = zip(schema.id_columns, apart(cohort.ids, len(schema.id_columns)), strict=True)
+    columns: dict[str, Any] = {column: np.repeat(part, visits) for column, part in ids}
     if table in schema.visit_tables:
         columns[str(schema.visits.column)] = np.tile(_visit_marks(schema), len(cohort))
     if schema.label.table == table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, field_validator
 
 
 class Format(BaseModel):
@@ -16,6 +16,7 @@ class Format(BaseModel):
         decimal: a comma or a point, in a text file.
         encoding: of a text file, such as latin-1, windows-1252 or utf-16.
         sheet: of a workbook; the first if none is named.
+        missing_values: what stands for a missing value anywhere in the file, besides what always does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,6 +25,7 @@ class Format(BaseModel):
     decimal: Literal[",", "."] | None = None
     encoding: str | None = None
     sheet: str | None = None
+    missing_values: tuple[StrictStr | StrictInt | StrictFloat, ...] = ()
 
     @field_validator("separator")
     @classmethod

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from cohorts import show_values
 from cohorts.__main__ import main
 from tests.cohorts.little_trial import people_frame, schema_mapping, write_trial
 
@@ -28,7 +29,11 @@ def test_a_mistake_ends_with_status_2_and_one_paragraph(tmp_path):
 def test_square_brackets_in_a_file_survive_printing(tmp_path, capsys):
     people = people_frame()
     people.loc[3, "arm"] = "[/bold]"
-    assert main([write_trial(tmp_path, people=people)]) == 2
+    show_values(True)
+    try:
+        assert main([write_trial(tmp_path, people=people)]) == 2
+    finally:
+        show_values(False)
     assert "'[/bold]'" in capsys.readouterr().err
 
 
