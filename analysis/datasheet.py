@@ -104,6 +104,9 @@ def _table_section(schema: Schema, table: str) -> str:
     rows = [(column, "participant", "", "") for column in schema.id_columns]
     if table in schema.visit_tables:
         rows.append((str(schema.visits.column), "visit", "", ""))
+    rows += [
+        (column, "origin of visits", "date", "the same for all") for place, column in schema.origins if place == table
+    ]
     if schema.label.table == table:
         values = ", ".join(f"{each.value} = {each.name}" for each in schema.label.classes)
         rows.append((schema.label.column, _meaning(schema.label), "", values))
@@ -142,4 +145,5 @@ def _visit_sentence(schema: Schema) -> str:
     if schema.visits.windows is None:
         return f"Visits, in order: {', '.join(schema.visit_names)}."
     windows = ", ".join(f"{each.name} ({each.start:g} to {each.end:g})" for each in schema.visits.windows)
-    return f"Visits are windows of `{schema.visits.column}`: {windows}."
+    days = "days from the origin of visits to " if schema.origins else ""
+    return f"Visits are windows of {days}`{schema.visits.column}`: {windows}."

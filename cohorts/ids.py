@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from cohorts.errors import quoted, values_are_shown
 from cohorts.schema import Schema
 
 PART = r"(?:\\.|[^\\/])+"  # of a joined id: a slash or backslash within it stands behind a backslash
@@ -58,3 +59,35 @@ def hint_of_sites(schema: Schema) -> str:
         if len(schema.id_columns) == 1
         else ""
     )
+
+
+def participant(who: object) -> str:
+    """A participant in a message: by id only where values are shown."""
+    return quoted(f"participant {who}", "a participant")
+
+
+def shape(who: str) -> str:
+    """What an id looks like, without being it.
+
+    Example:
+        >>> [shape(who) for who in ("12", "0012", "P-12")]
+        ['digits, 2 long', 'digits with leading zeros, 4 long', 'letters, digits and signs, 4 long']
+    """
+    kinds = {
+        "letters": any(each.isalpha() for each in who),
+        "digits": any(each.isdigit() for each in who),
+        "signs": any(not each.isalnum() for each in who),
+    }
+    *most, last = [kind for kind, found in kinds.items() if found]
+    zeros = " with leading zeros" if who.isdigit() and who.startswith("0") and len(who) > 1 else ""
+    words = f"{', '.join(most)} and {last}" if most else last
+    return f"{words}{zeros}, {len(who)} long"
+
+
+def spelled_differently(here: str, there: str) -> str:
+    """How two files spell ids that do not match: one of each, or what they look like."""
+    if values_are_shown():
+        return f"{here!r} against {there!r}"
+    if shape(here) == shape(there):
+        return f"both look alike ({shape(here)}), so these may be files of different trials"
+    return f"{shape(here)}, against {shape(there)}"

@@ -9,13 +9,18 @@ import numpy as np
 import pandas as pd
 
 from cohorts.cells import label_indices, measure_values
-from cohorts.errors import CohortError, about, quoted
-from cohorts.ids import hint_of_sites, joined
+from cohorts.errors import CohortError, about
+from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
 from cohorts.participants import Participants
+from cohorts.per_participant import one_per_participant
 from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
 from cohorts.schema import MINIMUM_PARTICIPANTS, Measure, Schema
 from cohorts.tables import Table, factorize, read_table, table_path
 from cohorts.visit_rows import VisitRows, rows_by_visit
+from cohorts.visit_times import visit_times
+
+NEARLY_NOBODY = 0.1
+"""A share of a table's participants: if no more of them are known elsewhere, it is their ids that are wrong."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,7 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
     }
     people = _enrolled(schema, tables)
     labels = _labels(schema, tables[schema.label.table], people)
-    rows = {
-        name: rows_by_visit(schema, name, tables[name], people.ids, people.position[name])
-        for name in schema.visit_tables
-    }
+    rows = {name: _rows(schema, name, tables, people) for name in schema.visit_tables}
     values, cells = _values(schema, tables, people, rows)  # (n, M, V)
     kept, rules = _complete(schema, values, rows)
     if kept.sum() < MINIMUM_PARTICIPANTS:
@@ -66,6 +68,11 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         for name, visits in rows.items()
     )
     return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts, cells)
+
+
+def _rows(schema: Schema, name: str, tables: dict[str, Table], people: _Enrolled) -> VisitRows:
+    times = visit_times(schema, name, tables, people.ids, people.position) if schema.visits.windows else None
+    return rows_by_visit(schema, name, tables[name], people.ids, people.position[name], times)
 
 
 def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
@@ -89,10 +96,18 @@ def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
         strangers = np.flatnonzero(position[name] < 0)
         if len(strangers):
             source = tables[schema.label.table].path
+            if len(set(position[name])) - 1 <= NEARLY_NOBODY * len(set(ids[name])):
+                table.fail(
+                    ", ".join(schema.id_columns),
+                    strangers[0],
+                    f"(nearly) nobody's id is one of {source}, so the two files spell ids differently: "
+                    + spelled_differently(ids[name][strangers[0]], texts[0]),
+                    "Export both with the same ids, as text, so that leading zeros stay.",
+                )
             table.fail(
                 ", ".join(schema.id_columns),
                 strangers[0],
-                f"{_participant(ids[name][strangers[0]])} has no label: {source} does not list them",
+                f"{participant(ids[name][strangers[0]])} has no label: {source} does not list them",
                 f"Add them to {source}, or remove their rows.",
                 len(strangers) - 1,
             )
@@ -101,17 +116,13 @@ def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
     return _Enrolled(np.array(texts, dtype=str), position)
 
 
-def _participant(who: object) -> str:
-    return f"{quoted(f'participant {who}', 'a participant')}"
-
-
 def _require_one_row_each(schema: Schema, table: Table, ids: np.ndarray, position: np.ndarray) -> None:
     again = np.flatnonzero(pd.Series(position).duplicated())
     if len(again):
         table.fail(
             ", ".join(schema.id_columns),
             again[0],
-            f"{_participant(ids[again[0]])} has a second row, where one was expected",
+            f"{participant(ids[again[0]])} has a second row, where one was expected",
             "Remove the duplicates, or declare visits for this table." + hint_of_sites(schema),
             len(again) - 1,
         )
@@ -120,39 +131,18 @@ def _require_one_row_each(schema: Schema, table: Table, ids: np.ndarray, positio
 def _labels(schema: Schema, table: Table, people: _Enrolled) -> np.ndarray:
     label = schema.label
     by_row = label_indices(table, label, np.arange(len(table)))
-    labels = _one_per_participant(schema, table, label.column, by_row, people.ids, people.position[label.table])
+    labels = one_per_participant(schema, table, label.column, by_row, people.ids, people.position[label.table])
     without = np.flatnonzero(np.isnan(labels))
     if len(without):
         row = int(np.flatnonzero(people.position[label.table] == without[0])[0])
         table.fail(
             label.column,
             row,
-            f"{_participant(people.ids[without[0]])} has no label ({label.name} is empty)",
+            f"{participant(people.ids[without[0]])} has no label ({label.name} is empty)",
             "Fill it in, or remove the participant from the files.",
             len(without) - 1,
         )
     return labels.astype(np.int64)
-
-
-def _one_per_participant(
-    schema: Schema, table: Table, column: str, by_row: np.ndarray, ids: np.ndarray, position: np.ndarray
-) -> np.ndarray:
-    """A constant of the participant (n,), NaN where no row has it; rows that disagree are an error."""
-    known = np.flatnonzero(~np.isnan(by_row))
-    result = np.full(len(ids), np.nan)
-    result[position[known][::-1]] = by_row[known][::-1]  # reversed, so that the first row stands
-    wrong = known[by_row[known] != result[position[known]]]
-    if len(wrong):
-        text = quoted(repr(table.columns[column][wrong[0]]), "one value")
-        table.fail(
-            column,
-            wrong[0],
-            f"{_participant(ids[position[wrong[0]]])} has {text} here and another in an earlier row, where one "
-            "value per participant was expected",
-            "Correct the value, or declare the column as a measure of the visits." + hint_of_sites(schema),
-            len(wrong) - 1,
-        )
-    return result
 
 
 def _values(
@@ -165,7 +155,7 @@ def _values(
         table = tables[measure.table]
         by_row, counts = measure_values(table, column, measure, np.arange(len(table)))
         cells.extend(counts)
-        return _one_per_participant(schema, table, column, by_row, people.ids, people.position[measure.table])
+        return one_per_participant(schema, table, column, by_row, people.ids, people.position[measure.table])
 
     values = np.full((len(people.ids), *schema.observed.shape), np.nan)
     for m, measure in enumerate(schema.all_measures):

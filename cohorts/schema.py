@@ -6,18 +6,18 @@ Every number here is a public constant written down by a person. Nothing in this
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from cohorts.cell_rules import CellRules, DetectionLimit, numbers_within
 from cohorts.files import NOT_READ, Format, stem_of
 from cohorts.parts import Category, Frozen, Name
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
+from cohorts.visits import Origin, Visits, Window
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
@@ -148,74 +148,6 @@ class Label(Frozen):
         return self
 
 
-class Window(Frozen):
-    """A visit as a segment of time, both ends included; `take` says which row wins when several fall in."""
-
-    name: Name
-    start: float = Field(alias="from")
-    end: float = Field(alias="to")
-    take: Literal["first", "last", "nearest"] = "nearest"
-    centre: float | None = None
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False, serialize_by_alias=True
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Window:
-        if self.start > self.end:
-            raise ValueError(f"window {self.name} runs from {self.start:g} to {self.end:g}; from must not be after to")
-        if self.centre is not None and not self.start <= self.centre <= self.end:
-            raise ValueError(f"window {self.name}: centre {self.centre:g} lies outside {self.start:g} to {self.end:g}")
-        return self
-
-    @property
-    def middle(self) -> float:
-        """The declared centre, or the window's midpoint (whole, if a whole number lies in the window)."""
-        if self.centre is not None:
-            return self.centre
-        middle = (self.start + self.end) / 2
-        return float(np.floor(middle)) if np.floor(middle) >= self.start else middle
-
-
-class Visits(Frozen):
-    """When participants were measured: codes in their order, or windows on a time column.
-
-    `column` holds the code or the time; it is left out only where every measure is wide (`columns`).
-    """
-
-    column: Name | None = None
-    codes: tuple[Name, ...] | None = None
-    windows: tuple[Window, ...] | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Visits:
-        if (self.codes is None) == (self.windows is None):
-            raise ValueError("give either codes or windows, and not both")
-        if not self.names:
-            raise ValueError("at least one visit is needed")
-        require_distinct("visit", self.names)
-        if self.windows is not None:
-            if self.column is None:
-                raise ValueError("windows need column, the column that holds the time")
-            self._check_order(self.windows)
-        return self
-
-    @staticmethod
-    def _check_order(windows: Sequence[Window]) -> None:
-        for earlier, later in pairwise(windows):
-            if later.start <= earlier.end:
-                raise ValueError(
-                    f"window {later.name} starts at {later.start:g}, not after window {earlier.name} "
-                    f"ends at {earlier.end:g}; windows come in order and do not overlap"
-                )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The visits' names, in order."""
-        return self.codes or tuple(window.name for window in self.windows or ())
-
-
 class Schema(Frozen):
     """Everything public about a cohort; see docs/cohorts.md for how to write one as YAML.
 
@@ -271,6 +203,7 @@ class Schema(Frozen):
         require_distinct("measure", (m.name for m in self.all_measures))
         used = [("label", self.label.name, self.label.table)]
         used += [("measure", m.name, m.table) for m in self.all_measures]
+        used += [("origin of visits", column, table) for table, column in self.origins]
         for what, name, table in used:
             if table not in self.tables:
                 raise ValueError(f"{what} {name}: table {table!r} is not among tables ({', '.join(self.tables)})")
@@ -352,11 +285,19 @@ class Schema(Frozen):
         """The columns that make up a participant's id."""
         return (self.participant,) if isinstance(self.participant, str) else self.participant
 
+    @property
+    def origins(self) -> tuple[tuple[str, str], ...]:
+        """Tables and their columns that hold the date which visits are counted from."""
+        if isinstance(self.visits.origin, Origin):
+            return ((self.visits.origin.table, self.visits.origin.column),)
+        return tuple((table, self.visits.origin) for table in self.visit_tables if self.visits.origin is not None)
+
     def column_uses(self, table: str) -> list[tuple[str, str]]:
         """The columns that are read from a table, each with what for, as in a message."""
         uses = [(column, "participant") for column in self.id_columns]
         if table in self.visit_tables and self.visits.column is not None:
             uses.append((self.visits.column, "visits"))
+        uses += [(column, "origin of visits") for place, column in self.origins if place == table]
         if self.label.table == table:
             uses.append((self.label.column, f"label {self.label.name}"))
         for what, measures in (("measure", self.measures), ("covariate", self.covariates)):
@@ -410,6 +351,6 @@ class Schema(Frozen):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            parts = (Schema, Label, LabelClass, Visits, Window, Measure, Format, DetectionLimit)
+            parts = (Schema, Label, LabelClass, Visits, Origin, Window, Measure, Format, DetectionLimit)
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None

@@ -10,10 +10,11 @@ import pandas as pd
 from cohorts.cells import measure_values
 from cohorts.errors import CohortError, quoted
 from cohorts.ids import hint_of_sites
-from cohorts.number_cells import numbers
-from cohorts.schema import Schema, Window
+from cohorts.ids import participant as described
+from cohorts.schema import Schema
 from cohorts.spelling import Meanings
 from cohorts.tables import Table, factorize
+from cohorts.visits import Window
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class VisitRows:
         return present
 
 
-def rows_by_visit(schema: Schema, name: str, table: Table, ids: np.ndarray, participant: np.ndarray) -> VisitRows:
+def rows_by_visit(
+    schema: Schema, name: str, table: Table, ids: np.ndarray, participant: np.ndarray, times: np.ndarray | None
+) -> VisitRows:
     """Choose one row per participant and visit.
 
     Args:
@@ -50,14 +53,15 @@ def rows_by_visit(schema: Schema, name: str, table: Table, ids: np.ndarray, part
         table: the file.
         ids: participants (n,).
         participant: each row's position among `ids` (rows,).
+        times: of each row, float64 (rows,), where visits are windows.
 
     Raises:
         CohortError: for a participant with two rows at one visit code or time, or a visit that never occurs.
     """
-    if schema.visits.windows is None:
+    if times is None:
         chosen = _by_code(schema, table, ids, participant)
     else:
-        chosen = _by_window(schema, schema.visits.windows, name, table, ids, participant)
+        chosen = _by_window(schema, name, table, ids, participant, times)
     never = [visit for v, visit in enumerate(schema.visit_names) if not (chosen.visit == v).any()]
     if never:
         _fail_never_occurs(schema, table, never[0])
@@ -76,8 +80,7 @@ def _by_code(schema: Schema, table: Table, ids: np.ndarray, participant: np.ndar
         table.fail(
             column,
             at,
-            f"{quoted(f'participant {ids[participant[at]]}', 'a participant')} has a second row at visit "
-            f"{schema.visit_names[visit[at]]}",
+            f"{described(ids[participant[at]])} has a second row at visit {schema.visit_names[visit[at]]}",
             "Remove the duplicates, or give the rows their own visit codes." + hint_of_sites(schema),
             len(again) - 1,
         )
@@ -85,13 +88,12 @@ def _by_code(schema: Schema, table: Table, ids: np.ndarray, participant: np.ndar
 
 
 def _by_window(
-    schema: Schema, windows: tuple[Window, ...], name: str, table: Table, ids: np.ndarray, participant: np.ndarray
+    schema: Schema, name: str, table: Table, ids: np.ndarray, participant: np.ndarray, time: np.ndarray
 ) -> VisitRows:
     column = str(schema.visits.column)
-    time = numbers(table, column, np.arange(len(table)))  # (rows,)
     visit = np.full(len(table), -1)
     priority = np.zeros(len(table))  # the smallest wins
-    for v, window in enumerate(windows):
+    for v, window in enumerate(schema.visits.windows or ()):
         inside = (time >= window.start) & (time <= window.end)
         visit[inside] = v
         priority[inside] = _priority(window, time[inside])
@@ -102,8 +104,7 @@ def _by_window(
         table.fail(
             column,
             at,
-            f"{quoted(f'participant {ids[participant[at]]}', 'a participant')} has a second row at "
-            f"{quoted(f'{column} {time[at]:g}', 'one time')}",
+            f"{described(ids[participant[at]])} has a second row at {quoted(f'{column} {time[at]:g}', 'one time')}",
             "Remove the duplicates; of two rows at the same time, neither takes precedence." + hint_of_sites(schema),
             len(again) - 1,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from cohorts.participants import Participants
 from cohorts.schema import Measure, Schema
 
 LOG = logging.getLogger(__name__)
+ORIGIN = date(2000, 1, 1)
+"""Where every synthetic participant's dates are counted from."""
+
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
@@ -68,6 +72,9 @@ def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
     columns: dict[str, Any] = {column: np.repeat(part, visits) for column, part in ids}
     if table in schema.visit_tables:
         columns[str(schema.visits.column)] = np.tile(_visit_marks(schema), len(cohort))
+    for place, column in schema.origins:
+        if place == table:
+            columns[column] = np.repeat(np.array([ORIGIN.isoformat()] * len(cohort), dtype=object), visits)
     if schema.label.table == table:
         classes = _tidy([each.value for each in schema.label.classes])
         columns[schema.label.column] = np.repeat(classes[cohort.labels], visits)
@@ -78,9 +85,12 @@ def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
 
 
 def _visit_marks(schema: Schema) -> np.ndarray:
-    """What the visit column says at each visit: its code, or a time inside its window."""
+    """What the visit column says at each visit: its code, or a time or date inside its window."""
     if schema.visits.windows is None:
         return _tidy(list(schema.visit_names))
+    if schema.origins:
+        days = [(ORIGIN + timedelta(days=window.day)).isoformat() for window in schema.visits.windows]
+        return np.array(days, dtype=object)
     return _whole_if_possible(np.array([window.middle for window in schema.visits.windows]))
 
 
