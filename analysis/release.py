@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -124,8 +124,9 @@ def write_release(
         tables = write_cohort(synthetic, building, like=ensemble.schema)
         _write_schema(schema, building / schema_file_name(marking))
         note = f"Synthetic participants only. Study {settings.study}; read {STATEMENT_FILE} before use."
-        for measure, picture in figures(panels, None, note).items():
-            (building / figure_name(measure, marking)).write_bytes(picture)
+        pictures = figures(panels, None, note)
+        for measure, name in figure_names(pictures, marking).items():
+            (building / name).write_bytes(pictures[measure])
         (building / STATEMENT_FILE).write_text(statement.text() + "\n")
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))
@@ -171,10 +172,24 @@ def released_schema(schema: Schema, marking: str) -> Schema:
     return schema.model_copy(update={"name": f"{schema.name}-synthetic", "tables": tables})
 
 
-def figure_name(measure: str, mark: str) -> str:
-    """File name of a measure's figure."""
-    spelled = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in measure)
-    return f"medians-{spelled}-{mark}.png"
+def figure_names(measures: Iterable[str], mark: str) -> dict[str, str]:
+    """File name of each measure's figure; no two are the same, in capitals or not.
+
+    Example:
+        >>> list(figure_names(["NEUT%", "NEUT#", "neut-"], "synthetic").values())
+        ['medians-NEUT--synthetic.png', 'medians-NEUT--2-synthetic.png', 'medians-neut--3-synthetic.png']
+    """
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for measure in measures:
+        spelled = plain = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in measure)
+        number = 1
+        while spelled.casefold() in taken:
+            number += 1
+            spelled = f"{plain}-{number}"
+        taken.add(spelled.casefold())
+        names[measure] = f"medians-{spelled}-{mark}.png"
+    return names
 
 
 def _json(content: object) -> str:
