@@ -6,9 +6,11 @@ Written from the schema, the settings and the synthetic participants alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
+from cohorts.schema import Label
 from privacy.statements.statement import Statement
 
 TEMPLATE = """\
@@ -58,7 +60,9 @@ or with any CSV or Parquet reader.
 """
 
 
-def datasheet(settings: StudySettings, marking: str, schema: Schema, statement: Statement) -> str:
+def datasheet(
+    settings: StudySettings, marking: str, schema: Schema, statement: Statement, tables: Sequence[Path]
+) -> str:
     """The datasheet as Markdown.
 
     Args:
@@ -66,6 +70,7 @@ def datasheet(settings: StudySettings, marking: str, schema: Schema, statement: 
         marking: what the files carry in their names.
         schema: of the released files.
         statement: of privacy; it counts what was released.
+        tables: the files that hold the synthetic participants.
     """
     return TEMPLATE.format(
         cohort=statement.cohort,
@@ -74,7 +79,7 @@ def datasheet(settings: StudySettings, marking: str, schema: Schema, statement: 
         method=statement.method,
         score=statement.score,
         picking=statement.picking,
-        files="\n".join(_file_lines(schema)),
+        files="\n".join(_file_lines(schema, tables)),
         tables="\n\n".join(_table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema),
@@ -88,19 +93,23 @@ def schema_file_name(marking: str) -> str:
     return f"schema-{marking}.yaml"
 
 
-def _file_lines(schema: Schema) -> Iterable[str]:
+def _file_lines(schema: Schema, tables: Sequence[Path]) -> Iterable[str]:
     for table in schema.tables:
-        stem = schema.stem(table)
-        yield f"- `{stem}.csv`, `{stem}.parquet`: table `{table}`, the same rows in two formats"
+        same = [file.name for file in tables if file.stem == schema.stem(table)]
+        names, formats = ", ".join(f"`{name}`" for name in same), {2: "two", 3: "three"}[len(same)]
+        yield f"- {names}: table `{table}`, the same rows in {formats} formats"
 
 
 def _table_section(schema: Schema, table: str) -> str:
-    rows = [(schema.participant, "participant", "", "")]
+    rows = [(column, "participant", "", "") for column in schema.id_columns]
     if table in schema.visit_tables:
         rows.append((str(schema.visits.column), "visit", "", ""))
+    rows += [
+        (column, "origin of visits", "date", "the same for all") for place, column in schema.origins if place == table
+    ]
     if schema.label.table == table:
         values = ", ".join(f"{each.value} = {each.name}" for each in schema.label.classes)
-        rows.append((schema.label.column, schema.label.name, "", values))
+        rows.append((schema.label.column, _meaning(schema.label), "", values))
     for measure in schema.recorded:
         if measure.table == table:
             rows += [(column, meaning, measure.unit, _range(measure)) for column, meaning in _columns(schema, measure)]
@@ -111,8 +120,12 @@ def _table_section(schema: Schema, table: str) -> str:
 
 def _columns(schema: Schema, measure: Measure) -> Iterable[tuple[str, str]]:
     if measure.columns is None:
-        return [(str(measure.column), measure.name)]
-    return [(column, f"{measure.name} at visit {visit}") for visit, column in measure.columns.items()]
+        return [(str(measure.column), _meaning(measure))]
+    return [(column, _meaning(measure, f" at visit {visit}")) for visit, column in measure.columns.items()]
+
+
+def _meaning(part: Measure | Label, when: str = "") -> str:
+    return f"{part.name}{when}: {part.description}" if part.description else f"{part.name}{when}"
 
 
 def _range(measure: Measure) -> str:
@@ -133,4 +146,5 @@ def _visit_sentence(schema: Schema) -> str:
     if schema.visits.windows is None:
         return f"Visits, in order: {', '.join(schema.visit_names)}."
     windows = ", ".join(f"{each.name} ({each.start:g} to {each.end:g})" for each in schema.visits.windows)
-    return f"Visits are windows of `{schema.visits.column}`: {windows}."
+    days = "days from the origin of visits to " if schema.origins else ""
+    return f"Visits are windows of {days}`{schema.visits.column}`: {windows}."

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.figures import Panel, figures, median_table
-from analysis.release import figure_name
+from analysis.release import figure_names
 from analysis.selection import Selection
 from analysis.transfer import Transfer
 from cohorts import LoadReport, Participants, storage
@@ -43,8 +43,9 @@ def write_figures(internal: Path, panels: Sequence[Panel], real: Participants, s
     """Write every measure's figure with real participants, and the numbers behind them as medians.csv."""
     _prepare(internal)
     note = f"Study {study}. Real participants are shown: internal, never publish."
-    for measure, picture in figures(panels, real, note).items():
-        storage.write_bytes(internal / figure_name(measure, "internal"), picture)
+    pictures = figures(panels, real, note)
+    for measure, name in figure_names(pictures, "internal").items():
+        storage.write_bytes(internal / name, pictures[measure])
     storage.write_text(internal / "medians.csv", median_table(panels, real).to_csv(index=False))
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-import pandas as pd
+import pyarrow.parquet
 import yaml
 from pydantic import BaseModel, ConfigDict
 
@@ -120,16 +120,18 @@ def write_release(
     """
     schema = released_schema(ensemble.schema, marking)
     with replaced_directory(directory.release) as building:
-        write_cohort(Participants(schema, ensemble.ids, ensemble.labels, ensemble.values), building)
+        synthetic = Participants(schema, ensemble.ids, ensemble.labels, ensemble.values)
+        tables = write_cohort(synthetic, building, like=ensemble.schema)
         _write_schema(schema, building / schema_file_name(marking))
         note = f"Synthetic participants only. Study {settings.study}; read {STATEMENT_FILE} before use."
-        for measure, picture in figures(panels, None, note).items():
-            (building / figure_name(measure, marking)).write_bytes(picture)
+        pictures = figures(panels, None, note)
+        for measure, name in figure_names(pictures, marking).items():
+            (building / name).write_bytes(pictures[measure])
         (building / STATEMENT_FILE).write_text(statement.text() + "\n")
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))
         (building / CHECK_FILE).write_text(CHECK_SCRIPT)
-        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement))
+        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, tables))
         manifest = Manifest(
             study=settings.study,
             cohort=statement.cohort,
@@ -170,10 +172,24 @@ def released_schema(schema: Schema, marking: str) -> Schema:
     return schema.model_copy(update={"name": f"{schema.name}-synthetic", "tables": tables})
 
 
-def figure_name(measure: str, mark: str) -> str:
-    """File name of a measure's figure."""
-    spelled = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in measure)
-    return f"medians-{spelled}-{mark}.png"
+def figure_names(measures: Iterable[str], mark: str) -> dict[str, str]:
+    """File name of each measure's figure; no two are the same, in capitals or not.
+
+    Example:
+        >>> list(figure_names(["NEUT%", "NEUT#", "neut-"], "synthetic").values())
+        ['medians-NEUT--synthetic.png', 'medians-NEUT--2-synthetic.png', 'medians-neut--3-synthetic.png']
+    """
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for measure in measures:
+        spelled = plain = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in measure)
+        number = 1
+        while spelled.casefold() in taken:
+            number += 1
+            spelled = f"{plain}-{number}"
+        taken.add(spelled.casefold())
+        names[measure] = f"medians-{spelled}-{mark}.png"
+    return names
 
 
 def _json(content: object) -> str:
@@ -197,6 +213,6 @@ def _described(file: Path, root: Path) -> ReleasedFile:
 
 
 def _rows(file: Path) -> int | None:
-    if file.suffix == ".csv":
-        return len(pd.read_csv(file))
-    return len(pd.read_parquet(file)) if file.suffix == ".parquet" else None
+    """How many rows a table has, in whichever format: its Parquet file knows."""
+    table = file.with_suffix(".parquet")
+    return int(pyarrow.parquet.read_metadata(table).num_rows) if table.exists() else None

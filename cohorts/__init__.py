@@ -3,9 +3,9 @@
 from cohorts.catalogue import BUNDLED, load_cohort, load_participants, resolve_schema
 from cohorts.cohort import SPLITS, Cohort, Split
 from cohorts.encoding import Encoding
-from cohorts.errors import CohortError
+from cohorts.errors import CohortError, show_values
 from cohorts.participants import Participants
-from cohorts.report import LoadReport, RowCount, RuleCount
+from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
 from cohorts.schema import Measure, Schema
 from cohorts.splits import SplitParticipants, Splits, SplitShares, split_cohort, split_key, split_participants
 from cohorts.writer import write_cohort
@@ -13,6 +13,7 @@ from cohorts.writer import write_cohort
 __all__ = [
     "BUNDLED",
     "SPLITS",
+    "CellCount",
     "Cohort",
     "CohortError",
     "Encoding",
@@ -29,6 +30,7 @@ __all__ = [
     "load_cohort",
     "load_participants",
     "resolve_schema",
+    "show_values",
     "split_cohort",
     "split_key",
     "split_participants",

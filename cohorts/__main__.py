@@ -14,7 +14,7 @@ from rich.console import Console
 from cohorts.catalogue import BUNDLED, load_participants
 from cohorts.checking import show
 from cohorts.drafting import draft_schema, write_draft
-from cohorts.errors import CohortError
+from cohorts.errors import CohortError, show_values
 
 FORMATS = "CSV, Parquet, XLSX, SAS, SPSS or Stata"
 
@@ -39,7 +39,8 @@ def check(arguments: list[str]) -> None:
     """Load a cohort and show what each rule drops."""
     parser = argparse.ArgumentParser(
         prog="python -m cohorts",
-        usage="%(prog)s [-h] [--data DATA] COHORT\n       %(prog)s draft [-h] [--out OUT] FILE [FILE ...]",
+        usage="%(prog)s [-h] [--data DATA] [--show-values] COHORT\n"
+        "       %(prog)s draft [-h] [--out OUT] FILE [FILE ...]",
         description="Check a schema against its files. For the data steward: counts of a private cohort are rounded to "
         "the nearest ten, but even so are not for publication.",
         epilog=f"`python -m cohorts draft FILE...` writes a first schema of files in {FORMATS}, from the names, types, "
@@ -47,7 +48,13 @@ def check(arguments: list[str]) -> None:
     )
     parser.add_argument("cohort", metavar="COHORT", help=f"{', '.join(BUNDLED)}, or the path of a schema in YAML")
     parser.add_argument("--data", type=Path, help="where the tables are (default: the schema's folder, or data/NAME)")
+    parser.add_argument(
+        "--show-values",
+        action="store_true",
+        help="let messages quote cells and ids, to find a mistake; not where others read the terminal or its log",
+    )
     given = parser.parse_args(arguments)
+    show_values(given.show_values)
     cohort, report = load_participants(given.cohort, given.data)
     show(cohort, report, Console(highlight=False))
 

@@ -43,6 +43,12 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
             markup=False,
             soft_wrap=True,
         )
+    for cells in report.cells:
+        console.print(
+            f"{cells.file}, column {cells.column}: {count(cells.cells)} cells {cells.what}",
+            markup=False,
+            soft_wrap=True,
+        )
     counts = ", ".join(
         f"{count(int((cohort.labels == index).sum()))} {each.name}" for index, each in enumerate(schema.label.classes)
     )
@@ -95,10 +101,13 @@ def _coarse(number: int, exactly: bool) -> int:
 def _remedy(worst: RuleCount) -> str:
     words = worst.rule.split()
     if words[0] == "covariate":
-        return "Leave this covariate out of the schema if you can do without it."
+        return "Say missing: allowed of this covariate, and they are kept, or leave it out if you can do without it."
     if words[0] == "measure":
         return (
-            "Leave this measure out of the schema, or the visits at which it was not planned, or take it as a "
-            "covariate if the baseline value is enough."
+            "Say missing: allowed of this measure, and they are kept; dropout: true of the visits if participants "
+            "left; or visits: [...] of the measure if it was not planned at all of them."
         )
-    return "Leave this visit and those after it out of the schema; where visits are windows, wider ones find more rows."
+    return (
+        "Say dropout: true of the visits if participants left, and they are kept, or missing: allowed of what is "
+        "measured there; where visits are windows, wider ones find more rows."
+    )

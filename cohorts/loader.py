@@ -10,12 +10,18 @@ import pandas as pd
 
 from cohorts.cells import label_indices, measure_values
 from cohorts.encoding import visits_attended
-from cohorts.errors import CohortError
+from cohorts.errors import CohortError, about
+from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
 from cohorts.participants import Participants
-from cohorts.report import LoadReport, RowCount, RuleCount
+from cohorts.per_participant import one_per_participant
+from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
 from cohorts.schema import MINIMUM_PARTICIPANTS, Measure, Schema
 from cohorts.tables import Table, factorize, read_table, table_path
 from cohorts.visit_rows import VisitRows, rows_by_visit
+from cohorts.visit_times import visit_times
+
+NEARLY_NOBODY = 0.1
+"""A share of a table's participants: if no more of them are known elsewhere, it is their ids that are wrong."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +50,17 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         CohortError: naming file, column and value, when the files and the schema do not agree.
     """
     tables = {
-        name: read_table(table_path(file, directory, packaged), _needed_columns(schema, name))
+        name: read_table(
+            table_path(file, directory, packaged),
+            [column for column, _ in schema.column_uses(name)],
+            schema.format_of(name),
+        )
         for name, file in schema.tables.items()
     }
     people = _enrolled(schema, tables)
     labels = _labels(schema, tables[schema.label.table], people)
-    rows = {
-        name: rows_by_visit(schema, name, tables[name], people.ids, people.position[name])
-        for name in schema.visit_tables
-    }
-    values = _values(schema, tables, people, rows)  # (n, M, V)
+    rows = {name: _rows(schema, name, tables, people) for name in schema.visit_tables}
+    values, cells = _values(schema, tables, people, rows)  # (n, M, V)
     kept, rules = _complete(schema, values, rows)
     if kept.sum() < MINIMUM_PARTICIPANTS:
         raise _too_few(schema, tables, int(kept.sum()), rules)
@@ -62,62 +69,63 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         RowCount(str(tables[name].path), len(tables[name]), visits.other_visits, visits.superseded)
         for name, visits in rows.items()
     )
-    return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts)
+    return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts, cells)
 
 
-def _needed_columns(schema: Schema, table: str) -> list[str]:
-    columns = [schema.participant]
-    if table in schema.visit_tables and schema.visits.column is not None:
-        columns.append(schema.visits.column)
-    if schema.label.table == table:
-        columns.append(schema.label.column)
-    for measure in schema.recorded:
-        if measure.table == table:
-            columns += [measure.column] if measure.column is not None else list((measure.columns or {}).values())
-    return list(dict.fromkeys(columns))
+def _rows(schema: Schema, name: str, tables: dict[str, Table], people: _Enrolled) -> VisitRows:
+    times = visit_times(schema, name, tables, people.ids, people.position) if schema.visits.windows else None
+    return rows_by_visit(schema, name, tables[name], people.ids, people.position[name], times)
 
 
 def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
     """Everyone in the label's table; a stranger to it in another table has no label, which is an error."""
     for table in tables.values():
-        nameless = np.flatnonzero(table.missing(schema.participant))
-        if len(nameless):
-            table.fail(
-                schema.participant,
-                nameless[0],
-                "the participant's identifier is missing",
-                "Fill it in, or remove the row.",
-                len(nameless) - 1,
-            )
-    _, texts = factorize(tables[schema.label.table].columns[schema.participant])
+        for column in schema.id_columns:
+            nameless = np.flatnonzero(table.missing(column))
+            if len(nameless):
+                table.fail(
+                    column,
+                    nameless[0],
+                    "the participant's identifier is missing",
+                    "Fill it in, or remove the row.",
+                    len(nameless) - 1,
+                )
+    ids = {name: joined([table.columns[column] for column in schema.id_columns]) for name, table in tables.items()}
+    _, texts = factorize(ids[schema.label.table])
     index = pd.Index(texts)
-    position = {name: index.get_indexer(pd.Index(table.columns[schema.participant])) for name, table in tables.items()}
+    position = {name: index.get_indexer(pd.Index(each)) for name, each in ids.items()}
     for name, table in tables.items():
         strangers = np.flatnonzero(position[name] < 0)
         if len(strangers):
             source = tables[schema.label.table].path
+            if len(set(position[name])) - 1 <= NEARLY_NOBODY * len(set(ids[name])):
+                table.fail(
+                    ", ".join(schema.id_columns),
+                    strangers[0],
+                    f"(nearly) nobody's id is one of {source}, so the two files spell ids differently: "
+                    + spelled_differently(ids[name][strangers[0]], texts[0]),
+                    "Export both with the same ids, as text, so that leading zeros stay.",
+                )
             table.fail(
-                schema.participant,
+                ", ".join(schema.id_columns),
                 strangers[0],
-                f"participant {table.columns[schema.participant][strangers[0]]} has no label: {source} does "
-                "not list them",
+                f"{participant(ids[name][strangers[0]])} has no label: {source} does not list them",
                 f"Add them to {source}, or remove their rows.",
                 len(strangers) - 1,
             )
         if name not in schema.visit_tables:
-            _require_one_row_each(schema, table, position[name])
+            _require_one_row_each(schema, table, ids[name], position[name])
     return _Enrolled(np.array(texts, dtype=str), position)
 
 
-def _require_one_row_each(schema: Schema, table: Table, position: np.ndarray) -> None:
+def _require_one_row_each(schema: Schema, table: Table, ids: np.ndarray, position: np.ndarray) -> None:
     again = np.flatnonzero(pd.Series(position).duplicated())
     if len(again):
-        who = table.columns[schema.participant][again[0]]
         table.fail(
-            schema.participant,
+            ", ".join(schema.id_columns),
             again[0],
-            f"participant {who} has a second row, where one was expected",
-            "Remove the duplicates, or declare visits for this table.",
+            f"{participant(ids[again[0]])} has a second row, where one was expected",
+            "Remove the duplicates, or declare visits for this table." + hint_of_sites(schema),
             len(again) - 1,
         )
 
@@ -125,65 +133,49 @@ def _require_one_row_each(schema: Schema, table: Table, position: np.ndarray) ->
 def _labels(schema: Schema, table: Table, people: _Enrolled) -> np.ndarray:
     label = schema.label
     by_row = label_indices(table, label, np.arange(len(table)))
-    labels = _one_per_participant(table, label.column, by_row, people, people.position[label.table])
+    labels = one_per_participant(schema, table, label.column, by_row, people.ids, people.position[label.table])
     without = np.flatnonzero(np.isnan(labels))
     if len(without):
         row = int(np.flatnonzero(people.position[label.table] == without[0])[0])
         table.fail(
             label.column,
             row,
-            f"participant {people.ids[without[0]]} has no label ({label.name} is empty)",
+            f"{participant(people.ids[without[0]])} has no label ({label.name} is empty)",
             "Fill it in, or remove the participant from the files.",
             len(without) - 1,
         )
     return labels.astype(np.int64)
 
 
-def _one_per_participant(
-    table: Table, column: str, by_row: np.ndarray, people: _Enrolled, position: np.ndarray
-) -> np.ndarray:
-    """A constant of the participant (n,), NaN where no row has it; rows that disagree are an error."""
-    known = np.flatnonzero(~np.isnan(by_row))
-    result = np.full(len(people.ids), np.nan)
-    result[position[known][::-1]] = by_row[known][::-1]  # reversed, so that the first row stands
-    wrong = known[by_row[known] != result[position[known]]]
-    if len(wrong):
-        who = people.ids[position[wrong[0]]]
-        table.fail(
-            column,
-            wrong[0],
-            f"participant {who} has {table.columns[column][wrong[0]]!r} here and another "
-            "value in an earlier row, where one value per participant was expected",
-            "Correct the value, or declare the column as a measure of the visits.",
-            len(wrong) - 1,
-        )
-    return result
+def _values(
+    schema: Schema, tables: dict[str, Table], people: _Enrolled, rows: dict[str, VisitRows]
+) -> tuple[np.ndarray, tuple[CellCount, ...]]:
+    """float64 (n, M, V), NaN where a value is missing or not observed; and cells not read as they stand."""
+    cells: list[CellCount] = []
 
+    def static(column: str, measure: Measure) -> np.ndarray:
+        table = tables[measure.table]
+        by_row, counts = measure_values(table, column, measure, np.arange(len(table)))
+        cells.extend(counts)
+        return one_per_participant(schema, table, column, by_row, people.ids, people.position[measure.table])
 
-def _values(schema: Schema, tables: dict[str, Table], people: _Enrolled, rows: dict[str, VisitRows]) -> np.ndarray:
-    """float64 (n, M, V), NaN where a value is missing or not observed."""
     values = np.full((len(people.ids), *schema.observed.shape), np.nan)
     for m, measure in enumerate(schema.recorded):
-        table, position = tables[measure.table], people.position[measure.table]
         if m >= len(schema.measures):
-            values[:, m, 0] = _static_values(table, str(measure.column), measure, people, position)
+            values[:, m, 0] = static(str(measure.column), measure)
         elif measure.columns is not None:
             for visit, column in measure.columns.items():
-                at = schema.visit_names.index(visit)
-                values[:, m, at] = _static_values(table, column, measure, people, position)
+                values[:, m, schema.visit_names.index(visit)] = static(column, measure)
         else:
             chosen = rows[measure.table]
             expected = schema.observed[m, chosen.visit]
-            cells = measure_values(table, str(measure.column), measure, chosen.row[expected])
-            values[chosen.participant[expected], m, chosen.visit[expected]] = cells
+            table, column = tables[measure.table], str(measure.column)
+            by_row, counts = measure_values(table, column, measure, chosen.row[expected])
+            cells += counts
+            values[chosen.participant[expected], m, chosen.visit[expected]] = by_row
     if schema.visits.dropout:
         values[:, -1, 0] = visits_attended(values[:, : len(schema.measures)])
-    return values
-
-
-def _static_values(table: Table, column: str, measure: Measure, people: _Enrolled, position: np.ndarray) -> np.ndarray:
-    by_row = measure_values(table, column, measure, np.arange(len(table)))
-    return _one_per_participant(table, column, by_row, people, position)
+    return values, tuple(cells)
 
 
 def _complete(
@@ -216,9 +208,9 @@ def _complete(
 def _too_few(schema: Schema, tables: dict[str, Table], kept: int, rules: tuple[RuleCount, ...]) -> CohortError:
     files = ", ".join(str(table.path) for table in tables.values())
     worst = max(rules, key=lambda rule: rule.dropped)
-    reason = f" Most were dropped by the rule '{worst.rule}' ({worst.dropped})." if worst.dropped else ""
+    reason = f" Most were dropped by the rule '{worst.rule}' ({about(worst.dropped)})." if worst.dropped else ""
     return CohortError(
-        f"Only {kept} participants in {files} are complete over the visits "
+        f"Only {about(kept)} participants in {files} are complete over the visits "
         f"{', '.join(schema.visit_names)}; at least {MINIMUM_PARTICIPANTS} are needed.{reason} Use "
         "fewer visits or measures, wider windows, or more data."
     )

@@ -26,6 +26,17 @@ class RowCount:
 
 
 @dataclass(frozen=True)
+class CellCount:
+    """Cells of a column that were read as something else than they say."""
+
+    file: str
+    column: str
+    what: str
+    """As in "clamped to the limits 60 to 240"."""
+    cells: int
+
+
+@dataclass(frozen=True)
 class LoadReport:
     """How `enrolled` participants became `kept`. Never publish it, and never let a search see it."""
 
@@ -33,3 +44,5 @@ class LoadReport:
     kept: int
     rules: tuple[RuleCount, ...]
     rows: tuple[RowCount, ...] = ()
+    cells: tuple[CellCount, ...] = ()
+    """Clamped, set missing, below a detection limit, or a text such as None where a category was expected."""

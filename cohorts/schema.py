@@ -5,15 +5,19 @@ Every number here is a public constant written down by a person. Nothing in this
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from cohorts.cell_rules import CellRules, DetectionLimit, numbers_within
+from cohorts.files import NOT_READ, Format, stem_of
+from cohorts.parts import Category, Frozen, Name
 from cohorts.schema_file import read_schema_mapping, schema_error
+from cohorts.spelling import require_distinct, tidy
+from cohorts.visits import Origin, Visits, Window
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
@@ -21,44 +25,10 @@ MINIMUM_PARTICIPANTS = 50
 ATTENDED = "visits attended"
 NO_TABLE = "(computed)"
 
-Category = StrictStr | StrictInt | StrictFloat
-Name = Annotated[str, Field(min_length=1)]
 Kind = Literal["continuous", "integer", "binary", "categorical"]
 
 
-def canonical(text: object) -> str:
-    """The one spelling of a category, visit code or label value.
-
-    Example:
-        >>> [canonical(text) for text in (1, 1.0, " 1 ", "01", "1.50", "week 4")]
-        ['1', '1', '1', '1', '1.5', 'week 4']
-    """
-    stripped = str(text).strip()
-    try:
-        number = float(stripped)
-    except ValueError:
-        return stripped
-    if not np.isfinite(number) or "_" in stripped:
-        return stripped
-    return str(int(number)) if number.is_integer() else repr(number)
-
-
-def require_distinct(what: str, items: Iterable[object]) -> None:
-    """Raise ValueError when two items have the same canonical spelling."""
-    seen: set[str] = set()
-    for item in items:
-        if canonical(item) in seen:
-            raise ValueError(f"{what} {item!r} is given twice; each must differ from the others")
-        seen.add(canonical(item))
-
-
-class Frozen(BaseModel):
-    """A part of a schema: immutable, and a stranger to keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
-
-
-class Measure(Frozen):
+class Measure(CellRules):
     """One quantity: measured at every visit or those that `visits` names, or once per participant (a static covariate).
 
     `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary or
@@ -106,6 +76,10 @@ class Measure(Frozen):
         if self.columns is not None and (self.visits is not None or not self.columns):
             raise ValueError("columns names the visits of the measure, at least one; leave visits out")
         self._check_categories()
+        if self.discrete:
+            self.check_categories(self.categories)
+        else:
+            self.check_numbers(self.kind == "integer", self.lower, self.upper)
         if self.decimals is not None and self.kind != "continuous":
             raise ValueError(f"kind {self.kind} has no decimals; leave them out")
         if self.lower >= self.upper:
@@ -169,6 +143,7 @@ class Label(Frozen):
     name: Name
     table: Name
     column: Name
+    description: str = ""
     classes: tuple[LabelClass, ...] = Field(min_length=2)
     randomised: bool
 
@@ -182,88 +157,21 @@ class Label(Frozen):
         return self
 
 
-class Window(Frozen):
-    """A visit as a segment of time, both ends included; `take` says which row wins when several fall in."""
-
-    name: Name
-    start: float = Field(alias="from")
-    end: float = Field(alias="to")
-    take: Literal["first", "last", "nearest"] = "nearest"
-    centre: float | None = None
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False, serialize_by_alias=True
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Window:
-        if self.start > self.end:
-            raise ValueError(f"window {self.name} runs from {self.start:g} to {self.end:g}; from must not be after to")
-        if self.centre is not None and not self.start <= self.centre <= self.end:
-            raise ValueError(f"window {self.name}: centre {self.centre:g} lies outside {self.start:g} to {self.end:g}")
-        return self
-
-    @property
-    def middle(self) -> float:
-        """The declared centre, or the window's midpoint (whole, if a whole number lies in the window)."""
-        if self.centre is not None:
-            return self.centre
-        middle = (self.start + self.end) / 2
-        return float(np.floor(middle)) if np.floor(middle) >= self.start else middle
-
-
-class Visits(Frozen):
-    """When participants were measured: codes in their order, or windows on a time column.
-
-    `column` holds the code or the time; it is left out only where every measure is wide (`columns`). With `dropout`
-    participants may leave: nothing is known of them after some visit, and that is part of the data.
-    """
-
-    column: Name | None = None
-    codes: tuple[Name, ...] | None = None
-    windows: tuple[Window, ...] | None = None
-    dropout: bool = False
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Visits:
-        if (self.codes is None) == (self.windows is None):
-            raise ValueError("give either codes or windows, and not both")
-        if not self.names:
-            raise ValueError("at least one visit is needed")
-        require_distinct("visit", self.names)
-        if self.windows is not None:
-            if self.column is None:
-                raise ValueError("windows need column, the column that holds the time")
-            self._check_order(self.windows)
-        return self
-
-    @staticmethod
-    def _check_order(windows: Sequence[Window]) -> None:
-        for earlier, later in pairwise(windows):
-            if later.start <= earlier.end:
-                raise ValueError(
-                    f"window {later.name} starts at {later.start:g}, not after window {earlier.name} "
-                    f"ends at {earlier.end:g}; windows come in order and do not overlap"
-                )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The visits' names, in order."""
-        return self.codes or tuple(window.name for window in self.windows or ())
-
-
 class Schema(Frozen):
     """Everything public about a cohort; see docs/cohorts.md for how to write one as YAML.
 
     `tables` maps a table's name to its file, relative to the data directory (or `package:PACKAGE/PATH`).
+    `format` says what the files themselves do not, by table; a single one in YAML is for all of them.
+    `participant` is the column of the participant's id, or several that make it up together, in every table.
     `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     public: bool
-    participant: Name
+    participant: Name | Annotated[tuple[Name, ...], Field(min_length=1)]
     nominal_size: int = Field(ge=MINIMUM_PARTICIPANTS)
     tables: dict[str, str] = Field(min_length=1)
+    format: dict[str, Format] = Field(default_factory=dict)
     label: Label
     visits: Visits
     measures: tuple[Measure, ...] = Field(min_length=1)
@@ -288,24 +196,66 @@ class Schema(Frozen):
         }
         return {**given, **lists, "label": filled(given.get("label"))} if "label" in given else {**given, **lists}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _format_of_all(cls, given: Any) -> Any:
+        """A format that names no tables is that of every table."""
+        said, tables = (given.get(key) if isinstance(given, dict) else None for key in ("format", "tables"))
+        if not isinstance(said, dict) or not isinstance(tables, dict):
+            return given
+        if said and all(isinstance(value, dict | Format) for value in said.values()):
+            return given
+        return {**given, "format": dict.fromkeys(tables, said) if said else {}}
+
     @model_validator(mode="after")
     def _consistent(self) -> Schema:
         require_distinct("measure", (m.name for m in self.all_measures))
         used = [("label", self.label.name, self.label.table)]
         used += [("measure", m.name, m.table) for m in self.recorded]
+        used += [("origin of visits", column, table) for table, column in self.origins]
         for what, name, table in used:
             if table not in self.tables:
                 raise ValueError(f"{what} {name}: table {table!r} is not among tables ({', '.join(self.tables)})")
         for table in self.tables:
             if table not in {table for _, _, table in used}:
                 raise ValueError(f"table {table!r} is used by no measure, covariate or label; remove it from tables")
+        for table in self.format:
+            if table not in self.tables:
+                raise ValueError(f"format: table {table!r} is not among tables ({', '.join(self.tables)})")
+        self._check_missing_values()
+        self._check_encodings()
         self._check_file_names()
         self._check_visit_columns()
+        self._check_columns_are_used_once()
         return self
+
+    def _check_encodings(self) -> None:
+        """Whether a synthetic table can be written in the encoding that is declared."""
+        for table, how in self.format.items():
+            texts = [column for column, _ in self.column_uses(table)] + list(self.visits.codes or ())
+            texts += [str(value) for each in self.label.classes for value in each.values if self.label.table == table]
+            texts += [str(category) for m in self.all_measures if m.table == table for category in m.categories]
+            for text in texts:
+                try:
+                    text.encode(how.encoding or "utf-8")
+                except UnicodeEncodeError:
+                    raise ValueError(f"format: {text!r} cannot be written in the encoding {how.encoding}") from None
+
+    def _check_missing_values(self) -> None:
+        for measure in (each for each in self.all_measures if not each.discrete):
+            within = numbers_within(self.format_of(measure.table).missing_values, measure.lower, measure.upper)
+            if within:
+                raise ValueError(
+                    f"format: missing_values of table {measure.table!r} holds {within[0]}, which lies within the "
+                    f"limits of {measure.name}, so there it is a value; name missing_values at the other measures"
+                )
 
     def _check_file_names(self) -> None:
         written: dict[str, str] = {}
-        for table in self.tables:
+        for table, file in self.tables.items():
+            remedy = NOT_READ.get(PurePosixPath(file).suffix.lower())
+            if remedy is not None:
+                raise ValueError(f"table {table!r}: files such as {file} are not read. {remedy.rstrip('.')}")
             other = written.setdefault(self.stem(table).casefold(), table)
             if other != table:
                 raise ValueError(
@@ -335,9 +285,53 @@ class Schema(Frozen):
                     f"covariate {covariate.name} has one value per participant; give column, not columns or visits"
                 )
 
+    def _check_columns_are_used_once(self) -> None:
+        require_distinct("participant column", self.id_columns)
+        for table in self.tables:
+            uses: dict[str, str] = {}
+            for column, use in self.column_uses(table):
+                other = uses.setdefault(tidy(column), use)
+                if other is not use:
+                    raise ValueError(
+                        f"column {column} of table {table!r} is named twice, by {other} and by {use}; the synthetic "
+                        "table could hold only one of them. Remove one, or correct its column"
+                    )
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns that make up a participant's id."""
+        return (self.participant,) if isinstance(self.participant, str) else self.participant
+
+    @property
+    def origins(self) -> tuple[tuple[str, str], ...]:
+        """Tables and their columns that hold the date which visits are counted from."""
+        if isinstance(self.visits.origin, Origin):
+            return ((self.visits.origin.table, self.visits.origin.column),)
+        return tuple((table, self.visits.origin) for table in self.visit_tables if self.visits.origin is not None)
+
+    def column_uses(self, table: str) -> list[tuple[str, str]]:
+        """The columns that are read from a table, each with what for, as in a message."""
+        uses = [(column, "participant") for column in self.id_columns]
+        if table in self.visit_tables and self.visits.column is not None:
+            uses.append((self.visits.column, "visits"))
+        uses += [(column, "origin of visits") for place, column in self.origins if place == table]
+        if self.label.table == table:
+            uses.append((self.label.column, f"label {self.label.name}"))
+        for what, measures in (("measure", self.measures), ("covariate", self.covariates)):
+            for measure in (each for each in measures if each.table == table):
+                if measure.column is not None:
+                    uses.append((measure.column, f"{what} {measure.name}"))
+                for visit, column in (measure.columns or {}).items():
+                    uses.append((column, f"{what} {measure.name} at visit {visit}"))
+        return uses
+
     def stem(self, table: str) -> str:
         """What a table's file is called, without folder and ending."""
-        return Path(self.tables[table].removeprefix("package:")).stem
+        return stem_of(self.tables[table].removeprefix("package:"))
+
+    def format_of(self, table: str) -> Format:
+        """What the schema says about a table's file."""
+        return self.format.get(table, Format())
 
     @property
     def recorded(self) -> tuple[Measure, ...]:
@@ -408,6 +402,6 @@ class Schema(Frozen):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            parts = (Schema, Label, LabelClass, Visits, Window, Measure)
+            parts = (Schema, Label, LabelClass, Visits, Origin, Window, Measure, Format, DetectionLimit)
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
-from cohorts.errors import CohortError
-from cohorts.schema import canonical
+from cohorts.errors import CohortError, about, values_are_shown
+from cohorts.files import Content, Format, kind_of
+from cohorts.spelling import canonical, tidy
 
 MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none"})
 """What a missing value looks like in the files of R, SAS, SQL and Python; compared in lower case."""
@@ -23,34 +21,56 @@ MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none"})
 
 @dataclass(frozen=True)
 class Table:
-    """Needed columns of a file. Each column is an object array (rows,) of stripped text."""
+    """Needed columns of a file, under the names that the schema has for them."""
 
     path: Path
-    columns: dict[str, np.ndarray]
+    content: Content
+    missing_values: tuple[object, ...] = ()
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Each column as an object array (rows,) of stripped text."""
+        return self.content.columns
 
     def __len__(self) -> int:
         """Rows, header excluded."""
         return len(next(iter(self.columns.values())))
 
     def line(self, row: int) -> str:
-        """Where a row stands, as a text editor counts (CSV) or as a data frame does (Parquet)."""
-        return f"row {row}" if is_parquet(self.path) else f"line {row + 2}"
+        """Where a row stands, as the programs count that show such files: lines of a text, rows of a sheet."""
+        return f"{self.content.place} {self.content.first + row}"
 
-    def missing(self, column: str) -> np.ndarray:
-        """Which rows have no value in a column: bool (rows,)."""
-        codes, texts = factorize(self.columns[column])
-        missing: np.ndarray = np.array([text.lower() in MISSING for text in texts], dtype=bool)[codes]
-        return missing
+    @property
+    def commas(self) -> bool:
+        """Whether a number may have a decimal comma."""
+        return self.content.decimal != "."
+
+    def missing(self, column: str, codes: Sequence[object] = ()) -> np.ndarray:
+        """Which rows have no value in a column: bool (rows,).
+
+        Args:
+            column: which.
+            codes: what stands for a missing value in this column alone.
+        """
+        missing = {canonical(code) for code in (*self.missing_values, *codes)}
+        places, texts = factorize(self.columns[column])
+        have_none = [text.lower() in MISSING or canonical(text) in missing for text in texts]
+        by_row: np.ndarray = np.array(have_none, dtype=bool)[places]
+        return by_row
 
     def fail(self, column: str, row: int, problem: str, remedy: str, others: int = 0) -> NoReturn:
-        """Raise the error that a value of this table deserves."""
-        more = f" ({others} more like it)" if others else ""
-        raise CohortError(f"{self.path}, {self.line(row)}, column {column}: {problem}{more}. {remedy}")
+        """Raise the error that a value of this table deserves.
 
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, by its name; anything else is CSV."""
-    return path.suffix.lower() in (".parquet", ".pq")
+        Args:
+            column: where it stands.
+            row: where it stands, from 0.
+            problem: a clause that names no participant's value or id but through `errors.quoted`.
+            remedy: what to do, whole sentences.
+            others: how many more rows have the same problem.
+        """
+        more = f" ({about(others)} more like it)" if others else ""
+        shown = "" if values_are_shown() else " (`python -m cohorts` shows the cell with --show-values.)"
+        raise CohortError(f"{self.path}, {self.line(row)}, column {column}: {problem}{more}. {remedy}{shown}")
 
 
 def factorize(column: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -79,8 +99,13 @@ def table_path(file: str, directory: Path, packaged: bool) -> Path:
         ) from None
 
 
-def read_table(path: Path, columns: list[str]) -> Table:
-    """Read the named columns of a CSV or Parquet file.
+def read_table(path: Path, columns: list[str], how: Format) -> Table:
+    """Read the named columns of a file.
+
+    Args:
+        path: the file; the ending of its name tells the format.
+        columns: names as the schema spells them; spaces around those in the file do not count.
+        how: what the schema says about the file.
 
     Raises:
         CohortError: when the file is absent, empty, malformed, or lacks a column.
@@ -89,63 +114,34 @@ def read_table(path: Path, columns: list[str]) -> Table:
         raise CohortError(
             f"The file {path} does not exist. Put it there, name another directory, or correct `tables` in the schema."
         )
+    kind = kind_of(path)
+    unreadable: tuple[type[Exception], ...] = (OSError, *kind.unreadable)
     try:
-        _require_columns(path, columns, _header(path))
-        read = _read_parquet if is_parquet(path) else _read_csv
-        table = Table(path, {name: _text(column) for name, column in read(path, columns).items()})
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        problem = " ".join(str(error).split()).rstrip(".")
-        kind = "Parquet" if is_parquet(path) else "CSV (comma-separated, UTF-8, one header line)"
+        in_file = _columns_in_file(path, columns, kind.header(path, how))
+        content = kind.read(path, list(in_file.values()), how)
+    except unreadable as error:
+        problem = " ".join(str(error).split()).rstrip(".")  # of the file as a whole, no cell is quoted
         raise CohortError(
-            f"The file {path} is not readable as {kind}: {problem}. Save it again in that format."
+            f"The file {path} is not readable as {kind.name}: {problem}. Save it again in that format, or give "
+            "its name the ending of the format that it has."
         ) from None
+    columns_read = {name: content.columns[raw] for name, raw in in_file.items()}
+    table = Table(path, replace(content, columns=columns_read), how.missing_values)
     if not len(table):
         raise CohortError(f"The file {path} has a header but no rows; export it again with the participants in it.")
     return table
 
 
-def _header(path: Path) -> list[str]:
-    if is_parquet(path):
-        return list(pyarrow.parquet.read_schema(path).names)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
-    if not header:
-        raise CohortError(f"The file {path} is empty; export it again with a header line and the participants in it.")
-    return header
-
-
-def _require_columns(path: Path, columns: list[str], header: list[str]) -> None:
-    missing = [column for column in columns if column not in header]
+def _columns_in_file(path: Path, columns: list[str], header: list[str]) -> dict[str, str]:
+    """How the file spells each column."""
+    spelled = [tidy(name) for name in header]
+    missing = [column for column in columns if tidy(column) not in spelled]
     if missing:
         raise CohortError(
-            f"{path} has no column {missing[0]}; it has {', '.join(header)}. Correct the column's name "
+            f"{path} has no column {missing[0]}; it has {', '.join(spelled)}. Correct the column's name "
             "in the schema, or export the file with it."
         )
-    twice = [column for column in columns if header.count(column) > 1]
+    twice = [column for column in columns if spelled.count(tidy(column)) > 1]
     if twice:
         raise CohortError(f"{path} has two columns named {twice[0]}; rename or remove one.")
-
-
-def _read_csv(path: Path, columns: list[str]) -> dict[str, pa.ChunkedArray]:
-    table = pyarrow.csv.read_csv(
-        path,
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=columns, column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
-        ),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-    )
-    return {column: table.column(column) for column in columns}
-
-
-def _read_parquet(path: Path, columns: list[str]) -> dict[str, pa.ChunkedArray]:
-    table = pyarrow.parquet.read_table(path, columns=columns)
-    return {column: table.column(column) for column in columns}
-
-
-def _text(column: pa.ChunkedArray) -> np.ndarray:
-    """Stripped text (rows,); a whole number is spelled without a point however Parquet stored it."""
-    text = column.cast(pa.string()).fill_null("").to_numpy()
-    codes, texts = factorize(text)
-    tidy = canonical if pa.types.is_floating(column.type) else str.strip
-    tidied: np.ndarray = np.array([tidy(item) for item in texts], dtype=object)[codes]
-    return tidied
+    return {column: header[spelled.index(tidy(column))] for column in columns}

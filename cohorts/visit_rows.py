@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cohorts.cells import numbers
-from cohorts.errors import CohortError
-from cohorts.schema import Schema, Window, canonical
+from cohorts.cells import measure_values
+from cohorts.errors import CohortError, quoted
+from cohorts.ids import hint_of_sites
+from cohorts.ids import participant as described
+from cohorts.schema import Schema
+from cohorts.spelling import Meanings
 from cohorts.tables import Table, factorize
+from cohorts.visits import Window
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class VisitRows:
         return present
 
 
-def rows_by_visit(schema: Schema, name: str, table: Table, ids: np.ndarray, participant: np.ndarray) -> VisitRows:
+def rows_by_visit(
+    schema: Schema, name: str, table: Table, ids: np.ndarray, participant: np.ndarray, times: np.ndarray | None
+) -> VisitRows:
     """Choose one row per participant and visit.
 
     Args:
@@ -47,14 +53,15 @@ def rows_by_visit(schema: Schema, name: str, table: Table, ids: np.ndarray, part
         table: the file.
         ids: participants (n,).
         participant: each row's position among `ids` (rows,).
+        times: of each row, float64 (rows,), where visits are windows.
 
     Raises:
         CohortError: for a participant with two rows at one visit code or time, or a visit that never occurs.
     """
-    if schema.visits.windows is None:
+    if times is None:
         chosen = _by_code(schema, table, ids, participant)
     else:
-        chosen = _by_window(schema, schema.visits.windows, name, table, ids, participant)
+        chosen = _by_window(schema, name, table, ids, participant, times)
     here = [measure for measure in schema.measures if measure.table == name and measure.columns is None]
     expected = {visit for measure in here for visit in schema.visits_of(measure)}
     never = [visit for v, visit in enumerate(schema.visit_names) if visit in expected and not (chosen.visit == v).any()]
@@ -65,9 +72,9 @@ def rows_by_visit(schema: Schema, name: str, table: Table, ids: np.ndarray, part
 
 def _by_code(schema: Schema, table: Table, ids: np.ndarray, participant: np.ndarray) -> VisitRows:
     column = str(schema.visits.column)
-    known = {canonical(code): v for v, code in enumerate(schema.visit_names)}
+    known = Meanings([(code, v) for v, code in enumerate(schema.visit_names)])
     codes, texts = factorize(table.columns[column])
-    visit = np.array([known.get(canonical(text), -1) for text in texts], dtype=np.int64)[codes]  # (rows,)
+    visit = np.array([known.of(text, table.commas) for text in texts], dtype=np.int64)[codes]  # (rows,)
     row = np.flatnonzero(visit >= 0)
     again = _first_repeat(participant[row], visit[row])
     if len(again):
@@ -75,21 +82,20 @@ def _by_code(schema: Schema, table: Table, ids: np.ndarray, participant: np.ndar
         table.fail(
             column,
             at,
-            f"participant {ids[participant[at]]} has a second row at visit {schema.visit_names[visit[at]]}",
-            "Remove the duplicates, or give the rows their own visit codes.",
+            f"{described(ids[participant[at]])} has a second row at visit {schema.visit_names[visit[at]]}",
+            "Remove the duplicates, or give the rows their own visit codes." + hint_of_sites(schema),
             len(again) - 1,
         )
     return VisitRows(row, participant[row], visit[row], other_visits=len(table) - len(row))
 
 
 def _by_window(
-    schema: Schema, windows: tuple[Window, ...], name: str, table: Table, ids: np.ndarray, participant: np.ndarray
+    schema: Schema, name: str, table: Table, ids: np.ndarray, participant: np.ndarray, time: np.ndarray
 ) -> VisitRows:
     column = str(schema.visits.column)
-    time = numbers(table, column, np.arange(len(table)))  # (rows,)
     visit = np.full(len(table), -1)
     priority = np.zeros(len(table))  # the smallest wins
-    for v, window in enumerate(windows):
+    for v, window in enumerate(schema.visits.windows or ()):
         inside = (time >= window.start) & (time <= window.end)
         visit[inside] = v
         priority[inside] = _priority(window, time[inside])
@@ -100,8 +106,8 @@ def _by_window(
         table.fail(
             column,
             at,
-            f"participant {ids[participant[at]]} has a second row at {column} {time[at]:g}",
-            "Remove the duplicates; of two rows at the same time, neither takes precedence.",
+            f"{described(ids[participant[at]])} has a second row at {quoted(f'{column} {time[at]:g}', 'one time')}",
+            "Remove the duplicates; of two rows at the same time, neither takes precedence." + hint_of_sites(schema),
             len(again) - 1,
         )
     in_windows = len(row)
@@ -130,7 +136,9 @@ def _has_what_is_expected(schema: Schema, name: str, table: Table, visit: np.nda
     complete, something = np.ones(len(row), dtype=bool), np.zeros(len(row), dtype=bool)
     for m, measure in enumerate(schema.measures):
         if measure.table == name and measure.column is not None:
-            expected, there = schema.observed[m, visit], ~table.missing(measure.column)[row]
+            expected, there = schema.observed[m, visit], ~table.missing(measure.column, measure.missing_values)[row]
+            if measure.outside == "missing":
+                there[expected] &= ~np.isnan(measure_values(table, measure.column, measure, row[expected])[0])
             something |= expected & there
             if measure.missing == "drop":
                 complete &= there | ~expected
@@ -155,8 +163,9 @@ def _fail_never_occurs(schema: Schema, table: Table, visit: str) -> None:
             "remove the window from the schema."
         )
     _, texts = factorize(table.columns[str(column)])
-    shown = ", ".join(texts[:30]) + (", ..." if len(texts) > 30 else "")
+    listed = ", ".join(texts[:30]) + (", ..." if len(texts) > 30 else "")
+    shown = quoted(f"the file has {listed}", "--show-values shows which codes the file has")
     raise CohortError(
-        f"{table.path}, column {column}: the visit code {visit} of the schema never occurs; the file has "
-        f"{shown}. Correct the code in the schema, or remove it."
+        f"{table.path}, column {column}: the visit code {visit} of the schema never occurs; {shown}. "
+        "Correct the code in the schema, or remove it."
     )

@@ -2,47 +2,79 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cohorts.files import DELIMITED, PARQUET, FileKind, Format, kind_of
+from cohorts.ids import apart
 from cohorts.participants import Participants
 from cohorts.schema import Measure, Schema
+
+LOG = logging.getLogger(__name__)
+ORIGIN = date(2000, 1, 1)
+"""Where every synthetic participant's dates are counted from."""
 
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
-def write_cohort(cohort: Participants, directory: Path) -> list[Path]:
-    """Write every table of the schema as CSV and as Parquet.
+def write_cohort(cohort: Participants, directory: Path, like: Schema | None = None) -> list[Path]:
+    """Write every table of the schema as CSV, as Parquet, and in the format of the trial's own file.
 
     Args:
         cohort: what to write.
         directory: where to; made if missing, and files of the same names are replaced.
+        like: whose tables tell the formats; the cohort's own schema by default.
 
     Returns:
-        The files written: for each table, `STEM.csv` and `STEM.parquet`.
+        The files written: for each table `STEM.csv`, `STEM.parquet`, and for example `STEM.sav`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for table in cohort.schema.tables:
         frame, stem = table_frame(cohort, table), cohort.schema.stem(table)
-        csv_path, parquet_path = directory / f"{stem}.csv", directory / f"{stem}.parquet"
-        frame.to_csv(csv_path, index=False)
-        frame.to_parquet(parquet_path, index=False)
-        written += [csv_path, parquet_path]
+        for kind in written_kinds(like or cohort.schema, table):
+            path = directory / f"{stem}{kind.written_as}"
+            if _write(kind, frame, path, cohort.schema.format_of(table)):
+                written.append(path)
     return written
+
+
+def _write(kind: FileKind, frame: pd.DataFrame, path: Path, how: Format) -> bool:
+    """Write a file; where the trial's own format cannot hold the table, say so and leave it at CSV and Parquet."""
+    try:
+        kind.write(frame, path, how)
+    except kind.unreadable as error:
+        if kind in (DELIMITED, PARQUET):
+            raise
+        LOG.warning("%s could not be written as %s (%s); the same rows are in CSV and Parquet", path, kind.name, error)
+        path.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def written_kinds(schema: Schema, table: str) -> tuple[FileKind, ...]:
+    """The formats that a table is written in: CSV, Parquet, and that of its own file if it is another."""
+    own = kind_of(schema.tables[table])
+    return (DELIMITED, PARQUET) if own in (DELIMITED, PARQUET) else (DELIMITED, PARQUET, own)
 
 
 def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
     """One table of a cohort in the trial's own columns: a row per participant, or per participant and visit."""
     schema = cohort.schema
     visits = len(schema.visit_names) if table in schema.visit_tables else 1
-    columns: dict[str, Any] = {schema.participant: np.repeat(cohort.ids.astype(object), visits)}
+    ids = zip(schema.id_columns, apart(cohort.ids, len(schema.id_columns)), strict=True)
+    columns: dict[str, Any] = {column: np.repeat(part, visits) for column, part in ids}
     if table in schema.visit_tables:
         columns[str(schema.visits.column)] = np.tile(_visit_marks(schema), len(cohort))
+    for place, column in schema.origins:
+        if place == table:
+            columns[column] = np.repeat(np.array([ORIGIN.isoformat()] * len(cohort), dtype=object), visits)
     if schema.label.table == table:
         classes = _tidy([each.value for each in schema.label.classes])
         columns[schema.label.column] = np.repeat(classes[cohort.labels], visits)
@@ -63,9 +95,12 @@ def _attended(cohort: Participants, table: str) -> np.ndarray:
 
 
 def _visit_marks(schema: Schema) -> np.ndarray:
-    """What the visit column says at each visit: its code, or a time inside its window."""
+    """What the visit column says at each visit: its code, or a time or date inside its window."""
     if schema.visits.windows is None:
         return _tidy(list(schema.visit_names))
+    if schema.origins:
+        days = [(ORIGIN + timedelta(days=window.day)).isoformat() for window in schema.visits.windows]
+        return np.array(days, dtype=object)
     return _whole_if_possible(np.array([window.middle for window in schema.visits.windows]))
 
 

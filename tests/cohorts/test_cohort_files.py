@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cohorts import Encoding, Participants, Schema, load_participants, write_cohort
+from cohorts.ids import joined
 from cohorts.loader import read_participants
 from tests.cohorts.little_trial import write_trial
 
@@ -33,11 +35,37 @@ def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
         measure |= {"lower": lower, "upper": lower + draw(st.integers(1, 5000))}
     if kind == "continuous":
         measure["decimals"] = draw(st.none() | st.integers(0, 2))
+        measure["missing_values"] = draw(st.sampled_from([[], [9999], ["NK", -9999.5]]))
+        measure["outside"] = draw(st.sampled_from(["error", "clamp", "missing"]))
+        limit = st.builds(lambda value: {"value": value, "as": "limit"}, st.integers(lower, measure["upper"]))
+        measure["detection_limit"] = draw(st.none() | limit)
     if kind == "categorical":
-        measure["categories"] = draw(st.sampled_from([["a", "b", "c"], [0, 0.5, 1], [3, 1], ["01", "02", 'x,"y"']]))
+        listed = [
+            ["a", "b", "c"],
+            [0, 0.5, 1],
+            [3, 1],
+            ["01", "02", 'x,"y"'],
+            ["1E2", "100"],
+            ["1", "01"],
+            ["ä", "a\u0308b"],
+        ]
+        measure["categories"] = draw(st.sampled_from(listed))
     if kind == "binary":
-        measure["categories"] = draw(st.sampled_from([[0, 1], ["no", "yes"], [1, 2]]))
+        measure["categories"] = draw(st.sampled_from([[0, 1], ["no", "yes"], [1, 2], ["FALSE", "TRUE"]]))
+    measure["description"] = draw(st.sampled_from(["", 'as in the protocol; "fasting" | sitting']))
     return measure | {"missing": draw(st.sampled_from(["drop", "allowed"]))}
+
+
+formats = st.fixed_dictionaries(
+    {},
+    optional={
+        "separator": st.sampled_from([",", ";", "\t", "|"]),
+        "decimal": st.sampled_from([".", ","]),
+        "encoding": st.sampled_from(["utf-8", "utf-16", "utf-8-sig", "utf-16-le"]),
+        "missing_values": st.sampled_from([[-9999], ["NK"]]),
+        "sheet": st.just("Data"),
+    },
+)
 
 
 @st.composite
@@ -78,7 +106,8 @@ def schemas(draw: st.DrawFn) -> Schema:
         {
             "name": "drawn",
             "public": True,
-            "participant": "who",
+            "participant": draw(st.sampled_from(["who", ["site", "who"]])),
+            "format": draw(st.one_of(formats, st.fixed_dictionaries({"people": formats}))),
             "nominal_size": 50,
             "visits": visits,
             "tables": {"people": "people.csv", "rows": "rows.csv"},
@@ -98,7 +127,10 @@ def random_cohort(schema: Schema, ids: list[str], seed: int) -> Participants:
         if measure.kind == "continuous" and measure.decimals is not None:
             values[:, m] = values[:, m].astype(np.float64).round(measure.decimals)
     labels = rng.permutation(np.arange(len(ids)) % len(schema.label.classes))
-    return Participants(schema, np.array(ids, dtype=str), labels.astype(np.int64), values)
+    who = np.array(ids, dtype=object)
+    if len(schema.id_columns) > 1:
+        who = joined([np.array([f"S/{number % 3}" for number in range(len(ids))], dtype=object), who])
+    return Participants(schema, who.astype(str), labels.astype(np.int64), values)
 
 
 def assert_same(one: Participants, other: Participants) -> None:
@@ -117,6 +149,13 @@ def test_writing_then_loading_gives_the_same_cohort(schema, ids, seed):
         assert sorted(path.name for path in written) == ["people.csv", "people.parquet", "rows.csv", "rows.parquet"]
         assert_same(read_participants(schema, Path(directory))[0], cohort)
         assert_same(read_participants(in_parquet, Path(directory))[0], cohort)
+
+
+@settings(max_examples=40)
+@given(schema=schemas())
+def test_a_schema_written_as_yaml_is_read_as_the_same(schema):
+    text = yaml.safe_dump(schema.model_dump(mode="json", exclude_none=True, exclude_defaults=True), allow_unicode=True)
+    assert Schema.model_validate(yaml.safe_load(text)) == schema
 
 
 @pytest.mark.parametrize("name", ["actg175", "actg175-treat"])

@@ -8,10 +8,17 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cohorts import CohortError, load_participants
+from cohorts import CohortError, load_participants, show_values
 from tests.cohorts.little_trial import people_frame, schema_mapping, visits_frame, write_trial
 
 spoil = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(autouse=True)
+def values_shown():
+    show_values(True)
+    yield
+    show_values(False)
 
 
 def complaint(name: str, *parts: object, data_dir=None) -> str:
@@ -55,7 +62,7 @@ def test_a_row_with_a_field_too_many(tmp_path):
     path = write_trial(tmp_path)
     with (tmp_path / "visits.csv").open("a") as file:
         file.write("P080,V0,1,200,12.0,I\n")
-    complaint(path, "visits.csv", "1,200")
+    complaint(path, "visits.csv, line 162", "6 fields", "5", "1,200")
 
 
 def test_a_file_that_is_no_parquet(tmp_path):
@@ -216,7 +223,7 @@ def test_a_constant_that_changes(tmp_path):
         write_trial(tmp_path, visits=visits, schema=schema),
         "visits.csv, line 11, column age",
         "participant P004",
-        "'51'",
+        "'51' here",
     )
 
 
@@ -317,6 +324,9 @@ def test_a_lower_bound_that_is_not_below_the_upper(tmp_path, lower, below):
     )
 
 
+AGE = {"name": "age", "kind": "integer", "lower": 18, "upper": 100}
+
+
 def edit(path: tuple, value: object):
     def change(schema: dict) -> None:
         part = schema
@@ -394,6 +404,18 @@ def edit(path: tuple, value: object):
                 {"name": "SBP", "kind": "integer", "lower": 1, "upper": 2, "table": "visits", "columns": {"V9": "a"}},
             ),
             "names the visit V9, which is none of the visits V0, V1",
+        ),
+        (edit(("covariates", 0, "column"), "arm"), "column arm of table 'people' is named twice, by label arm and"),
+        (edit(("covariates", 0, "column"), "sex"), "by covariate age and by covariate sex"),
+        (edit(("covariates", 0, "column"), " id "), "by participant and by covariate age"),
+        (edit(("measures", 0, "column"), "visit"), "by visits and by measure SBP"),
+        (edit(("covariates", 0), {**AGE, "table": "visits", "column": "sbp"}), "by measure SBP and by covariate age"),
+        (
+            edit(
+                ("measures", 0),
+                {**AGE, "name": "SBP", "table": "people", "columns": {"V0": "s", "V1": "s"}},
+            ),
+            "by measure SBP at visit V0 and by measure SBP at visit V1",
         ),
         (edit(("measures",), "SBP"), "key measures"),
         (edit(("tables",), []), "key tables"),

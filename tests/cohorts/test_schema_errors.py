@@ -89,7 +89,7 @@ def complaint(tmp_path, text: str) -> str:
         ("share: 0.5}\n    -", "share: 0.4}\n    -", "line 11: key label: the shares of the"),
         ("value: T", "value: C", "line 13: key label: class value 'C' is given twice"),
         ("name: NYHA", "name: SBP", "line 18: measure 'SBP' is given twice"),
-        ("{V0: nyha_0, ", "{", "line 18: measure NYHA: columns names the visits V1; it must name exactly V0, V1"),
+        ("{V0: nyha_0, ", "{V9: nyha_0, ", "line 18: measure NYHA names the visit V9, which is none of the visits V0"),
         ("{people: people.csv}", "{people: people.csv, labs: labs.csv}", "key table is missing"),
         ("{people: people.csv}", "[people.csv]", "key tables must be a mapping of keys to values (it is a list)."),
         ("column: arm", "column: arm\n  column: group", "line 10: key column is given twice."),

@@ -1,0 +1,107 @@
+"""When participants are measured: a schema's visits, by code or by windows of time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field, model_validator
+
+from cohorts.parts import Frozen, Name
+from cohorts.spelling import require_distinct
+
+
+class Window(Frozen):
+    """A visit as a segment of time, both ends included; `take` says which row wins when several fall in."""
+
+    name: Name
+    start: float = Field(alias="from")
+    end: float = Field(alias="to")
+    take: Literal["first", "last", "nearest"] = "nearest"
+    centre: float | None = None
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False, serialize_by_alias=True
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Window:
+        if self.start > self.end:
+            raise ValueError(f"window {self.name} runs from {self.start:g} to {self.end:g}; from must not be after to")
+        if self.centre is not None and not self.start <= self.centre <= self.end:
+            raise ValueError(f"window {self.name}: centre {self.centre:g} lies outside {self.start:g} to {self.end:g}")
+        return self
+
+    @property
+    def middle(self) -> float:
+        """The declared centre, or the window's midpoint (whole, if a whole number lies in the window)."""
+        if self.centre is not None:
+            return self.centre
+        middle = (self.start + self.end) / 2
+        return float(np.floor(middle)) if np.floor(middle) >= self.start else middle
+
+    @property
+    def day(self) -> int:
+        """A whole day of the window: the middle, or the one after it."""
+        return math.floor(self.middle) if math.floor(self.middle) >= self.start else math.ceil(self.middle)
+
+
+class Origin(Frozen):
+    """Where the date stands that a participant's visits are counted from, if not in the visits' own table."""
+
+    table: Name
+    column: Name
+
+
+class Visits(Frozen):
+    """When participants were measured: codes in their order, or windows on a time column.
+
+    `column` holds the code or the time; it is left out only where every measure is wide (`columns`). With an `origin`
+    it holds dates, and the time is the days since the date in that column. With `dropout` participants may leave:
+    nothing is known of them after some visit, and that is part of the data.
+    """
+
+    column: Name | None = None
+    codes: tuple[Name, ...] | None = None
+    windows: tuple[Window, ...] | None = None
+    origin: Name | Origin | None = None
+    dropout: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Visits:
+        if (self.codes is None) == (self.windows is None):
+            raise ValueError("give either codes or windows, and not both")
+        if not self.names:
+            raise ValueError("at least one visit is needed")
+        require_distinct("visit", self.names)
+        if self.windows is not None:
+            if self.column is None:
+                raise ValueError("windows need column, the column that holds the time")
+            self._check_order(self.windows)
+        if self.origin is not None:
+            self._check_days()
+        return self
+
+    @staticmethod
+    def _check_order(windows: Sequence[Window]) -> None:
+        for earlier, later in pairwise(windows):
+            if later.start <= earlier.end:
+                raise ValueError(
+                    f"window {later.name} starts at {later.start:g}, not after window {earlier.name} "
+                    f"ends at {earlier.end:g}; windows come in order and do not overlap"
+                )
+
+    def _check_days(self) -> None:
+        if self.windows is None:
+            raise ValueError("origin is for windows of days; leave it out where visits have codes")
+        for window in self.windows:
+            if math.ceil(window.start) > math.floor(window.end):
+                raise ValueError(f"window {window.name} holds no whole day, which dates are counted in")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The visits' names, in order."""
+        return self.codes or tuple(window.name for window in self.windows or ())
