@@ -65,6 +65,9 @@ def generate_ensemble(
 ) -> Participants:
     """An equal share from every epoch, shuffled together.
 
+    Every epoch draws a whole release from the same random numbers and gives other rows of it. What generators do to
+    whole releases, such as drawing them without the error of drawing, is so done to the ensemble, as far as they agree.
+
     Args:
         epochs: the picked epochs; one that is picked twice generates two shares.
         participants: how many in all.
@@ -74,8 +77,13 @@ def generate_ensemble(
     Returns:
         Synthetic cohort with ids S000001 and so on; an id does not tell which epoch it came from.
     """
-    share, left_over = divmod(participants, len(epochs))
-    parts = [generate(epoch, share + (number < left_over), schema, randomness) for number, epoch in enumerate(epochs)]
+    seed = int(torch.randint(2**63 - 1, (), generator=randomness))
+    whole = {
+        (epoch.trial_id, epoch.epoch): generate(epoch, participants, schema, torch.Generator().manual_seed(seed))
+        for epoch in {(each.trial_id, each.epoch): each for each in epochs}.values()
+    }
+    rows = np.array_split(np.arange(participants), len(epochs))
+    parts = [whole[epoch.trial_id, epoch.epoch].take(own) for epoch, own in zip(epochs, rows, strict=True)]
     order = torch.randperm(participants, generator=randomness).numpy()  # (n,)
     return Participants(
         schema=schema,

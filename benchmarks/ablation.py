@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from benchmarks.quality import PAGE, quality
 from cohorts import Encoding, Participants, load_participants, split_key, split_participants
 from privacy.accounting.budget import Budget
 from privacy.accounting.calibration import fits_in, largest_rho
-from privacy.mechanisms.histograms import ClassHistograms
+from privacy.mechanisms.histograms import Bins, ClassHistograms
 from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
 from privacy.mechanisms.shrinkage import smooth_products
 from privacy.mechanisms.simplex import onto_simplex
@@ -100,15 +101,15 @@ def bought(people: Participants, recipe: Recipe, epsilon: float) -> Measured:
     if not recipe.directions:
         radius = LONG * mechanism.moments.features**0.5 / LIMIT
         mechanism = replace(mechanism, moments=replace(mechanism.moments, radius=radius))
-    first, second = mechanism.histograms.release(Encoding(schema).positions(people.values), people.labels)
+    histograms = mechanism.histograms.release(Encoding(schema).positions(people.values), people.labels)
     if not recipe.smooth_histograms:
-        first, second = (_projected(each, mechanism.histograms.bins) for each in (first, second))
-    scores = NormalScores(schema, (first, second))
+        histograms = tuple(_projected(each, mechanism.histograms.bins) for each in histograms)
+    scores = NormalScores(schema, histograms)
     products = mechanism.moments.release(scores.scores(people.values) / LIMIT, people.labels)
     if recipe.smooth_products:
         smooth = smooth_products(products, scores.encoding.places)
-        products = (replace(products[0], smooth=smooth[0]), replace(products[1], smooth=smooth[1]))
-    return Measured((first, second), products)
+        products = tuple(replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))
+    return Measured(histograms, products)
 
 
 def made(measured: Measured, real: Participants, recipe: Recipe, seed: int) -> Generator:
@@ -121,8 +122,9 @@ def made(measured: Measured, real: Participants, recipe: Recipe, seed: int) -> G
     return network.generator()
 
 
-def _projected(histograms: ClassHistograms, bins: tuple[int, ...]) -> ClassHistograms:
-    noisy = np.split(histograms.counts / histograms.participants, np.cumsum(bins)[:-1])
+def _projected(histograms: ClassHistograms, bins: Sequence[Bins]) -> ClassHistograms:
+    widths = [each.width for each in bins]
+    noisy = np.split(histograms.counts / histograms.participants, np.cumsum(widths)[:-1])
     return replace(histograms, smooth=np.concatenate([onto_simplex(each) for each in noisy]))
 
 

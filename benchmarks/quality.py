@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import ks_2samp, spearmanr
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
@@ -28,6 +29,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from benchmarks.page import write_section
 from benchmarks.peers import release as peers
 from cohorts import Encoding, Participants, load_participants, split_key, split_participants
+from privacy.mechanisms.auc import ScoreFloors, floored_auc
 from privacy.policies import policies
 from trainables.scoring import classifiers
 from trainables.scoring.judging import evaluate
@@ -71,14 +73,17 @@ def main() -> None:
     if not given.table:
         for cohort in given.cohort or ("sprint-simulated", "actg175"):
             real = load_participants(cohort)[0]
-            if not _known(cohort, REAL, "", None, 0.0):
-                _keep(row_of_real(real, cohort))
+            if not _known(real.schema.name, REAL, "", None, 0.0):
+                _keep(row_of_real(real))
             for epsilon in given.epsilon or (3.0,):
                 for peer in given.peer or ():
-                    while len(_known(cohort, peer, "", None, epsilon)) < given.runs:
-                        _keep(peer_row(real, cohort, peer, epsilon))
+                    while len(_known(real.schema.name, peer, "", None, epsilon)) < given.runs:
+                        _keep(peer_row(real, peer, epsilon))
                 for policy in given.policy or (() if given.peer else ("measured",)):
-                    while len(_known(cohort, policy, given.search_space or "", given.trials, epsilon)) < given.runs:
+                    while (
+                        len(_known(real.schema.name, policy, given.search_space or "", given.trials, epsilon))
+                        < given.runs
+                    ):
                         _keep(study(real, cohort, policy, given.search_space or "", given.trials, epsilon))
     write_table(_rows())
 
@@ -96,17 +101,17 @@ def study(
         subprocess.run([sys.executable, ROOT / "tuner" / "run.py", *options], cwd=ROOT, env=environment, check=True)
         seconds = time.monotonic() - began
         released, _ = load_participants(str(next(Path(folder).glob("s/release/schema-*.yaml"))))
-    row = {"cohort": cohort, "policy": policy, "search_space": space, "trials": trials, "epsilon": epsilon}
+    row = {"cohort": real.schema.name, "policy": policy, "search_space": space, "trials": trials, "epsilon": epsilon}
     return {**row, **quality(replace(released, schema=real.schema), real), "seconds": round(seconds)}
 
 
-def peer_row(real: Participants, cohort: str, peer: str, epsilon: float) -> dict[str, Any]:
+def peer_row(real: Participants, peer: str, epsilon: float) -> dict[str, Any]:
     """Have another tool make a release, and judge it."""
     peers.environment(peer)
     began = time.monotonic()
     released = peers.release(real, peer, epsilon)
     seconds = time.monotonic() - began
-    row = {"cohort": cohort, "policy": peer, "search_space": "", "trials": None, "epsilon": epsilon}
+    row = {"cohort": real.schema.name, "policy": peer, "search_space": "", "trials": None, "epsilon": epsilon}
     return {**row, **quality(released, real), "seconds": round(seconds), "version": peers.version(peer)}
 
 
@@ -117,33 +122,40 @@ def quality(synthetic: Participants, real: Participants) -> dict[str, float]:
     figures = {f"auc_{name}": evaluate(name, synthetic, real, 0).auc for name in JUDGES}
     figures |= {f"test_auc_{name}": evaluate(name, synthetic, test, 0).auc for name in JUDGES}
     our_pairs, their_pairs = (_pairs(*each) for each in ((ours, synthetic.labels), (theirs, real.labels)))
-    errors = contrast_errors(synthetic, real)
+    errors, classes = contrast_errors(synthetic, real), range(len(real.schema.label.classes))
     figures |= {
         "spearman": float(spearmanr(our_pairs, their_pairs).statistic),
         "correlation_error": float(np.abs(our_pairs - their_pairs).mean()),
         "ks": _ks(ours, theirs),
-        "ks_by_class": float(np.mean([_ks(ours[synthetic.labels == c], theirs[real.labels == c]) for c in (0, 1)])),
+        "ks_by_class": float(np.mean([_ks(ours[synthetic.labels == c], theirs[real.labels == c]) for c in classes])),
         "detection": detection(np.c_[ours, synthetic.labels], np.c_[theirs, real.labels]),
         "contrast_error": float(np.median(np.abs(errors))),
         "contrast_error_last": float(errors[-1]),
         "spread": float(np.median([np.std(ours[synthetic.labels == c], axis=0).mean()
-                                   / np.std(theirs[real.labels == c], axis=0).mean() for c in (0, 1)])),
+                                   / np.std(theirs[real.labels == c], axis=0).mean() for c in classes])),
         "change": _change(synthetic) / _change(real),
         "real_on_synthetic": evaluate("random_forest", real, synthetic, 0).auc - ceiling("random_forest", real),
         "distinct": len(np.unique(ours, axis=0)) / len(ours),
     }  # fmt: skip
-    return {name: round(value, 4) for name, value in figures.items()}
+    return {name: round(value, 4) for name, value in figures.items() if np.isfinite(value)}
 
 
 def contrast_errors(synthetic: Participants, real: Participants) -> np.ndarray:
-    """Error of the difference between the classes in the first measure, by visit, in its standard errors on real."""
+    """Error of the difference of each later class from the first in the first measure, in its standard errors on real.
+
+    Of those who have a value, by class and then by visit: float64 ((k - 1) V,).
+    """
     seen = real.schema.observed[0]
     differences, errors = [], []
     for people in (synthetic, real):
-        first, second = (people.values[people.labels == label, 0][:, seen] for label in (0, 1))
-        differences.append(second.mean(axis=0) - first.mean(axis=0))
-        errors.append(np.sqrt(first.var(axis=0) / len(first) + second.var(axis=0) / len(second)))
-    return np.asarray((differences[0] - differences[1]) / errors[1])
+        first = pd.DataFrame(people.values[people.labels == 0, 0][:, seen])
+        for label in range(1, len(real.schema.label.classes)):
+            later = pd.DataFrame(people.values[people.labels == label, 0][:, seen])
+            differences.append(later.mean() - first.mean())
+            errors.append(np.sqrt(first.var(ddof=0) / first.count() + later.var(ddof=0) / later.count()))
+    half = len(differences) // 2
+    wrong, scale = np.subtract(differences[:half], differences[half:]), np.array(errors[half:])
+    return np.asarray(wrong / scale).ravel()
 
 
 def detection(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -163,30 +175,35 @@ def ceiling(classifier: str, real: Participants) -> float:
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     model = classifiers()[classifier].new(0)
     guessed = cross_val_predict(model, features, real.labels, cv=folds, method="predict_proba")
-    return float(roc_auc_score(real.labels, guessed[:, 1]))
+    ranking = guessed[:, 1] if guessed.shape[1] == 2 else guessed
+    return floored_auc(ranking, real.labels, ScoreFloors.none(guessed.shape[1]))
 
 
-def row_of_real(real: Participants, cohort: str) -> dict[str, Any]:
+def row_of_real(real: Participants) -> dict[str, Any]:
     """What real participants reach among themselves."""
     figures = {f"auc_{name}": round(ceiling(name, real), 4) for name in JUDGES}
-    return {"cohort": cohort, "policy": REAL, "search_space": "", "trials": None, "epsilon": 0.0, **figures}
+    return {"cohort": real.schema.name, "policy": REAL, "search_space": "", "trials": None, "epsilon": 0.0, **figures}
 
 
 def write_table(rows: list[dict[str, Any]]) -> None:
-    """Medians, and the range of all runs, into docs/quality.md and to the terminal."""
-    lines = [
-        f"| cohort | epsilon | policy | runs | {' | '.join(COLUMNS.values())} |",
-        "|---" * (len(COLUMNS) + 4) + "|",
-    ]
-    keys = sorted({(r["cohort"], r["epsilon"], r["policy"], r["search_space"], r["trials"] or 0) for r in rows})
-    for cohort, epsilon, policy, space, trials in keys:
-        these = _known(cohort, policy, space, trials or None, epsilon)
-        said = " ".join([policy, *([f"({space})"] if space else []), *([f"{trials} trials"] if trials else [])])
-        cells = [_cell([each[name] for each in these if name in each]) for name in COLUMNS]
-        budget = f"{epsilon:g}" if epsilon else ""
-        lines.append(f"| {cohort} | {budget} | {said} | {len(these)} | {' | '.join(cells)} |")
-    print("\n".join(lines))
-    write_section("quality", "\n".join(lines), PAGE)
+    """Medians, and the range of all runs, into docs/quality.md and to the terminal; other numbers of trials apart."""
+    for section, those in (
+        ("quality", [row for row in rows if not row["trials"]]),
+        ("trials", [row for row in rows if row["trials"]]),
+    ):
+        lines = [
+            f"| cohort | epsilon | policy | runs | {' | '.join(COLUMNS.values())} |",
+            "|---" * (len(COLUMNS) + 4) + "|",
+        ]
+        keys = sorted({(r["cohort"], r["epsilon"], r["policy"], r["search_space"], r["trials"] or 0) for r in those})
+        for cohort, epsilon, policy, space, trials in keys:
+            these = _known(cohort, policy, space, trials or None, epsilon)
+            said = " ".join([policy, *([f"({space})"] if space else []), *([f"{trials} trials"] if trials else [])])
+            cells = [_cell([each[name] for each in these if name in each]) for name in COLUMNS]
+            budget = f"{epsilon:g}" if epsilon else ""
+            lines.append(f"| {cohort} | {budget} | {said} | {len(these)} | {' | '.join(cells)} |")
+        print("\n".join(lines))
+        write_section(section, "\n".join(lines), PAGE)
 
 
 def _cell(values: list[float]) -> str:
@@ -199,7 +216,7 @@ def _cell(values: list[float]) -> str:
 
 def _pairs(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Correlations of all pairs of features, the class among them; 0 where one does not vary."""
-    together = np.c_[features, labels]
+    together = np.c_[features, labels[:, None] == np.arange(1, labels.max() + 1)]
     with np.errstate(invalid="ignore", divide="ignore"):
         matrix = np.nan_to_num(np.corrcoef(together, rowvar=False))
     return np.asarray(matrix[np.triu_indices_from(matrix, k=1)])
@@ -213,7 +230,7 @@ def _ks(ours: np.ndarray, theirs: np.ndarray) -> float:
 def _change(people: Participants) -> float:
     """Standard deviation of the change of the first measure within a person, from the first visit to the last."""
     seen = np.flatnonzero(people.schema.observed[0])
-    return float(np.std(people.values[:, 0, seen[-1]] - people.values[:, 0, seen[0]]))
+    return float(np.nanstd(people.values[:, 0, seen[-1]] - people.values[:, 0, seen[0]])) or np.nan  # of one visit none
 
 
 def _rows() -> list[dict[str, Any]]:

@@ -25,8 +25,8 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
         return shown(number, exactly=schema.public)
 
     console.print(
-        f"{schema.name}: {len(schema.measures)} measures at {len(schema.visit_names)} visits, "
-        f"{len(schema.covariates)} covariates, {'public' if schema.public else 'private'}",
+        f"{schema.name}: {_counted(len(schema.measures), 'measure')} at {_counted(len(schema.visit_names), 'visit')}, "
+        f"{_counted(len(schema.covariates), 'covariate')}, {'public' if schema.public else 'private'}",
         markup=False,
     )
     rules = Table("rule", "participants dropped", "left", title="For the data steward only", title_justify="left")
@@ -53,8 +53,7 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
         f"{count(int((cohort.labels == index).sum()))} {each.name}" for index, each in enumerate(schema.label.classes)
     )
     console.print(
-        f"kept {count(report.kept)} complete participants ({counts}); the schema's public nominal size is "
-        f"{schema.nominal_size}",
+        f"kept {count(report.kept)} participants ({counts}); the schema's public nominal size is {schema.nominal_size}",
         markup=False,
         soft_wrap=True,
     )
@@ -90,6 +89,10 @@ def shown(number: int, exactly: bool) -> str:
     if exactly:
         return str(number)
     return f"fewer than {ROUNDED_TO}" if number < ROUNDED_TO else f"about {_coarse(number, exactly)}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _coarse(number: int, exactly: bool) -> int:

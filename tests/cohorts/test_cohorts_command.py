@@ -17,7 +17,7 @@ def test_the_steward_sees_what_each_rule_drops(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "covariate age has no value" in shown
     assert "For the data steward only" in shown
-    assert "kept about 80 complete participants (about 40 control, about 40 treated)" in shown
+    assert "kept about 80 participants (about 40 control, about 40 treated)" in shown
 
 
 def test_a_mistake_ends_with_status_2_and_one_paragraph(tmp_path):
@@ -70,7 +70,7 @@ def test_a_private_cohorts_counts_are_too_coarse_to_show_one_person(tmp_path, ca
 def test_a_public_cohorts_counts_are_exact(tmp_path, capsys):
     schema = {**schema_mapping(), "public": True}
     assert main([write_trial(tmp_path, schema=schema)]) == 0
-    assert "kept 80 complete participants (40 control, 40 treated)" in capsys.readouterr().out
+    assert "kept 80 participants (40 control, 40 treated)" in capsys.readouterr().out
 
 
 def with_gaps(tmp_path, gaps: int, public: bool = False) -> str:

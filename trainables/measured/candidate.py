@@ -61,10 +61,9 @@ class MeasuredGenerator:
         stream, here = np.random.default_rng(int(seeds[0])), torch.Generator().manual_seed(int(seeds[1]))
         labels = labels_by_shares(self._schema, participants, stream)
         normal_scores = NormalScores(self._schema, self._measured.histograms)
-        classes = range(len(self._schema.label.classes))
-        latent = torch.stack([self._network.latent(participants, here) for _ in classes])  # (k, n, L)
+        latent = self._network.latent(participants, here)  # (k, n, L)
         with torch.no_grad():
-            for label in classes:
+            for label in range(len(latent)):
                 latent[label, labels == label] = standardised(latent[label, labels == label])
             scores = self._network(latent)[torch.from_numpy(labels), torch.arange(participants)]  # (n, W)
             for columns, shares in discrete_scores(normal_scores):
@@ -147,8 +146,7 @@ class MeasuredNetwork(MeasuredOnce):
     def fit(self, steps: int, randomness: torch.Generator) -> None:
         """Fit the network for so many steps; reads nobody."""
         for _ in range(steps):
-            latent = [self._network.latent(self._settings.batch_size, randomness) for _ in self._schema.label.classes]
-            drawn = self._network(torch.stack(latent))
+            drawn = self._network(self._network.latent(self._settings.batch_size, randomness))
             loss = self._residuals.loss(drawn, randomness, self._settings.batch_variance)
             self._optimizer.zero_grad()
             loss.backward()

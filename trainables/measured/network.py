@@ -47,8 +47,13 @@ class ScoreNetwork(nn.Module):
         return linear + added
 
     def latent(self, draws: int, randomness: torch.Generator) -> torch.Tensor:
-        """Standard normal latent vectors, (draws, L)."""
-        return torch.randn(draws, self._linear_size + self._latent_size, generator=randomness)
+        """Standard normal latent vectors of each class, (k, draws, L).
+
+        What linear maps take comes first, so that all networks of a cohort draw the same from the same stream.
+        """
+        sizes = (self._linear_size, self._latent_size)
+        parts = [torch.randn(len(self.means), draws, size, generator=randomness) for size in sizes]
+        return torch.cat(parts, dim=-1)
 
 
 def standardised(latent: torch.Tensor) -> torch.Tensor:
