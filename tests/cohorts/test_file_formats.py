@@ -139,6 +139,7 @@ def test_an_encoding_is_not_guessed_but_asked_for_with_line_and_column(tmp_path)
         (b"id,visit\n", ".xlsx", "not readable as XLSX"),
         (b"id,visit\n", ".zip", "not readable as CSV"),
     ],
+    ids=["gzip as csv", "utf-16 as utf-8", "text as gzip", "text as sav", "text as xlsx", "text as zip"],
 )
 def test_a_file_that_is_not_what_its_name_says(tmp_path, content, suffix, said):
     path = stored(tmp_path, ".csv")
