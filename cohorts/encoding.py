@@ -24,6 +24,7 @@ class Cell:
         width: how many features its value has.
         flagged: whether one more says that the value is missing.
         may_lack: whether there may be no value, which dropout allows too.
+        before: whether it is from before randomisation, hence alike in all arms.
     """
 
     measure: Measure
@@ -33,6 +34,7 @@ class Cell:
     width: int
     flagged: bool
     may_lack: bool
+    before: bool
 
     @property
     def columns(self) -> slice:
@@ -69,12 +71,13 @@ class Encoding:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         cells: list[Cell] = []
-        first, may_be_missing = 0, schema.may_be_missing
+        first, may_be_missing, before = 0, schema.may_be_missing, schema.before_randomisation
         for m, v in np.argwhere(schema.observed):
             measure = schema.all_measures[m]
             width = len(measure.categories) if measure.kind == "categorical" else 1
             flagged = measure.missing == "allowed"
-            cells.append(Cell(measure, int(m), int(v), first, width, flagged, bool(may_be_missing[m, v])))
+            may_lack, early = bool(may_be_missing[m, v]), bool(before[m, v])
+            cells.append(Cell(measure, int(m), int(v), first, width, flagged, may_lack, early))
             first += width + flagged
         self.cells: tuple[Cell, ...] = tuple(cells)
         self.width = first
@@ -98,6 +101,11 @@ class Encoding:
     def places(self) -> tuple[tuple[int, int, int], ...]:
         """Of each feature the number of its measure, of its category (else 0) and of its visit, F of them."""
         return tuple((cell.row, k, cell.visit) for cell in self.cells for k in range(cell.width + cell.flagged))
+
+    @property
+    def before(self) -> np.ndarray:
+        """Which features are from before randomisation: bool (F,)."""
+        return np.array([cell.before for cell in self.cells for _ in range(cell.width + cell.flagged)], dtype=bool)
 
     def gone(self, attended: np.ndarray) -> np.ndarray:
         """Whether a participant had left before each cell's visit: bool (n, C).

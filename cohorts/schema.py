@@ -225,6 +225,8 @@ class Schema(Frozen):
         self._check_missing_values()
         self._check_encodings()
         self._check_file_names()
+        if self.visits.baseline is not None and not self.label.randomised:
+            raise ValueError("visits: baseline is for a randomised label; leave it out, or say randomised: true")
         self._check_visit_columns()
         self._check_columns_are_used_once()
         return self
@@ -373,6 +375,14 @@ class Schema(Frozen):
         measures = np.arange(len(self.all_measures)) < len(self.measures)
         missing: np.ndarray = self.observed & (allowed | (self.visits.dropout & measures[:, None]))
         return missing
+
+    @property
+    def before_randomisation(self) -> np.ndarray:
+        """Which cells are from before randomisation, hence alike in all arms: bool (M, V); none without a baseline."""
+        before = np.zeros_like(self.observed)
+        if self.label.randomised and self.visits.baseline is not None:
+            before[: len(self.recorded), 0] = self.observed[: len(self.recorded), 0]
+        return before
 
     def gone(self, values: np.ndarray) -> np.ndarray:
         """Cells of measures at visits that a participant does not attend any more: bool (n, M, V).

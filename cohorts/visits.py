@@ -61,7 +61,8 @@ class Visits(Frozen):
 
     `column` holds the code or the time; it is left out only where every measure is wide (`columns`). With an `origin`
     it holds dates, and the time is the days since the date in that column. With `dropout` participants may leave:
-    nothing is known of them after some visit, and that is part of the data.
+    nothing is known of them after some visit, and that is part of the data. `baseline` is the first visit's name, where
+    that was before randomisation.
     """
 
     column: Name | None = None
@@ -69,6 +70,7 @@ class Visits(Frozen):
     windows: tuple[Window, ...] | None = None
     origin: Name | Origin | None = None
     dropout: bool = False
+    baseline: Name | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Visits:
@@ -77,6 +79,8 @@ class Visits(Frozen):
         if not self.names:
             raise ValueError("at least one visit is needed")
         require_distinct("visit", self.names)
+        if self.baseline is not None and self.baseline != self.names[0]:
+            raise ValueError(f"baseline is {self.baseline}; only the first visit, {self.names[0]}, can be the baseline")
         if self.windows is not None:
             if self.column is None:
                 raise ValueError("windows need column, the column that holds the time")

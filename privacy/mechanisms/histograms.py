@@ -59,17 +59,19 @@ class Bins:
         values: how many there are for values.
         may_lack: whether one more is for participants without a value.
         measure: the number of the cell's measure; None where its bins are in no order, as categories are.
+        alike: whether all classes have the same shares, since they are arms and it is from before randomisation.
     """
 
     values: int
     may_lack: bool
     measure: int | None
+    alike: bool
 
     @classmethod
     def of(cls, cell: Cell) -> Bins:
         """One for each value, or ``BINS`` equal ones over the range of a measure that can take more."""
         values = min(cell.measure.count or BINS, BINS)
-        return cls(values, cell.may_lack, None if cell.measure.discrete else cell.row)
+        return cls(values, cell.may_lack, None if cell.measure.discrete else cell.row, cell.before)
 
     @property
     def width(self) -> int:
@@ -126,6 +128,8 @@ class NoisyHistograms(Whole):
         noisy = self._noise.release(counts).reshape(len(self.expected), -1)  # (k, B)
         participants = np.maximum(noisy.sum(axis=1) / len(self.bins), np.array(self.expected) / 2)  # (k,)
         smooth = self._smooth(noisy / participants[:, None], self.noise_sd / participants)
+        alike = np.repeat([each.alike for each in self.bins], [each.width for each in self.bins])  # (B,)
+        smooth[:, alike] = np.average(smooth[:, alike], axis=0, weights=participants)
         return tuple(
             ClassHistograms(noisy[label], self.noise_sd, float(participants[label]), smooth[label])
             for label in range(len(self.expected))

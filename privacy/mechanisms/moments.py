@@ -234,6 +234,36 @@ def nearest_covariance(matrix: np.ndarray, largest_trace: float) -> np.ndarray:
     return nearest
 
 
+def alike_before(moments: Sequence[ClassMoments], before: np.ndarray, shares: Sequence[float]) -> list[ClassMoments]:
+    """Moments that agree in what is from before randomisation, and hold what follows from it in each class as it was.
+
+    Args:
+        moments: of each of k classes.
+        before: which features are from before randomisation, bool (F,).
+        shares: of the classes.
+    """
+    if not before.any():
+        return list(moments)
+    early, late = np.flatnonzero(before), np.flatnonzero(~before)
+    mean = np.average([each.mean[early] for each in moments], axis=0, weights=shares)
+    spread = np.average([each.covariance[np.ix_(early, early)] for each in moments], axis=0, weights=shares)
+    found = []
+    for each in moments:
+        own, across = each.covariance[np.ix_(early, early)], each.covariance[np.ix_(late, early)]
+        slopes = across @ np.linalg.pinv(own, rcond=1e-6, hermitian=True)  # of what is later on what is earlier
+        rest = each.covariance[np.ix_(late, late)] - slopes @ across.T
+        covariance = np.empty_like(each.covariance)
+        covariance[np.ix_(early, early)], covariance[np.ix_(late, early)] = spread, slopes @ spread
+        covariance[np.ix_(early, late)], covariance[np.ix_(late, late)] = (
+            spread @ slopes.T,
+            slopes @ spread @ slopes.T + rest,
+        )
+        means = each.mean + 0.0
+        means[early], means[late] = mean, each.mean[late] + slopes @ (mean - each.mean[early])
+        found.append(ClassMoments(means, covariance))
+    return found
+
+
 def surrogate_cohort(
     moments: Sequence[ClassMoments], schema: Schema, participants: int, randomness: np.random.Generator
 ) -> Participants:
@@ -251,8 +281,8 @@ def surrogate_cohort(
         A cohort with ids S0, S1 and so on, its classes in random order.
     """
     labels = labels_by_shares(schema, participants, randomness)
-    features = np.empty((participants, len(moments[0].mean)))
-    for label, each in enumerate(moments):
+    features, shares = np.empty((participants, len(moments[0].mean))), [each.share for each in schema.label.classes]
+    for label, each in enumerate(alike_before(moments, Encoding(schema).before, shares)):
         features[labels == label] = each.sample(int((labels == label).sum()), randomness)
     ids = np.array([f"S{number}" for number in range(participants)])
     return Participants(schema, ids, labels, Encoding(schema).decode(features))

@@ -23,7 +23,7 @@ from privacy.mechanisms.gaussian import scale_for
 from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms, NoisyHistograms
 from privacy.mechanisms.labels import labels_by_shares
 from privacy.mechanisms.mechanism import Kind, Whole
-from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts
+from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, alike_before
 from privacy.mechanisms.shrinkage import smooth_products
 
 LIMIT = 3.3
@@ -55,7 +55,7 @@ class NormalScores:
         self.encoding = Encoding(schema)
         self.cells, self.width = self.encoding.cells, self.encoding.width  # a score in the place of each feature
         self.bins = tuple(Bins.of(cell) for cell in self.cells)
-        shares = [each.share for each in schema.label.classes]
+        self.shares = shares = [each.share for each in schema.label.classes]
         by_class = [self.split(each.shares(self.bins)) for each in histograms]
         # Of all classes together, for each cell: shares of values among those there are, of those there are among
         # everybody, and of missing values among those who still attend.
@@ -180,7 +180,8 @@ class Measured:
         wanted = normal_scores.squares.sum() / LIMIT**2
         larger = wanted / float(np.average(squares, weights=sizes)) / normal_scores.squares  # (W,)
         roots = np.sqrt(larger)
-        return tuple(ClassMoments(roots * each.mean, np.outer(roots, roots) * each.covariance) for each in classes)
+        scaled = [ClassMoments(roots * each.mean, np.outer(roots, roots) * each.covariance) for each in classes]
+        return tuple(alike_before(scaled, normal_scores.encoding.before, normal_scores.shares))
 
     def draw(self, schema: Schema, participants: int, randomness: np.random.Generator) -> Participants:
         """Participants whose normal scores are Gaussian in each class; made from released and public numbers alone.

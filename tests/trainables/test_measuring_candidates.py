@@ -70,7 +70,7 @@ def test_participants_are_those_of_the_trial_as_far_as_measured(trial):
     for label in range(len(schema.label.classes)):
         means = [each.values[each.labels == label].mean(axis=0) for each in (real, made)]
         assert np.abs(means[1] - means[0])[0].max() < 8  # mmHg, of 24 between two arms
-        assert np.abs(means[1] - means[0])[1].max() < 0.7  # mg, of a spread of 1
+        assert np.abs(means[1] - means[0])[1].max() < 1  # mg, of 3 between two arms
     assert len(set(made.ids)) == 4000
 
 

@@ -29,11 +29,15 @@ class GANGenerator:
         """A synthetic cohort in the trial's own units; see ``Generator.generate``."""
         latent, arms = draw_inputs(participants, self._settings.latent_size, arm_shares(self._schema), randomness)
         features = self._module(latent, arms).cpu().numpy()  # (n, F)
+        encoding = Encoding(self._schema)
+        if encoding.before.any():  # from before randomisation: what the same participant has in an arm drawn by chance
+            _, others = draw_inputs(participants, 1, arm_shares(self._schema), randomness)
+            features[:, encoding.before] = self._module(latent, others).cpu().numpy()[:, encoding.before]
         return Participants(
             schema=self._schema,
             ids=numbered_ids(participants),
             labels=arms.cpu().numpy(),
-            values=Encoding(self._schema).decode(features),
+            values=encoding.decode(features),
         )
 
     def content(self) -> dict[str, Any]:

@@ -193,5 +193,6 @@ class MeasuredNetwork(MeasuredOnce):
 
 def new_network(settings: MeasuredHyperparameters, measured: Measured, schema: Schema) -> ScoreNetwork:
     """One with fresh weights, drawn from PyTorch's global stream."""
-    moments = measured.moments(NormalScores(schema, measured.histograms))
-    return ScoreNetwork(moments, settings.width, settings.depth, settings.latent_size)
+    normal_scores = NormalScores(schema, measured.histograms)
+    moments, before = measured.moments(normal_scores), normal_scores.encoding.before
+    return ScoreNetwork(moments, before, settings.width, settings.depth, settings.latent_size)

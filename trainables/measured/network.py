@@ -16,35 +16,44 @@ from privacy.mechanisms.normal_scores import LIMIT
 class ScoreNetwork(nn.Module):
     """A linear map of each class plus a network that both share, which begins by adding nothing.
 
-    So what it draws at first is Gaussian in each class, with the moments it is given.
+    So what it draws at first is Gaussian in each class, with the moments it is given. Scores from before randomisation
+    have a linear map and a network of their own that know no class, so that they are distributed alike in all.
 
     Args:
         moments: of the W normal scores over LIMIT, of each of k classes.
+        before: which of these are from before randomisation, bool (W,); moments agree in them.
         width: of the hidden layers.
         depth: how many there are.
         latent_size: entries of the latent vector that the linear map does not see.
     """
 
-    def __init__(self, moments: Sequence[ClassMoments], width: int, depth: int, latent_size: int) -> None:
+    def __init__(
+        self, moments: Sequence[ClassMoments], before: np.ndarray, width: int, depth: int, latent_size: int
+    ) -> None:
         super().__init__()
-        scores = len(moments[0].mean)
-        self._linear_size, self._latent_size = scores, latent_size
-        self.means = nn.Parameter(stacked([LIMIT * each.mean for each in moments]))  # (k, W)
-        self.roots = nn.Parameter(stacked([LIMIT * each.root for each in moments]))  # (k, W, W)
-        sizes = [scores + latent_size + len(moments), *[width] * depth]
-        hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
-        last = nn.Linear(sizes[-1], scores)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(*hidden, last)
+        scores, early, late = len(moments[0].mean), np.flatnonzero(before), np.flatnonzero(~before)
+        self._linear_size, self._latent_size, self._early = scores, latent_size, len(early)
+        self._order = torch.from_numpy(np.argsort(np.concatenate([early, late])))
+        roots = [LIMIT * root_of(each, before) for each in moments]
+        self.means = nn.Parameter(stacked([LIMIT * each.mean[late] for each in moments]))  # (k, W - b)
+        self.roots = nn.Parameter(stacked([root[late] for root in roots]))  # (k, W - b, W)
+        self.layers = _perceptron(scores + latent_size + len(moments), width, depth, len(late))
+        if self._early:
+            self.early_mean = nn.Parameter(torch.from_numpy(LIMIT * moments[0].mean[early]).float())  # (b,)
+            self.early_root = nn.Parameter(torch.from_numpy(roots[0][early, : len(early)]).float())  # (b, b)
+            self.early_layers = _perceptron(scores + latent_size, max(width // 4, 1), depth, len(early))
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
         """Normal scores (k, n, W) of n draws of each class, from what ``latent`` gives for each, (k, n, L)."""
         classes, draws, _ = latent.shape
-        linear = torch.baddbmm(self.means[:, None], latent[..., : self._linear_size], self.roots.transpose(1, 2))
+        linear = latent[..., : self._linear_size]
         which = torch.eye(classes)[:, None].expand(classes, draws, classes)
-        added: torch.Tensor = self.layers(torch.cat([latent, which], dim=-1))
-        return linear + added
+        late: torch.Tensor = torch.baddbmm(self.means[:, None], linear, self.roots.transpose(1, 2))
+        late = late + self.layers(torch.cat([latent, which], dim=-1))
+        if not self._early:
+            return late
+        early = self.early_mean + linear[..., : self._early] @ self.early_root.T + self.early_layers(latent)
+        return torch.cat([early, late], dim=-1)[..., self._order]
 
     def latent(self, draws: int, randomness: torch.Generator) -> torch.Tensor:
         """Standard normal latent vectors of each class, (k, draws, L).
@@ -54,6 +63,35 @@ class ScoreNetwork(nn.Module):
         sizes = (self._linear_size, self._latent_size)
         parts = [torch.randn(len(self.means), draws, size, generator=randomness) for size in sizes]
         return torch.cat(parts, dim=-1)
+
+
+def _perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Sequential:
+    """Hidden layers and a last one that begins by giving 0."""
+    sizes = [inputs, *[width] * depth]
+    hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
+    last = nn.Linear(sizes[-1], outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*hidden, last)
+
+
+def root_of(moments: ClassMoments, before: np.ndarray) -> np.ndarray:
+    """A matrix A of which the covariance is A A^T: float64 (W, W).
+
+    Where b scores are from before randomisation, their rows are 0 but for the first b columns, and the same in every
+    class whose covariances agree in them.
+    """
+    if not before.any():
+        return moments.root
+    early, late = np.flatnonzero(before), np.flatnonzero(~before)
+    first = ClassMoments(moments.mean[early], moments.covariance[np.ix_(early, early)]).root  # (b, b)
+    across = moments.covariance[np.ix_(late, early)] @ np.linalg.pinv(first, rcond=1e-6).T  # (W - b, b)
+    rest = ClassMoments(moments.mean[late], moments.covariance[np.ix_(late, late)] - across @ across.T).root
+    root = np.zeros_like(moments.covariance)
+    root[np.ix_(early, np.arange(len(early)))] = first
+    root[np.ix_(late, np.arange(len(early)))] = across
+    root[np.ix_(late, np.arange(len(early), len(root)))] = rest
+    return root
 
 
 def standardised(latent: torch.Tensor) -> torch.Tensor:

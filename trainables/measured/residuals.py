@@ -38,7 +38,6 @@ class Residuals:
     def __init__(self, schema: Schema, measured: Measured, histograms_weight: float = 1.0, edges: int = 8) -> None:
         self._weight, self._drawn_edges = histograms_weight, edges
         self._radius = measured.products[0].radius
-        self._products = stacked([each.smooth for each in measured.products])  # (k, W + 1, W + 1)
         self._products_noise = torch.tensor([each.noise_sd for each in measured.products])  # (k,), on the diagonal
         self._bins_noise = torch.tensor([each.noise_sd / each.participants for each in measured.histograms])  # (k,)
         scores = NormalScores(schema, measured.histograms)
@@ -46,6 +45,7 @@ class Residuals:
         self._presence = Presence(scores) if schema.may_be_missing.any() else None
         pairs = np.triu(np.ones((scores.width + 1,) * 2))
         pairs[0, 0] = 0
+        early = np.concatenate([[True], scores.encoding.before])
         edges_of, middles = np.full((scores.width, BINS - 1), np.inf), np.zeros((scores.width, BINS))
         shares, bins = np.zeros((len(measured.products), scores.width, BINS)), np.zeros((scores.width, BINS))
         there = np.ones((len(measured.products), scores.width))
@@ -73,7 +73,15 @@ class Residuals:
                 missing = np.array([[missing[number]] for _, _, missing in by_class])
                 there[:, cell.flag] /= 1 - missing[:, 0]  # of who attends
                 self._indicated.append(torch.from_numpy(missing).float())
-        self._pairs, self._rounded = torch.from_numpy(pairs).float(), torch.from_numpy(rounded)
+        self._products = stacked([each.smooth for each in measured.products])  # (k, W + 1, W + 1)
+        # Arms that differ before randomisation do so by chance: there, what is measured of all of them together counts.
+        alike = np.outer(early, early) * pairs if early[1:].any() else None
+        self._alike = None if alike is None else torch.from_numpy(alike).float()
+        self._early = torch.from_numpy(early).float()
+        sizes = torch.tensor([each.participants for each in measured.histograms])
+        self._class_shares = sizes / sizes.sum()  # (k,)
+        self._pairs = torch.from_numpy(pairs if alike is None else pairs - alike).float()
+        self._rounded = torch.from_numpy(rounded)
         self._edges, self._middles = torch.from_numpy(edges_of).float(), torch.from_numpy(middles).float()
         self._shares, self._bins = torch.from_numpy(shares).float(), torch.from_numpy(bins).float()
         self._there = torch.from_numpy(there).float()  # (k, W), shares of participants with a value
@@ -146,7 +154,24 @@ class Residuals:
             spread = _products(lifted**2) - _products(lifted) ** 2
             noise = self._products_noise[:, None, None] ** 2 * (1 + torch.eye(lifted.shape[-1])) / 2
             variance = noise + batch_variance * spread.clamp(min=1e-8) / lifted.shape[1]
-        return (self._pairs * first * second / variance).sum()
+        if self._alike is None:
+            return (self._pairs * first * second / variance).sum()
+        first, second = self._without_luck(first), self._without_luck(second)
+        apart = (self._pairs * first * second / variance).sum()
+        share = self._class_shares[:, None, None]
+        first, second = ((share * each).sum(dim=0) for each in (first, second))
+        return apart + (self._alike * first * second / (share**2 * variance).sum(dim=0)).sum()
+
+    def _without_luck(self, differences: torch.Tensor) -> torch.Tensor:
+        """Differences of products (k, W + 1, W + 1), as if means before randomisation were those of the draws.
+
+        They are not, by chance, and the product of what is earlier with what is later holds that chance times the mean
+        of what is later, which the draws cannot have.
+        """
+        luck = differences[:, 0] * self._early / math.sqrt(COUNT_SHARE)  # (k, W + 1)
+        later = self._products[:, 0] * (1 - self._early) / math.sqrt(COUNT_SHARE)
+        across = luck[:, :, None] * later[:, None]
+        return differences - across - across.transpose(1, 2)
 
     def _bins_loss(
         self,
