@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from cohorts import Participants
+from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.histograms import class_counts
 from privacy.mechanisms.misfit import misfit
-from privacy.mechanisms.normal_scores import Measured, Measurements, NormalScores
-from tests.cohorts.lossy_trial import lossy_cohort
+from privacy.mechanisms.moments import SENSITIVITY, class_sums
+from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
+from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
+from tests.conftest import THREE_ARMS
 from trainables.candidate import Setting
 from trainables.measured.candidate import MeasuredNetwork
 
@@ -94,3 +100,29 @@ def test_whoever_lacks_values_counts_once_in_every_cell(measured):
     scores = NormalScores(REAL.schema, measured.histograms)
     counts = class_counts(scores.encoding.positions(REAL.values[:1]), REAL.labels[:1], scores.bins, 2)
     assert counts.sum() == len(scores.cells) and set(counts) == {0, 1}
+
+
+OF_THREE = lossy_cohort(200, Schema.model_validate({**LOSSY_SCHEMA, "name": "lossy-three", "label": THREE_ARMS}))
+
+
+@cache
+def measured_of_three() -> tuple[Measurements, NormalScores]:
+    mechanism = Measurements.costing(OF_THREE.schema, 1.0, rho=1.0)
+    positions = Encoding(OF_THREE.schema).positions(OF_THREE.values)
+    return mechanism, NormalScores(OF_THREE.schema, mechanism.histograms.release(positions, OF_THREE.labels))
+
+
+@settings(max_examples=30)
+@given(st.integers(0, len(OF_THREE) - 1), st.floats(allow_nan=True, allow_infinity=True), st.booleans())
+def test_of_three_classes_nobody_moves_a_measurement_by_more_than_is_charged(who, extreme, is_extreme):
+    (mechanism, scores), others = measured_of_three(), np.delete(np.arange(len(OF_THREE)), who)
+    positions, features = scores.encoding.positions(OF_THREE.values), scores.scores(OF_THREE.values) / LIMIT
+    if is_extreme:
+        positions[who], features[who] = extreme, extreme
+    labels, moments = OF_THREE.labels, mechanism.moments
+    counts = [class_counts(positions[each], labels[each], scores.bins, 3) for each in (slice(None), others)]
+    assert np.linalg.norm(counts[0] - counts[1]) == pytest.approx(len(scores.cells) ** 0.5)
+    sums = [
+        class_sums(features[each], labels[each], moments.features, moments.radius, 3) for each in (slice(None), others)
+    ]
+    assert np.linalg.norm(sums[0] - sums[1]) <= SENSITIVITY
