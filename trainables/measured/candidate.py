@@ -16,9 +16,10 @@ from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, Norm
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
 from trainables.measured.copula import MeasurementHyperparameters
+from trainables.measured.drawing import category_probabilities, discrete_scores, drawn_categories
 from trainables.measured.network import ScoreNetwork, standardised
 from trainables.measured.once import MeasuredOnce
-from trainables.measured.residuals import Residuals, category_probabilities, discrete_scores, drawn_categories
+from trainables.measured.residuals import Residuals
 from trainables.segment import Segment
 
 STEPS_PER_EPOCH = 25

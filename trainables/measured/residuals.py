@@ -6,20 +6,20 @@ to the noise that was added, whose size is known exactly. Each difference counts
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
-from torch.nn.functional import one_hot
 
 from cohorts import Schema
 from privacy.mechanisms.histograms import BINS
-from privacy.mechanisms.moments import COUNT_SHARE
 from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
-from trainables.measured.network import stacked
-
-DECISIVENESS = 4.0
-"""How steeply a category's probability rises with its score."""
+from trainables.measured.drawing import (
+    Presence,
+    category_probabilities,
+    discrete_scores,
+    drawn_categories,
+    standardised_indicators,
+)
+from trainables.measured.products import ProductResiduals
 
 SMOOTHNESS = 12.0
 """How steeply a draw counts below the edge of a bin, so that there is a slope to follow."""
@@ -37,15 +37,12 @@ class Residuals:
 
     def __init__(self, schema: Schema, measured: Measured, histograms_weight: float = 1.0, edges: int = 8) -> None:
         self._weight, self._drawn_edges = histograms_weight, edges
-        self._radius = measured.products[0].radius
-        self._products_noise = torch.tensor([each.noise_sd for each in measured.products])  # (k,), on the diagonal
         self._bins_noise = torch.tensor([each.noise_sd / each.participants for each in measured.histograms])  # (k,)
         scores = NormalScores(schema, measured.histograms)
         by_class = [scores.split(each.shares(scores.bins)) for each in measured.histograms]
         self._presence = Presence(scores) if schema.may_be_missing.any() else None
         pairs = np.triu(np.ones((scores.width + 1,) * 2))
         pairs[0, 0] = 0
-        early = np.concatenate([[True], scores.encoding.before])
         edges_of, middles = np.full((scores.width, BINS - 1), np.inf), np.zeros((scores.width, BINS))
         shares, bins = np.zeros((len(measured.products), scores.width, BINS)), np.zeros((scores.width, BINS))
         there = np.ones((len(measured.products), scores.width))
@@ -73,14 +70,7 @@ class Residuals:
                 missing = np.array([[missing[number]] for _, _, missing in by_class])
                 there[:, cell.flag] /= 1 - missing[:, 0]  # of who attends
                 self._indicated.append(torch.from_numpy(missing).float())
-        self._products = stacked([each.smooth for each in measured.products])  # (k, W + 1, W + 1)
-        # Arms that differ before randomisation do so by chance: there, what is measured of all of them together counts.
-        alike = np.outer(early, early) * pairs if early[1:].any() else None
-        self._alike = None if alike is None else torch.from_numpy(alike).float()
-        self._early = torch.from_numpy(early).float()
-        sizes = torch.tensor([each.participants for each in measured.histograms])
-        self._class_shares = sizes / sizes.sum()  # (k,)
-        self._pairs = torch.from_numpy(pairs if alike is None else pairs - alike).float()
+        self._products = ProductResiduals(measured, pairs, scores.encoding.before)
         self._rounded = torch.from_numpy(rounded)
         self._edges, self._middles = torch.from_numpy(edges_of).float(), torch.from_numpy(middles).float()
         self._shares, self._bins = torch.from_numpy(shares).float(), torch.from_numpy(bins).float()
@@ -98,7 +88,7 @@ class Residuals:
         count = drawn.shape[1]
         halves = [slice(0, count // 2), slice(count // 2, count)]
         scores, probabilities, there = self._observed(drawn, randomness)
-        loss = self._products_loss(self._lifted(scores), halves, batch_variance)
+        loss = self._products.loss(scores, halves, batch_variance)
         loss = loss + self._weight * self._bins_loss(drawn, there, halves, randomness, batch_variance)
         for (columns, _), measured, each in zip(self._discrete, self._indicated, probabilities, strict=True):
             known = self._there[:, columns.start, None]
@@ -141,38 +131,6 @@ class Residuals:
         there = self._presence.of(places[-1].reshape(classes, count), indicated)
         return scores * there, probabilities, there.detach()
 
-    def _lifted(self, scores: torch.Tensor) -> torch.Tensor:
-        """The vectors P of ``NoisyMoments``, (k, n, W + 1)."""
-        features = scores.clamp(-LIMIT, LIMIT) / LIMIT
-        norms = features.norm(dim=-1, keepdim=True)
-        unit = features / norms.clamp(min=self._radius)
-        return torch.cat([torch.full_like(norms, math.sqrt(COUNT_SHARE)), math.sqrt(1 - COUNT_SHARE) * unit], dim=-1)
-
-    def _products_loss(self, lifted: torch.Tensor, halves: list[slice], batch_variance: float) -> torch.Tensor:
-        first, second = (_products(lifted[:, half]) - self._products for half in halves)
-        with torch.no_grad():
-            spread = _products(lifted**2) - _products(lifted) ** 2
-            noise = self._products_noise[:, None, None] ** 2 * (1 + torch.eye(lifted.shape[-1])) / 2
-            variance = noise + batch_variance * spread.clamp(min=1e-8) / lifted.shape[1]
-        if self._alike is None:
-            return (self._pairs * first * second / variance).sum()
-        first, second = self._without_luck(first), self._without_luck(second)
-        apart = (self._pairs * first * second / variance).sum()
-        share = self._class_shares[:, None, None]
-        first, second = ((share * each).sum(dim=0) for each in (first, second))
-        return apart + (self._alike * first * second / (share**2 * variance).sum(dim=0)).sum()
-
-    def _without_luck(self, differences: torch.Tensor) -> torch.Tensor:
-        """Differences of products (k, W + 1, W + 1), as if means before randomisation were those of the draws.
-
-        They are not, by chance, and the product of what is earlier with what is later holds that chance times the mean
-        of what is later, which the draws cannot have.
-        """
-        luck = differences[:, 0] * self._early / math.sqrt(COUNT_SHARE)  # (k, W + 1)
-        later = self._products[:, 0] * (1 - self._early) / math.sqrt(COUNT_SHARE)
-        across = luck[:, :, None] * later[:, None]
-        return differences - across - across.transpose(1, 2)
-
     def _bins_loss(
         self,
         drawn: torch.Tensor,
@@ -195,85 +153,11 @@ class Residuals:
         return ((bins > 0) * first * second / variance).sum()
 
 
-class Presence:
-    """Which values of drawn participants are there.
-
-    Args:
-        scores: of a cohort in which some may be missing.
-    """
-
-    def __init__(self, scores: NormalScores) -> None:
-        self._cells = scores.cells
-        gone = scores.encoding.gone(scores.attended)  # (b, C), by the bin of the last cell
-        self._attending = torch.from_numpy(~gone).float() if scores.encoding.schema.visits.dropout else None
-
-    def of(self, last: torch.Tensor, indicated: dict[int, torch.Tensor]) -> torch.Tensor:
-        """1 for scores of values that are there, and for those that say so of a visit that was attended.
-
-        Args:
-            last: bin of the last cell, with dropout the number of visits attended, (k, n).
-            indicated: what is chosen for the scores that begin at a column, (k, n, c), with the slope of its chance.
-
-        Returns:
-            (k, n, W).
-        """
-        ones = torch.ones(*last.shape, 1)
-        parts = []
-        for number, cell in enumerate(self._cells):
-            attending = ones if self._attending is None else self._attending[:, number][last].unsqueeze(-1)
-            there = attending * (1 - indicated[cell.flag]) if cell.flagged else attending
-            parts.append(there.expand(-1, -1, cell.width))
-            if cell.flagged:
-                parts.append(attending)
-        return torch.cat(parts, dim=-1)
-
-
-def discrete_scores(scores: NormalScores) -> list[tuple[slice, torch.Tensor]]:
-    """Columns of each discrete cell, and the shares (k,) of its categories that have a score; likewise of each flag."""
-    found = []
-    for number, cell in enumerate(scores.cells):
-        if cell.measure.discrete:
-            found.append((cell.columns, torch.from_numpy(scores.indicated(number)).float()))
-        if cell.flagged:
-            share = torch.tensor([scores.missing[number]]).float()
-            found.append((slice(cell.flag, cell.flag + 1), share))
-    return found
-
-
-def standardised_indicators(indicators: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Indicators (..., c) over their standard deviation, with the mean 0 where shares are (c,)."""
-    return (indicators - shares) / torch.sqrt(shares * (1 - shares))
-
-
-def category_probabilities(scores: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Probability of each category that has a score.
-
-    Args:
-        scores: (..., k), or (..., 1) of a binary measure.
-        shares: of these categories, (k,).
-    """
-    above = DECISIVENESS * (scores + torch.special.ndtri(shares))
-    return torch.sigmoid(above) if len(shares) == 1 else torch.softmax(above, dim=-1)
-
-
-def drawn_categories(probabilities: torch.Tensor, randomness: torch.Generator) -> torch.Tensor:
-    """1 for the category that is drawn and 0 for others, (..., k); for a binary measure, (..., 1), perhaps for none."""
-    if probabilities.shape[-1] == 1:
-        return torch.bernoulli(probabilities, generator=randomness)
-    flat = probabilities.reshape(-1, probabilities.shape[-1])
-    drawn = torch.multinomial(flat, 1, generator=randomness).reshape(probabilities.shape[:-1])
-    return one_hot(drawn, probabilities.shape[-1]).to(probabilities)
-
-
 def _mean(draws: torch.Tensor, weights: torch.Tensor | None, half: slice) -> torch.Tensor:
     """Mean over some of the draws (k, n, ...), each with its weight."""
     if weights is None:
         return draws[:, half].mean(dim=1)
     return (draws[:, half] * weights[:, half]).sum(dim=1) / weights[:, half].sum(dim=1).clamp(min=1)
-
-
-def _products(lifted: torch.Tensor) -> torch.Tensor:
-    return lifted.transpose(1, 2) @ lifted / lifted.shape[1]
 
 
 def _between(below: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,79 @@
+"""Residuals of products of normal scores: means and covariances of draws, beside those that were measured."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from privacy.mechanisms.moments import COUNT_SHARE
+from privacy.mechanisms.normal_scores import LIMIT, Measured
+from trainables.measured.network import stacked
+
+
+class ProductResiduals:
+    """Differences between the products of a batch of draws and those that were measured, over their standard errors.
+
+    Args:
+        measured: what was bought.
+        pairs: 1 for the products that count, of those above and on the diagonal, (W + 1, W + 1).
+        before: which scores are from before randomisation, bool (W,). Arms differ there by chance, so what is measured
+            of all of them together counts.
+    """
+
+    def __init__(self, measured: Measured, pairs: np.ndarray, before: np.ndarray) -> None:
+        self._radius = measured.products[0].radius
+        self._products = stacked([each.smooth for each in measured.products])  # (k, W + 1, W + 1)
+        self._noise = torch.tensor([each.noise_sd for each in measured.products])  # (k,), on the diagonal
+        sizes = torch.tensor([each.participants for each in measured.histograms])
+        self._class_shares = sizes / sizes.sum()  # (k,)
+        early = np.concatenate([[True], before])
+        alike = np.outer(early, early) * pairs if before.any() else None
+        self._early = torch.from_numpy(early).float()
+        self._alike = None if alike is None else torch.from_numpy(alike).float()
+        self._pairs = torch.from_numpy(pairs if alike is None else pairs - alike).float()
+
+    def loss(self, scores: torch.Tensor, halves: list[slice], batch_variance: float) -> torch.Tensor:
+        """Sum of squared residuals; see ``Residuals.loss``.
+
+        Args:
+            scores: of the values that draws stand for, (k, n, W).
+            halves: of the draws.
+            batch_variance: how much of the variance of the batch is added to that of the noise.
+        """
+        lifted = self._lifted(scores)
+        first, second = (_products(lifted[:, half]) - self._products for half in halves)
+        with torch.no_grad():
+            spread = _products(lifted**2) - _products(lifted) ** 2
+            noise = self._noise[:, None, None] ** 2 * (1 + torch.eye(lifted.shape[-1])) / 2
+            variance = noise + batch_variance * spread.clamp(min=1e-8) / lifted.shape[1]
+        if self._alike is None:
+            return (self._pairs * first * second / variance).sum()
+        first, second = self._without_luck(first), self._without_luck(second)
+        apart = (self._pairs * first * second / variance).sum()
+        share = self._class_shares[:, None, None]
+        first, second = ((share * each).sum(dim=0) for each in (first, second))
+        return apart + (self._alike * first * second / (share**2 * variance).sum(dim=0)).sum()
+
+    def _without_luck(self, differences: torch.Tensor) -> torch.Tensor:
+        """Differences of products (k, W + 1, W + 1), as if means before randomisation were those of the draws.
+
+        They are not, by chance, and the product of what is earlier with what is later holds that chance times the mean
+        of what is later, which the draws cannot have.
+        """
+        luck = differences[:, 0] * self._early / math.sqrt(COUNT_SHARE)  # (k, W + 1)
+        later = self._products[:, 0] * (1 - self._early) / math.sqrt(COUNT_SHARE)
+        across = luck[:, :, None] * later[:, None]
+        return differences - across - across.transpose(1, 2)
+
+    def _lifted(self, scores: torch.Tensor) -> torch.Tensor:
+        """The vectors P of ``NoisyMoments``, (k, n, W + 1)."""
+        features = scores.clamp(-LIMIT, LIMIT) / LIMIT
+        norms = features.norm(dim=-1, keepdim=True)
+        unit = features / norms.clamp(min=self._radius)
+        return torch.cat([torch.full_like(norms, math.sqrt(COUNT_SHARE)), math.sqrt(1 - COUNT_SHARE) * unit], dim=-1)
+
+
+def _products(lifted: torch.Tensor) -> torch.Tensor:
+    return lifted.transpose(1, 2) @ lifted / lifted.shape[1]
