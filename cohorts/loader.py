@@ -12,6 +12,7 @@ from cohorts.cells import label_indices, measure_values
 from cohorts.encoding import visits_attended
 from cohorts.errors import CohortError, about
 from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
+from cohorts.parameters import RowKind
 from cohorts.participants import Participants
 from cohorts.per_participant import one_per_participant
 from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
@@ -54,27 +55,41 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
             table_path(file, directory, packaged),
             [column for column, _ in schema.column_uses(name)],
             schema.format_of(name),
-        )
+        ).only(schema.where.get(name, {}))
         for name, file in schema.tables.items()
     }
     people = _enrolled(schema, tables)
     labels = _labels(schema, tables[schema.label.table], people)
-    rows = {name: _rows(schema, name, tables, people) for name in schema.visit_tables}
+    rows = _rows(schema, tables, people)
     values, cells = _values(schema, tables, people, rows)  # (n, M, V)
     kept, rules = _complete(schema, values, rows)
     if kept.sum() < MINIMUM_PARTICIPANTS:
         raise _too_few(schema, tables, int(kept.sum()), rules)
     cohort = Participants(schema, people.ids[kept], labels[kept], values[kept].astype(np.float32))
-    counts = tuple(
-        RowCount(str(tables[name].path), len(tables[name]), visits.other_visits, visits.superseded)
-        for name, visits in rows.items()
-    )
+    counts = tuple(_counted(name, tables[name], rows) for name in schema.visit_tables)
     return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts, cells)
 
 
-def _rows(schema: Schema, name: str, tables: dict[str, Table], people: _Enrolled) -> VisitRows:
-    times = visit_times(schema, name, tables, people.ids, people.position) if schema.visits.windows else None
-    return rows_by_visit(schema, name, tables[name], people.ids, people.position[name], times)
+def _rows(schema: Schema, tables: dict[str, Table], people: _Enrolled) -> dict[RowKind, VisitRows]:
+    """Which row of a table by visits stands for whom and when, for each kind of its rows."""
+    rows = {}
+    for name in schema.visit_tables:
+        times = visit_times(schema, name, tables, people.ids, people.position) if schema.visits.windows else None
+        for kind in schema.row_kinds(name):
+            rows[kind] = rows_by_visit(schema, kind, tables[name], people.ids, people.position[name], times)
+    return rows
+
+
+def _counted(name: str, table: Table, rows: dict[RowKind, VisitRows]) -> RowCount:
+    here = [each for kind, each in rows.items() if kind.table == name]
+    return RowCount(
+        str(table.path),
+        len(table) + table.left_out,
+        other_visits=sum(each.other_visits for each in here),
+        superseded=sum(each.superseded for each in here),
+        other_parameters=len(table) - sum(each.considered for each in here),
+        not_where=table.left_out,
+    )
 
 
 def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
@@ -148,7 +163,7 @@ def _labels(schema: Schema, table: Table, people: _Enrolled) -> np.ndarray:
 
 
 def _values(
-    schema: Schema, tables: dict[str, Table], people: _Enrolled, rows: dict[str, VisitRows]
+    schema: Schema, tables: dict[str, Table], people: _Enrolled, rows: dict[RowKind, VisitRows]
 ) -> tuple[np.ndarray, tuple[CellCount, ...]]:
     """float64 (n, M, V), NaN where a value is missing or not observed; and cells not read as they stand."""
     cells: list[CellCount] = []
@@ -167,7 +182,7 @@ def _values(
             for visit, column in measure.columns.items():
                 values[:, m, schema.visit_names.index(visit)] = static(column, measure)
         else:
-            chosen = rows[measure.table]
+            chosen = rows[RowKind(measure.table, measure.parameter)]
             expected = schema.observed[m, chosen.visit]
             table, column = tables[measure.table], str(measure.column)
             by_row, counts = measure_values(table, column, measure, chosen.row[expected])
@@ -179,7 +194,7 @@ def _values(
 
 
 def _complete(
-    schema: Schema, values: np.ndarray, rows: dict[str, VisitRows]
+    schema: Schema, values: np.ndarray, rows: dict[RowKind, VisitRows]
 ) -> tuple[np.ndarray, tuple[RuleCount, ...]]:
     """Who is complete, bool (n,), and how many each rule dropped of those the rules before it kept."""
     steps: list[tuple[str, np.ndarray]] = []
@@ -188,11 +203,14 @@ def _complete(
     lacking = needed & np.isnan(values)
     for m, covariate in enumerate(schema.covariates, start=len(schema.measures)):
         steps.append((f"covariate {covariate.name} has no value", lacking[:, m, 0]))
-    for name, visits in rows.items():
+    for kind, visits in rows.items():
         absent = ~visits.present(values.shape[0], values.shape[2])  # (n, V)
-        there = [m for m, measure in enumerate(schema.measures) if measure.table == name and measure.columns is None]
+        there = list(schema.measures_of(kind))
         steps += [
-            (f"no row at visit {visit} in {schema.tables[name]}", absent[:, v] & needed[:, there, v].any(axis=1))
+            (
+                f"no row{kind.of_parameter} at visit {visit} in {schema.tables[kind.table]}",
+                absent[:, v] & needed[:, there, v].any(axis=1),
+            )
             for v, visit in enumerate(schema.visit_names)
         ]
     for m, measure in enumerate(schema.measures):
