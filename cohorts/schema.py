@@ -72,6 +72,8 @@ class Measure(CellRules):
 
     @model_validator(mode="after")
     def _consistent(self) -> Measure:
+        if self.column is None and self.columns is None and "parameter" in self.model_fields_set:
+            raise ValueError("parameter is empty; write the code of the parameter, as its rows have it")
         if (self.column is None) == (self.columns is None):
             raise ValueError(
                 "give either column (one row per visit, or a static covariate) or columns "
