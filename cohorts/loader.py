@@ -204,15 +204,12 @@ def _complete(
     for m, covariate in enumerate(schema.covariates, start=len(schema.measures)):
         steps.append((f"covariate {covariate.name} has no value", lacking[:, m, 0]))
     for kind, visits in rows.items():
-        absent = ~visits.present(values.shape[0], values.shape[2])  # (n, V)
-        there = list(schema.measures_of(kind))
-        steps += [
-            (
-                f"no row{kind.of_parameter} at visit {visit} in {schema.tables[kind.table]}",
-                absent[:, v] & needed[:, there, v].any(axis=1),
-            )
-            for v, visit in enumerate(schema.visit_names)
-        ]
+        there, file = list(schema.measures_of(kind)), schema.tables[kind.table]
+        absent = ~visits.present(values.shape[0], values.shape[2]) & needed[:, there].any(axis=1)  # (n, V)
+        if kind.parameter is None:
+            steps += [(f"no row at visit {each} in {file}", absent[:, v]) for v, each in enumerate(schema.visit_names)]
+        else:
+            steps.append((f"no row{kind.of_parameter} at some visit in {file}", absent.any(axis=1)))
     for m, measure in enumerate(schema.measures):
         steps.append((f"measure {measure.name} has no value at some visit", lacking[:, m].any(axis=1)))
     kept = np.ones(len(values), dtype=bool)

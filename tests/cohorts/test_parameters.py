@@ -209,6 +209,17 @@ def test_a_parameter_may_be_missing_at_a_visit_or_not_planned(tmp_path):
     assert_same(read_participants(cohort.schema, tmp_path / "out")[0], cohort)
 
 
+def test_a_rule_tells_of_each_parameter_whose_rows_are_absent(tmp_path):
+    advs = parameters()
+    absent = (advs["PARAMCD"] == "HGB") & (advs["AVISIT"] == "V1") & (advs["USUBJID"] < "P015")
+    _, report = load_participants(write_adam(tmp_path, advs[~absent]))
+    rules = [(rule.rule, rule.dropped) for rule in report.rules if "row" in rule.rule]
+    assert rules == [
+        (f"no row of the parameter {code} at some visit in advs.csv", dropped)
+        for code, dropped in (("SYSBP", 0), ("HGB", 15), ("NYHACL", 0))
+    ]
+
+
 def test_those_who_left_have_no_rows_of_any_parameter(tmp_path):
     schema = adam_mapping()
     schema["visits"]["dropout"] = True
