@@ -125,12 +125,23 @@ def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
                 ", ".join(schema.id_columns),
                 strangers[0],
                 f"{participant(ids[name][strangers[0]])} has no label: {source} does not list them",
-                f"Add them to {source}, or remove their rows.",
+                _remedy_for_strangers(schema, name, source),
                 len(strangers) - 1,
             )
         if name not in schema.visit_tables:
             _require_one_row_each(schema, table, ids[name], position[name])
     return _Enrolled(np.array(texts, dtype=str), position)
+
+
+def _remedy_for_strangers(schema: Schema, table: str, source: Path) -> str:
+    where = schema.where.get(schema.label.table, {})
+    if not where:
+        return f"Add them to {source}, or remove their rows."
+    asked = ", ".join(f"{column}: {value!r}" for column, value in where.items())
+    return (
+        f"In {source} only rows with {asked} count, by `where`; say in the schema which rows of the table {table} "
+        "belong to them, by such a column of its own, or remove the others."
+    )
 
 
 def _require_one_row_each(schema: Schema, table: Table, ids: np.ndarray, position: np.ndarray) -> None:

@@ -162,6 +162,14 @@ def test_where_chooses_participants_too_and_errors_still_have_the_files_line(tmp
     assert "adsl.csv, line 14, column AGE: age is a number, outside" in said(path)
 
 
+def test_participants_left_out_of_one_table_alone_are_an_error_that_names_where(tmp_path):
+    path = write_adam(tmp_path, schema=adam_mapping() | {"where": {"ADSL": {"ITTFL": "Y"}}})
+    subjects().assign(ITTFL=np.where(subjects()["USUBJID"] < "P010", "N", "Y")).to_csv(tmp_path / "adsl.csv")
+    message = said(path)
+    assert "advs.csv, line 2, column USUBJID: a participant has no label" in message
+    assert "only rows with ITTFL: 'Y' count, by `where`; say in the schema which rows of the table ADVS" in message
+
+
 def test_the_steward_is_told_of_rows_that_do_not_count(tmp_path):
     schema = adam_mapping() | {"where": {"ADVS": {"ANL01FL": "Y"}}}
     del schema["measures"][2]
