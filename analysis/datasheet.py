@@ -80,7 +80,7 @@ def datasheet(
         score=statement.score,
         picking=statement.picking,
         files="\n".join(_file_lines(schema, tables)),
-        tables="\n\n".join(_table_section(schema, table) for table in schema.tables),
+        tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema),
         label_name=schema.label.name,
@@ -100,13 +100,17 @@ def _file_lines(schema: Schema, tables: Sequence[Path]) -> Iterable[str]:
         yield f"- {names}: table `{table}`, the same rows in {formats} formats"
 
 
-def _table_section(schema: Schema, table: str) -> str:
+def table_section(schema: Schema, table: str) -> str:
+    """A table's columns and what they mean, as a table in Markdown; where rows are by parameter, a line for each."""
     rows = [(column, "participant", "", "") for column in schema.id_columns]
     if table in schema.visit_tables:
         rows.append((str(schema.visits.column), "visit", "", ""))
     rows += [
         (column, "origin of visits", "date", "the same for all") for place, column in schema.origins if place == table
     ]
+    if schema.by_parameter(table):
+        rows.append((schema.parameters_of(table).column, "parameter", "", "code of what the row has a value of"))
+    rows += [(column, "rows that count", "", str(value)) for column, value in schema.where.get(table, {}).items()]
     if schema.label.table == table:
         values = ", ".join(f"{each.value} = {each.name}" for each in schema.label.classes)
         rows.append((schema.label.column, _meaning(schema.label), "", values))
@@ -120,7 +124,8 @@ def _table_section(schema: Schema, table: str) -> str:
 
 def _columns(schema: Schema, measure: Measure) -> Iterable[tuple[str, str]]:
     if measure.columns is None:
-        return [(str(measure.column), _meaning(measure))]
+        rows = "" if measure.parameter is None else f", parameter {measure.parameter}"
+        return [(f"{measure.column}{rows}", _meaning(measure))]
     return [(column, _meaning(measure, f" at visit {visit}")) for visit, column in measure.columns.items()]
 
 

@@ -39,7 +39,9 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
     for rows in report.rows:
         console.print(
             f"{rows.file}: {count(rows.read)} rows, {count(rows.other_visits)} of no listed visit, "
-            f"{count(rows.superseded)} in a window but incomplete or not chosen",
+            f"{count(rows.superseded)} in a window but incomplete or not chosen"
+            + (f", {count(rows.other_parameters)} of parameters that are not listed" if rows.other_parameters else "")
+            + (f", {count(rows.not_where)} left out by where" if rows.not_where else ""),
             markup=False,
             soft_wrap=True,
         )

@@ -12,6 +12,7 @@ from cohorts.cells import label_indices, measure_values
 from cohorts.encoding import visits_attended
 from cohorts.errors import CohortError, about
 from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
+from cohorts.parameters import RowKind
 from cohorts.participants import Participants
 from cohorts.per_participant import one_per_participant
 from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
@@ -54,27 +55,41 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
             table_path(file, directory, packaged),
             [column for column, _ in schema.column_uses(name)],
             schema.format_of(name),
-        )
+        ).only(schema.where.get(name, {}))
         for name, file in schema.tables.items()
     }
     people = _enrolled(schema, tables)
     labels = _labels(schema, tables[schema.label.table], people)
-    rows = {name: _rows(schema, name, tables, people) for name in schema.visit_tables}
+    rows = _rows(schema, tables, people)
     values, cells = _values(schema, tables, people, rows)  # (n, M, V)
     kept, rules = _complete(schema, values, rows)
     if kept.sum() < MINIMUM_PARTICIPANTS:
         raise _too_few(schema, tables, int(kept.sum()), rules)
     cohort = Participants(schema, people.ids[kept], labels[kept], values[kept].astype(np.float32))
-    counts = tuple(
-        RowCount(str(tables[name].path), len(tables[name]), visits.other_visits, visits.superseded)
-        for name, visits in rows.items()
-    )
+    counts = tuple(_counted(name, tables[name], rows) for name in schema.visit_tables)
     return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts, cells)
 
 
-def _rows(schema: Schema, name: str, tables: dict[str, Table], people: _Enrolled) -> VisitRows:
-    times = visit_times(schema, name, tables, people.ids, people.position) if schema.visits.windows else None
-    return rows_by_visit(schema, name, tables[name], people.ids, people.position[name], times)
+def _rows(schema: Schema, tables: dict[str, Table], people: _Enrolled) -> dict[RowKind, VisitRows]:
+    """Which row of a table by visits stands for whom and when, for each kind of its rows."""
+    rows = {}
+    for name in schema.visit_tables:
+        times = visit_times(schema, name, tables, people.ids, people.position) if schema.visits.windows else None
+        for kind in schema.row_kinds(name):
+            rows[kind] = rows_by_visit(schema, kind, tables[name], people.ids, people.position[name], times)
+    return rows
+
+
+def _counted(name: str, table: Table, rows: dict[RowKind, VisitRows]) -> RowCount:
+    here = [each for kind, each in rows.items() if kind.table == name]
+    return RowCount(
+        str(table.path),
+        len(table) + table.left_out,
+        other_visits=sum(each.other_visits for each in here),
+        superseded=sum(each.superseded for each in here),
+        other_parameters=len(table) - sum(each.considered for each in here),
+        not_where=table.left_out,
+    )
 
 
 def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
@@ -110,12 +125,23 @@ def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
                 ", ".join(schema.id_columns),
                 strangers[0],
                 f"{participant(ids[name][strangers[0]])} has no label: {source} does not list them",
-                f"Add them to {source}, or remove their rows.",
+                _remedy_for_strangers(schema, name, source),
                 len(strangers) - 1,
             )
         if name not in schema.visit_tables:
             _require_one_row_each(schema, table, ids[name], position[name])
     return _Enrolled(np.array(texts, dtype=str), position)
+
+
+def _remedy_for_strangers(schema: Schema, table: str, source: Path) -> str:
+    where = schema.where.get(schema.label.table, {})
+    if not where:
+        return f"Add them to {source}, or remove their rows."
+    asked = ", ".join(f"{column}: {value!r}" for column, value in where.items())
+    return (
+        f"In {source} only rows with {asked} count, by `where`; say in the schema which rows of the table {table} "
+        "belong to them, by such a column of its own, or remove the others."
+    )
 
 
 def _require_one_row_each(schema: Schema, table: Table, ids: np.ndarray, position: np.ndarray) -> None:
@@ -148,7 +174,7 @@ def _labels(schema: Schema, table: Table, people: _Enrolled) -> np.ndarray:
 
 
 def _values(
-    schema: Schema, tables: dict[str, Table], people: _Enrolled, rows: dict[str, VisitRows]
+    schema: Schema, tables: dict[str, Table], people: _Enrolled, rows: dict[RowKind, VisitRows]
 ) -> tuple[np.ndarray, tuple[CellCount, ...]]:
     """float64 (n, M, V), NaN where a value is missing or not observed; and cells not read as they stand."""
     cells: list[CellCount] = []
@@ -167,7 +193,7 @@ def _values(
             for visit, column in measure.columns.items():
                 values[:, m, schema.visit_names.index(visit)] = static(column, measure)
         else:
-            chosen = rows[measure.table]
+            chosen = rows[RowKind(measure.table, measure.parameter)]
             expected = schema.observed[m, chosen.visit]
             table, column = tables[measure.table], str(measure.column)
             by_row, counts = measure_values(table, column, measure, chosen.row[expected])
@@ -179,7 +205,7 @@ def _values(
 
 
 def _complete(
-    schema: Schema, values: np.ndarray, rows: dict[str, VisitRows]
+    schema: Schema, values: np.ndarray, rows: dict[RowKind, VisitRows]
 ) -> tuple[np.ndarray, tuple[RuleCount, ...]]:
     """Who is complete, bool (n,), and how many each rule dropped of those the rules before it kept."""
     steps: list[tuple[str, np.ndarray]] = []
@@ -188,13 +214,13 @@ def _complete(
     lacking = needed & np.isnan(values)
     for m, covariate in enumerate(schema.covariates, start=len(schema.measures)):
         steps.append((f"covariate {covariate.name} has no value", lacking[:, m, 0]))
-    for name, visits in rows.items():
-        absent = ~visits.present(values.shape[0], values.shape[2])  # (n, V)
-        there = [m for m, measure in enumerate(schema.measures) if measure.table == name and measure.columns is None]
-        steps += [
-            (f"no row at visit {visit} in {schema.tables[name]}", absent[:, v] & needed[:, there, v].any(axis=1))
-            for v, visit in enumerate(schema.visit_names)
-        ]
+    for kind, visits in rows.items():
+        there, file = list(schema.measures_of(kind)), schema.tables[kind.table]
+        absent = ~visits.present(values.shape[0], values.shape[2]) & needed[:, there].any(axis=1)  # (n, V)
+        if kind.parameter is None:
+            steps += [(f"no row at visit {each} in {file}", absent[:, v]) for v, each in enumerate(schema.visit_names)]
+        else:
+            steps.append((f"no row{kind.of_parameter} at some visit in {file}", absent.any(axis=1)))
     for m, measure in enumerate(schema.measures):
         steps.append((f"measure {measure.name} has no value at some visit", lacking[:, m].any(axis=1)))
     kept = np.ones(len(values), dtype=bool)

@@ -15,7 +15,7 @@ class RuleCount:
 
 @dataclass(frozen=True)
 class RowCount:
-    """What became of the rows of one table with a row per participant and visit."""
+    """What became of the rows of one table with a row per participant and visit, or one of each parameter."""
 
     file: str
     read: int
@@ -23,6 +23,10 @@ class RowCount:
     """Rows of visits that the schema does not list, or outside every window."""
     superseded: int
     """Rows in a window that are incomplete, or lost to a better placed one."""
+    other_parameters: int = 0
+    """Rows of parameters that no measure names."""
+    not_where: int = 0
+    """Rows that lack the value which the schema's `where` asks for."""
 
 
 @dataclass(frozen=True)

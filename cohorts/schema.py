@@ -14,7 +14,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from cohorts.cell_rules import CellRules, DetectionLimit, numbers_within
 from cohorts.files import NOT_READ, Format, stem_of
+from cohorts.parameters import Parameters, RowKind, check_covariate, check_parameters
 from cohorts.parts import Category, Frozen, Name
+from cohorts.schema_defaults import BY_TABLE, filled_in
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
 from cohorts.visits import Origin, Visits, Window
@@ -34,6 +36,7 @@ class Measure(CellRules):
     `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary or
     categorical measure is stored as the index of its category, so its limits are 0 and k - 1. Who lacks a value where
     one is expected is left out, unless `missing` is `allowed`: then that it is missing is part of the data.
+    With `parameter` it stands in those rows of its table that have this code, by default in the column `AVAL`.
     """
 
     name: Name
@@ -46,6 +49,7 @@ class Measure(CellRules):
     table: Name
     column: Name | None = None
     columns: dict[str, str] | None = None
+    parameter: Name | None = None
     visits: tuple[Name, ...] | None = None
     missing: Literal["drop", "allowed"] = "drop"
 
@@ -68,6 +72,8 @@ class Measure(CellRules):
 
     @model_validator(mode="after")
     def _consistent(self) -> Measure:
+        if self.column is None and self.columns is None and "parameter" in self.model_fields_set:
+            raise ValueError("parameter is empty; write the code of the parameter, as its rows have it")
         if (self.column is None) == (self.columns is None):
             raise ValueError(
                 "give either column (one row per visit, or a static covariate) or columns "
@@ -75,6 +81,8 @@ class Measure(CellRules):
             )
         if self.columns is not None and (self.visits is not None or not self.columns):
             raise ValueError("columns names the visits of the measure, at least one; leave visits out")
+        if self.columns is not None and self.parameter is not None:
+            raise ValueError("parameter is for a row per visit and parameter; leave columns out, or parameter")
         self._check_categories()
         if self.discrete:
             self.check_categories(self.categories)
@@ -161,7 +169,9 @@ class Schema(Frozen):
     """Everything public about a cohort; see docs/cohorts.md for how to write one as YAML.
 
     `tables` maps a table's name to its file, relative to the data directory (or `package:PACKAGE/PATH`).
-    `format` says what the files themselves do not, by table; a single one in YAML is for all of them.
+    `format` says what the files themselves do not, by table; a single one in YAML is for all of them. In the same way
+    `parameters` names the columns of tables with a row per parameter, and `where` the value that a column must have
+    for a row to count.
     `participant` is the column of the participant's id, or several that make it up together, in every table.
     `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
     """
@@ -172,6 +182,8 @@ class Schema(Frozen):
     nominal_size: int = Field(ge=MINIMUM_PARTICIPANTS)
     tables: dict[str, str] = Field(min_length=1)
     format: dict[str, Format] = Field(default_factory=dict)
+    parameters: dict[str, Parameters] = Field(default_factory=dict)
+    where: dict[str, dict[str, Category]] = Field(default_factory=dict)
     label: Label
     visits: Visits
     measures: tuple[Measure, ...] = Field(min_length=1)
@@ -179,33 +191,8 @@ class Schema(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _only_table(cls, given: Any) -> Any:
-        """With a single table, nobody needs to name it in every measure."""
-        tables = given.get("tables") if isinstance(given, dict) else None
-        if not isinstance(tables, dict) or len(tables) != 1:
-            return given
-        default = {"table": next(iter(tables))}
-
-        def filled(part: Any) -> Any:
-            return {**default, **part} if isinstance(part, dict) else part
-
-        lists = {
-            key: [filled(part) for part in given[key]]
-            for key in ("measures", "covariates")
-            if isinstance(given.get(key), list | tuple)
-        }
-        return {**given, **lists, "label": filled(given.get("label"))} if "label" in given else {**given, **lists}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _format_of_all(cls, given: Any) -> Any:
-        """A format that names no tables is that of every table."""
-        said, tables = (given.get(key) if isinstance(given, dict) else None for key in ("format", "tables"))
-        if not isinstance(said, dict) or not isinstance(tables, dict):
-            return given
-        if said and all(isinstance(value, dict | Format) for value in said.values()):
-            return given
-        return {**given, "format": dict.fromkeys(tables, said) if said else {}}
+    def _filled_in(cls, given: Any) -> Any:
+        return filled_in(given)
 
     @model_validator(mode="after")
     def _consistent(self) -> Schema:
@@ -219,15 +206,18 @@ class Schema(Frozen):
         for table in self.tables:
             if table not in {table for _, _, table in used}:
                 raise ValueError(f"table {table!r} is used by no measure, covariate or label; remove it from tables")
-        for table in self.format:
-            if table not in self.tables:
-                raise ValueError(f"format: table {table!r} is not among tables ({', '.join(self.tables)})")
+        for key in BY_TABLE:
+            for table in getattr(self, key):
+                if table not in self.tables:
+                    raise ValueError(f"{key}: table {table!r} is not among tables ({', '.join(self.tables)})")
         self._check_missing_values()
         self._check_encodings()
         self._check_file_names()
         if self.visits.baseline is not None and not self.label.randomised:
             raise ValueError("visits: baseline is for a randomised label; leave it out, or say randomised: true")
         self._check_visit_columns()
+        for table in self.tables:
+            check_parameters(table, [each for each in self.measures if each.table == table], self.format_of(table))
         self._check_columns_are_used_once()
         return self
 
@@ -237,6 +227,8 @@ class Schema(Frozen):
             texts = [column for column, _ in self.column_uses(table)] + list(self.visits.codes or ())
             texts += [str(value) for each in self.label.classes for value in each.values if self.label.table == table]
             texts += [str(category) for m in self.all_measures if m.table == table for category in m.categories]
+            texts += [str(value) for value in self.where.get(table, {}).values()]
+            texts += [kind.parameter for kind in self.row_kinds(table) if kind.parameter is not None]
             for text in texts:
                 try:
                     text.encode(how.encoding or "utf-8")
@@ -282,6 +274,7 @@ class Schema(Frozen):
                     f"nothing is measured at the visit {visit}; name it in a measure's visits, or remove it"
                 )
         for covariate in self.covariates:
+            check_covariate(covariate)
             if covariate.column is None or covariate.visits is not None:
                 raise ValueError(
                     f"covariate {covariate.name} has one value per participant; give column, not columns or visits"
@@ -317,12 +310,16 @@ class Schema(Frozen):
         if table in self.visit_tables and self.visits.column is not None:
             uses.append((self.visits.column, "visits"))
         uses += [(column, "origin of visits") for place, column in self.origins if place == table]
+        uses += [(column, "where") for column in self.where.get(table, {})]
+        if self.by_parameter(table):
+            uses.append((self.parameters_of(table).column, "parameters"))
         if self.label.table == table:
             uses.append((self.label.column, f"label {self.label.name}"))
         for what, measures in (("measure", self.measures), ("covariate", self.covariates)):
             for measure in (each for each in measures if each.table == table):
-                if measure.column is not None:
-                    uses.append((measure.column, f"{what} {measure.name}"))
+                if measure.column is not None and (measure.column, "values of parameters") not in uses:
+                    by_parameter = measure.parameter is not None
+                    uses.append((measure.column, "values of parameters" if by_parameter else f"{what} {measure.name}"))
                 for visit, column in (measure.columns or {}).items():
                     uses.append((column, f"{what} {measure.name} at visit {visit}"))
         return uses
@@ -334,6 +331,27 @@ class Schema(Frozen):
     def format_of(self, table: str) -> Format:
         """What the schema says about a table's file."""
         return self.format.get(table, Format())
+
+    def parameters_of(self, table: str) -> Parameters:
+        """Which columns of a table with a row per parameter say what was measured, and the value."""
+        return self.parameters.get(table, Parameters())
+
+    def by_parameter(self, table: str) -> bool:
+        """Whether a table has a row per participant, visit and parameter."""
+        return any(kind.parameter is not None for kind in self.row_kinds(table))
+
+    def row_kinds(self, table: str) -> tuple[RowKind, ...]:
+        """The kinds of rows that a participant has in a table by visits; none in another table."""
+        long = [measure for measure in self.measures if measure.table == table and measure.columns is None]
+        return tuple(dict.fromkeys(RowKind(table, measure.parameter) for measure in long))
+
+    def measures_of(self, kind: RowKind) -> dict[int, Measure]:
+        """The measures that rows of a kind hold, by their place among all."""
+        return {
+            m: measure
+            for m, measure in enumerate(self.measures)
+            if measure.columns is None and RowKind(measure.table, measure.parameter) == kind
+        }
 
     @property
     def recorded(self) -> tuple[Measure, ...]:
@@ -397,9 +415,8 @@ class Schema(Frozen):
 
     @property
     def visit_tables(self) -> tuple[str, ...]:
-        """The tables that have one row per participant and visit."""
-        long = {measure.table for measure in self.measures if measure.column is not None}
-        return tuple(table for table in self.tables if table in long)
+        """The tables that have one row per participant and visit, or one of each parameter."""
+        return tuple(table for table in self.tables if self.row_kinds(table))
 
     @classmethod
     def load(cls, path: Path | str) -> Schema:
@@ -412,6 +429,6 @@ class Schema(Frozen):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            parts = (Schema, Label, LabelClass, Visits, Origin, Window, Measure, Format, DetectionLimit)
+            parts = (Schema, Label, LabelClass, Visits, Origin, Window, Measure, Format, Parameters, DetectionLimit)
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None

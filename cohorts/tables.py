@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +13,7 @@ import pandas as pd
 
 from cohorts.errors import CohortError, about, values_are_shown
 from cohorts.files import Content, Format, kind_of
-from cohorts.spelling import canonical, tidy
+from cohorts.spelling import Meanings, canonical, tidy
 
 MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none"})
 """What a missing value looks like in the files of R, SAS, SQL and Python; compared in lower case."""
@@ -21,11 +21,21 @@ MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none"})
 
 @dataclass(frozen=True)
 class Table:
-    """Needed columns of a file, under the names that the schema has for them."""
+    """Needed columns of a file, under the names that the schema has for them.
+
+    Args:
+        path: the file.
+        content: its columns.
+        missing_values: what stands for a missing value in any of them.
+        places: which rows of the file these are, int (rows,); None if they are all.
+        left_out: how many others the file has.
+    """
 
     path: Path
     content: Content
     missing_values: tuple[object, ...] = ()
+    places: np.ndarray | None = None
+    left_out: int = 0
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
@@ -38,7 +48,29 @@ class Table:
 
     def line(self, row: int) -> str:
         """Where a row stands, as the programs count that show such files: lines of a text, rows of a sheet."""
-        return f"{self.content.place} {self.content.first + row}"
+        place = row if self.places is None else int(self.places[row])
+        return f"{self.content.place} {self.content.first + place}"
+
+    def only(self, where: Mapping[str, object]) -> Table:
+        """The rows in which each of these columns has this value.
+
+        Raises:
+            CohortError: when there are none.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        for column, value in where.items():
+            codes, texts = factorize(self.columns[column])
+            known = Meanings([(value, 0)])
+            keep &= np.array([known.of(text, self.commas) == 0 for text in texts])[codes]
+            if not keep.any():
+                raise CohortError(
+                    f"{self.path}, column {column}: no row has {value!r}, which `where` in the schema asks for. "
+                    "Correct the value, or remove it from `where`."
+                )
+        if keep.all():
+            return self
+        content = replace(self.content, columns={name: cells[keep] for name, cells in self.columns.items()})
+        return replace(self, content=content, places=np.flatnonzero(keep), left_out=int((~keep).sum()))
 
     @property
     def commas(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from cohorts.cells import measure_values
 from cohorts.errors import CohortError, quoted
 from cohorts.ids import hint_of_sites
 from cohorts.ids import participant as described
+from cohorts.parameters import RowKind
 from cohorts.schema import Schema
 from cohorts.spelling import Meanings
 from cohorts.tables import Table, factorize
@@ -32,8 +33,13 @@ class VisitRows:
     row: np.ndarray
     participant: np.ndarray
     visit: np.ndarray
-    other_visits: int
+    other_visits: int = 0
     superseded: int = 0
+
+    @property
+    def considered(self) -> int:
+        """How many rows of the table were of this kind: k and the others."""
+        return len(self.row) + self.other_visits + self.superseded
 
     def present(self, participants: int, visits: int) -> np.ndarray:
         """Whether a participant has a row at a visit: bool (n, V)."""
@@ -43,54 +49,91 @@ class VisitRows:
 
 
 def rows_by_visit(
-    schema: Schema, name: str, table: Table, ids: np.ndarray, participant: np.ndarray, times: np.ndarray | None
+    schema: Schema, kind: RowKind, table: Table, ids: np.ndarray, participant: np.ndarray, times: np.ndarray | None
 ) -> VisitRows:
     """Choose one row per participant and visit.
 
     Args:
         schema: gives the codes or windows.
-        name: the table's name in the schema.
+        kind: which rows are considered: the table's, or those of a parameter.
         table: the file.
         ids: participants (n,).
         participant: each row's position among `ids` (rows,).
         times: of each row, float64 (rows,), where visits are windows.
 
     Raises:
-        CohortError: for a participant with two rows at one visit code or time, or a visit that never occurs.
+        CohortError: for a participant with two rows at one visit code or time, or a visit or parameter that never
+            occurs.
     """
+    considered = _of_parameter(schema, kind, table)
     if times is None:
-        chosen = _by_code(schema, table, ids, participant)
+        chosen = _by_code(schema, kind, table, ids, participant, considered)
     else:
-        chosen = _by_window(schema, name, table, ids, participant, times)
-    here = [measure for measure in schema.measures if measure.table == name and measure.columns is None]
-    expected = {visit for measure in here for visit in schema.visits_of(measure)}
+        chosen = _by_window(schema, kind, table, ids, participant, np.where(considered, times, np.nan))
+    chosen = replace(chosen, other_visits=int(considered.sum()) - len(chosen.row) - chosen.superseded)
+    expected = {visit for measure in schema.measures_of(kind).values() for visit in schema.visits_of(measure)}
     never = [visit for v, visit in enumerate(schema.visit_names) if visit in expected and not (chosen.visit == v).any()]
     if never:
-        _fail_never_occurs(schema, table, never[0])
+        _fail_never_occurs(schema, kind, table, never[0], considered)
     return chosen
 
 
-def _by_code(schema: Schema, table: Table, ids: np.ndarray, participant: np.ndarray) -> VisitRows:
+def _of_parameter(schema: Schema, kind: RowKind, table: Table) -> np.ndarray:
+    """Which rows are of a kind: bool (rows,)."""
+    if kind.parameter is None:
+        return np.ones(len(table), dtype=bool)
+    column = schema.parameters_of(kind.table).column
+    kinds = schema.row_kinds(kind.table)
+    known = Meanings([(str(each.parameter), k) for k, each in enumerate(kinds)])
+    codes, texts = factorize(table.columns[column])
+    own = np.array([known.of(text, table.commas) == kinds.index(kind) for text in texts])
+    if not own.any():
+        shown = quoted(f"the file has {_listed(texts)}", "--show-values shows which codes the file has")
+        raise CohortError(
+            f"{table.path}, column {column}: the parameter {kind.parameter} of the schema never occurs; {shown}. "
+            "Correct the code in the schema, or remove the measure."
+        )
+    of_kind: np.ndarray = own[codes]
+    return of_kind
+
+
+def _listed(texts: list[str]) -> str:
+    return ", ".join(texts[:30]) + (", ..." if len(texts) > 30 else "")
+
+
+def _which_counts(kind: RowKind) -> str:
+    """What to do about two rows of a parameter at a visit: a sentence, after a space."""
+    if kind.parameter is None:
+        return ""
+    return f' Of rows that a flag tells apart, say which count: where: {{{kind.table}: {{ANL01FL: "Y"}}}}.'
+
+
+def _by_code(
+    schema: Schema, kind: RowKind, table: Table, ids: np.ndarray, participant: np.ndarray, considered: np.ndarray
+) -> VisitRows:
     column = str(schema.visits.column)
     known = Meanings([(code, v) for v, code in enumerate(schema.visit_names)])
     codes, texts = factorize(table.columns[column])
     visit = np.array([known.of(text, table.commas) for text in texts], dtype=np.int64)[codes]  # (rows,)
-    row = np.flatnonzero(visit >= 0)
+    row = np.flatnonzero((visit >= 0) & considered)
     again = _first_repeat(participant[row], visit[row])
     if len(again):
         at = row[again[0]]
         table.fail(
             column,
             at,
-            f"{described(ids[participant[at]])} has a second row at visit {schema.visit_names[visit[at]]}",
-            "Remove the duplicates, or give the rows their own visit codes." + hint_of_sites(schema),
+            f"{described(ids[participant[at]])} has a second row{kind.of_parameter} at visit "
+            f"{schema.visit_names[visit[at]]}",
+            "Remove the duplicates, or give the rows their own visit codes."
+            + _which_counts(kind)
+            + hint_of_sites(schema),
             len(again) - 1,
         )
-    return VisitRows(row, participant[row], visit[row], other_visits=len(table) - len(row))
+    return VisitRows(row, participant[row], visit[row])
 
 
 def _by_window(
-    schema: Schema, name: str, table: Table, ids: np.ndarray, participant: np.ndarray, time: np.ndarray
+    schema: Schema, kind: RowKind, table: Table, ids: np.ndarray, participant: np.ndarray, time: np.ndarray
 ) -> VisitRows:
     column = str(schema.visits.column)
     visit = np.full(len(table), -1)
@@ -106,15 +149,18 @@ def _by_window(
         table.fail(
             column,
             at,
-            f"{described(ids[participant[at]])} has a second row at {quoted(f'{column} {time[at]:g}', 'one time')}",
-            "Remove the duplicates; of two rows at the same time, neither takes precedence." + hint_of_sites(schema),
+            f"{described(ids[participant[at]])} has a second row{kind.of_parameter} at "
+            f"{quoted(f'{column} {time[at]:g}', 'one time')}",
+            "Remove the duplicates; of two rows at the same time, neither takes precedence."
+            + _which_counts(kind)
+            + hint_of_sites(schema),
             len(again) - 1,
         )
     in_windows = len(row)
-    row = row[_has_what_is_expected(schema, name, table, visit[row], row)]
+    row = row[_has_what_is_expected(schema, kind, table, visit[row], row)]
     row = row[np.lexsort((time[row], priority[row], visit[row], participant[row]))]
     row = row[~_repeated(participant[row], visit[row])]
-    return VisitRows(row, participant[row], visit[row], len(table) - in_windows, in_windows - len(row))
+    return VisitRows(row, participant[row], visit[row], superseded=in_windows - len(row))
 
 
 def _priority(window: Window, time: np.ndarray) -> np.ndarray:
@@ -123,25 +169,27 @@ def _priority(window: Window, time: np.ndarray) -> np.ndarray:
     return time if window.take == "first" else -time
 
 
-def _has_what_is_expected(schema: Schema, name: str, table: Table, visit: np.ndarray, row: np.ndarray) -> np.ndarray:
+def _has_what_is_expected(
+    schema: Schema, kind: RowKind, table: Table, visit: np.ndarray, row: np.ndarray
+) -> np.ndarray:
     """Rows that lack no measure that is needed, bool (k,): a poorer row must not push a better one out of a window.
 
     Args:
         schema: says what is expected at which visit, and what may be missing.
-        name: the table's name in the schema.
+        kind: of the rows.
         table: the file.
         visit: of each row, (k,).
         row: the rows (k,).
     """
     complete, something = np.ones(len(row), dtype=bool), np.zeros(len(row), dtype=bool)
-    for m, measure in enumerate(schema.measures):
-        if measure.table == name and measure.column is not None:
-            expected, there = schema.observed[m, visit], ~table.missing(measure.column, measure.missing_values)[row]
-            if measure.outside == "missing":
-                there[expected] &= ~np.isnan(measure_values(table, measure.column, measure, row[expected])[0])
-            something |= expected & there
-            if measure.missing == "drop":
-                complete &= there | ~expected
+    for m, measure in schema.measures_of(kind).items():
+        column = str(measure.column)
+        expected, there = schema.observed[m, visit], ~table.missing(column, measure.missing_values)[row]
+        if measure.outside == "missing":
+            there[expected] &= ~np.isnan(measure_values(table, column, measure, row[expected])[0])
+        something |= expected & there
+        if measure.missing == "drop":
+            complete &= there | ~expected
     return complete & something
 
 
@@ -153,19 +201,21 @@ def _first_repeat(participant: np.ndarray, key: np.ndarray) -> np.ndarray:
     return np.flatnonzero(_repeated(participant, key))
 
 
-def _fail_never_occurs(schema: Schema, table: Table, visit: str) -> None:
+def _fail_never_occurs(schema: Schema, kind: RowKind, table: Table, visit: str, considered: np.ndarray) -> None:
     column = schema.visits.column
+    of_all = kind.parameter is None
+    remedy = "remove it." if of_all else "name the measure's visits (visits: [...])."
     if schema.visits.windows is not None:
         window = next(window for window in schema.visits.windows if window.name == visit)
+        remedy = "remove the window from the schema." if of_all else remedy
         raise CohortError(
-            f"{table.path}, column {column}: no complete row falls into the window {visit} "
-            f"({window.start:g} to {window.end:g}). Check the window's limits and the column's unit, or "
-            "remove the window from the schema."
+            f"{table.path}, column {column}: no complete row{kind.of_parameter} falls into the window {visit} "
+            f"({window.start:g} to {window.end:g}). Check the window's limits and the column's unit, or {remedy}"
         )
-    _, texts = factorize(table.columns[str(column)])
-    listed = ", ".join(texts[:30]) + (", ..." if len(texts) > 30 else "")
-    shown = quoted(f"the file has {listed}", "--show-values shows which codes the file has")
+    _, texts = factorize(table.columns[str(column)][considered])
+    shown = quoted(f"the file has {_listed(texts)}", "--show-values shows which codes the file has")
+    never = "never occurs" if of_all else f"never occurs in rows{kind.of_parameter}"
     raise CohortError(
-        f"{table.path}, column {column}: the visit code {visit} of the schema never occurs; {shown}. "
-        "Correct the code in the schema, or remove it."
+        f"{table.path}, column {column}: the visit code {visit} of the schema {never}; {shown}. "
+        f"Correct the code in the schema, or {remedy}"
     )

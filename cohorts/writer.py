@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ import pandas as pd
 from cohorts.files import DELIMITED, PARQUET, FileKind, Format, kind_of
 from cohorts.ids import apart
 from cohorts.participants import Participants
-from cohorts.schema import Measure, Schema
+from cohorts.schema import Schema
+from cohorts.spelling import typed
+from cohorts.value_columns import Part, in_units, together
 
 LOG = logging.getLogger(__name__)
 ORIGIN = date(2000, 1, 1)
 """Where every synthetic participant's dates are counted from."""
-
-WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 def write_cohort(cohort: Participants, directory: Path, like: Schema | None = None) -> list[Path]:
@@ -65,82 +65,92 @@ def written_kinds(schema: Schema, table: str) -> tuple[FileKind, ...]:
 
 
 def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
-    """One table of a cohort in the trial's own columns: a row per participant, or per participant and visit."""
-    schema = cohort.schema
-    visits = len(schema.visit_names) if table in schema.visit_tables else 1
+    """One table of a cohort in the trial's own columns.
+
+    It has a row per participant; or one per participant and visit attended; or one per participant, parameter and visit
+    attended at which the parameter is expected, with an empty value where that is missing.
+    """
+    schema, rows = cohort.schema, _rows(cohort, table)
     ids = zip(schema.id_columns, apart(cohort.ids, len(schema.id_columns)), strict=True)
-    columns: dict[str, Any] = {column: np.repeat(part, visits) for column, part in ids}
+    columns: dict[str, Any] = {column: part[rows.who] for column, part in ids}
     if table in schema.visit_tables:
-        columns[str(schema.visits.column)] = np.tile(_visit_marks(schema), len(cohort))
+        columns[str(schema.visits.column)] = _visit_marks(schema)[rows.visit]
     for place, column in schema.origins:
         if place == table:
-            columns[column] = np.repeat(np.array([ORIGIN.isoformat()] * len(cohort), dtype=object), visits)
+            columns[column] = _repeated(ORIGIN.isoformat(), rows)
+    for column, value in schema.where.get(table, {}).items():
+        columns[column] = _repeated(value, rows)
+    if schema.by_parameter(table):
+        codes = typed([kind.parameter for kind in schema.row_kinds(table)])
+        columns[schema.parameters_of(table).column] = codes[rows.kind]
     if schema.label.table == table:
-        classes = _tidy([each.value for each in schema.label.classes])
-        columns[schema.label.column] = np.repeat(classes[cohort.labels], visits)
+        classes = typed([each.value for each in schema.label.classes])
+        columns[schema.label.column] = classes[cohort.labels[rows.who]]
     for m, measure in enumerate(schema.recorded):
         if measure.table == table:
-            columns.update(_measure_columns(schema, measure, cohort.values[:, m], visits))
-    frame = pd.DataFrame(columns)
-    return frame[_attended(cohort, table)].reset_index(drop=True) if table in schema.visit_tables else frame
+            columns.update(_once_per_participant(schema, m, cohort.values[rows.who, m]))
+    long = [measure for kind in schema.row_kinds(table) for measure in schema.measures_of(kind).values()]
+    for shared in dict.fromkeys(str(measure.column) for measure in long):
+        columns[shared] = _values_by_visit(cohort, table, shared, rows)
+    in_order = list(dict.fromkeys(column for column, _ in schema.column_uses(table)))
+    return pd.DataFrame(columns)[in_order]
 
 
-def _attended(cohort: Participants, table: str) -> np.ndarray:
-    """Which rows of a table by visits there are, bool (n V,): none of a visit without a value, but one of everybody."""
+@dataclass(frozen=True)
+class _Rows:
+    """What the rows of a table are about, each int (rows,): a participant, a visit, and a kind of the table's rows."""
+
+    who: np.ndarray
+    visit: np.ndarray
+    kind: np.ndarray
+
+
+def _rows(cohort: Participants, table: str) -> _Rows:
+    """The rows of a table: none of a visit without a value, but one of everybody."""
     schema = cohort.schema
-    there = [m for m, each in enumerate(schema.measures) if each.table == table and each.columns is None]
-    attended: np.ndarray = ~np.isnan(cohort.values[:, there]).all(axis=1)  # (n, V)
-    attended[~attended.any(axis=1), 0] = True
-    return attended.reshape(-1)
+    if table not in schema.visit_tables:
+        return _Rows(np.arange(len(cohort)), *np.zeros((2, len(cohort)), dtype=np.int64))
+    measures = [list(schema.measures_of(kind)) for kind in schema.row_kinds(table)]
+    expected = np.stack([schema.observed[there].any(axis=0) for there in measures])  # (K, V)
+    attended = ~np.isnan(cohort.values[:, np.concatenate(measures)]).all(axis=1)  # (n, V)
+    attended[~attended.any(axis=1), expected.any(axis=0).argmax()] = True
+    who, kind, visit = np.nonzero(attended[:, None] & expected)
+    return _Rows(who, visit, kind)
+
+
+def _repeated(value: object, rows: _Rows) -> np.ndarray:
+    return np.repeat(typed([value]), len(rows.who))
 
 
 def _visit_marks(schema: Schema) -> np.ndarray:
     """What the visit column says at each visit: its code, or a time or date inside its window."""
     if schema.visits.windows is None:
-        return _tidy(list(schema.visit_names))
+        return typed(schema.visit_names)
     if schema.origins:
         days = [(ORIGIN + timedelta(days=window.day)).isoformat() for window in schema.visits.windows]
         return np.array(days, dtype=object)
     return _whole_if_possible(np.array([window.middle for window in schema.visits.windows]))
 
 
-def _measure_columns(schema: Schema, measure: Measure, values: np.ndarray, visits: int) -> dict[str, np.ndarray]:
-    """A measure's columns in a table with `visits` rows per participant, from its values (n, V)."""
-    if measure.columns is not None:
-        return {
-            column: np.repeat(_in_units(measure, values[:, schema.visit_names.index(visit)]), visits)
-            for visit, column in measure.columns.items()
-        }
-    if measure in schema.covariates:
-        return {str(measure.column): np.repeat(_in_units(measure, values[:, 0]), visits)}
-    return {str(measure.column): _in_units(measure, values.reshape(-1))}
+def _once_per_participant(schema: Schema, m: int, values: np.ndarray) -> dict[str, Any]:
+    """The columns of a covariate, or of a measure with a column per visit, from its values by row (rows, V)."""
+    measure = schema.recorded[m]
+    if m >= len(schema.measures):
+        return {str(measure.column): in_units(measure, values[:, 0])}
+    visits = measure.columns or {}
+    return {column: in_units(measure, values[:, schema.visit_names.index(visit)]) for visit, column in visits.items()}
 
 
-def _in_units(measure: Measure, values: np.ndarray) -> Any:
-    """Values (k,) as the file spells them: rounded, whole, or a category; where one is missing, nothing."""
-    missing = np.isnan(values)
-    if missing.any() and (measure.discrete or measure.kind == "integer"):
-        known = pd.Series(_in_units(measure, np.where(missing, measure.lower, values))).convert_dtypes()
-        return known.mask(missing).array
-    spelled: np.ndarray
-    if measure.discrete:
-        spelled = _tidy(list(measure.categories))[values.astype(np.int64)]
-    elif measure.kind == "integer":
-        spelled = np.rint(values).astype(np.int64)
-    elif measure.decimals is None:
-        spelled = values.astype(np.float32)  # float32's shortest spelling, which reads back as the same number
-    else:
-        spelled = values.astype(np.float64).round(measure.decimals)
-    return spelled
-
-
-def _tidy(items: list[Any]) -> np.ndarray:
-    """Whole numbers if all are, numbers if all are, else text: one type per column, as Parquet wants."""
-    if all(not isinstance(item, float) and WHOLE.fullmatch(str(item)) for item in items):
-        return np.array([int(item) for item in items], dtype=np.int64)
-    if all(isinstance(item, int | float) for item in items):
-        return np.array(items, dtype=np.float64)
-    return np.array([str(item) for item in items], dtype=object)
+def _values_by_visit(cohort: Participants, table: str, column: str, rows: _Rows) -> Any:
+    """A column that has a value of some measure in each row (rows,)."""
+    parts = []
+    for k, kind in enumerate(cohort.schema.row_kinds(table)):
+        of_kind = np.flatnonzero(rows.kind == k)
+        for m, measure in cohort.schema.measures_of(kind).items():
+            if measure.column == column:
+                values = cohort.values[rows.who[of_kind], m, rows.visit[of_kind]]
+                parts.append(Part(measure, of_kind, in_units(measure, values)))
+    return together(parts, len(rows.who))
 
 
 def _whole_if_possible(times: np.ndarray) -> np.ndarray:

@@ -38,6 +38,21 @@ class Quantity:
     columns: dict[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class Tall:
+    """The columns of a table with a row per participant, visit and parameter, as ADaM has it.
+
+    Args:
+        parameter: the column with the parameter's code.
+        value: the column with the value.
+        flag: the column that says which rows count, if there is one.
+    """
+
+    parameter: str
+    value: str
+    flag: str | None
+
+
 @dataclass
 class Layout:
     """The guessed parts of a schema; what was not guessed is None or empty."""
@@ -54,8 +69,8 @@ class Layout:
     """Columns that nobody recognised; the reader decides whether they are wanted."""
     left_out: list[str] = field(default_factory=list)
     """Columns that a schema has no use for: dates, sites, second ids."""
-    tall: list[str] = field(default_factory=list)
-    """Tables with a row per participant, visit and parameter, which have to be reshaped."""
+    tall: dict[str, Tall] = field(default_factory=dict)
+    """Tables with a row per participant, visit and parameter."""
 
     def in_rows(self, table: str) -> bool:
         """Whether a table has a row per participant and visit."""
@@ -65,7 +80,7 @@ class Layout:
     def recognised(self, table: str) -> bool:
         """Whether a table has a part in the draft."""
         used = {each.table for each in (*self.measures, *self.covariates)}
-        return table in used or (self.label is not None and self.label[0] == table)
+        return table in used or table in self.tall or (self.label is not None and self.label[0] == table)
 
 
 def lay_out(headers: Sequence[Header]) -> Layout:
@@ -86,13 +101,12 @@ def lay_out(headers: Sequence[Header]) -> Layout:
     visit = None if layout.visits else _shared(columns, f"{VISIT_CODE} {VISIT_TIME}")
     layout.visits_in_rows = visit is not None
     layout.visit_column = next((column for _, column in _each(columns) if column.name == visit), None)
+    layout.tall = {table: tall for table, each in columns.items() if (tall := _tall(each)) is not None}
     taken: set[str] = set()
     for table, each in columns.items():
         groups = {stem: group for stem, group in wide.get(table, {}).items() if tuple(group) == layout.visits}
         _sort(layout, table, each, groups, taken)
-        if {"paramcd", "aval"} <= {plain(column.name) for column in each}:
-            layout.tall.append(table)
-    if not layout.measures and not layout.visits_in_rows:
+    if not layout.measures and not layout.visits_in_rows and not layout.tall:
         _at_baseline(layout)
     return layout
 
@@ -109,6 +123,14 @@ def _tables(headers: Sequence[Header]) -> dict[str, Header]:
             )
         tables[path.stem] = header
     return tables
+
+
+def _tall(columns: Sequence[Column]) -> Tall | None:
+    """The roles of columns in a table with a row per parameter; None in another."""
+    found = {plain(column.name): column.name for column in reversed(columns)}
+    if "paramcd" not in found or "aval" not in found:
+        return None
+    return Tall(found["paramcd"], found["aval"], found.get("anl01fl"))
 
 
 def _each(columns: dict[str, tuple[Column, ...]]) -> list[tuple[str, Column]]:
@@ -163,11 +185,15 @@ def _sort(
         first = column.name not in stems or column.name == next(iter(groups[name].values()))
         if column.name in (layout.participant, visit, label) or not first:
             continue
+        tall = layout.tall.get(table)
+        if tall is not None and column.name in (tall.parameter, tall.value, tall.flag):
+            continue
         known = find(column) or find(Column(name))
         columns_by_visit = groups[name] if column.name in stems else None
         quantity = Quantity(table, column, known, without_unit(name), columns_by_visit)
         called = known.name if known is not None and known.once else quantity.name
-        if _no_use(column) or names[column.name] > 1 or called.casefold() in taken:
+        of_rows = tall is not None and (known is None or not known.once or columns_by_visit is not None)
+        if of_rows or _no_use(column) or names[column.name] > 1 or called.casefold() in taken:
             layout.left_out.append(f"{column.name} ({table})" if len(layout.tables) > 1 else column.name)
             continue
         if quantity.columns is None and known is None:

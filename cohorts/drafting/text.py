@@ -7,14 +7,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from cohorts.drafting.headers import Column
 from cohorts.drafting.known import Known, Limits, limits_for
 from cohorts.drafting.layout import Layout, Quantity
-
-COMMENT_AT = 30
-"""Column at which comments begin, where the line leaves room."""
+from cohorts.drafting.yaml_lines import comment, line, quoted
+from cohorts.schema_defaults import PARAMETER, VALUE
 
 MOST_CATEGORIES = 20
 
@@ -47,6 +44,7 @@ def schema_text(layout: Layout, name: str, folder: Path) -> str:
         "",
         "tables:",
         *(_table(layout, table, folder) for table in layout.tables),
+        *_parameters(layout),
         "",
         *_label(layout, several),
         "",
@@ -64,21 +62,14 @@ def schema_text(layout: Layout, name: str, folder: Path) -> str:
     return HEAD + "\n" + "\n".join(lines) + "\n"
 
 
-def line(content: str, said: str = "") -> str:
-    """A line of YAML with a comment."""
-    return f"{content.ljust(COMMENT_AT - 2)}  {comment(said)}" if said else content
-
-
-def comment(said: str) -> str:
-    """A text as a comment of one line, whatever characters a label holds."""
-    return "# " + " ".join("".join(letter if letter.isprintable() else " " for letter in said).split())
-
-
-def quoted(value: object) -> str:
-    """A scalar as YAML, in quotes where it needs them, on one line."""
-    style = '"' if isinstance(value, str) and not value.isprintable() else None
-    text: str = yaml.safe_dump([value], default_flow_style=True, default_style=style, width=10**9, allow_unicode=True)
-    return text.strip()[1:-1]
+_UNKNOWN_VALUES = (
+    line(
+        "    kind:",
+        "TODO: continuous or integer (with lower and upper), or binary or categorical (with categories)",
+    ),
+    line("    lower:", "TODO: the least plausible value in any such trial, not the file's minimum"),
+    line("    upper:", "TODO: the greatest plausible value in any such trial, not the file's maximum"),
+)
 
 
 def _participant(layout: Layout) -> str:
@@ -95,10 +86,24 @@ def _table(layout: Layout, table: str, folder: Path) -> str:
         file = path.absolute()
     said = ""
     if table in layout.tall:
-        said = "TODO: it has a row per parameter (PARAMCD, AVAL), so reshape it to a column per parameter first"
+        said = f"guess, by its columns: a row per parameter ({layout.tall[table].parameter})"
     elif not layout.recognised(table):
         said = "TODO: nothing in it was recognised, so use a column of it below or remove this line"
     return line(f"  {quoted(table)}: {quoted(file.as_posix())}", said)
+
+
+def _parameters(layout: Layout) -> list[str]:
+    """Which columns of tables with a row per parameter have which part, where that is not ADaM's own spelling."""
+    renamed = {table: tall for table, tall in layout.tall.items() if (tall.parameter, tall.value) != (PARAMETER, VALUE)}
+    lines = ["parameters:"] if renamed else []
+    for table, tall in renamed.items():
+        lines.append(f"  {quoted(table)}: {{column: {quoted(tall.parameter)}, value: {quoted(tall.value)}}}")
+    flags = {table: tall.flag for table, tall in layout.tall.items() if tall.flag is not None}
+    lines += ["where:"] if flags else []
+    for table, flag in flags.items():
+        said = "guess: only rows with this flag count; the analysis plan says which"
+        lines.append(line(f'  {quoted(table)}: {{{quoted(flag)}: "Y"}}', said))
+    return lines
 
 
 def _label(layout: Layout, several: bool) -> list[str]:
@@ -144,12 +149,14 @@ def _classes(column: Column) -> list[str]:
 
 
 def _visits(layout: Layout) -> list[str]:
+    said = f"TODO: the column of {', '.join(layout.tall)} that holds the visit"
+    unnamed = ["visits:", *([line("  column:", said)] if layout.tall else [])]
     if not layout.visits_in_rows and layout.visits:
         said = "guess, by the names of columns" if layout.visits != ("baseline",) else "guess: a single visit"
-        return ["visits:", line(f"  codes: [{_flow(layout.visits)}]", said)]
+        return [*unnamed, line(f"  codes: [{_flow(layout.visits)}]", said)]
     column = layout.visit_column
     if column is None:
-        return ["visits:", line("  codes:", "TODO: the visits in order, as [baseline, week 12], from the protocol")]
+        return [*unnamed, line("  codes:", "TODO: the visits in order, as [baseline, week 12], from the protocol")]
     codes = [_code(code) for code, _ in column.codes] if _labelled(column) else []
     if codes:
         meant = _list([f"{_code(code)} {meaning}" for code, meaning in column.codes])
@@ -170,8 +177,10 @@ def _quantities(section: str, layout: Layout, several: bool) -> list[str]:
     found = layout.measures if section == "measures" else layout.covariates
     unknown = [each for each in layout.unknown if layout.in_rows(each.table) == (section == "measures")]
     what = "measured at every visit" if section == "measures" else "known once per participant"
-    lines = [line(f"{section}:", what)] if found else []
-    if not found and section == "measures":
+    tall = layout.tall if section == "measures" else {}
+    lines = [line(f"{section}:", what)] if found or tall else []
+    lines += [text for table in tall for text in _of_parameter(layout, table, several)]
+    if not found and not tall and section == "measures":
         lines = [
             line("measures: []", "TODO: at least one, so take away [] and the # before a line below, or write one")
         ]
@@ -194,6 +203,17 @@ def _quantity(each: Quantity, several: bool) -> list[str]:
     return [line(f"  - name: {quoted(each.name)}", f"{meant}{_said(each.column)}"), *_values(each), *where]
 
 
+def _of_parameter(layout: Layout, table: str, several: bool) -> list[str]:
+    """A measure of a table with a row per parameter, to be filled in: its codes stand in rows, which are not read."""
+    column = layout.tall[table].parameter
+    return [
+        line("  - name:", f"TODO: what figures call it; such a measure for each parameter of {table} that you want"),
+        line("    parameter:", f"TODO: its code in column {column}, from the protocol or the define.xml"),
+        *_UNKNOWN_VALUES,
+        *([f"    table: {quoted(table)}"] if several else []),
+    ]
+
+
 def _values(each: Quantity) -> list[str]:
     """What values a measure can have: kind, unit and limits, or categories."""
     known, column = each.known, each.column
@@ -201,14 +221,7 @@ def _values(each: Quantity) -> list[str]:
         said = f"guess: the file's value labels ({_codes(column)}), to be checked against the protocol"
         return _categories([_code(code) for code, _ in column.codes], said)
     if known is None:
-        return [
-            line(
-                "    kind:",
-                "TODO: continuous or integer (with lower and upper), or binary or categorical (with categories)",
-            ),
-            line("    lower:", "TODO: the least plausible value in any such trial, not the file's minimum"),
-            line("    upper:", "TODO: the greatest plausible value in any such trial, not the file's maximum"),
-        ]
+        return list(_UNKNOWN_VALUES)
     if known.limits:
         return _limits(known, limits_for(known, column), column)
     categories = known.numeric_categories if column.type == "number" else known.categories

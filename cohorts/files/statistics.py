@@ -21,6 +21,10 @@ HEADER_BYTES = 700
 TRANSPORT_STAMPS = ((rb"[0-9]{2}[A-Z]{3}[0-9]{2}(:[0-9]{2}){3}", b"01JAN80:00:00:00"),)
 SPSS_STAMPS = ((rb"(?s)\A(.{92}).{17}", rb"\g<1>01 Jan 8000:00:00"),)
 STATA_STAMPS = ((rb"(?s)(<timestamp>.).{17}", rb"\g<1>01 Jan 1980 00:00"),)
+TRANSPORT_NAME = r"[A-Z_][A-Z0-9_]{0,7}"
+LONGEST_TRANSPORT_TEXT = 200
+"""What version 5 of the transport format holds, the one that authorities take: names so spelled, bytes of text."""
+
 UNREADABLE = (pyreadstat.ReadstatError, pyreadstat.PyreadstatError)
 
 
@@ -46,6 +50,20 @@ def _write(
         file.write(start)
 
 
+def _write_transport(frame: pd.DataFrame, path: str) -> None:
+    """In version 5 of the format if it can hold the table, else in version 8; the data set is called as the file."""
+    texts = frame.select_dtypes(include=["object", "string"])
+    longest = max((len(str(text).encode()) for name in texts for text in texts[name].unique()), default=0)
+    named = all(re.fullmatch(TRANSPORT_NAME, str(name)) for name in frame.columns)
+    stem = Path(path).stem.upper()
+    pyreadstat.write_xport(
+        frame,
+        path,
+        table_name=stem if re.fullmatch(TRANSPORT_NAME, stem) else None,
+        file_format_version=5 if named and longest <= LONGEST_TRANSPORT_TEXT else 8,
+    )
+
+
 def _kind(
     name: str,
     suffixes: tuple[str, ...],
@@ -65,11 +83,11 @@ def _kind(
     )
 
 
-SAS = _kind("SAS", (".sas7bdat",), pyreadstat.read_sas7bdat, pyreadstat.write_xport, ".xpt", TRANSPORT_STAMPS)
+SAS = _kind("SAS", (".sas7bdat",), pyreadstat.read_sas7bdat, _write_transport, ".xpt", TRANSPORT_STAMPS)
 """No library writes these, so a synthetic cohort is written in SAS's transport format."""
 
 TRANSPORT = _kind(
-    "SAS transport", (".xpt", ".xport"), pyreadstat.read_xport, pyreadstat.write_xport, ".xpt", TRANSPORT_STAMPS
+    "SAS transport", (".xpt", ".xport"), pyreadstat.read_xport, _write_transport, ".xpt", TRANSPORT_STAMPS
 )
 SPSS = _kind("SPSS", (".sav", ".zsav"), pyreadstat.read_sav, pyreadstat.write_sav, ".sav", SPSS_STAMPS)
 STATA = _kind("Stata", (".dta",), pyreadstat.read_dta, pyreadstat.write_dta, ".dta", STATA_STAMPS)

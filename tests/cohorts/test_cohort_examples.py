@@ -29,7 +29,9 @@ def documented(tmp_path) -> Path:
     return path
 
 
-def test_the_documented_schema_loads_a_trial(documented):
+@pytest.mark.parametrize("example", [0, 1], ids=["ordinary", "ADaM"])
+def test_the_documented_schemas_load_a_trial(documented, example):
+    documented.write_text(blocks("yaml")[example])
     schema = Schema.load(documented)
     cohort = random_cohort(schema, [str(1000 + i) for i in range(60)], seed=0)
     write_cohort(cohort, documented.parent)

@@ -20,6 +20,7 @@ from cohorts import CohortError, Schema, load_participants
 from cohorts.drafting import draft_schema, write_draft
 from cohorts.drafting.headers import header_line, names_in, read_header
 from tests.cohorts.little_trial import visits_frame, write_trial
+from tests.cohorts.parameter_trial import parameters, write_adam
 
 anywhere = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -228,9 +229,40 @@ def test_a_unit_in_the_label_chooses_the_limits_and_others_are_told(tmp_path):
     assert re.search(r"unit: mmol/L +# guess: check it; otherwise 20 to 1000 mg/dL", text)
 
 
-def test_a_table_of_parameters_is_told_to_be_reshaped(tmp_path):
+def test_a_draft_asks_for_the_codes_of_parameters(tmp_path):
     text = draft_schema([csv_with(tmp_path, "USUBJID,PARAMCD,AVISIT,AVAL", "advs.csv")])
-    assert re.search(r"advs: .*advs.csv.*# TODO: it has a row per parameter", text)
+    assert re.search(r"parameter: +# TODO: its code in column PARAMCD", text)
+    assert "parameters:" not in text
+    assert "where:" not in text
+
+
+def test_columns_of_parameters_in_another_spelling_are_named(tmp_path):
+    draft = drafted(csv_with(tmp_path, "usubjid,paramcd,avisit,aval,chg,anl01fl,age", "advs.csv"))
+    assert draft["parameters"] == {"advs": {"column": "paramcd", "value": "aval"}}
+    assert draft["where"] == {"advs": {"anl01fl": "Y"}}
+    assert [each["column"] for each in draft["covariates"]] == ["age"]
+
+
+def test_a_draft_of_adam_whose_todos_are_done_loads_the_trial(tmp_path):
+    write_adam(tmp_path, parameters().assign(ANL01FL="Y"))
+    out = tmp_path / "trial.yaml"
+    write_draft([tmp_path / "adsl.csv", tmp_path / "advs.csv"], out)
+    assert all("TODO" in line for line in unfinished_lines(out))
+    done = {
+        "nominal_size": ["80"], "value": ["C", "T"], "share": ["0.5", "0.5"], "codes": ["[V0, V1]"], "name": ["SBP"],
+        "kind": ["integer"], "lower": ["60"], "upper": ["240"],
+    }  # fmt: skip
+    text = out.read_text().replace("[F, M]", "[f, m]")
+    for key, values in done.items():
+        for value in values:
+            text = re.sub(rf"^([ -]*{key}:)\s*# TODO.*$", rf"\1 {value}", text, count=1, flags=re.MULTILINE)
+    out.write_text(text)
+    (left,) = unfinished_lines(out)
+    assert re.match(r"    parameter: +# TODO", left)
+    out.write_text(re.sub(r"parameter: +# TODO.*", "parameter: SYSBP", text))
+    cohort, _ = load_participants(str(out))
+    assert [measure.name for measure in cohort.schema.all_measures] == ["SBP", "AGE", "SEX"]
+    assert cohort.values[:, 0].ravel().tolist() == visits_frame()["sbp"].tolist()
 
 
 def test_a_draft_whose_todos_are_done_loads_the_trial(tmp_path):
@@ -251,7 +283,8 @@ def test_a_draft_whose_todos_are_done_loads_the_trial(tmp_path):
 
 
 NAMES = """id USUBJID patient arm TRT01P group visit AVISIT day sbp SYSBP sbp_0 sbp_12 dbp_0 dbp_12 dbp_w0 x_w0 x_w12 hb
-    sex SEXN age race nyha ECOG weight PARAMCD AVAL RFSTDTC no yes 1 01 a:b k#x [z] 'q {v} SBP_0 sbp_00 AGE AAGE"""
+    sex SEXN age race nyha ECOG weight PARAMCD AVAL RFSTDTC no yes 1 01 a:b k#x [z] 'q {v} SBP_0 sbp_00 AGE AAGE
+    paramcd anl01fl"""
 column_names = st.sampled_from(NAMES.split()) | st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8
 )
@@ -259,7 +292,12 @@ column_names = st.sampled_from(NAMES.split()) | st.text(
 
 @anywhere
 @given(
-    tables=st.lists(st.lists(column_names, min_size=1, max_size=12), min_size=1, max_size=3),
+    tables=st.lists(
+        st.lists(column_names, min_size=1, max_size=12)
+        | st.lists(column_names, max_size=6).map(lambda names: ["PARAMCD", "AVAL", *names]),
+        min_size=1,
+        max_size=3,
+    ),
     ending=st.sampled_from(["csv", "parquet"]),
 )
 def test_whatever_columns_are_called_only_todos_are_left(tmp_path, tables, ending):

@@ -210,6 +210,18 @@ def test_a_release_of_a_sas_data_set_is_in_the_transport_format(tmp_path, plain)
     assert {path.suffix for path in written} == {".csv", ".parquet", ".xpt"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "version"),
+    [("SEX", "f", 5), ("sex", "f", 8), ("SEXATBIRTH", "f", 8), ("SEX", "ä" * 101, 8), ("SEX", "ä" * 100, 5)],
+)
+def test_transport_files_are_as_authorities_take_them_where_that_can_be(tmp_path, name, text, version):
+    path = tmp_path / "adsl.xpt"
+    kind_of(path).write(pd.DataFrame({"USUBJID": ["1", "2"], name: [text, "m"]}), path, Format())
+    first = {5: b"HEADER RECORD*******LIBRARY", 8: b"HEADER RECORD*******LIBV8"}[version]
+    assert path.read_bytes().startswith(first)
+    assert list(kind_of(path).read(path, [name], Format()).columns[name]) == [text, "m"]
+
+
 @pytest.mark.parametrize("said", [{"separator": ";"}, {"decimal": ",", "encoding": "utf-16"}, {"separator": "\t"}])
 def test_a_release_keeps_the_separator_decimal_sign_and_encoding_that_the_schema_declares(tmp_path, plain, said):
     schema = Schema.model_validate(schema_mapping() | {"format": said})
