@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
-from cohorts.schema import Label
+from cohorts.label import Label
 from privacy.statements.statement import Statement
 
 TEMPLATE = """\

@@ -4,9 +4,10 @@ from cohorts.catalogue import BUNDLED, load_cohort, load_participants, resolve_s
 from cohorts.cohort import SPLITS, Cohort, Split
 from cohorts.encoding import Encoding
 from cohorts.errors import CohortError, show_values
+from cohorts.measure import Measure
 from cohorts.participants import Participants
 from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
-from cohorts.schema import Measure, Schema
+from cohorts.schema import Schema
 from cohorts.splits import SplitParticipants, Splits, SplitShares, split_cohort, split_key, split_participants
 from cohorts.writer import write_cohort
 

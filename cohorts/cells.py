@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from cohorts.errors import quoted
+from cohorts.label import Label
+from cohorts.measure import Measure
 from cohorts.number_cells import measured_numbers
 from cohorts.report import CellCount
-from cohorts.schema import Label, Measure
 from cohorts.spelling import Meanings
 from cohorts.tables import Table, factorize
 

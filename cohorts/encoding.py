@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cohorts.schema import Measure, Schema
+from cohorts.measure import Measure
+from cohorts.schema import Schema
 
 BEYOND = 2.0
 """Position of a value that is missing: after every place in a range."""

@@ -12,11 +12,12 @@ from cohorts.cells import label_indices, measure_values
 from cohorts.encoding import visits_attended
 from cohorts.errors import CohortError, about
 from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
+from cohorts.measure import Measure
 from cohorts.parameters import RowKind
 from cohorts.participants import Participants
 from cohorts.per_participant import one_per_participant
 from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
-from cohorts.schema import MINIMUM_PARTICIPANTS, Measure, Schema
+from cohorts.schema import MINIMUM_PARTICIPANTS, Schema
 from cohorts.tables import Table, factorize, read_table, table_path
 from cohorts.visit_rows import VisitRows, rows_by_visit
 from cohorts.visit_times import visit_times

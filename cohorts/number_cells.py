@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from cohorts.errors import quoted
+from cohorts.measure import Measure
 from cohorts.report import CellCount
-from cohorts.schema import Measure
 from cohorts.spelling import COMMA_NUMBER
 from cohorts.tables import Table
 

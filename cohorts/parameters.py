@@ -12,7 +12,7 @@ from cohorts.spelling import require_distinct, typed
 
 if TYPE_CHECKING:
     from cohorts.files import Format
-    from cohorts.schema import Measure
+    from cohorts.measure import Measure
 
 LARGEST_EXACT = 2**53
 """Beyond it a double does not hold every whole number."""

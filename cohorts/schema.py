@@ -5,15 +5,16 @@ Every number here is a public constant written down by a person. Nothing in this
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from cohorts.cell_rules import CellRules, DetectionLimit, numbers_within
+from cohorts.cell_rules import DetectionLimit, numbers_within
 from cohorts.files import NOT_READ, Format, stem_of
+from cohorts.label import Label, LabelClass
+from cohorts.measure import Measure
 from cohorts.parameters import Parameters, RowKind, check_covariate, check_parameters
 from cohorts.parts import Category, Frozen, Name
 from cohorts.schema_defaults import BY_TABLE, filled_in
@@ -26,143 +27,6 @@ MINIMUM_PARTICIPANTS = 50
 
 ATTENDED = "visits attended"
 NO_TABLE = "(computed)"
-
-Kind = Literal["continuous", "integer", "binary", "categorical"]
-
-
-class Measure(CellRules):
-    """One quantity: measured at every visit or those that `visits` names, or once per participant (a static covariate).
-
-    `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary or
-    categorical measure is stored as the index of its category, so its limits are 0 and k - 1. Who lacks a value where
-    one is expected is left out, unless `missing` is `allowed`: then that it is missing is part of the data.
-    With `parameter` it stands in those rows of its table that have this code, by default in the column `AVAL`.
-    """
-
-    name: Name
-    kind: Kind
-    unit: str = ""
-    lower: float
-    upper: float
-    categories: tuple[Category, ...] = ()
-    decimals: int | None = Field(default=None, ge=0, le=6)
-    table: Name
-    column: Name | None = None
-    columns: dict[str, str] | None = None
-    parameter: Name | None = None
-    visits: tuple[Name, ...] | None = None
-    missing: Literal["drop", "allowed"] = "drop"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _limits_of_categories(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("kind") not in ("binary", "categorical"):
-            return given
-        categories = given.get("categories") or ((0, 1) if given["kind"] == "binary" else ())
-        if not isinstance(categories, Sequence) or isinstance(categories, str):
-            return given
-        if any(isinstance(category, bool) for category in categories):
-            raise ValueError(
-                "categories holds a bare yes, no, true or false, which YAML reads as a truth value; put it in quotes"
-            )
-        limits = {"lower": 0.0, "upper": float(max(len(categories) - 1, 1))}
-        if any(given.get(key, limits[key]) != limits[key] for key in limits):
-            raise ValueError(f"kind {given['kind']} takes categories, not lower and upper; leave them out")
-        return {**given, **limits, "categories": tuple(categories)}
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Measure:
-        if self.column is None and self.columns is None and "parameter" in self.model_fields_set:
-            raise ValueError("parameter is empty; write the code of the parameter, as its rows have it")
-        if (self.column is None) == (self.columns is None):
-            raise ValueError(
-                "give either column (one row per visit, or a static covariate) or columns "
-                "(one column per visit), and not both"
-            )
-        if self.columns is not None and (self.visits is not None or not self.columns):
-            raise ValueError("columns names the visits of the measure, at least one; leave visits out")
-        if self.columns is not None and self.parameter is not None:
-            raise ValueError("parameter is for a row per visit and parameter; leave columns out, or parameter")
-        self._check_categories()
-        if self.discrete:
-            self.check_categories(self.categories)
-        else:
-            self.check_numbers(self.kind == "integer", self.lower, self.upper)
-        if self.decimals is not None and self.kind != "continuous":
-            raise ValueError(f"kind {self.kind} has no decimals; leave them out")
-        if self.lower >= self.upper:
-            raise ValueError(f"lower {self.lower:g} is not below upper {self.upper:g}; lower must be the smaller")
-        digits = 0 if self.kind == "integer" else self.decimals
-        if digits is not None and any(round(limit, digits) != limit for limit in (self.lower, self.upper)):
-            raise ValueError(
-                f"lower {self.lower:g} or upper {self.upper:g} has more than {digits} decimals, so "
-                "rounding could leave the range; write them with no more than that"
-            )
-        return self
-
-    def _check_categories(self) -> None:
-        if self.kind in ("continuous", "integer"):
-            if self.categories:
-                raise ValueError(f"kind {self.kind} takes lower and upper, not categories")
-            return
-        require_distinct("category", self.categories)
-        if self.kind == "binary" and len(self.categories) != 2:
-            raise ValueError(f"a binary measure has two categories, not {len(self.categories)}")
-        if len(self.categories) < 2:
-            raise ValueError("a categorical measure needs at least two categories")
-
-    @property
-    def discrete(self) -> bool:
-        """Whether values are category indices."""
-        return self.kind in ("binary", "categorical")
-
-    @property
-    def range(self) -> float:
-        """From the lower to the upper limit."""
-        return self.upper - self.lower
-
-    @property
-    def count(self) -> int:
-        """How many values it can take; 0 where that is a continuum."""
-        return 0 if self.kind == "continuous" else round(self.range) + 1
-
-
-class LabelClass(Frozen):
-    """One of the label's classes; `share` is its public share of participants.
-
-    `also` are further values in the file that count to this class; a cohort is written back with `value`.
-    """
-
-    name: Name
-    value: Category
-    also: tuple[Category, ...] = ()
-    share: float = Field(gt=0, lt=1)
-
-    @property
-    def values(self) -> tuple[Category, ...]:
-        """Every value in the file that means this class."""
-        return (self.value, *self.also)
-
-
-class Label(Frozen):
-    """The column that classifiers predict, of two classes or more: an arm (`randomised`, so its shares are public) or
-    an outcome."""
-
-    name: Name
-    table: Name
-    column: Name
-    description: str = ""
-    classes: tuple[LabelClass, ...] = Field(min_length=2)
-    randomised: bool
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Label:
-        require_distinct("class value", (value for c in self.classes for value in c.values))
-        require_distinct("class name", (c.name for c in self.classes))
-        total = sum(c.share for c in self.classes)
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares of the classes sum to {total:g}; they must sum to 1")
-        return self
 
 
 class Schema(Frozen):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cohorts.measure import Measure
 from cohorts.parameters import of_numbers
-from cohorts.schema import Measure
 from cohorts.spelling import typed
 
 

@@ -1,0 +1,111 @@
+"""One quantity of a trial: a measure or a covariate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from cohorts.cell_rules import CellRules
+from cohorts.parts import Category, Name
+from cohorts.spelling import require_distinct
+
+Kind = Literal["continuous", "integer", "binary", "categorical"]
+
+
+class Measure(CellRules):
+    """One quantity: measured at every visit or those that `visits` names, or once per participant (a static covariate).
+
+    `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary or
+    categorical measure is stored as the index of its category, so its limits are 0 and k - 1. Who lacks a value where
+    one is expected is left out, unless `missing` is `allowed`: then that it is missing is part of the data.
+    With `parameter` it stands in those rows of its table that have this code, by default in the column `AVAL`.
+    """
+
+    name: Name
+    kind: Kind
+    unit: str = ""
+    lower: float
+    upper: float
+    categories: tuple[Category, ...] = ()
+    decimals: int | None = Field(default=None, ge=0, le=6)
+    table: Name
+    column: Name | None = None
+    columns: dict[str, str] | None = None
+    parameter: Name | None = None
+    visits: tuple[Name, ...] | None = None
+    missing: Literal["drop", "allowed"] = "drop"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limits_of_categories(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("kind") not in ("binary", "categorical"):
+            return given
+        categories = given.get("categories") or ((0, 1) if given["kind"] == "binary" else ())
+        if not isinstance(categories, Sequence) or isinstance(categories, str):
+            return given
+        if any(isinstance(category, bool) for category in categories):
+            raise ValueError(
+                "categories holds a bare yes, no, true or false, which YAML reads as a truth value; put it in quotes"
+            )
+        limits = {"lower": 0.0, "upper": float(max(len(categories) - 1, 1))}
+        if any(given.get(key, limits[key]) != limits[key] for key in limits):
+            raise ValueError(f"kind {given['kind']} takes categories, not lower and upper; leave them out")
+        return {**given, **limits, "categories": tuple(categories)}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Measure:
+        if self.column is None and self.columns is None and "parameter" in self.model_fields_set:
+            raise ValueError("parameter is empty; write the code of the parameter, as its rows have it")
+        if (self.column is None) == (self.columns is None):
+            raise ValueError(
+                "give either column (one row per visit, or a static covariate) or columns "
+                "(one column per visit), and not both"
+            )
+        if self.columns is not None and (self.visits is not None or not self.columns):
+            raise ValueError("columns names the visits of the measure, at least one; leave visits out")
+        if self.columns is not None and self.parameter is not None:
+            raise ValueError("parameter is for a row per visit and parameter; leave columns out, or parameter")
+        self._check_categories()
+        if self.discrete:
+            self.check_categories(self.categories)
+        else:
+            self.check_numbers(self.kind == "integer", self.lower, self.upper)
+        if self.decimals is not None and self.kind != "continuous":
+            raise ValueError(f"kind {self.kind} has no decimals; leave them out")
+        if self.lower >= self.upper:
+            raise ValueError(f"lower {self.lower:g} is not below upper {self.upper:g}; lower must be the smaller")
+        digits = 0 if self.kind == "integer" else self.decimals
+        if digits is not None and any(round(limit, digits) != limit for limit in (self.lower, self.upper)):
+            raise ValueError(
+                f"lower {self.lower:g} or upper {self.upper:g} has more than {digits} decimals, so "
+                "rounding could leave the range; write them with no more than that"
+            )
+        return self
+
+    def _check_categories(self) -> None:
+        if self.kind in ("continuous", "integer"):
+            if self.categories:
+                raise ValueError(f"kind {self.kind} takes lower and upper, not categories")
+            return
+        require_distinct("category", self.categories)
+        if self.kind == "binary" and len(self.categories) != 2:
+            raise ValueError(f"a binary measure has two categories, not {len(self.categories)}")
+        if len(self.categories) < 2:
+            raise ValueError("a categorical measure needs at least two categories")
+
+    @property
+    def discrete(self) -> bool:
+        """Whether values are category indices."""
+        return self.kind in ("binary", "categorical")
+
+    @property
+    def range(self) -> float:
+        """From the lower to the upper limit."""
+        return self.upper - self.lower
+
+    @property
+    def count(self) -> int:
+        """How many values it can take; 0 where that is a continuum."""
+        return 0 if self.kind == "continuous" else round(self.range) + 1
