@@ -210,9 +210,8 @@ def _complete(
 ) -> tuple[np.ndarray, tuple[RuleCount, ...]]:
     """Who is complete, bool (n,), and how many each rule dropped of those the rules before it kept."""
     steps: list[tuple[str, np.ndarray]] = []
-    allowed = np.array([measure.missing == "allowed" for measure in schema.all_measures])
-    needed = (schema.observed & ~allowed[:, None]) & ~schema.gone(values)  # (n, M, V)
-    lacking = needed & np.isnan(values)
+    needed = schema.needed(values)
+    lacking: np.ndarray = needed & np.isnan(values)  # (n, M, V)
     for m, covariate in enumerate(schema.covariates, start=len(schema.measures)):
         steps.append((f"covariate {covariate.name} has no value", lacking[:, m, 0]))
     for kind, visits in rows.items():

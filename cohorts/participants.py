@@ -44,8 +44,7 @@ class Participants:
         missing, gone = np.isnan(self.values), self.schema.gone(self.values)
         if not missing[:, ~self.schema.observed].all() or not missing[gone].all():
             raise ValueError("values must be NaN in the cells that the schema does not observe, and after dropout")
-        allowed = np.array([measure.missing == "allowed" for measure in self.schema.all_measures])
-        if (missing & ~gone & (self.schema.observed & ~allowed[:, None])).any():
+        if (missing & self.schema.needed(self.values)).any():
             raise ValueError(
                 "values must not be NaN in the cells that the schema observes and allows no missing values in"
             )

@@ -253,10 +253,23 @@ class Schema(Frozen):
     @property
     def may_be_missing(self) -> np.ndarray:
         """Which of these cells may lack a value in a complete participant: bool (M, V)."""
-        allowed = np.array([[measure.missing == "allowed"] for measure in self.all_measures])
         measures = np.arange(len(self.all_measures)) < len(self.measures)
-        missing: np.ndarray = self.observed & (allowed | (self.visits.dropout & measures[:, None]))
+        missing: np.ndarray = self.observed & (self._allowed | (self.visits.dropout & measures[:, None]))
         return missing
+
+    @property
+    def _allowed(self) -> np.ndarray:
+        """Which measures may be missing by themselves: bool (M, 1)."""
+        return np.array([[measure.missing == "allowed"] for measure in self.all_measures])
+
+    def needed(self, values: np.ndarray) -> np.ndarray:
+        """Which cells must hold a value in a complete participant: bool (n, M, V).
+
+        Args:
+            values: (n, M, V), of which only the number of visits attended counts.
+        """
+        needed: np.ndarray = (self.observed & ~self._allowed) & ~self.gone(values)
+        return needed
 
     @property
     def before_randomisation(self) -> np.ndarray:
