@@ -210,8 +210,8 @@ def _complete(
 ) -> tuple[np.ndarray, tuple[RuleCount, ...]]:
     """Who is complete, bool (n,), and how many each rule dropped of those the rules before it kept."""
     steps: list[tuple[str, np.ndarray]] = []
-    needed = schema.needed(values)
-    lacking: np.ndarray = needed & np.isnan(values)  # (n, M, V)
+    needed = schema.needed(values)  # (n, M, V)
+    lacking = needed & np.isnan(values)
     for m, covariate in enumerate(schema.covariates, start=len(schema.measures)):
         steps.append((f"covariate {covariate.name} has no value", lacking[:, m, 0]))
     for kind, visits in rows.items():
@@ -220,9 +220,9 @@ def _complete(
         if kind.parameter is None:
             steps += [(f"no row at visit {each} in {file}", absent[:, v]) for v, each in enumerate(schema.visit_names)]
         else:
-            steps.append((f"no row{kind.of_parameter} at some visit in {file}", absent.any(axis=1)))
+            steps.append((f"no row{kind.of_parameter} at some visit in {file}", np.asarray(absent.any(axis=1))))
     for m, measure in enumerate(schema.measures):
-        steps.append((f"measure {measure.name} has no value at some visit", lacking[:, m].any(axis=1)))
+        steps.append((f"measure {measure.name} has no value at some visit", np.asarray(lacking[:, m].any(axis=1))))
     kept = np.ones(len(values), dtype=bool)
     rules: list[RuleCount] = []
     for rule, broken in steps:
