@@ -8,7 +8,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import psutil
 import pytest
 import ray
 import torch
@@ -119,16 +118,13 @@ def test_a_stretch_that_does_not_fit_in_the_budget_is_not_trained(elsewhere, led
 def test_a_pack_that_dies_comes_back_and_what_it_was_doing_is_paid_for_again(elsewhere, ledger):
     trial = Trial("guest", SETTINGS, elsewhere)
     trial.train_to(1)
-    pack_of(elsewhere).__ray_call__.remote(lambda server: os._exit(1))
-    while True:  # the process lives on for a moment
-        try:
-            trial.train_to(trial.epoch + 1)
-        except PackLost:
-            break
-    paid, reached = len(charged(ledger, "train", "guest")), trial.epoch
-    trial.train_to(reached + 1)
-    assert len(charged(ledger, "train", "guest")) == paid + 1
-    assert paid in (reached, reached + 1)  # the one in flight may have been paid for
+    ray.get(pack_of(elsewhere).__ray_call__.remote(dies_in_training))
+    with pytest.raises(PackLost):
+        trial.train_to(2)
+    assert trial.epoch == 1
+    assert len(charged(ledger, "train", "guest")) == 2  # the one that was lost had been paid for
+    trial.train_to(2)
+    assert len(charged(ledger, "train", "guest")) == 3
 
 
 def test_a_hosted_trial_is_trained_scored_and_paid_for_by_other_processes(trials, plan, ledger):
@@ -145,10 +141,9 @@ def test_a_hosted_trial_goes_on_from_its_checkpoint_when_its_pack_died(trials, l
     running = trials.begin("unlucky", SETTINGS)
     running.step()
     running.save(tmp_path)
-    running.pack.__ray_call__.remote(lambda server: os._exit(1))
+    ray.get(running.pack.__ray_call__.remote(dies_in_training))
     with pytest.raises(PackLost):
-        while True:  # the process lives on for a moment
-            running.step()
+        running.step()
     running.end()
     paid = len(charged(ledger, "train", "unlucky"))
     again = trials.begin("unlucky", SETTINGS)
@@ -182,11 +177,9 @@ def test_a_pack_whose_gpu_failed_makes_room_for_another(trials, tmp_path):
 def test_a_trial_whose_scorer_died_fails_and_the_next_one_is_scored(trials):
     first = trials.begin("first", SETTINGS)
     first.step()
-    for scorer in processes_named("ray::Scorer"):
-        scorer.kill()
+    ray.get(first.pack.__ray_call__.remote(whose_scorers_die))
     with pytest.raises(PackLost):
-        while True:
-            first.step()
+        first.step()
     first.end()
     second = trials.begin("second", SETTINGS)
     assert second.pack == first.pack  # so it is scored where the first one was not
@@ -220,19 +213,45 @@ def test_trials_go_on_after_the_keeper_of_the_packs_died(trials, tmp_path):
     running = trials.begin("orphan", SETTINGS)
     running.step()
     running.save(tmp_path)
-    for keeper in processes_named("ray::PackKeeper"):
-        keeper.kill()
+    ray.get(trials.packs.keeper.__ray_call__.remote(dies_when_asked_for_a_seat))
     with pytest.raises(PackLost):
-        while True:
-            trials.begin("another", SETTINGS).step()
+        trials.begin("another", SETTINGS)
     again = trials.begin("orphan", SETTINGS)
     again.load(tmp_path)
     assert again.step()["epoch"] == 2
 
 
-def processes_named(title: str) -> list[psutil.Process]:
-    """What this test's Ray runs under such a title."""
-    return [each for each in psutil.Process().children(recursive=True) if " ".join(each.cmdline()).startswith(title)]
+# What makes a process die at the very request that a test makes: one that is killed from outside may be back before it.
+
+
+def dies_in_training(server):
+    def train(*segment):
+        os._exit(1)
+
+    server._host._loop.train = train
+
+
+def whose_scorers_die(server):
+    scorers = server._host._plan.scorers
+    scorer = scorers._idle.get()
+    ray.get(scorer.__ray_call__.remote(dies_in_scoring))
+    scorers._idle.put(scorer)
+
+
+def dies_in_scoring(scorer):
+    class Plan:
+        def score(self, scoring):
+            os._exit(1)
+
+    scorer._plan = Plan()
+
+
+def dies_when_asked_for_a_seat(keeper):
+    class Seats:
+        def __contains__(self, seat):
+            os._exit(1)
+
+    keeper._seats = Seats()
 
 
 def test_the_process_of_a_packed_trial_imports_nothing_heavy():
