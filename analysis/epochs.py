@@ -1,25 +1,22 @@
-"""Every scored epoch of a study, read from Ray Tune's experiment directory without a running Ray."""
+"""Every scored epoch of a study, read from its log of trials without a running Ray."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isnan
 from typing import Any
 
 import dp_accounting
 import torch
-from pyarrow.fs import FileType
+from pyarrow.fs import FileSystem, FileType
 from pydantic import ValidationError
 from ray.train import Checkpoint
-from ray.tune import ExperimentAnalysis
-from ray.tune.experiment import Trial
 
 from analysis.errors import AnalysisError
 from analysis.study import TRIALS, WINNER, WINNER_FILE, StudyDirectory, StudySettings
+from analysis.trial_log import SavedEpoch, TrialLog
 from cohorts import Schema
 from privacy.accounting.rdp import epsilon_by_rdp
 from trainables.candidate import CANDIDATE, DEFAULT, Setting, candidate_of, hyperparameters_of
@@ -35,6 +32,11 @@ def steering_scores() -> tuple[str, ...]:
 def other_scores() -> tuple[str, ...]:
     """Names of those that some have besides."""
     return ("score", "misfit", *(f"accuracy_{name}" for name in steering()), *likenesses())
+
+
+def reported() -> tuple[str, ...]:
+    """What is read of a trial's report."""
+    return (*steering_scores(), *other_scores(), "epoch", "epsilon", "ledger")
 
 
 @dataclass(frozen=True)
@@ -87,24 +89,24 @@ def scored_epochs(
     Raises:
         AnalysisError: the study has no trials, is not finished, is unreadable, or no epoch can generate.
     """
-    experiment, expected = directory.experiment(settings, experiment_name), trials_begun or settings.trials
-    trials = _read_trials(experiment)
-    unfinished = sum(trial.status not in (Trial.TERMINATED, Trial.ERROR) for trial in trials)
-    unfinished += max(0, expected - len(trials))
-    if unfinished:
+    expected, lines = trials_begun or settings.trials, tuple(TrialLog(directory.trial_log(experiment_name)).lines())
+    ended = {line.trial for line in lines if not isinstance(line, SavedEpoch)}
+    if len(ended) < expected:
         raise AnalysisError(
-            f"The study {settings.study} is not finished: {unfinished} of its {expected} trials have not "
+            f"The study {settings.study} is not finished: {expected - len(ended)} of its {expected} trials have not "
             f"ended. Resume it first: python tuner/run.py --study {settings.study} --resume"
         )
-    epochs = {(epoch.trial_id, epoch.epoch): epoch for trial in trials for epoch in _epochs_of(trial, schema, settings)}
+    experiment = directory.experiment(settings, experiment_name)
+    saved = {(line.trial, line.report.get("epoch")): line for line in lines if isinstance(line, SavedEpoch)}
+    epochs = _scored(saved.values(), experiment, schema, settings)
     if not epochs:
         raise AnalysisError(
-            f"The study {settings.study} has nothing to release: none of its {len(trials)} trials has a scored "
+            f"The study {settings.study} has nothing to release: none of its {len(ended)} trials has a scored "
             f"epoch with its generator under {experiment}. Either every trial failed (see error.txt there) or the "
             "budget was too small for a single epoch; choose a larger --epsilon, or a search space with more "
             "noise or smaller sampling rates."
         )
-    return tuple(epochs[key] for key in sorted(epochs))
+    return tuple(sorted(epochs, key=lambda each: (each.trial_id, each.epoch)))
 
 
 def winning_epoch(directory: StudyDirectory, settings: StudySettings, schema: Schema) -> ScoredEpoch:
@@ -160,44 +162,39 @@ def last_epochs(epochs: Iterable[ScoredEpoch]) -> dict[str, ScoredEpoch]:
     return last
 
 
-def _read_trials(experiment: str) -> list[Trial]:
-    """Trials as of Tune's last snapshot of the experiment, with their checkpoints."""
+def _scored(saved: Iterable[SavedEpoch], experiment: str, schema: Schema, settings: StudySettings) -> list[ScoredEpoch]:
+    """Those that were scored and can generate."""
     try:
-        with _silent_reader():
-            return list(ExperimentAnalysis(experiment).trials)
-    except Exception as error:  # Tune's reader raises whatever a missing, torn or foreign file makes of it
-        raise AnalysisError(
-            f"The study's trials cannot be read from {experiment}: {first_line(error)}. If the trials lie "
-            "elsewhere, copy them there; if the study was interrupted while Ray Tune wrote its state, resume it "
-            "with tuner/run.py --resume or run it again."
-        ) from error
+        files, folder = FileSystem.from_uri(experiment)
+    except (OSError, ValueError) as error:
+        raise AnalysisError(f"The study's trials cannot be read from {experiment}: {first_line(error)}.") from error
+    epochs = []
+    for each in saved:
+        checkpoint, numbers = Checkpoint(f"{folder}/{each.folder}/{each.checkpoint}", files), _numbers(each.report)
+        if _is_scored(numbers) and _can_generate(checkpoint):
+            epochs.append(_scored_epoch(each, numbers, checkpoint, schema, settings))
+    return epochs
 
 
-def _epochs_of(trial: Trial, schema: Schema, settings: StudySettings) -> Iterator[ScoredEpoch]:
-    """Scored epochs of one trial, in the order they were saved: a repeated epoch is the later one's."""
-    kept = trial.run_metadata.checkpoint_manager
-    for saved in kept.best_checkpoint_results if kept else ():
-        report, checkpoint = saved.metrics, saved.checkpoint
-        if checkpoint is not None and _is_scored(report) and _can_generate(checkpoint):
-            yield ScoredEpoch(
-                trial_id=trial.trial_id,
-                epoch=int(report["epoch"]),
-                scores={name: float(report[name]) for name in steering_scores() + other_scores() if name in report},
-                epsilon=float(report["epsilon"]),
-                checkpoint=checkpoint,
-                config=configuration(trial.config),
-                training=_training(trial, int(report["epoch"]), schema, settings),
-                receipt=str(report.get("ledger", "")),
-            )
-
-
-def _training(trial: Trial, epoch: int, schema: Schema, settings: StudySettings) -> dp_accounting.DpEvent:
+def _scored_epoch(
+    saved: SavedEpoch, numbers: Mapping[str, float], checkpoint: Checkpoint, schema: Schema, settings: StudySettings
+) -> ScoredEpoch:
+    epoch = int(numbers["epoch"])
     try:
-        return training_event(trial.config, epoch, schema, settings)
+        return ScoredEpoch(
+            trial_id=saved.trial,
+            epoch=epoch,
+            scores={name: numbers[name] for name in steering_scores() + other_scores() if name in numbers},
+            epsilon=numbers["epsilon"],
+            checkpoint=checkpoint,
+            config=configuration(saved.config),
+            training=training_event(saved.config, epoch, schema, settings),
+            receipt=str(saved.report.get("ledger") or ""),
+        )
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         raise AnalysisError(
-            f"Trial {trial.trial_id} has a configuration that this version cannot read: "
+            f"Trial {saved.trial} has a configuration that this version cannot read: "
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}. Rebuild the release with the version that ran "
             "the study; study.json names it."
         ) from error
@@ -209,22 +206,14 @@ def _can_generate(checkpoint: Checkpoint) -> bool:
     return bool(found and found.type == FileType.File and found.size)
 
 
-def _is_scored(report: Mapping[str, Any]) -> bool:
-    """Whether a report has every AUC; a trial whose budget allows no epoch reports none."""
-    needed = [report.get(name) for name in (*steering_scores(), "epoch", "epsilon")]
-    return all(isinstance(number, int | float) and not isnan(number) for number in needed)
+def _numbers(report: Mapping[str, float | str | bool | None]) -> dict[str, float]:
+    """What a report says in numbers."""
+    return {name: float(value) for name, value in report.items() if isinstance(value, int | float)}
 
 
-@contextmanager
-def _silent_reader() -> Iterator[None]:
-    """Keep Tune's warnings about single trials (a result line cut short) from the user."""
-    logger = logging.getLogger("ray.tune")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _is_scored(numbers: Mapping[str, float]) -> bool:
+    """Whether every AUC was reported; a trial whose budget allows no epoch reports none."""
+    return not any(math.isnan(numbers.get(name, math.nan)) for name in (*steering_scores(), "epoch", "epsilon"))
 
 
 def first_line(error: Exception) -> str:

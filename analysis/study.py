@@ -16,7 +16,8 @@ from cohorts import SplitShares, storage
 if TYPE_CHECKING:
     from privacy.planning.allocation import DeclaredPlan
 
-FORMAT = 3
+FORMAT = 4
+STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 SETTINGS_FILE = "study.json"
 PLAN_FILE = "plan.json"
 WINNER, WINNER_FILE = "winner", "winner.json"  # the best of a secret number of runs
@@ -53,7 +54,7 @@ class StudySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = FORMAT
-    study: str = Field(min_length=1)
+    study: str = Field(pattern=STUDY_NAME)
     cohort: str = Field(min_length=1)
     data_dir: Path | None = None
     search_space: str = Field(min_length=1)
@@ -183,6 +184,10 @@ class StudyDirectory:
     def experiment(self, settings: StudySettings, name: str = TRIALS) -> str:
         """Path or URI of one of Ray Tune's experiment directories."""
         return f"{self.storage_path(settings)}/{name}"
+
+    def trial_log(self, name: str = TRIALS) -> Path:
+        """What the trials of one of its searches reported."""
+        return self.path / f"{name}.jsonl"
 
     def declared_plan(self) -> DeclaredPlan:
         """Read what was declared and how it is divided.

@@ -7,22 +7,16 @@ study of a cohort that uses the same key splits it the same way: privacy charges
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-import tempfile
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cohorts.cohort import SPLITS, Cohort, seal_key
 from cohorts.errors import CohortError
 from cohorts.participants import Participants
 from cohorts.schema import Schema
-
-KEY_BYTES = 32
+from cohorts.user_data import KEY_BYTES, kept_key, user_data
 
 
 class SplitShares(BaseModel):
@@ -113,9 +107,7 @@ def split_key_of(cohort: str, public: bool) -> bytes:
         return hashlib.blake2b(f"dpgan-tune public cohort {cohort}".encode(), digest_size=KEY_BYTES).digest()
     path = user_data() / "cohorts" / cohort / "split.key"
     try:
-        if not path.exists():
-            _create_once(path, secrets.token_bytes(KEY_BYTES))
-        key = path.read_bytes()
+        key = kept_key(path)
     except OSError as error:
         raise CohortError(
             f"The split key of the cohort {cohort} cannot be kept in {path} ({error.strerror}). "
@@ -128,26 +120,3 @@ def split_key_of(cohort: str, public: bool) -> bytes:
             "would have to be summed over all of them."
         )
     return key
-
-
-def user_data() -> Path:
-    """Where what must outlive a study is kept: DPGAN_TUNE_DATA, or the user's data directory."""
-    override = os.environ.get("DPGAN_TUNE_DATA")
-    return Path(override) if override else platformdirs.user_data_path("dpgan-tune")
-
-
-def _create_once(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner alone; of several writers the first wins."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(dir=path.parent)  # mkstemp creates it with mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(name, path)
-        except FileExistsError:
-            return
-    finally:
-        Path(name).unlink()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -115,20 +115,22 @@ def table_path(file: str, directory: Path, packaged: bool) -> Path:
     """Where a table lies: below `directory`, or in an installed package if it is said to and `packaged`.
 
     Raises:
-        CohortError: for a package that is not installed.
+        CohortError: for a package that is not installed, or has no such file.
     """
     if not file.startswith("package:"):
         return directory / file
     inside = Path(file.removeprefix("package:"))
     if not packaged:
         return directory / inside.name
-    try:
-        return Path(str(files(inside.parts[0]).joinpath(*inside.parts[1:])))
-    except ModuleNotFoundError:
-        raise CohortError(
-            f"The table {file} lies in the Python package {inside.parts[0]}, which is not installed; "
-            f"install it, or name a directory that holds {inside.name}."
-        ) from None
+    package = inside.parts[0] if inside.parts else ""
+    found = find_spec(package) if package.isidentifier() else None  # nothing that a schema names is imported
+    for place in (found and found.submodule_search_locations) or ():
+        if (path := Path(place, *inside.parts[1:])).is_file():
+            return path
+    raise CohortError(
+        f"The table {file} lies in the Python package {package}, which is not installed or does not hold it; "
+        f"install it, or name a directory that holds {inside.name}."
+    )
 
 
 def read_table(path: Path, columns: list[str], how: Format) -> Table:

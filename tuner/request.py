@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import StudyDirectory, StudySettings
+from analysis.study import STUDY_NAME
 from cohorts import SPLITS, Cohort, Schema, SplitShares, load_cohort, resolve_schema, storage
 from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.plan import StudyPlan
@@ -27,7 +28,6 @@ from tuner.options import DEFAULTS, RESULTS
 from tuner.plan import plan_study
 
 FEWEST_EXPECTED = 3
-STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RECORDED_PACKAGES = ("dpgan-tune", "dp-accounting", "opacus", "optuna", "ray", "scikit-learn", "torch")
 
 
@@ -132,7 +132,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
     if cohort.endswith((".yaml", ".yml")):
         cohort = str(Path(cohort).resolve())
     name = arguments.study or f"{Path(cohort).stem}-{secrets.token_hex(3)}"  # no time: it could tell how long it took
-    if not STUDY_NAME.fullmatch(name):
+    if not re.fullmatch(STUDY_NAME, name):
         raise StudyError(
             f"--study {name!r} cannot be a study's name. Use letters, digits, dots, dashes and underscores, beginning "
             "with a letter or a digit: the name becomes a folder."

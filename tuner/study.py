@@ -35,8 +35,9 @@ from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
 from tuner.secret_runs import SecretSearch, already_decided, run_secretly
-from tuner.snapshot import Snapshots, put_back
+from tuner.snapshot import Snapshots, put_back, seal_of
 from tuner.terminal import StudyView, quiet_ray
+from tuner.trial_log import LoggedTrials
 
 RAY_LOG_FILE = "ray.log"
 # A trial on a worker that is taken away (a spot machine, say) goes on from its checkpoint elsewhere.
@@ -212,10 +213,11 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
     )
     scheduler = _scheduler(schedule)
     view = StudyView(phase.optuna_study, schedule.trials, console)
-    snapshot = directory.path / f"{phase.stage.name}.snapshot.zip"
+    logged = LoggedTrials(directory.trial_log(phase.stage.name))
+    snapshot, seal = directory.path / f"{phase.stage.name}.snapshot", seal_of(settings.study, phase.stage.name)
     resumed = request.resumed and snapshot.exists()
     if resumed:
-        put_back(snapshot, directory.experiment(settings, phase.stage.name))
+        put_back(snapshot, directory.experiment(settings, phase.stage.name), seal)
     # With Tune's own limit of one, a trial that ends gives its process to the one trial that is waiting for another
     # machine to start; short trials then never leave the first machine.
     slots = resources.trials_at_once(running_machines())
@@ -230,7 +232,7 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
             search_alg=search,
             scheduler=scheduler,
             resources_per_trial=resources.placement(),
-            callbacks=[SavedRungs(scheduler, resumed), Snapshots(scheduler, snapshot), view, *forgetting],
+            callbacks=[SavedRungs(scheduler, resumed), logged, Snapshots(scheduler, snapshot, seal), view, *forgetting],
             checkpoint_config=CheckpointConfig(checkpoint_frequency=1),
             reuse_actors=True,
             max_failures=RESTARTS_OF_A_TRIAL,

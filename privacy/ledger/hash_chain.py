@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cohorts import storage
-from cohorts.splits import KEY_BYTES
+from cohorts.user_data import KEY_BYTES
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cohorts.splits import user_data
+from cohorts.user_data import user_data
 
 LARGEST_OVERLAP = 0.1
 """More participants in common with another cohort than this share are hardly a coincidence."""

@@ -19,7 +19,8 @@ import dp_accounting
 
 from cohorts import SPLITS, Cohort, Participants, Schema, Split, SplitShares, split_key
 from cohorts.cohort import seal_key
-from cohorts.splits import KEY_BYTES, split_key_of, user_data
+from cohorts.splits import split_key_of
+from cohorts.user_data import KEY_BYTES, user_data
 from privacy.accounting.budget import Budget, best_order
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cohorts.splits import user_data
+from cohorts.user_data import user_data
 from privacy.errors import LedgerError
 from privacy.ledger.entries import Books
 from privacy.ledger.ledger import Ledger

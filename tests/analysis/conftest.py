@@ -28,6 +28,7 @@ from trainables.progress import LocalTrials
 from trainables.scoring import steering
 from trainables.service.trials import DPGANTrial
 from trainables.trial import TrialPlan
+from tuner.trial_log import LoggedTrials
 
 TRIALS = 4
 FAILING, STOPPED = 0.6, 0.7  # clip norms that mark the trial that fails and the one that stops early
@@ -73,6 +74,7 @@ def run_trials(directory: StudyDirectory, settings: StudySettings, shared_ray: S
                 storage_path=directory.storage_path(settings),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
                 stop=lambda _, result: result["config"]["clip_norm"] == STOPPED,
+                callbacks=[LoggedTrials(directory.trial_log())],
                 verbose=0,
             ),
             tune_config=tune.TuneConfig(metric="score", mode="max", reuse_actors=True),

@@ -123,7 +123,17 @@ def test_a_crash_while_drawing_again_leaves_the_old_release_and_nothing_beside_i
     with pytest.raises(RuntimeError, match="power cut"):
         build_release(released, QUIET, redraw=True)
     assert contents(released.release) == before
-    known = {"study.json", "plan.json", "ledger.db", "ledger.json", "receipts.jsonl", "trials", "release", "internal"}
+    known = {
+        "study.json",
+        "plan.json",
+        "ledger.db",
+        "ledger.json",
+        "receipts.jsonl",
+        "trials",
+        "trials.jsonl",
+        "release",
+        "internal",
+    }
     assert {file.name for file in released.path.iterdir()} == known
 
 

@@ -20,7 +20,7 @@ from search_spaces import Domain, load_search_space  # noqa: E402
 from tests.shared_ray import SharedRay  # noqa: E402
 from tuner.asha import SavedRungs, StudyASHA, rungs  # noqa: E402
 from tuner.optuna_search import StudySearch  # noqa: E402
-from tuner.snapshot import Snapshots, put_back  # noqa: E402
+from tuner.snapshot import Snapshots, put_back, seal_of  # noqa: E402
 
 TRIALS = 9
 MAX_EPOCHS = 27
@@ -107,10 +107,10 @@ def run(directory: Path, fate: Fate) -> bool:
     """Run the study, or go on with it, until it is finished (True) or fate strikes."""
     (directory / "bump.yaml").write_text(SPACE)
     space = load_search_space(directory / "bump.yaml", DOMAINS)
-    snapshot = directory / "snapshot.zip"
-    resume = snapshot.exists()
+    snapshot = directory / "trials.snapshot"
+    resume, seal = snapshot.exists(), seal_of("bump", "trials")
     if resume:
-        put_back(snapshot, str(directory / "trials"))
+        put_back(snapshot, str(directory / "trials"), seal)
     scheduler = StudyASHA(MAX_EPOCHS)
     search = FatefulSearch(space, directory / "study.db", "bump", seed=1, startup_trials=4, fate=fate)
     tune.run(
@@ -122,7 +122,7 @@ def run(directory: Path, fate: Fate) -> bool:
         scheduler=scheduler,
         callbacks=[
             SavedRungs(scheduler, resume),
-            Snapshots(scheduler, snapshot),
+            Snapshots(scheduler, snapshot, seal),
             Receipt(directory / "events.jsonl", fate),
         ],
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),

@@ -6,6 +6,7 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 from ray.tune import ExperimentAnalysis
 
 from analysis import StudyDirectory
@@ -204,6 +205,17 @@ def test_a_study_that_lost_what_it_measured_cannot_buy_it_again(measured):
     assert resumed.returncode == 2
     assert "has paid for its measurements" in " ".join(resumed.stderr.split())
     (directory / "elsewhere").rename(directory / "measured.json")
+
+
+def test_a_study_whose_snapshot_somebody_else_sealed_is_not_resumed(measured):
+    office, _ = measured
+    directory = office.study("once")
+    (directory / "trials.snapshot").rename(directory / "elsewhere")
+    (directory / "trials.snapshot").write_bytes(Fernet(Fernet.generate_key()).encrypt(b"anything"))
+    resumed = office.resume("once")
+    assert resumed.returncode == 2
+    assert "not written by this user's own study" in " ".join(resumed.stderr.split())
+    (directory / "elsewhere").rename(directory / "trials.snapshot")
 
 
 def test_a_plan_reads_nobody_and_writes_nothing(tmp_path):

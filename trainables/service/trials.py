@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from pyarrow.fs import FileType
 from ray import tune
+from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME as PICKLED
 
 
 class Running(Protocol):
@@ -53,6 +55,17 @@ class DPGANTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train to the next scored epoch, score it, report it; or end where the study's budget does."""
         return self._running.step()
+
+    def restore(self, checkpoint_path: Any) -> None:
+        """Go on from a checkpoint of ours, which holds nothing that Ray would unpickle.
+
+        Raises:
+            RuntimeError: it does, so somebody else put it there.
+        """
+        checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
+        if checkpoint.filesystem.get_file_info(f"{checkpoint.path}/{PICKLED}").type != FileType.NotFound:
+            raise RuntimeError(f"{checkpoint.path} holds {PICKLED}, which no trial writes and Ray would run.")
+        super().restore(checkpoint_path)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the generator and the state that training goes on from."""
