@@ -25,7 +25,7 @@ from benchmarks.quality import COLUMNS as JUDGED
 from benchmarks.quality import PAGE, quality
 from cohorts import Encoding, Participants, load_participants, split_key, split_participants
 from privacy.accounting.budget import Budget
-from privacy.accounting.calibration import fits_in, largest_rho
+from privacy.accounting.calibration import room_in, largest_rho
 from privacy.mechanisms.histograms import Bins, ClassHistograms
 from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
 from privacy.mechanisms.shrinkage import smooth_products
@@ -95,8 +95,8 @@ def row(cohort: str, name: str, seed: int, epsilon: float) -> dict[str, Any]:
 
 def bought(people: Participants, recipe: Recipe, epsilon: float) -> Measured:
     """What a study would measure with all of its budget, as the recipe says."""
-    schema, room = people.schema, fits_in(Budget(epsilon, DELTA))
-    rho = largest_rho(lambda rho: room(dp_accounting.ZCDpEvent(rho)))
+    schema, room = people.schema, room_in(Budget(epsilon, DELTA))
+    rho = largest_rho(lambda rho: room(dp_accounting.ZCDpEvent(rho)) >= 0)
     mechanism = Measurements.costing(schema, len(people) / schema.nominal_size, rho)
     if not recipe.directions:
         radius = LONG * mechanism.moments.features**0.5 / LIMIT

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from cohorts import Cohort, Participants, Schema, Split, split_key
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # An example that takes long on a busy machine proves nothing about the code.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("unshrunk", deadline=None, phases=(Phase.explicit, Phase.generate))  # of mistakes we planted
 settings.load_profile("untimed")
 
 TUNER = Path(__file__).parent / "tuner"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.planted_bugs import PLANTED, PlantedBug
 
@@ -32,7 +33,12 @@ class Outcomes:
 def run(test: str) -> Outcomes:
     """Run a test in this process, where the mistake is planted."""
     outcomes = Outcomes()
-    pytest.main(["-q", "--no-header", "-p", "no:cacheprovider", "-o", "addopts=", str(ROOT / test)], plugins=[outcomes])
+    settings.load_profile("unshrunk")
+    try:
+        quiet = ["-q", "--no-header", "-p", "no:cacheprovider", "-o", "addopts="]
+        pytest.main([*quiet, str(ROOT / test)], plugins=[outcomes])
+    finally:
+        settings.load_profile("untimed")
     return outcomes
 
 

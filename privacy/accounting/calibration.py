@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import dp_accounting
 import numpy as np
+from scipy.optimize import brentq
 
 from privacy.accounting.budget import Budget
 from privacy.accounting.rdp import ORDERS, rdp_at, rdp_curve
@@ -15,15 +17,17 @@ from privacy.mechanisms.dpsgd import DPSGD
 
 LEAST_NOISE, MOST_NOISE = 0.1, 1e6
 NOISE_PRECISION = 1e-4
+MOST_ROOM = 100.0
 LEAST_RHO, MOST_RHO = 1e-9, 1e12
 
-Fits = Callable[[dp_accounting.DpEvent], bool]
+Room = Callable[[dp_accounting.DpEvent], float]
+"""How often an event would fit, as a logarithm: below 0 where it does not fit, and infinite where nothing is spent."""
 
 
-def fits_in(
+def room_in(
     budget: Budget, share: float = 1.0, order: float | None = None, spent: dp_accounting.DpEvent | None = None
-) -> Fits:
-    """A test of whether an event fits in a share of what is left of a budget.
+) -> Room:
+    """How often an event would fit in a share of what is left of a budget.
 
     Args:
         budget: what is or will be declared.
@@ -35,19 +39,41 @@ def fits_in(
         raise ValueError(f"share is {share}, not in (0, 1]")
     if order is not None:
         left = budget.allowance(order) - (rdp_at(spent, order) if spent else 0.0)
-        return lambda event: rdp_at(event, order) <= share * left
+        return room_at(order, share * left)
     allowances = np.array([budget.allowance(each) for each in ORDERS])
-    curve = allowances - (rdp_curve(spent) if spent else 0.0)
-    return lambda event: bool((rdp_curve(event) <= share * curve).any())
+    curve = share * (allowances - (rdp_curve(spent) if spent else 0.0))
+    return lambda event: float(log_ratio(curve, rdp_curve(event)).max())
 
 
-def smallest_noise_multiplier(sampling_rate: float, steps: int, fits: Fits) -> float:
+def room_at(order: float, allowed: float) -> Room:
+    """How often an event would fit in what a divergence of one order allows, as a logarithm."""
+    return lambda event: float(log_ratio(allowed, rdp_at(event, order)))
+
+
+def log_ratio(allowed: np.ndarray | float, spent: np.ndarray | float) -> np.ndarray:
+    """Logarithm of allowed over spent divergences, elementwise; 0 or more exactly where what is spent is allowed.
+
+    Example:
+        >>> log_ratio(np.array([1.0, 1.0, 0.0, np.inf]), np.array([1.0, 0.0, 1.0, np.inf]))
+        array([  0.,  inf, -inf,  inf])
+    """
+    allowed, spent = np.broadcast_arrays(np.asarray(allowed, dtype=float), np.asarray(spent, dtype=float))
+    ratio = np.where(spent <= allowed, np.inf, -np.inf)
+    usual = (allowed > 0) & (spent > 0) & np.isfinite(allowed) & np.isfinite(spent)
+    ratio[usual] = np.log(allowed[usual] / spent[usual])
+    return ratio
+
+
+def smallest_noise_multiplier(sampling_rate: float, steps: int, room: Room) -> float:
     """The smallest noise multiplier at which DP-SGD still fits, rounded up by at most one in ten thousand.
+
+    The figure of one event takes long, and small noise longest. So the root is looked for in the logarithm of the
+    noise, in which the room is nearly a straight line, and from 1 upwards or downwards.
 
     Args:
         sampling_rate: ``q`` in (0, 1].
         steps: of all trials that share this part of the budget.
-        fits: from ``fits_in``.
+        room: from ``room_in``, or made of it; it must grow with the noise.
 
     Raises:
         BudgetExhausted: when no noise is enough.
@@ -56,23 +82,33 @@ def smallest_noise_multiplier(sampling_rate: float, steps: int, fits: Fits) -> f
         Half of a budget asks for less than twice the noise.
 
         >>> budget = Budget(epsilon=3.0, delta=1e-5)
-        >>> round(smallest_noise_multiplier(0.05, 1000, fits_in(budget)), 2)
+        >>> round(smallest_noise_multiplier(0.05, 1000, room_in(budget)), 2)
         2.52
-        >>> round(smallest_noise_multiplier(0.05, 1000, fits_in(budget, share=0.5)), 2)
+        >>> round(smallest_noise_multiplier(0.05, 1000, room_in(budget, share=0.5)), 2)
         3.45
     """
 
-    def enough(noise_multiplier: float) -> bool:
-        return fits(DPSGD(sampling_rate, noise_multiplier, steps).event)
+    def left(log_noise: float) -> float:
+        return float(np.clip(room(DPSGD(sampling_rate, math.exp(log_noise), steps).event), -MOST_ROOM, MOST_ROOM))
 
-    found = bracket(enough, LEAST_NOISE, MOST_NOISE)
-    if found is None:
-        raise BudgetExhausted(
-            f"No amount of noise makes {steps} steps at sampling rate {sampling_rate:g} fit in this part of the "
-            "budget: declare a larger epsilon, or fewer steps."
-        )
-    too_little, enough_noise = found
-    return halve(enough, enough_noise, too_little, NOISE_PRECISION)
+    low = high = 0.0
+    if left(0.0) <= 0:
+        while left(high) <= 0:
+            if high >= math.log(MOST_NOISE):
+                raise BudgetExhausted(
+                    f"No amount of noise makes {steps} steps at sampling rate {sampling_rate:g} fit in this part of "
+                    "the budget: declare a larger epsilon, or fewer steps."
+                )
+            low, high = high, high + math.log(2)
+    else:
+        while left(low) > 0:
+            if low <= math.log(LEAST_NOISE):
+                return LEAST_NOISE
+            low, high = max(low - math.log(2), math.log(LEAST_NOISE)), low
+    root = float(brentq(left, low, high, xtol=NOISE_PRECISION / 4))
+    while left(root) <= 0:
+        root += NOISE_PRECISION / 4
+    return math.exp(root)
 
 
 def largest_rho(fits: Callable[[float], bool]) -> float:

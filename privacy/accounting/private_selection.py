@@ -21,7 +21,7 @@ from dp_accounting import dp_event
 from dp_accounting.rdp import rdp_privacy_accountant
 from pydantic import BaseModel, ConfigDict, Field
 
-from privacy.accounting.calibration import smallest_noise_multiplier
+from privacy.accounting.calibration import Room, log_ratio, smallest_noise_multiplier
 from privacy.accounting.rdp import rdp_curve
 from privacy.mechanisms.dpsgd import DPSGD
 
@@ -89,15 +89,25 @@ def cheapest_law(mean: float, cost: Callable[[LawOfRuns], float]) -> LawOfRuns:
     return min((LawOfRuns(mean=mean, shape=shape) for shape in SHAPES), key=cost)
 
 
-def dominated(event: dp_accounting.DpEvent, by: dp_accounting.DpEvent) -> bool:
-    """Whether an event costs at most as much as another is charged for, at every order.
+def room_under(by: dp_accounting.DpEvent) -> Room:
+    """How often an event would cost as much as another is charged for, as a logarithm, at the order where it is least.
 
     Renyi divergence does not fall with the order, so the figure of a higher order holds for a lower one, too. It is
     needed close to order 1, where the accountant's figure for sampled steps does not fall below some 0.006 a mechanism,
     however large the noise.
     """
-    curve = np.minimum.accumulate(rdp_curve(event)[::-1])[::-1]
-    return bool((curve <= rdp_curve(by)).all())
+    allowed = rdp_curve(by)
+
+    def room(event: dp_accounting.DpEvent) -> float:
+        curve = np.minimum.accumulate(rdp_curve(event)[::-1])[::-1]
+        return float(log_ratio(allowed, curve).min())
+
+    return room
+
+
+def dominated(event: dp_accounting.DpEvent, by: dp_accounting.DpEvent) -> bool:
+    """Whether an event costs at most as much as another is charged for, at every order."""
+    return room_under(by)(event) >= 0
 
 
 def dominated_noise(run: DPSGD, sampling_rate: float, steps: int) -> float:
@@ -105,4 +115,4 @@ def dominated_noise(run: DPSGD, sampling_rate: float, steps: int) -> float:
 
     Runs of a selection draw their configurations, and one event has to stand for them all.
     """
-    return smallest_noise_multiplier(sampling_rate, steps, lambda event: dominated(event, run.event))
+    return smallest_noise_multiplier(sampling_rate, steps, room_under(run.event))

@@ -8,7 +8,7 @@ import dp_accounting
 from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Schema
-from privacy.accounting.calibration import largest_rho, smallest_noise_multiplier
+from privacy.accounting.calibration import largest_rho, room_at, smallest_noise_multiplier
 from privacy.accounting.private_selection import dominated, dominated_noise
 from privacy.accounting.rdp import rdp_at
 from privacy.errors import PlanError
@@ -77,11 +77,8 @@ class EpochAllocation(Allocation):
 
     def noise_multiplier(self, sampling_rate: float) -> float:
         """The least noise at which an epoch costs what an epoch may."""
-        return smallest_noise_multiplier(
-            sampling_rate,
-            steps_per_epoch(sampling_rate),
-            lambda event: rdp_at(event, self.train_order) <= self.epoch,
-        )
+        steps = steps_per_epoch(sampling_rate)
+        return smallest_noise_multiplier(sampling_rate, steps, room_at(self.train_order, self.epoch))
 
     def trial_allows(self, event: dp_accounting.DpEvent) -> bool:
         """Whether an event costs at most what the epochs of an average trial do."""
@@ -173,7 +170,7 @@ def allocate(plan: StudyPlan, schema: Schema, declared: RenyiFilter) -> Allocate
             surrogate_rho=min(declared.left(split) / orders[split] for split in MEASURED_SPLITS)
         )
     for_training = (1 - plan.surrogate_share) * left
-    rho = plan.score_rho(lambda event: rdp_at(event, score_order) <= score_left)
+    rho = plan.score_rho(room_at(score_order, score_left))
     floors = public_floors(schema, plan.shares.validation)
     shared = {
         "surrogate_rho": plan.surrogate_share * left / order,
@@ -186,7 +183,7 @@ def allocate(plan: StudyPlan, schema: Schema, declared: RenyiFilter) -> Allocate
         return EpochAllocation(train_order=order, epoch=for_training / epochs, epochs_per_trial=per_trial, **shared)
     return RunAllocation(
         sampling_rate=plan.sampling_rate,
-        run_noise=plan.least_noise(lambda event: rdp_at(event, order) <= for_training),
+        run_noise=plan.least_noise(room_at(order, for_training)),
         epochs=schedule.rungs[-1] + segment_epochs(schedule.rungs[-1]),
         **shared,
     )

@@ -10,7 +10,7 @@ import dp_accounting
 
 from cohorts import SPLITS, Schema, Split, SplitShares
 from privacy.accounting.budget import Budget, best_order
-from privacy.accounting.calibration import fits_in
+from privacy.accounting.calibration import room_in
 from privacy.accounting.private_selection import LawOfRuns, cheapest_law
 from privacy.accounting.search import bracket, halve
 from privacy.errors import PlanError
@@ -143,8 +143,8 @@ def in_secret(plan: StudyPlan, inputs: PlanInputs) -> StudyPlan:
     def under(law: LawOfRuns) -> StudyPlan:
         return plan.model_copy(update={"on_participants": one_run, "runs": law})
 
-    fits = fits_in(plan.budget, 1 - plan.surrogate_share, spent=inputs.spent.get("train"))
-    return under(cheapest_law(plan.on_participants.trials, lambda law: under(law).least_noise(fits)))
+    room = room_in(plan.budget, 1 - plan.surrogate_share, spent=inputs.spent.get("train"))
+    return under(cheapest_law(plan.on_participants.trials, lambda law: under(law).least_noise(room)))
 
 
 def typical_noise(plan: StudyPlan, inputs: PlanInputs) -> float:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Schema, Split, SplitShares
 from privacy.accounting.budget import Budget
-from privacy.accounting.calibration import Fits, fits_in, largest_rho, smallest_noise_multiplier
+from privacy.accounting.calibration import Room, room_in, largest_rho, smallest_noise_multiplier
 from privacy.accounting.private_selection import LawOfRuns
 from privacy.mechanisms.auc import NoisyScores, public_floors
 from privacy.mechanisms.dpsgd import DPSGD
@@ -91,19 +91,19 @@ class StudyPlan(BaseModel):
         """What it means to run on each split, for the choice of the order it is declared at."""
         if self.measures_once:
             return {split: dp_accounting.ZCDpEvent(self._whole_rho(spent.get(split))) for split in MEASURED_SPLITS}
-        fits = fits_in(self.budget, 1 - self.surrogate_share, spent=spent.get("train"))
-        train = self.selection_event(self.training(self.least_noise(fits)).event)
+        room = room_in(self.budget, 1 - self.surrogate_share, spent=spent.get("train"))
+        train = self.selection_event(self.training(self.least_noise(room)).event)
         return {"train": train, "validation": self.selection_event(self._scores_event(self._score_rho(spent)))}
 
     def _whole_rho(self, spent: dp_accounting.DpEvent | None) -> float:
         """All that a split has left, in zCDP, at the order that is best for a measurement alone."""
-        fits = fits_in(self.budget, spent=spent)
-        return largest_rho(lambda rho: fits(dp_accounting.ZCDpEvent(rho)))
+        room = room_in(self.budget, spent=spent)
+        return largest_rho(lambda rho: room(dp_accounting.ZCDpEvent(rho)) >= 0)
 
-    def least_noise(self, fits: Fits) -> float:
+    def least_noise(self, room: Room) -> float:
         """The smallest noise multiplier at which all training fits, at the plan's sampling rate."""
         return smallest_noise_multiplier(
-            self.sampling_rate, self.training(1.0).steps, lambda event: fits(self.selection_event(event))
+            self.sampling_rate, self.training(1.0).steps, lambda event: room(self.selection_event(event))
         )
 
     def training(self, noise_multiplier: float) -> DPSGD:
@@ -124,11 +124,11 @@ class StudyPlan(BaseModel):
 
     def _score_rho(self, spent: Spent) -> float:
         """What one score may cost, in zCDP, at the order that is best for scores alone."""
-        return self.score_rho(fits_in(self.budget, spent=spent.get("validation")))
+        return self.score_rho(room_in(self.budget, spent=spent.get("validation")))
 
-    def score_rho(self, fits: Fits) -> float:
+    def score_rho(self, room: Room) -> float:
         """The most that one score may cost, in zCDP, so that all planned ones fit."""
-        return largest_rho(lambda rho: fits(self.selection_event(self._scores_event(rho))))
+        return largest_rho(lambda rho: room(self.selection_event(self._scores_event(rho))) >= 0)
 
     def _scores_event(self, rho: float) -> dp_accounting.DpEvent:
         times = SCORE_ATTEMPTS if self.runs else math.ceil(self.on_participants.scores)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cohorts import SPLITS
 from privacy.accounting.budget import Budget, best_order
-from privacy.accounting.calibration import fits_in, smallest_noise_multiplier
+from privacy.accounting.calibration import room_in, smallest_noise_multiplier
 from privacy.accounting.dpsgd import epsilon
 from privacy.accounting.rdp import ORDERS, rdp_at
 from privacy.errors import BudgetExhausted, LedgerError
@@ -179,18 +179,18 @@ def test_a_draft_says_what_a_declaration_would_leave_and_writes_nothing():
 @settings(max_examples=6)
 @given(rate=st.floats(0.002, 0.2), steps=st.integers(10, 5000), share=st.floats(0.2, 1), budget=budgets)
 def test_the_smallest_noise_fits_and_a_little_less_does_not(rate, steps, share, budget):
-    fits = fits_in(budget, share)
-    noise = smallest_noise_multiplier(rate, steps, fits)
-    assert fits(DPSGD(rate, noise, steps).event)
+    room = room_in(budget, share)
+    noise = smallest_noise_multiplier(rate, steps, room)
+    assert room(DPSGD(rate, noise, steps).event) >= 0
     assert epsilon([DPSGD(rate, noise, steps)], budget.delta) <= budget.epsilon
     if noise > 0.1:
-        assert not fits(DPSGD(rate, noise * 0.999, steps).event)
+        assert room(DPSGD(rate, noise * 0.9998, steps).event) < 0
 
 
 def test_shares_of_a_budget_together_fit_in_the_whole():
     order = best_order(BUDGET, DPSGD(0.02, 1.5, 1000).event)
-    surrogate = DPSGD(1.0, smallest_noise_multiplier(1.0, 1, fits_in(BUDGET, 0.2, order)), 1).event
-    trials = [DPSGD(0.02, smallest_noise_multiplier(0.02, 4 * 500, fits_in(BUDGET, 0.8, order)), 500).event] * 4
+    surrogate = DPSGD(1.0, smallest_noise_multiplier(1.0, 1, room_in(BUDGET, 0.2, order)), 1).event
+    trials = [DPSGD(0.02, smallest_noise_multiplier(0.02, 4 * 500, room_in(BUDGET, 0.8, order)), 500).event] * 4
     ledger = Ledger.for_cohort(private_cohort())
     ledger.declare("first", BUDGET, {"train": DPSGD(0.02, 1.5, 1000).event})
     ledger.charge([epoch(event=event) for event in (surrogate, *trials)])
@@ -198,4 +198,4 @@ def test_shares_of_a_budget_together_fit_in_the_whole():
 
 def test_no_noise_is_enough_for_a_budget_that_earlier_studies_used_up():
     with pytest.raises(BudgetExhausted, match="No amount of noise"):
-        smallest_noise_multiplier(0.1, 10, fits_in(BUDGET, spent=dp_event.GaussianDpEvent(0.5)))
+        smallest_noise_multiplier(0.1, 10, room_in(BUDGET, spent=dp_event.GaussianDpEvent(0.5)))

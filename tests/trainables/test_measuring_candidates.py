@@ -67,9 +67,10 @@ def test_participants_are_those_of_the_trial_as_far_as_measured(trial):
     trial.train_to(1)
     schema = trial.plan.schema
     real, made = small_cohort(schema, 400), trial.generator().generate(4000, torch.Generator().manual_seed(1))
-    for label in range(len(schema.label.classes)):
+    for label, arm in enumerate(schema.label.classes):
         means = [each.values[each.labels == label].mean(axis=0) for each in (real, made)]
-        assert np.abs(means[1] - means[0])[0].max() < 8  # mmHg, of 24 between two arms
+        allowed = 4 / arm.share  # mmHg, of 24 between two arms: fewer participants, more noise
+        assert np.abs(means[1] - means[0])[0].max() < allowed
         assert np.abs(means[1] - means[0])[1].max() < 1  # mg, of 3 between two arms
     assert len(set(made.ids)) == 4000
 

@@ -140,13 +140,20 @@ def count(charges: list[Charge], split: str) -> int:
     return sum(charge.split == split for charge in charges)
 
 
+BOTH = [("pack", 2), ("driver", 2)]
 ONE_AFTER_ANOTHER = [("trial", 3), ("pack", 2), ("ledger", 2), ("driver", 2)]
 # A scorer exists once somebody was scored.
 ALONE = [[("driver", 3)], [("trial", 3)], [("ledger", 3)], [("pack", 3)], [("scorer", 5)]]
-SLOW = [pytest.param(kills, marks=pytest.mark.slow, id=kills[0][0]) for kills in ALONE]
+SLOW = {"all": ONE_AFTER_ANOTHER, **{kills[0][0]: kills for kills in ALONE}}
 
 
-@pytest.mark.parametrize("kills", [pytest.param(ONE_AFTER_ANOTHER, id="one-by-one"), *SLOW])
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(BOTH, id="pack, then driver"),
+        *(pytest.param(kills, marks=pytest.mark.slow, id=name) for name, kills in SLOW.items()),
+    ],
+)
 def test_a_killed_study_counts_what_it_ran_and_still_releases(tmp_path, kills):
     assert killed_study(tmp_path, kills) == len(kills)
     require_honest_ledger(tmp_path, len(kills))
