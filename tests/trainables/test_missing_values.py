@@ -32,9 +32,9 @@ def measured() -> Measured:
 def synthetic(measured) -> Participants:
     """What a fitted network draws."""
     torch.manual_seed(0)
-    network = MeasuredNetwork.of({"width": 64}, Setting(REAL.schema, 1.0, "packed", torch.device("cpu")))
+    network = MeasuredNetwork.of({"width": 32}, Setting(REAL.schema, 1.0, "packed", torch.device("cpu")))
     network.take(measured)
-    network.fit(250, torch.Generator().manual_seed(1))
+    network.fit(120, torch.Generator().manual_seed(1))
     return network.generator().generate(4000, torch.Generator().manual_seed(2))
 
 

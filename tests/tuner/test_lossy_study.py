@@ -33,7 +33,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> Pa
     folder = tmp_path_factory.mktemp("arms")
     office = Office.with_schema(folder, schema, shared_ray, lambda schema: lossy_cohort(400, schema))
     (office.folder / "space.yaml").write_text(yaml.safe_dump(SPACE, sort_keys=False))
-    asked = "--search-space space.yaml --policy composed --epsilon 20 --trials 8 --max-epochs 2"
+    asked = "--search-space space.yaml --policy composed --epsilon 20 --trials 6 --max-epochs 2"
     ran = office.begin("arms", *asked.split())
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert office.check("arms").returncode == 0
@@ -49,7 +49,7 @@ def test_every_arm_is_released_in_the_trials_own_codes(study):
 
 def test_scores_of_three_arms_steer_the_search(study):
     trials = optuna.load_study(study_name="arms", storage=f"sqlite:///{study / 'study.db'}").trials
-    assert len({trial.params["candidate"] for trial in trials}) > 1  # drawn at random, but eight times
+    assert len({trial.params["candidate"] for trial in trials}) > 1  # drawn at random, but six times
     assert all(trial.values for trial in trials)
 
 
