@@ -25,7 +25,7 @@ from benchmarks.quality import COLUMNS as JUDGED
 from benchmarks.quality import PAGE, quality
 from cohorts import Encoding, Participants, load_participants, split_key, split_participants
 from privacy.accounting.budget import Budget
-from privacy.accounting.calibration import room_in, largest_rho
+from privacy.accounting.calibration import largest_rho, room_in
 from privacy.mechanisms.histograms import Bins, ClassHistograms
 from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
 from privacy.mechanisms.shrinkage import smooth_products

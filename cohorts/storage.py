@@ -15,6 +15,16 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Whatever this process and its children make in this block, only this user may read, whatever the umask."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def write_bytes(file: Path, content: bytes, private: bool = False) -> None:
     """Write a file whole or not at all; an older one of that name stays until the new one is durable.
 

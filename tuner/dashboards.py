@@ -17,11 +17,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from tuner.guard import Guard
 
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 30.0
@@ -32,20 +35,26 @@ class Dashboards:
     """Where to look.
 
     Args:
-        optuna: address of Optuna's dashboard; None where it could not start.
+        optuna: address of Optuna's dashboard, with its token; None where there is none.
         ray: address of Ray's dashboard; None where Ray serves none.
         token_file: file with the token that Ray's dashboard asks for; None where the token is in the environment.
+        wanted: whether Optuna's was to be served.
     """
 
     optuna: str | None
     ray: str | None
     token_file: Path | None
+    wanted: bool = True
 
     def lines(self) -> list[str]:
         """The same for a terminal."""
         said = []
         if self.optuna:
             said.append(f"trials   {self.optuna}")
+        elif self.wanted:
+            said.append("trials   Optuna's dashboard did not start; the study goes on without it")
+        else:
+            said.append("trials   not shown, since the cohort is private; --dashboard shows them on this machine")
         if self.ray:
             token = f"paste the token in {self.token_file}" if self.token_file else "paste the token in RAY_AUTH_TOKEN"
             said.append(f"machines {self.ray}  ({token})")
@@ -104,18 +113,18 @@ def _make_token(token_file: Path) -> None:
 
 
 @contextmanager
-def dashboards(database: Path, ray_context: Mapping[str, Any] | None) -> Iterator[Dashboards]:
+def dashboards(database: Path | None, ray_context: Mapping[str, Any] | None) -> Iterator[Dashboards]:
     """Serve Optuna's dashboard while the block runs, and say where both dashboards are.
 
     Args:
-        database: the study's ``study.db``, with the study created in it.
+        database: the study's ``study.db``; None where Optuna's dashboard is not wanted.
         ray_context: what ``ray.init`` gave back; None where Ray serves no dashboard.
     """
     ray_url = ray_context.get("webui_url") if ray_context else None
     default_token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     token_file = None if os.environ.get("RAY_AUTH_TOKEN") else default_token
-    with optuna_dashboard(database) as optuna_url:
-        yield Dashboards(optuna_url, f"http://{ray_url}" if ray_url else None, token_file)
+    with optuna_dashboard(database) if database else nullcontext() as optuna_url:
+        yield Dashboards(optuna_url, f"http://{ray_url}" if ray_url else None, token_file, wanted=database is not None)
 
 
 @contextmanager
@@ -162,13 +171,18 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _serve(database: str) -> None:
-    """Serve a database until standard input closes."""
+    """Serve a database, read-only, until standard input closes."""
     import optuna_dashboard as optuna_pages  # type: ignore[import-untyped]
+    from optuna.storages import RDBStorage
 
-    application = optuna_pages.wsgi(f"sqlite:///{database}")
+    RDBStorage(f"sqlite:///{database}")  # makes the tables where the study has not begun
+    url = f"sqlite:///file:{quote(database)}?mode=ro&uri=true"
+    application = optuna_pages.wsgi(RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True))
     with make_server(LOOPBACK, 0, application, server_class=_Server, handler_class=_Quiet) as server:
+        guard = Guard(application, [f"{host}:{server.server_port}" for host in (LOOPBACK, "localhost")])
+        server.set_app(guard)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(f"http://{LOOPBACK}:{server.server_port}/dashboard", flush=True)
+        print(f"http://{LOOPBACK}:{server.server_port}/dashboard?token={guard.token}", flush=True)
         sys.stdin.read()
 
 

@@ -168,6 +168,12 @@ def _add_study_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--plan", action="store_true", help="print how the budget would be divided, and stop; reads no participant"
     )
+    group.add_argument(
+        "--dashboard",
+        action=argparse.BooleanOptionalAction,
+        help="serve Optuna's dashboard of the study on this machine while it runs, to whoever has the address with its "
+        "token (default: for public cohorts only)",
+    )
     group.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="where studies are written")
 
 

@@ -12,7 +12,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a study from a command line.
 
     Returns:
-        Exit status: 0 when the release is written, 2 when the user has something to mend, 130 after an interrupt.
+        Exit status: 0 when the release is written, 1 when the machine could not run the study, 2 when the user has
+        something to mend, 130 after an interrupt.
     """
     options = parse(arguments)
 
@@ -20,10 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from analysis import AnalysisError, build_release, print_report
-    from cohorts import CohortError
+    from cohorts import CohortError, storage
     from privacy import BudgetExhausted, LedgerError, PlanError
     from search_spaces import SearchSpaceError
-    from tuner.errors import StudyError
+    from tuner.errors import MachineError, StudyError
+    from tuner.interrupts import interrupted_by
     from tuner.plan import print_plan
     from tuner.request import outline_study, request_study, resume_command
     from tuner.study import run_study
@@ -32,25 +34,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mistakes = (
         AnalysisError, BudgetExhausted, CohortError, LedgerError, PlanError, SearchSpaceError, StudyError
     )  # fmt: skip
-    console = Console()
+    console, request, finished = Console(), None, False
     try:
         if options.plan:
             with console.status("Dividing the budget"):
                 outline = outline_study(options)
             print_plan(outline.settings, outline.schema, outline.plan, console)
             return 0
-        with console.status("Checking the request, dividing the budget, loading the cohort"):
-            request = request_study(options)
-        if not run_study(request, options.address, console):
-            console.print(
-                f"Interrupted. What was trained is kept; to resume:\n  {resume_command(request, options)}",
-                soft_wrap=True,
-            )
-            return 130
-        summary = build_release(request.directory, console)
-    except mistakes as error:
+        with storage.private_files(), interrupted_by():
+            with console.status("Checking the request, dividing the budget, loading the cohort"):
+                request = request_study(options)
+            finished = run_study(request, options.address, console, options.dashboard)
+            if finished:
+                summary = build_release(request.directory, console)
+    except KeyboardInterrupt:
+        finished = False
+    except (*mistakes, MachineError) as error:
         Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False, soft_wrap=True)
-        return 2
+        return 1 if isinstance(error, MachineError) else 2
+    if not finished:
+        kept = ""
+        if request is not None and request.directory.path.is_dir():
+            kept = f" What was trained is kept; to resume:\n  {resume_command(request, options)}"
+        console.print(f"Interrupted.{kept}", soft_wrap=True)
+        return 130
     console.print(best_epochs_table(summary.selection.picks))
     print_report(summary, console)
     return 0

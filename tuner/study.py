@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import timedelta
-from typing import Any
 
 import optuna
-import ray
 from ray import tune
 from ray.tune import CheckpointConfig
 from rich.console import Console
@@ -27,11 +23,13 @@ from privacy.policies import Door, policy_named
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
-from tuner.dashboards import Dashboards, dashboards, local_ray_auth, ray_token
-from tuner.errors import StudyError
+from tuner.dashboards import Dashboards, dashboards
 from tuner.forgetting import Forgetting, forget_states
+from tuner.interrupts import Interruption, interrupted_by
+from tuner.lock import only_one
 from tuner.optuna_search import StudySearch
 from tuner.phases import Phase, configurations, phases, secret_folder
+from tuner.ray_cluster import ray_cluster
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
 from tuner.secret_runs import SecretSearch, already_decided, run_secretly
@@ -42,66 +40,27 @@ from tuner.trial_log import LoggedTrials
 RAY_LOG_FILE = "ray.log"
 # A trial on a worker that is taken away (a spot machine, say) goes on from its checkpoint elsewhere.
 RESTARTS_OF_A_TRIAL = 3
-CONNECT_TIMEOUT_S = 10
 
 
-@contextmanager
-def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
-    """A running Ray while the block runs: the cluster at ``address``, or one started on this machine.
-
-    Args:
-        address: ``auto``, ``HOST:PORT``, or None to start Ray here.
-
-    Yields:
-        What ``ray.init`` tells of it.
-
-    Raises:
-        StudyError: no cluster answers at the address.
-    """
-    quiet = quiet_ray()
-    if address is None:
-        local_ray_auth()
-        context = ray.init(include_dashboard=True, dashboard_host="127.0.0.1", **quiet)
-    else:
-        ray_token()
-        try:
-            _knock(address)
-            context = ray.init(address=address, **quiet)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()
-            raise StudyError(
-                f"No Ray cluster answers at --address {address}: {reason[0] if reason else type(error).__name__}. "
-                "docs/cluster.md says how to start one; leave --address out to run on this machine alone."
-            ) from error
-    try:
-        yield dict(context.address_info)  # type: ignore[attr-defined]
-    finally:
-        ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Fail at once where nothing listens: Ray itself would go on trying for minutes."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
-
-
-def run_study(request: StudyRequest, address: str | None, console: Console) -> bool:
+def run_study(request: StudyRequest, address: str | None, console: Console, shown: bool | None = None) -> bool:
     """Run a study, or go on with one, until every trial has ended or it is interrupted.
 
     Args:
         request: the study.
         address: Ray cluster to run on, or None for this machine.
         console: where its progress is shown.
+        shown: whether Optuna's dashboard is served; if left out, for public cohorts only.
 
     Raises:
-        StudyError: the machines cannot run it; nothing was written.
+        StudyError: the machines cannot run it, or another process does; nothing was written.
+        MachineError: Ray did not start.
+        KeyboardInterrupt: between searches.
 
     Returns:
         True when every trial has ended; False after an interrupt, from which it can be resumed.
     """
     settings, directory = request.settings, request.directory
-    with ray_cluster(address) as info:
+    with ray_cluster(address) as info, interrupted_by(), only_one(directory.path):
         packed = settings.engine == "packed"
         resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines(), packed)
         ledger = open_ledger(request)
@@ -111,7 +70,8 @@ def run_study(request: StudyRequest, address: str | None, console: Console) -> b
         splits = split_cohort(request.cohort, ledger.split_key, settings.shares)
         books = serve_ledger(ledger)
         door = Door(settings.study, request.cohort.schema, splits, ledger, books, directory.path)
-        with dashboards(directory.database, info) as watching:
+        shown = request.cohort.schema.public if shown is None else shown
+        with dashboards(directory.database if shown else None, info) as watching:
             _announce(console, request, resources, watching)
             finished = all(
                 _run(request, phase, declared, door, resources, console) for phase in phases(request, declared, door)
@@ -223,7 +183,8 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
     slots = resources.trials_at_once(running_machines())
     forgetting = [Forgetting()] if phase.stage.reads_participants else []  # others may be gone on from
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
-    try:
+    interruption = Interruption()
+    with closing(view), interruption.watched():
         tune.run(
             tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
             name=phase.stage.name,
@@ -240,9 +201,7 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
             resume=resumed,
             verbose=0,
         )
-    finally:
-        view.close()
-    return search.ended >= schedule.trials
+    return not interruption.asked and search.ended >= schedule.trials
 
 
 def _scheduler(schedule: Schedule) -> StudyASHA:

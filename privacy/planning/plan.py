@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Schema, Split, SplitShares
 from privacy.accounting.budget import Budget
-from privacy.accounting.calibration import Room, room_in, largest_rho, smallest_noise_multiplier
+from privacy.accounting.calibration import Room, largest_rho, room_in, smallest_noise_multiplier
 from privacy.accounting.private_selection import LawOfRuns
 from privacy.mechanisms.auc import NoisyScores, public_floors
 from privacy.mechanisms.dpsgd import DPSGD

@@ -66,6 +66,7 @@ class Watched:
         page: of Optuna's dashboard.
         summary: of the study.
         trials: of the study.
+        refused: how requests were answered that none should make.
     """
 
     addresses: Dashboards
@@ -73,6 +74,7 @@ class Watched:
     page: bytes
     summary: dict[str, Any]
     trials: list[dict[str, Any]]
+    refused: dict[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +85,33 @@ def watched(database, tmp_path_factory) -> Watched:
         patch.setenv("RAY_AUTH_TOKEN_PATH", str(token_file))
         patch.delenv("RAY_AUTH_TOKEN", raising=False)
         with dashboards(database, {"webui_url": "127.0.0.1:8265"}) as addresses:
-            page = fetch(addresses.optuna)
-            root = addresses.optuna.removesuffix("/dashboard")
-            (summary,) = json.loads(fetch(f"{root}/api/studies"))["study_summaries"]
-            trials = json.loads(fetch(f"{root}/api/studies/{summary['study_id']}?after=0"))["trials"]
-    return Watched(addresses, token_file, page, summary, trials)
+            browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            with browser.open(addresses.optuna, timeout=10) as answer:
+                page, root = answer.read(), answer.url.removesuffix("/dashboard")
+            (summary,) = json.load(browser.open(f"{root}/api/studies"))["study_summaries"]
+            study = f"{root}/api/studies/{summary['study_id']}"
+            trials = json.load(browser.open(f"{study}?after=0"))["trials"]
+            refused = {
+                "without the token": status(urllib.request.Request(f"{root}/api/studies")),
+                "with another": status(urllib.request.Request(f"{root}/dashboard?token=guessed")),
+                "under another name": status(urllib.request.Request(addresses.optuna, headers={"Host": "evil.test"})),
+                "to delete": status(urllib.request.Request(study, method="DELETE"), browser),
+            }
+    return Watched(addresses, token_file, page, summary, trials, refused)
+
+
+def status(request: urllib.request.Request, browser: urllib.request.OpenerDirector | None = None) -> int:
+    """How a request is answered."""
+    try:
+        with (browser or urllib.request.build_opener()).open(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    """What a browser is shown, which keeps cookies."""
+    with urllib.request.build_opener(urllib.request.HTTPCookieProcessor()).open(url, timeout=10) as answer:
         return answer.read()
 
 
@@ -101,6 +121,16 @@ def test_optunas_dashboard_shows_every_trial_with_its_intermediate_values(watche
     shown = watched.trials
     assert [trial["values"] for trial in shown] == [[0.6], [0.8]]
     assert [[point["value"] for point in trial["intermediate_values"]] for trial in shown] == [[0.3, 0.6], [0.4, 0.8]]
+
+
+def test_optunas_dashboard_asks_for_a_token_and_lets_nobody_write(watched, database):
+    assert watched.refused == {
+        "without the token": 403,
+        "with another": 403,
+        "under another name": 403,
+        "to delete": 405,
+    }
+    assert len(optuna.load_study(study_name="shown", storage=f"sqlite:///{database}").trials) == 2
 
 
 def test_optunas_dashboard_listens_on_this_machine_only_and_stops_with_the_study(watched):
@@ -145,7 +175,10 @@ def test_both_addresses_and_the_way_in_are_said(watched):
     assert watched.addresses.optuna in said
     assert "http://127.0.0.1:8265" in said
     assert str(watched.token_file) in said
-    assert Dashboards(None, None, None).lines() == []
+    (line,) = Dashboards(None, None, None, wanted=False).lines()
+    assert "--dashboard shows them" in line
+    (line,) = Dashboards(None, None, None).lines()
+    assert "did not start" in line
 
 
 def test_a_token_is_made_once_and_read_by_its_owner_alone(monkeypatch, tmp_path):

@@ -25,6 +25,7 @@ from privacy.__main__ import main as check_ledger
 from privacy.ledger.ledger import Ledger
 from tests.analysis.conftest import write_trial_files
 from tests.privacy.ledgers import epoch
+from tuner.ray_cluster import ray_folder
 
 ROOT = Path(__file__).parents[2]
 TRIALS, MAX_EPOCHS = 4, 9
@@ -35,7 +36,8 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "COLUMNS": "120"}
+    """Its Ray is one of its own, wherever the environment would have it go."""
+    return {**os.environ, "COLUMNS": "120", "RAY_ADDRESS": "192.0.2.1:6379"}
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,15 @@ def interrupted(start: list[str], folder: Path) -> str:
 
 def optuna_trials(directory: StudyDirectory) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=directory.name, storage=f"sqlite:///{directory.database}").trials
+
+
+def test_no_other_account_of_the_machine_can_read_what_it_writes(finished):
+    written = [finished.directory.path, *finished.directory.path.rglob("*")]
+    assert len(written) > 30
+    assert [str(each) for each in written if each.stat().st_mode & 0o077] == []
+    sessions = ray_folder()
+    assert sessions.stat().st_mode & 0o077 == 0
+    assert list(sessions.glob("session_*/logs"))  # which Ray opens to everybody
 
 
 def test_it_ends_with_a_release_in_the_trials_own_columns(finished):

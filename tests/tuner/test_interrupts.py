@@ -1,0 +1,62 @@
+"""Ctrl-C, SIGTERM and SIGHUP end a search in good order, whenever they come."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tuner.interrupts import STOPPING, Interruption, interrupted_by
+
+
+@pytest.fixture
+def tune_stops(monkeypatch):
+    """Stands in for Tune, which ends its search at SIGUSR1; a list of the times it did."""
+    stops: list[int] = []
+
+    def begin() -> list[int]:
+        signal.signal(signal.SIGUSR1, lambda number, frame: stops.append(number))
+        return stops
+
+    return begin
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_search_that_is_told_to_end_ends_in_tunes_own_way_and_is_known_to_have_been(tune_stops, number):
+    interruption = Interruption()
+    with interruption.watched():
+        stops = tune_stops()
+        assert not interruption.asked
+        signal.raise_signal(number)
+        assert interruption.asked and len(stops) == 1
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_before_tune_listens_it_is_an_interrupt(number):
+    with pytest.raises(KeyboardInterrupt), Interruption().watched():
+        signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_elsewhere_each_of_them_is_ctrl_c(number):
+    with pytest.raises(KeyboardInterrupt), interrupted_by():
+        signal.raise_signal(number)
+
+
+def test_who_was_started_by_nohup_does_not_end_when_the_terminal_closes():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupted_by(), Interruption().watched():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_handlers_are_as_they_were_afterwards():
+    numbers = (*STOPPING, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in numbers]
+    with interrupted_by(), Interruption().watched():
+        pass
+    assert [signal.getsignal(number) for number in numbers] == before

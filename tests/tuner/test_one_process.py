@@ -1,0 +1,100 @@
+"""One process for each study, and one account for its files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import tuner.ray_cluster
+from cohorts import storage
+from tuner.errors import MachineError, StudyError
+from tuner.lock import only_one
+from tuner.ray_cluster import ray_cluster, ray_folder
+
+HOLDER = """
+import sys
+from pathlib import Path
+from tuner.lock import only_one
+with only_one(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_study_that_another_process_runs_is_refused_and_says_who_runs_it(tmp_path):
+    study = tmp_path / "results" / "first"
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(study)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(StudyError, match=rf"first is being run by process {other.pid} on \S+\."), only_one(study):
+        pass
+    other.kill()  # it leaves its file, and the system lets go
+    other.communicate()
+    with only_one(study):
+        (study / "study.json").touch()
+    assert [file.name for file in study.iterdir()] == ["study.json"]
+
+
+def test_a_study_that_was_refused_leaves_no_folder(tmp_path):
+    with pytest.raises(StudyError, match="no room"), only_one(tmp_path / "results" / "first"):
+        raise StudyError("no room")
+    assert not (tmp_path / "results" / "first").exists()
+
+
+def test_what_is_made_in_private_only_its_owner_reads_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        with storage.private_files():
+            storage.write_text(tmp_path / "whole", "text")
+            (tmp_path / "folder").mkdir()
+            (tmp_path / "file").touch()
+            subprocess.run([sys.executable, "-c", "open('of-a-child', 'w')"], cwd=tmp_path, check=True)
+        assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+
+
+def test_rays_sockets_and_logs_lie_where_no_other_account_gets(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    before = os.umask(0)
+    try:
+        folder = ray_folder()
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    assert ray_folder().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("place", ["a link", "a file"])
+def test_a_folder_that_somebody_else_prepared_for_ray_is_not_used(tmp_path, monkeypatch, place):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    folder = tmp_path / f"dpgan-tune-{os.getuid()}"
+    if place == "a link":
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.touch()
+    with pytest.raises(StudyError, match="RAY_TMPDIR"):
+        ray_folder()
+
+
+def test_a_ray_that_does_not_start_is_a_paragraph_after_a_second_try(monkeypatch):
+    tried = []
+
+    def busy(**options):
+        tried.append(options["address"])
+        raise TimeoutError("The current node timed out during startup.\nstack")
+
+    monkeypatch.setattr(tuner.ray_cluster.ray, "init", busy)
+    with (
+        pytest.raises(MachineError, match=r"timed out during startup\. The machine may be too busy"),
+        ray_cluster(None),
+    ):
+        pass
+    assert tried == ["local", "local"]

@@ -1,0 +1,44 @@
+"""One process for each study."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tuner.errors import StudyError
+
+LOCK_FILE = "lock"
+
+
+@contextmanager
+def only_one(study: Path) -> Iterator[None]:
+    """Hold a study's folder, which is made if it is missing, and removed if nothing was written there.
+
+    The system lets go of it when this process ends, however it does.
+
+    Raises:
+        StudyError: another process holds it.
+    """
+    study.mkdir(parents=True, exist_ok=True)
+    file = study / LOCK_FILE
+    with file.open("a+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            held.seek(0)
+            raise StudyError(
+                f"The study {study.name} is being run by {held.read().strip() or 'another process'}. Wait until it "
+                "has ended, or stop it; or begin another study under another --study name."
+            ) from None
+        held.truncate(0)
+        print(f"process {os.getpid()} on {socket.gethostname()}", file=held, flush=True)
+        try:
+            yield
+        finally:
+            file.unlink()
+            with suppress(OSError):  # it holds something
+                study.rmdir()

@@ -1,0 +1,109 @@
+"""The Ray that a study runs on: a cluster that is there, or one of this user's own on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from tuner.dashboards import local_ray_auth, ray_token
+from tuner.errors import MachineError, StudyError
+from tuner.terminal import quiet_ray
+
+CONNECT_TIMEOUT_S = 10
+ATTEMPTS = 2
+
+
+@contextmanager
+def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
+    """A running Ray while the block runs: the cluster at ``address``, or one started on this machine.
+
+    Args:
+        address: ``auto``, ``HOST:PORT``, or None to start Ray here, whatever RAY_ADDRESS says.
+
+    Yields:
+        What ``ray.init`` tells of it.
+
+    Raises:
+        StudyError: no cluster answers at the address.
+        MachineError: Ray does not start here.
+    """
+    context = _started() if address is None else _joined(address)
+    try:
+        yield dict(context.address_info)
+    finally:
+        ray.shutdown()
+
+
+def _joined(address: str) -> Any:
+    ray_token()
+    try:
+        _knock(address)
+        return ray.init(address=address, **quiet_ray())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StudyError(
+            f"No Ray cluster answers at --address {address}: {_first_line(error)}. docs/cluster.md says how to start "
+            "one; leave --address out to run on this machine alone."
+        ) from error
+
+
+def _started() -> Any:
+    local_ray_auth()
+    options = {"include_dashboard": True, "dashboard_host": "127.0.0.1", "_temp_dir": str(ray_folder()), **quiet_ray()}
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return ray.init(address="local", **options)
+        except Exception as error:  # a busy machine, a full disk: Ray raises whatever comes of it
+            ray.shutdown()
+            if attempt == ATTEMPTS:
+                raise MachineError(
+                    f"Ray did not start on this machine, though it was tried {ATTEMPTS} times: {_first_line(error)}. "
+                    f"The machine may be too busy, or its disk full: look at free -h and df -h {options['_temp_dir']}, "
+                    "and try again. No participant was read."
+                ) from error
+    raise AssertionError("unreachable")
+
+
+def ray_folder() -> Path:
+    """Where Ray of this user keeps sockets and logs, which it makes open to every account: below a folder that is not.
+
+    It is short, since the path of a socket may have 107 characters.
+
+    Raises:
+        StudyError: somebody else's is in its place.
+    """
+    folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / f"dpgan-tune-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StudyError(
+            f"Ray's files cannot be kept in {folder} ({error.strerror}). Make that place writable, or name another "
+            "folder in the environment variable RAY_TMPDIR."
+        ) from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise StudyError(
+            f"{folder} is not a folder of yours, and Ray's files, which tell of the trials, would be kept there. Have "
+            "it removed, or name another folder in the environment variable RAY_TMPDIR."
+        )
+    folder.chmod(0o700)
+    return folder
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nothing listens: Ray itself would go on trying for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
