@@ -72,9 +72,9 @@ def _started() -> Any:
 
 
 def ray_folder() -> Path:
-    """Where Ray of this user keeps sockets and logs, which it makes open to every account: below a folder that is not.
+    """Where Ray of this user keeps sockets and logs. Ray opens it to every account, so it lies in a folder that is not.
 
-    It is short, since the path of a socket may have 107 characters.
+    Its path is short, since that of a socket may have 107 characters.
 
     Raises:
         StudyError: somebody else's is in its place.
@@ -94,7 +94,7 @@ def ray_folder() -> Path:
             "it removed, or name another folder in the environment variable RAY_TMPDIR."
         )
     folder.chmod(0o700)
-    return folder
+    return folder / "ray"
 
 
 def _knock(address: str) -> None:

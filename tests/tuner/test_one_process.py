@@ -66,9 +66,10 @@ def test_rays_sockets_and_logs_lie_where_no_other_account_gets(tmp_path, monkeyp
         folder = ray_folder()
     finally:
         os.umask(before)
-    assert folder.stat().st_mode & 0o777 == 0o700
-    folder.chmod(0o777)
-    assert ray_folder().stat().st_mode & 0o777 == 0o700
+    folder.mkdir(mode=0o777)  # as Ray does
+    assert folder.parent.stat().st_mode & 0o777 == 0o700
+    folder.parent.chmod(0o777)
+    assert ray_folder().parent.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("place", ["a link", "a file"])

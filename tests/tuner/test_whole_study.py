@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,6 @@ from privacy.__main__ import main as check_ledger
 from privacy.ledger.ledger import Ledger
 from tests.analysis.conftest import write_trial_files
 from tests.privacy.ledgers import epoch
-from tuner.ray_cluster import ray_folder
 
 ROOT = Path(__file__).parents[2]
 TRIALS, MAX_EPOCHS = 4, 9
@@ -117,9 +117,9 @@ def test_no_other_account_of_the_machine_can_read_what_it_writes(finished):
     written = [finished.directory.path, *finished.directory.path.rglob("*")]
     assert len(written) > 30
     assert [str(each) for each in written if each.stat().st_mode & 0o077] == []
-    sessions = ray_folder()
-    assert sessions.stat().st_mode & 0o077 == 0
-    assert list(sessions.glob("session_*/logs"))  # which Ray opens to everybody
+    private = Path(tempfile.gettempdir()) / f"dpgan-tune-{os.getuid()}"
+    assert private.stat().st_mode & 0o077 == 0
+    assert list(private.glob("ray/session_*/logs"))  # which Ray opens to everybody
 
 
 def test_it_ends_with_a_release_in_the_trials_own_columns(finished):
