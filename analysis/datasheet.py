@@ -10,7 +10,9 @@ from pathlib import Path
 
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
+from cohorts.class_label import ClassLabel
 from cohorts.label import Label
+from cohorts.numeric_label import NumericLabel
 from privacy.statements.statement import Statement
 
 TEMPLATE = """\
@@ -112,14 +114,27 @@ def table_section(schema: Schema, table: str) -> str:
         rows.append((schema.parameters_of(table).column, "parameter", "", "code of what the row has a value of"))
     rows += [(column, "rows that count", "", str(value)) for column, value in schema.where.get(table, {}).items()]
     if schema.label.table == table:
-        values = ", ".join(f"{each.value} = {each.name}" for each in schema.label.classes)
-        rows.append((schema.label.column, _meaning(schema.label), "", values))
+        rows += _label_rows(schema.label)
     for measure in schema.recorded:
         if measure.table == table:
             rows += [(column, meaning, measure.unit, _range(measure)) for column, meaning in _columns(schema, measure)]
     header: Sequence[Sequence[str]] = [("column", "meaning", "unit", "values"), ("---",) * 4]
     lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [*header, *rows])
     return f"`{table}`\n\n" + "\n".join(lines)
+
+
+def _label_rows(label: Label) -> list[tuple[str, str, str, str]]:
+    """The columns of a label: name, meaning, unit and values of each."""
+    if isinstance(label, ClassLabel):
+        return [(label.column, _meaning(label), "", ", ".join(f"{each.value} = {each.name}" for each in label.classes))]
+    if isinstance(label, NumericLabel):
+        return [(label.column, _meaning(label), label.unit, _range(label.number))]
+    status = label.status
+    values = f"{status.event[0]} = event, {status.censored[0]} = censored"
+    return [
+        (label.time, _meaning(label, ", time to event or end of follow-up"), label.unit, _range(label.number)),
+        (status.column, _meaning(label, ", how follow-up ended"), "", values),
+    ]
 
 
 def _columns(schema: Schema, measure: Measure) -> Iterable[tuple[str, str]]:

@@ -171,7 +171,7 @@ def detection(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def ceiling(classifier: str, real: Participants) -> float:
     """AUC of a classifier trained on real participants, threefold cross-validated."""
-    features = Encoding(real.schema).encode(real.values)
+    features = Encoding(real.schema).predictors(real.values)
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     model = classifiers()[classifier].new(0)
     guessed = cross_val_predict(model, features, real.labels, cv=folds, method="predict_proba")

@@ -1,11 +1,10 @@
-"""From the text of a table's cells to numbers that a measure or label can have."""
+"""From the text of a table's cells to numbers that a measure can have."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from cohorts.errors import quoted
-from cohorts.label import Label
 from cohorts.measure import Measure
 from cohorts.number_cells import measured_numbers
 from cohorts.report import CellCount
@@ -32,7 +31,7 @@ def measure_values(table: Table, column: str, measure: Measure, rows: np.ndarray
         return measured_numbers(table, column, measure, rows)
     meanings = Meanings([(category, index) for index, category in enumerate(measure.categories)])
     missing = table.missing(column, measure.missing_values)
-    indices = _lookup(table, column, meanings, rows, missing)
+    indices = looked_up(table, column, meanings, rows, missing)
     wrong = np.flatnonzero(indices < 0)
     if len(wrong):
         listed = ", ".join(str(category) for category in measure.categories)
@@ -59,32 +58,7 @@ def _words_taken_for_missing(table: Table, column: str, measure: Measure, rows: 
     ]
 
 
-def label_indices(table: Table, label: Label, rows: np.ndarray) -> np.ndarray:
-    """The index of each row's label class.
-
-    Returns:
-        float64 (k,), NaN where the file has no value.
-
-    Raises:
-        CohortError: for a value that belongs to no class.
-    """
-    meanings = Meanings([(value, index) for index, each in enumerate(label.classes) for value in each.values])
-    indices = _lookup(table, label.column, meanings, rows, table.missing(label.column))
-    wrong = np.flatnonzero(indices < 0)
-    if len(wrong):
-        listed = ", ".join(f"{value} ({each.name})" for each in label.classes for value in each.values)
-        text = table.columns[label.column][rows[wrong[0]]]
-        table.fail(
-            label.column,
-            rows[wrong[0]],
-            f"{quoted(repr(text), 'a text')} is not a value of the label {label.name}, which has {listed}",
-            "Correct the value, or name it under the label's classes in the schema.",
-            len(wrong) - 1,
-        )
-    return indices
-
-
-def _lookup(table: Table, column: str, meanings: Meanings, rows: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def looked_up(table: Table, column: str, meanings: Meanings, rows: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """Index of each cell's text (k,): NaN where missing, -1 where unknown. A listed category is never missing."""
     codes, texts = factorize(table.columns[column][rows])
     indices = np.array([meanings.of(text, table.commas) for text in texts], dtype=np.float64)[codes]

@@ -108,6 +108,12 @@ class Encoding:
         """Which features are from before randomisation: bool (F,)."""
         return np.array([cell.before for cell in self.cells for _ in range(cell.width + cell.flagged)], dtype=bool)
 
+    def predictors(self, values: np.ndarray) -> np.ndarray:
+        """Features of values (n, M, V) from which a label may be predicted: all but the label's own, float32 (n, P)."""
+        own = [cell.first for cell in self.cells if cell.row == self.schema.outcome_row]
+        features = self.encode(values)
+        return np.ascontiguousarray(np.delete(features, own, axis=1)) if own else features
+
     def gone(self, attended: np.ndarray) -> np.ndarray:
         """Whether a participant had left before each cell's visit: bool (n, C).
 

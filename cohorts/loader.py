@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cohorts.cells import label_indices, measure_values
+from cohorts.cells import measure_values
+from cohorts.class_label import ClassLabel, ListedClass
 from cohorts.encoding import visits_attended
 from cohorts.errors import CohortError, about
 from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
 from cohorts.measure import Measure
+from cohorts.outcomes import Outcomes, label_outcomes
 from cohorts.parameters import RowKind
 from cohorts.participants import Participants
 from cohorts.per_participant import one_per_participant
@@ -37,8 +39,9 @@ class _Enrolled:
 def read_participants(schema: Schema, directory: Path, *, packaged: bool = False) -> tuple[Participants, LoadReport]:
     """Load the complete participants of a trial.
 
-    A participant is kept if every measure has a value at each of its visits and every covariate has one; measures and
-    covariates that may be missing do not count, nor do visits after dropout.
+    A participant is kept who has an outcome, where that is the label, if every measure has a value at each of its
+    visits and every covariate has one; measures and covariates that may be missing do not count, nor do visits after
+    dropout.
 
     Args:
         schema: describes the files.
@@ -60,15 +63,17 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         for name, file in schema.tables.items()
     }
     people = _enrolled(schema, tables)
-    labels = _labels(schema, tables[schema.label.table], people)
+    labels, positions, counted = _labels(schema, tables[schema.label.table], people)
     rows = _rows(schema, tables, people)
     values, cells = _values(schema, tables, people, rows)  # (n, M, V)
-    kept, rules = _complete(schema, values, rows)
+    if positions is not None:
+        values[:, schema.outcome_row, 0] = positions
+    kept, rules = _complete(schema, labels, values, rows)
     if kept.sum() < MINIMUM_PARTICIPANTS:
         raise _too_few(schema, tables, int(kept.sum()), rules)
-    cohort = Participants(schema, people.ids[kept], labels[kept], values[kept].astype(np.float32))
+    cohort = Participants(schema, people.ids[kept], labels[kept].astype(np.int64), values[kept].astype(np.float32))
     counts = tuple(_counted(name, tables[name], rows) for name in schema.visit_tables)
-    return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts, cells)
+    return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts, (*counted, *cells))
 
 
 def _rows(schema: Schema, tables: dict[str, Table], people: _Enrolled) -> dict[RowKind, VisitRows]:
@@ -157,21 +162,20 @@ def _require_one_row_each(schema: Schema, table: Table, ids: np.ndarray, positio
         )
 
 
-def _labels(schema: Schema, table: Table, people: _Enrolled) -> np.ndarray:
-    label = schema.label
-    by_row = label_indices(table, label, np.arange(len(table)))
-    labels = one_per_participant(schema, table, label.column, by_row, people.ids, people.position[label.table])
+def _labels(schema: Schema, table: Table, people: _Enrolled) -> Outcomes:
+    """As `label_outcomes`; who lacks an outcome is incomplete, but to lack a class where that is all is an error."""
+    labels, positions, counts = label_outcomes(schema, table, people.ids, people.position[schema.label.table])
     without = np.flatnonzero(np.isnan(labels))
-    if len(without):
-        row = int(np.flatnonzero(people.position[label.table] == without[0])[0])
+    if len(without) and isinstance(schema.label, ClassLabel):
+        row = int(np.flatnonzero(people.position[schema.label.table] == without[0])[0])
         table.fail(
-            label.column,
+            schema.label.column,
             row,
-            f"{participant(people.ids[without[0]])} has no label ({label.name} is empty)",
+            f"{participant(people.ids[without[0]])} has no label ({schema.label.name} is empty)",
             "Fill it in, or remove the participant from the files.",
             len(without) - 1,
         )
-    return labels.astype(np.int64)
+    return labels, positions, counts
 
 
 def _values(
@@ -206,10 +210,12 @@ def _values(
 
 
 def _complete(
-    schema: Schema, values: np.ndarray, rows: dict[RowKind, VisitRows]
+    schema: Schema, labels: np.ndarray, values: np.ndarray, rows: dict[RowKind, VisitRows]
 ) -> tuple[np.ndarray, tuple[RuleCount, ...]]:
     """Who is complete, bool (n,), and how many each rule dropped of those the rules before it kept."""
     steps: list[tuple[str, np.ndarray]] = []
+    if schema.outcome_row is not None:
+        steps.append((f"label {schema.label.name} has no value", np.isnan(labels)))
     needed = schema.needed(values)  # (n, M, V)
     lacking = needed & np.isnan(values)
     for m, covariate in enumerate(schema.covariates, start=len(schema.measures)):
@@ -246,9 +252,10 @@ def _require_both_classes(cohort: Participants, tables: dict[str, Table]) -> Par
     label = cohort.schema.label
     for index, each in enumerate(label.classes):
         if not (cohort.labels == index).any():
+            value = f" = {each.value}" if isinstance(each, ListedClass) else ""
             raise CohortError(
-                f"{tables[label.table].path}, column {label.column}: no complete participant has the "
-                f"label {label.name} = {each.value} ({each.name}), so all have the other class. Two "
-                "classes are needed: check the column, and the classes' values in the schema."
+                f"{tables[label.table].path}, column {', '.join(label.columns)}: no complete participant has the "
+                f"label {label.name}{value} ({each.name}), so all have the other class. Two "
+                "classes are needed: check the column, and the label's classes in the schema."
             )
     return cohort

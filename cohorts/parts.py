@@ -10,6 +10,10 @@ Category = StrictStr | StrictInt | StrictFloat
 Name = Annotated[str, Field(min_length=1)]
 
 
+NO_TABLE = "(computed)"
+"""The table of what stands in no file."""
+
+
 class Frozen(BaseModel):
     """A part of a schema: immutable, and a stranger to keys it does not know."""
 

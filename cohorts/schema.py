@@ -9,24 +9,26 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from cohorts.cell_rules import DetectionLimit, numbers_within
+from cohorts.class_label import ListedClass
 from cohorts.files import NOT_READ, Format, stem_of
-from cohorts.label import Label, LabelClass
+from cohorts.label import LABELS, Label
 from cohorts.measure import Measure
+from cohorts.outcome_label import OutcomeLabel
 from cohorts.parameters import Parameters, RowKind, check_covariate, check_parameters
-from cohorts.parts import Category, Frozen, Name
+from cohorts.parts import NO_TABLE, Category, Frozen, Name
 from cohorts.schema_defaults import BY_TABLE, filled_in
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
+from cohorts.survival_label import Status, SurvivalLabel
 from cohorts.visits import Origin, Visits, Window
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
 
 ATTENDED = "visits attended"
-NO_TABLE = "(computed)"
 
 
 class Schema(Frozen):
@@ -79,6 +81,7 @@ class Schema(Frozen):
         self._check_file_names()
         if self.visits.baseline is not None and not self.label.randomised:
             raise ValueError("visits: baseline is for a randomised label; leave it out, or say randomised: true")
+        self._check_curves()
         self._check_visit_columns()
         for table in self.tables:
             check_parameters(table, [each for each in self.measures if each.table == table], self.format_of(table))
@@ -89,7 +92,7 @@ class Schema(Frozen):
         """Whether a synthetic table can be written in the encoding that is declared."""
         for table, how in self.format.items():
             texts = [column for column, _ in self.column_uses(table)] + list(self.visits.codes or ())
-            texts += [str(value) for each in self.label.classes for value in each.values if self.label.table == table]
+            texts += [str(value) for value in self.label.texts if self.label.table == table]
             texts += [str(category) for m in self.all_measures if m.table == table for category in m.categories]
             texts += [str(value) for value in self.where.get(table, {}).values()]
             texts += [kind.parameter for kind in self.row_kinds(table) if kind.parameter is not None]
@@ -100,13 +103,25 @@ class Schema(Frozen):
                     raise ValueError(f"format: {text!r} cannot be written in the encoding {how.encoding}") from None
 
     def _check_missing_values(self) -> None:
-        for measure in (each for each in self.all_measures if not each.discrete):
+        numbers = [each for each in self.all_measures if not each.discrete]
+        numbers += [self.label.number] if isinstance(self.label, OutcomeLabel) else []
+        for measure in numbers:
             within = numbers_within(self.format_of(measure.table).missing_values, measure.lower, measure.upper)
             if within:
                 raise ValueError(
                     f"format: missing_values of table {measure.table!r} holds {within[0]}, which lies within the "
                     f"limits of {measure.name}, so there it is a value; name missing_values at the other measures"
                 )
+
+    def _check_curves(self) -> None:
+        if not isinstance(self.label, SurvivalLabel) or self.label.by is None:
+            return
+        groups = [covariate.name for covariate in self.covariates if covariate.discrete]
+        if self.label.by not in groups:
+            raise ValueError(
+                f"label {self.label.name}: by names {self.label.by}, which is not a covariate of categories "
+                f"({', '.join(groups) or 'there is none'}); curves are drawn by one of them"
+            )
 
     def _check_file_names(self) -> None:
         written: dict[str, str] = {}
@@ -178,7 +193,7 @@ class Schema(Frozen):
         if self.by_parameter(table):
             uses.append((self.parameters_of(table).column, "parameters"))
         if self.label.table == table:
-            uses.append((self.label.column, f"label {self.label.name}"))
+            uses += [(column, f"label {self.label.name}") for column in self.label.columns]
         for what, measures in (("measure", self.measures), ("covariate", self.covariates)):
             for measure in (each for each in measures if each.table == table):
                 if measure.column is not None and (measure.column, "values of parameters") not in uses:
@@ -224,12 +239,21 @@ class Schema(Frozen):
 
     @property
     def all_measures(self) -> tuple[Measure, ...]:
-        """Those recorded, and with dropout the number of visits that were attended: the M rows of a participant."""
-        if not self.visits.dropout:
-            return self.recorded
-        upper = float(len(self.visit_names))
-        attended = Measure(name=ATTENDED, kind="integer", lower=0, upper=upper, table=NO_TABLE, column=ATTENDED)
-        return (*self.recorded, attended)
+        """The M rows of a participant: those recorded; of an outcome where it lies within its class; and with dropout
+        the number of visits that were attended."""
+        measures = self.recorded
+        if isinstance(self.label, OutcomeLabel):
+            measures = (*measures, self.label.position)
+        if self.visits.dropout:
+            upper = float(len(self.visit_names))
+            attended = Measure(name=ATTENDED, kind="integer", lower=0, upper=upper, table=NO_TABLE, column=ATTENDED)
+            measures = (*measures, attended)
+        return measures
+
+    @property
+    def outcome_row(self) -> int | None:
+        """Which of these rows says where an outcome lies within its class; None where the label is but a class."""
+        return len(self.recorded) if isinstance(self.label, OutcomeLabel) else None
 
     def visits_of(self, measure: Measure) -> tuple[str, ...]:
         """The visits at which a measure is expected, in order."""
@@ -306,6 +330,7 @@ class Schema(Frozen):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            parts = (Schema, Label, LabelClass, Visits, Origin, Window, Measure, Format, Parameters, DetectionLimit)
+            parts: list[type[BaseModel]] = [Schema, *LABELS, ListedClass, Status, Visits, Origin, Window, Measure]
+            parts += [Format, Parameters, DetectionLimit]
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None

@@ -13,6 +13,7 @@ import pandas as pd
 
 from cohorts.files import DELIMITED, PARQUET, FileKind, Format, kind_of
 from cohorts.ids import apart
+from cohorts.outcome_label import OutcomeLabel
 from cohorts.participants import Participants
 from cohorts.schema import Schema
 from cohorts.spelling import typed
@@ -84,8 +85,7 @@ def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
         codes = typed([kind.parameter for kind in schema.row_kinds(table)])
         columns[schema.parameters_of(table).column] = codes[rows.kind]
     if schema.label.table == table:
-        classes = typed([each.value for each in schema.label.classes])
-        columns[schema.label.column] = classes[cohort.labels[rows.who]]
+        columns.update(_label(cohort, rows.who))
     for m, measure in enumerate(schema.recorded):
         if measure.table == table:
             columns.update(_once_per_participant(schema, m, cohort.values[rows.who, m]))
@@ -116,6 +116,14 @@ def _rows(cohort: Participants, table: str) -> _Rows:
     attended[~attended.any(axis=1), expected.any(axis=0).argmax()] = True
     who, kind, visit = np.nonzero(attended[:, None] & expected)
     return _Rows(who, visit, kind)
+
+
+def _label(cohort: Participants, who: np.ndarray) -> dict[str, Any]:
+    """The columns of the label, from participants by row (rows,)."""
+    label, row = cohort.schema.label, cohort.schema.outcome_row
+    if isinstance(label, OutcomeLabel):
+        return label.written(cohort.labels[who], cohort.values[who, row, 0])
+    return label.written(cohort.labels[who])
 
 
 def _repeated(value: object, rows: _Rows) -> np.ndarray:

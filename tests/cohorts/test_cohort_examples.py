@@ -63,7 +63,10 @@ def test_every_bundled_schema_is_sound(name):
 
 
 TAKE_PART = {
+    "actg175/actg175-cd4": 2139,
     "colon/colon": 929,
+    "colon/colon-recurrence": 929,
+    "gbsg/gbsg": 686,
     "indomethacin/indomethacin": 602,
     "muscatine/muscatine": 4856,
     "pbcseq/pbcseq": 223,

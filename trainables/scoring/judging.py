@@ -43,7 +43,7 @@ class Fitted:
         self._classes = len(train.schema.label.classes)
         self._known = np.unique(train.labels)
         if len(self._known) > 1:
-            self._model = model.fit(self._encoding.encode(train.values), train.labels)
+            self._model = model.fit(self._encoding.predictors(train.values), train.labels)
 
     def ranking(self, participants: Participants) -> np.ndarray:
         """How much each participant is deemed of a class: float64 (n, k); of two classes only that of class 1, (n,).
@@ -52,7 +52,7 @@ class Fitted:
         bit: what others are there must not show in it. A product by BLAS would not do, because its order of summation
         depends on the number of rows.
         """
-        features = self._encoding.encode(participants.values)  # (n, F)
+        features = self._encoding.predictors(participants.values)  # (n, P)
         ranking = np.full((len(features), self._classes), -np.inf)
         ranking[:, self._known] = self._of_known(features)
         if self._classes > 2:
