@@ -233,6 +233,7 @@ def _report(
         internal.write_loading(directory.internal, real.report)
     internal.write_selection(directory.internal, selection)
     internal.write_figures(directory.internal, synthetic.panels, real, settings.study)
+    internal.write_survival(directory.internal, synthetic.ensemble, real, settings.study)
     task = progress.add_task("Testing on real participants", total=count_of_models(synthetic.singles))
     transfer = measure_transfer(
         splits.train,

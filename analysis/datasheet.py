@@ -13,6 +13,7 @@ from cohorts import Measure, Schema
 from cohorts.class_label import ClassLabel
 from cohorts.label import Label
 from cohorts.numeric_label import NumericLabel
+from cohorts.survival_label import SurvivalLabel
 from privacy.statements.statement import Statement
 
 TEMPLATE = """\
@@ -81,7 +82,7 @@ def datasheet(
         method=statement.method,
         score=statement.score,
         picking=statement.picking,
-        files="\n".join(_file_lines(schema, tables)),
+        files="\n".join(_file_lines(schema, tables, marking)),
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema),
@@ -95,11 +96,21 @@ def schema_file_name(marking: str) -> str:
     return f"schema-{marking}.yaml"
 
 
-def _file_lines(schema: Schema, tables: Sequence[Path]) -> Iterable[str]:
+def survival_file(marking: str) -> str:
+    """File name of the table of survival, where the label is a time to an event; no table of a trial ends like that."""
+    return f"survival-{marking}-estimates.csv"
+
+
+def _file_lines(schema: Schema, tables: Sequence[Path], marking: str) -> Iterable[str]:
     for table in schema.tables:
         same = [file.name for file in tables if file.stem == schema.stem(table)]
         names, formats = ", ".join(f"`{name}`" for name in same), {2: "two", 3: "three"}[len(same)]
         yield f"- {names}: table `{table}`, the same rows in {formats} formats"
+    if isinstance(schema.label, SurvivalLabel):
+        yield (
+            f"- `survival-{marking}.png` and `{survival_file(marking)}`: Kaplan-Meier curves of these participants, "
+            "the log-rank test, and hazard ratios by Cox's model"
+        )
 
 
 def table_section(schema: Schema, table: str) -> str:

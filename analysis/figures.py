@@ -119,7 +119,7 @@ def median_figure(measure: Measure, panels: Sequence[Panel], real: Participants 
         _set_limits(grid[0, 0], [*synthetic, *([] if truth is None else [truth])])
         for axes, lines in zip(grid.flat, synthetic, strict=True):
             _name_arms(axes, schema, lines)
-        _write_heading(figure, f"Median {measure.name} by visit and {schema.label.name}", note, truth is not None)
+        write_heading(figure, f"Median {measure.name} by visit and {schema.label.name}", note, truth is not None)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -195,13 +195,22 @@ def _name_arms(axes: Axes, schema: Schema, lines: np.ndarray) -> None:
         )
 
 
-def _write_heading(figure: Figure, title: str, note: str, with_real: bool) -> None:
+def write_heading(figure: Figure, title: str, note: str, with_real: bool, marker: str = "o") -> None:
+    """Title and note at the top of a figure, and where real participants are drawn, what their lines look like.
+
+    Args:
+        figure: which.
+        title: what it shows.
+        note: what it may be used for.
+        with_real: whether it shows real participants beside synthetic ones.
+        marker: of the synthetic lines' points, as Matplotlib knows it; none where empty.
+    """
     figure.text(0.02, 0.965, title, fontsize=13, fontweight="bold", va="center")
     figure.text(0.02, 0.928, note, fontsize=8.5, color=QUIET, va="center")
     if with_real:
         keys = [
             Line2D([], [], color=INK, linewidth=2.4, alpha=0.5, label="real"),
-            Line2D([], [], color=INK, linewidth=1.5, linestyle=(0, (3.2, 1.8)), marker="o", markersize=4.2,
+            Line2D([], [], color=INK, linewidth=1.5, linestyle=(0, (3.2, 1.8)), marker=marker, markersize=4.2,
                    markerfacecolor="white", label="synthetic"),
         ]  # fmt: skip
         figure.legend(handles=keys, loc="upper right", ncols=2, frameon=False, bbox_to_anchor=(0.985, 0.99))

@@ -15,6 +15,8 @@ import pandas as pd
 from analysis.figures import Panel, figures, median_table
 from analysis.release import figure_names
 from analysis.selection import Selection
+from analysis.survival import FollowUp, survival_table
+from analysis.survival_figure import survival_figure
 from analysis.transfer import Transfer
 from cohorts import LoadReport, Participants, storage
 
@@ -47,6 +49,18 @@ def write_figures(internal: Path, panels: Sequence[Panel], real: Participants, s
     for measure, name in figure_names(pictures, "internal").items():
         storage.write_bytes(internal / name, pictures[measure])
     storage.write_text(internal / "medians.csv", median_table(panels, real).to_csv(index=False))
+
+
+def write_survival(internal: Path, synthetic: Participants, real: Participants, study: str) -> None:
+    """Where the label is a time to an event, write curves of the release beside the real ones, and their table."""
+    ours, theirs = FollowUp.of(synthetic), FollowUp.of(real)
+    if ours is None or theirs is None:
+        return
+    _prepare(internal)
+    note = f"Study {study}. Real participants are shown: internal, never publish."
+    storage.write_bytes(internal / "survival-internal.png", survival_figure(ours, theirs, note))
+    table = survival_table({"real": theirs, "release": ours})
+    storage.write_text(internal / "survival.csv", table.to_csv(index=False))
 
 
 def write_selection(internal: Path, selection: Selection) -> None:

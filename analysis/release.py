@@ -19,9 +19,11 @@ import pyarrow.parquet
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from analysis.datasheet import datasheet, schema_file_name
+from analysis.datasheet import datasheet, schema_file_name, survival_file
 from analysis.figures import Panel, figures
 from analysis.study import StudyDirectory, StudySettings
+from analysis.survival import FollowUp, survival_table
+from analysis.survival_figure import survival_figure
 from cohorts import Participants, Schema, load_participants, write_cohort
 from cohorts.storage import replaced_directory
 from privacy.accounting.events import json_number
@@ -127,6 +129,11 @@ def write_release(
         pictures = figures(panels, None, note)
         for measure, name in figure_names(pictures, marking).items():
             (building / name).write_bytes(pictures[measure])
+        followed = FollowUp.of(synthetic)
+        if followed is not None:
+            (building / f"survival-{marking}.png").write_bytes(survival_figure(followed, None, note))
+            table = survival_table({"synthetic": followed})
+            (building / survival_file(marking)).write_text(table.to_csv(index=False))
         (building / STATEMENT_FILE).write_text(statement.text() + "\n")
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))

@@ -105,7 +105,7 @@ def bought(people: Participants, recipe: Recipe, epsilon: float) -> Measured:
     if not recipe.smooth_histograms:
         histograms = tuple(_projected(each, mechanism.histograms.bins) for each in histograms)
     scores = NormalScores(schema, histograms)
-    products = mechanism.moments.release(scores.scores(people.values) / LIMIT, people.labels)
+    products = mechanism.moments.release(scores.scores(people.values, people.labels) / LIMIT, people.labels)
     if recipe.smooth_products:
         smooth = smooth_products(products, scores.encoding.places)
         products = tuple(replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))

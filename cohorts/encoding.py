@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cohorts.measure import Measure
+from cohorts.outcome_label import OutcomeLabel
 from cohorts.schema import Schema
 
 BEYOND = 2.0
@@ -26,6 +27,8 @@ class Cell:
         flagged: whether one more says that the value is missing.
         may_lack: whether there may be no value, which dropout allows too.
         before: whether it is from before randomisation, hence alike in all arms.
+        stretches: of a cell that says where an outcome lies within its class, how many equal parts of its range each
+            stretch of each class takes up; empty for any other.
     """
 
     measure: Measure
@@ -36,6 +39,7 @@ class Cell:
     flagged: bool
     may_lack: bool
     before: bool
+    stretches: tuple[tuple[int, ...], ...] = ()
 
     @property
     def columns(self) -> slice:
@@ -72,13 +76,15 @@ class Encoding:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         cells: list[Cell] = []
+        outcomes = schema.label.stretches.parts if isinstance(schema.label, OutcomeLabel) else ()
         first, may_be_missing, before = 0, schema.may_be_missing, schema.before_randomisation
         for m, v in np.argwhere(schema.observed):
             measure = schema.all_measures[m]
             width = len(measure.categories) if measure.kind == "categorical" else 1
             flagged = measure.missing == "allowed"
             may_lack, early = bool(may_be_missing[m, v]), bool(before[m, v])
-            cells.append(Cell(measure, int(m), int(v), first, width, flagged, may_lack, early))
+            stretches = outcomes if m == schema.outcome_row else ()
+            cells.append(Cell(measure, int(m), int(v), first, width, flagged, may_lack, early, stretches))
             first += width + flagged
         self.cells: tuple[Cell, ...] = tuple(cells)
         self.width = first
@@ -110,7 +116,7 @@ class Encoding:
 
     def predictors(self, values: np.ndarray) -> np.ndarray:
         """Features of values (n, M, V) from which a label may be predicted: all but the label's own, float32 (n, P)."""
-        own = [cell.first for cell in self.cells if cell.row == self.schema.outcome_row]
+        own = [cell.first for cell in self.cells if cell.stretches]
         features = self.encode(values)
         return np.ascontiguousarray(np.delete(features, own, axis=1)) if own else features
 

@@ -48,6 +48,11 @@ class Stretches:
         self._classes, self._steps = classes, 10**decimals
         self._edges = [_edges(each) for each in classes]
 
+    @property
+    def parts(self) -> tuple[tuple[int, ...], ...]:
+        """How many of ``PARTS`` equal parts of [0, 1] each stretch of each class takes up."""
+        return tuple(tuple(np.diff(np.rint(edges * PARTS)).astype(int).tolist()) for edges in self._edges)
+
     def place(self, numbers: np.ndarray, events: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Classes of outcomes, and where within their class these lie.
 

@@ -65,7 +65,7 @@ def _evidence(mechanism: Measurements, values: np.ndarray, labels: np.ndarray, p
     histograms = mechanism.histograms.release(positions[present], labels[present])
     moves = class_counts(positions[:1], labels[:1], mechanism.histograms.bins, 2)
     counted = np.concatenate([each.counts for each in histograms]) @ moves / mechanism.histograms.noise_sd**2
-    scores = NormalScores(SCHEMA, histograms).scores(values) / LIMIT
+    scores = NormalScores(SCHEMA, histograms).scores(values, labels) / LIMIT
     products = mechanism.moments.release(scores[present], labels[present])
     moment = mechanism.moments
     moves = class_sums(scores[:1], labels[:1], moment.features, moment.radius, 2)

@@ -12,11 +12,12 @@ import numpy as np
 
 from cohorts import Encoding, Schema
 from cohorts.encoding import Cell
+from cohorts.stretches import PARTS
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
 from privacy.mechanisms.labels import require_labels
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.simplex import onto_simplex
-from privacy.mechanisms.smoothing import smooth_shares
+from privacy.mechanisms.smoothing import smooth_shares, smooth_stretches
 
 BINS = 32
 """Of a cell that can take more values than this: equal ones over its public range. Others have one for each value."""
@@ -58,20 +59,25 @@ class Bins:
     Args:
         values: how many there are for values.
         may_lack: whether one more is for participants without a value.
-        measure: the number of the cell's measure; None where its bins are in no order, as categories are.
+        measure: the number of the cell's measure; None where its bins are in no order, as categories are, or stretches.
         alike: whether all classes have the same shares, since they are arms and it is from before randomisation.
+        stretches: of a cell that says where an outcome lies within its class, how many bins each stretch of each class
+            has, which are in an order of their own; empty for any other.
     """
 
     values: int
     may_lack: bool
     measure: int | None
     alike: bool
+    stretches: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
     def of(cls, cell: Cell) -> Bins:
         """One for each value, or ``BINS`` equal ones over the range of a measure that can take more."""
         values = min(cell.measure.count or BINS, BINS)
-        return cls(values, cell.may_lack, None if cell.measure.discrete else cell.row, cell.before)
+        ordered = not (cell.measure.discrete or cell.stretches)
+        stretches = tuple(tuple(each * BINS // PARTS for each in parts) for parts in cell.stretches)
+        return cls(values, cell.may_lack, cell.row if ordered else None, cell.before, stretches)
 
     @property
     def width(self) -> int:
@@ -150,6 +156,10 @@ class NoisyHistograms(Whole):
             for member, known, shares in zip(members, there, np.split(together, len(members)), strict=True):
                 parts = [known * shares, 1 - known] if self.bins[member].may_lack else [shares]
                 smooth[member] = np.concatenate(parts, axis=1)  # (k, b)
+        for number, bins in enumerate(self.bins):
+            if bins.stretches:
+                classes = zip(cells[number], noise_sd, bins.stretches, strict=True)
+                smooth[number] = np.array([smooth_stretches(*each) for each in classes])
         return np.concatenate(smooth, axis=1)
 
     def _there(self, number: int, noisy: np.ndarray) -> np.ndarray:

@@ -28,7 +28,8 @@ def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
         ``misfit``, of everything that was measured, and of its parts ``misfit_histograms`` and ``misfit_products``.
     """
     scores = NormalScores(synthetic.schema, measured.histograms)
-    positions, features = scores.encoding.positions(synthetic.values), scores.scores(synthetic.values) / LIMIT
+    positions = scores.encoding.positions(synthetic.values)
+    features = scores.scores(synthetic.values, synthetic.labels) / LIMIT
     histograms, products = [], []
     classes = len(measured.histograms)
     by_class = np.split(class_counts(positions, synthetic.labels, scores.bins, classes), classes)

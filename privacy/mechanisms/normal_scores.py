@@ -41,7 +41,8 @@ HISTOGRAMS_SHARE = 0.35
 class NormalScores:
     """The map between values and normal scores that noisy histograms define; made from released numbers alone.
 
-    A whole-numbered or continuous cell has one score, that of its value's place in the distribution. A binary one has
+    A whole-numbered or continuous cell has one score, that of its value's place in the distribution of all classes
+    together; but where an outcome lies within its class, in that of its class. A binary cell has
     one too, and a categorical one has one for each category: indicators, standardised. Where values may be missing a
     further one is the standardised indicator of that. The scores of a value that is missing are 0, and so are all of a
     cell after dropout.
@@ -66,6 +67,16 @@ class NormalScores:
             np.average(cell, axis=0, weights=np.multiply(shares, [1 - each[1][number] for each in by_class]))
             for number, cell in enumerate(zip(*(each[0] for each in by_class), strict=True))
         ]  # [C] (b,)
+        self._own = {
+            number: np.array([each[0][number] for each in by_class])
+            for number, bins in enumerate(self.bins)
+            if bins.stretches
+        }  # (k, b) where classes are on scales of their own
+
+    def within(self, number: int) -> np.ndarray:
+        """For each class the shares of values of a cell that scores are made by, (k, b)."""
+        pooled = self.pooled[number]
+        return self._own.get(number, np.broadcast_to(pooled, (len(self.shares), len(pooled))))
 
     def split(self, shares: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         """What shares of all bins, (b,) for each cell, say of values, of having none, and of missing ones.
@@ -100,8 +111,8 @@ class NormalScores:
                 squares[cell.flag] = (self.there[number] / (1 - self.missing[number])).clip(RAREST, 1)
         return squares
 
-    def scores(self, values: np.ndarray) -> np.ndarray:
-        """Normal scores (n, W) in [-LIMIT, LIMIT] of values (n, M, V)."""
+    def scores(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Normal scores (n, W) in [-LIMIT, LIMIT] of values (n, M, V) of participants of classes (n,)."""
         positions = self.encoding.positions(values)
         scores, gone = np.empty((len(values), self.width)), self.encoding.gone(values[:, -1, 0])
         for number, cell in enumerate(self.cells):
@@ -112,7 +123,9 @@ class NormalScores:
                 indicators = which[:, None] == np.arange(len(pooled) - len(shares), len(pooled))  # (n, k)
                 scores[:, cell.columns] = standardised(indicators, shares)
             else:
-                scores[:, cell.first] = ndtri(np.interp(at, _edges(pooled), _distribution(pooled)))
+                for label, shares in enumerate(self.within(number)):
+                    own = labels == label
+                    scores[own, cell.first] = ndtri(np.interp(at[own], _edges(shares), _distribution(shares)))
             lacking = positions[:, number] > 1
             scores[lacking, cell.columns] = 0
             if cell.flagged:
@@ -121,8 +134,8 @@ class NormalScores:
         limited: np.ndarray = np.clip(scores, -LIMIT, LIMIT)
         return limited
 
-    def values(self, scores: np.ndarray) -> np.ndarray:
-        """Values (n, M, V) that scores (n, W) stand for, each one that its measure can have, or none."""
+    def values(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Values (n, M, V) that scores (n, W) of classes (n,) stand for, each one that a measure can have, or none."""
         positions = np.empty((len(scores), len(self.cells)))
         for number, cell in enumerate(self.cells):
             pooled, score = self.pooled[number], np.clip(scores[:, cell.columns], -LIMIT, LIMIT)
@@ -131,7 +144,9 @@ class NormalScores:
                 which = beyond[:, 0] > 0 if cell.measure.kind == "binary" else beyond.argmax(axis=1)
                 positions[:, number] = (which + 0.5) / len(pooled)
             else:
-                positions[:, number] = np.interp(ndtr(score[:, 0]), _distribution(pooled), _edges(pooled))
+                for label, shares in enumerate(self.within(number)):
+                    own = labels == label
+                    positions[own, number] = np.interp(ndtr(score[own, 0]), _distribution(shares), _edges(shares))
             if cell.flagged:
                 positions[scores[:, cell.flag] + ndtri(self.missing[number]) > 0, number] = BEYOND
         return self.encoding.at_positions(positions)
@@ -142,14 +157,15 @@ class NormalScores:
         return shares[1:] if self.cells[number].measure.kind == "binary" else shares
 
     def edges(self, number: int) -> np.ndarray:
-        """Scores between the bins of a cell that is not discrete, ascending, (b - 1,)."""
-        edges: np.ndarray = ndtri(_distribution(self.pooled[number])[1:-1]).clip(-LIMIT, LIMIT)
+        """Scores between the bins of a cell that is not discrete, ascending, of each class: (k, b - 1)."""
+        distributions = np.array([_distribution(shares)[1:-1] for shares in self.within(number)])
+        edges: np.ndarray = ndtri(distributions).clip(-LIMIT, LIMIT)
         return edges
 
     def middles(self, number: int) -> np.ndarray:
-        """Scores of the middle of each bin of a cell that is not discrete, ascending, (b,)."""
-        distribution = _distribution(self.pooled[number])
-        middles: np.ndarray = ndtri((distribution[1:] + distribution[:-1]) / 2).clip(-LIMIT, LIMIT)
+        """Scores of the middle of each bin of a cell that is not discrete, ascending, of each class: (k, b)."""
+        distributions = np.array([_distribution(shares) for shares in self.within(number)])
+        middles: np.ndarray = ndtri((distributions[:, 1:] + distributions[:, :-1]) / 2).clip(-LIMIT, LIMIT)
         return middles
 
 
@@ -200,7 +216,7 @@ class Measured:
         for label, moments in enumerate(self.moments(normal_scores)):
             scores[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), randomness)
         ids = np.array([f"S{number}" for number in range(participants)])
-        return Participants(schema, ids, labels, normal_scores.values(scores))
+        return Participants(schema, ids, labels, normal_scores.values(scores, labels))
 
     def content(self) -> dict[str, Any]:
         """All of it as numbers and lists, for a file."""
@@ -280,7 +296,7 @@ class Measurements(Whole):
         with threadpool_limits(limits=1):  # matrices are small: threads would wait for each other
             histograms = self.histograms.release(Encoding(self.schema).positions(values), labels)
             normal_scores = NormalScores(self.schema, histograms)
-            products = self.moments.release(normal_scores.scores(values) / LIMIT, labels)
+            products = self.moments.release(normal_scores.scores(values, labels) / LIMIT, labels)
             smooth = smooth_products(products, normal_scores.encoding.places)
         return Measured(
             histograms, tuple(replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))

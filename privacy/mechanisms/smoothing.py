@@ -12,6 +12,8 @@ Source: Silverman, "On the Estimation of a Probability Density Function by the M
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import softmax
 
@@ -28,6 +30,7 @@ STEPS, LONGEST_STEP, ENOUGH = 40, 3.0, 1e-5
 
 FEWEST_BINS = 4
 LEAST_LOG_SHARE = -40.0
+LEAST_STRETCH = 0.005
 RIDGE = 1e-6
 
 
@@ -52,6 +55,27 @@ def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
             if error < least:
                 least, shares = error, softmax(fit.logs, axis=1)
     return shares
+
+
+def smooth_stretches(noisy: np.ndarray, noise_sd: float, widths: Sequence[int]) -> np.ndarray:
+    """Shares of the bins of one cell, where these make up stretches that have nothing to do with each other.
+
+    Args:
+        noisy: shares of all its bins, (b,), with independent Gaussian noise.
+        noise_sd: its standard deviation.
+        widths: how many bins each stretch has.
+
+    Returns:
+        float64 (b,), none below 0 and adding up to 1.
+    """
+    parts = np.split(noisy, np.cumsum(widths)[:-1])
+    shares = onto_simplex(np.array([part.sum() for part in parts]))
+    known = shares.clip(LEAST_STRETCH)
+    within = [
+        smooth_shares(part[None] / share, np.array([noise_sd / share]))[0]
+        for part, share in zip(parts, known, strict=True)
+    ]
+    return np.concatenate([share * each for share, each in zip(shares, within, strict=True)])
 
 
 class _LogDensities:

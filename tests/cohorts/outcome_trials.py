@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cohorts import Encoding, Participants, Schema
 from tests.cohorts.little_trial import people_frame, schema_mapping
 
 SURVIVAL: dict[str, Any] = {
@@ -48,3 +49,15 @@ def outcomes_frame(n: int = 80) -> pd.DataFrame:
     return people_frame(n).assign(
         days=days, state=rng.integers(0, 3, n), glucose=np.resize([2, 5.5, 5.6, 6.9, 7, 30], n)
     ).astype(object)  # fmt: skip
+
+
+def survival_cohort(participants: int, schema: Schema, seed: int = 0) -> Participants:
+    """Women live longer than men, and later events are more often censored; nothing else matters."""
+    rng, encoding = np.random.default_rng(seed), Encoding(schema)
+    values = encoding.decode(rng.normal(0, 0.3, (participants, encoding.width)))
+    sex = [measure.name for measure in schema.all_measures].index("sex")
+    death, leaves = rng.exponential(np.where(values[:, sex, 0] == 0, 300, 100)), rng.uniform(50, 800, participants)
+    times, events = np.floor(np.minimum(death, leaves)), death < leaves
+    labels, values[:, schema.outcome_row, 0] = schema.label.stretches.place(*schema.label.followed(times, events))
+    ids = np.array([f"P{number}" for number in range(participants)])
+    return Participants(schema, ids, labels.astype(np.int64), values)

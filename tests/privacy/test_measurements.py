@@ -58,7 +58,7 @@ def drawn(measurements: Measurements, seed: int = 1) -> tuple[np.ndarray, np.nda
     sampled = np.empty((COUNT, scores.width))
     for label, moments in enumerate(measured.moments(scores)):
         sampled[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), rng)
-    return scores.values(sampled), labels
+    return scores.values(sampled, labels), labels
 
 
 @given(st.integers(0, COUNT - 1), st.floats(allow_nan=True, allow_infinity=True), st.booleans())
@@ -107,7 +107,7 @@ def test_values_come_back_from_their_own_scores():
     values, labels = people()
     histograms = Measurements.costing(KINDS, 0.75, rho=100.0).histograms
     scores = NormalScores(KINDS, histograms.release(Encoding(KINDS).positions(values), labels))
-    back = scores.values(scores.scores(values))
+    back = scores.values(scores.scores(values, labels), labels)
     assert np.array_equal(back[:, 1:], values[:, 1:])  # whole numbers and categories exactly
     usual = values[:, 0] < np.quantile(values[:, 0], 0.99)  # beyond, scores are cut
     assert np.abs(back[:, 0] - values[:, 0])[usual].max() < 500 / BINS
@@ -138,7 +138,8 @@ def test_noise_alone_gives_participants_all_the_same():
     cohort = small_cohort(Schema.model_validate(SMALL_SCHEMA), 60)
     measured = Measurements.costing(cohort.schema, 0.75, rho=1e-4).release(cohort.values, cohort.labels)
     scores = NormalScores(cohort.schema, measured.histograms)
-    values = scores.values(LIMIT * measured.moments(scores)[0].sample(200, np.random.default_rng(0)))
+    sampled = LIMIT * measured.moments(scores)[0].sample(200, np.random.default_rng(0))
+    values = scores.values(sampled, np.zeros(200, dtype=np.int64))
     assert np.isfinite(values).all()
     assert values[:, 0].min() >= 80 and values[:, 0].max() <= 200
     for histogram in measured.histograms:

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 
 from privacy.mechanisms.simplex import onto_simplex
-from privacy.mechanisms.smoothing import _LogDensities, smooth_shares
+from privacy.mechanisms.smoothing import _LogDensities, smooth_shares, smooth_stretches
 
 BINS = 32
 NOISE = 0.004
@@ -82,3 +82,20 @@ def test_whatever_the_noise_they_are_shares(drawn, noise):
     assert found.shape == drawn.shape
     assert found.min() >= 0
     assert found.sum(axis=1) == pytest.approx(1)
+
+
+def test_stretches_that_lie_side_by_side_do_not_run_into_each_other():
+    """An empty tail stays empty though many live in the next bin, and what has a bin of its own keeps its share."""
+    widths = (16, 15, 1)
+    shares = np.concatenate([0.2 * softmax(-np.arange(16) / 1.5), np.full(15, 0.3 / 15), [0.5]])
+    found = smooth_stretches(noisy(shares, 0), NOISE, widths)
+    together = smooth_shares(noisy(shares, 0)[None], np.array([NOISE]))[0]
+    assert found.sum() == pytest.approx(1) and (found >= 0).all()
+    assert found[-1] == pytest.approx(0.5, abs=4 * NOISE)
+    assert found[10:16].sum() < together[10:16].sum() / 2
+    assert error(found, shares) < error(together, shares)
+
+
+def test_a_stretch_that_nobody_lives_in_breaks_nothing():
+    found = smooth_stretches(np.r_[np.zeros(16), np.full(16, 1 / 16)], NOISE, (16, 16))
+    assert found.sum() == pytest.approx(1) and found[:16].sum() == 0

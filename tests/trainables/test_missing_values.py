@@ -89,7 +89,7 @@ def test_participants_drawn_anew_fit_what_was_measured(synthetic, measured):
 
 def test_values_come_back_from_their_own_scores_or_do_not(measured):
     scores = NormalScores(REAL.schema, measured.histograms)
-    back = scores.values(scores.scores(REAL.values))
+    back = scores.values(scores.scores(REAL.values, REAL.labels), REAL.labels)
     known = REAL.values[:, -1, 0] > 0
     assert np.array_equal(np.isnan(back)[known], np.isnan(REAL.values)[known])
     for row in (2, 3, 5):
@@ -116,7 +116,10 @@ def measured_of_three() -> tuple[Measurements, NormalScores]:
 @given(st.integers(0, len(OF_THREE) - 1), st.floats(allow_nan=True, allow_infinity=True), st.booleans())
 def test_of_three_classes_nobody_moves_a_measurement_by_more_than_is_charged(who, extreme, is_extreme):
     (mechanism, scores), others = measured_of_three(), np.delete(np.arange(len(OF_THREE)), who)
-    positions, features = scores.encoding.positions(OF_THREE.values), scores.scores(OF_THREE.values) / LIMIT
+    positions, features = (
+        scores.encoding.positions(OF_THREE.values),
+        scores.scores(OF_THREE.values, OF_THREE.labels) / LIMIT,
+    )
     if is_extreme:
         positions[who], features[who] = extreme, extreme
     labels, moments = OF_THREE.labels, mechanism.moments

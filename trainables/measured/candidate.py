@@ -70,7 +70,7 @@ class MeasuredGenerator:
             for columns, shares in discrete_scores(normal_scores):
                 chosen = drawn_categories(category_probabilities(scores[:, columns], shares), here)
                 scores[:, columns] = LIMIT * (2 * chosen - 1)  # beyond doubt
-        values = normal_scores.values(scores.double().numpy())
+        values = normal_scores.values(scores.double().numpy(), labels)
         return Participants(self._schema, numbered_ids(participants), labels, values)
 
     def content(self) -> dict[str, Any]:

@@ -43,9 +43,10 @@ class Residuals:
         self._presence = Presence(scores) if schema.may_be_missing.any() else None
         pairs = np.triu(np.ones((scores.width + 1,) * 2))
         pairs[0, 0] = 0
-        edges_of, middles = np.full((scores.width, BINS - 1), np.inf), np.zeros((scores.width, BINS))
-        shares, bins = np.zeros((len(measured.products), scores.width, BINS)), np.zeros((scores.width, BINS))
-        there = np.ones((len(measured.products), scores.width))
+        classes = len(measured.products)
+        edges_of, middles = np.full((classes, scores.width, BINS - 1), np.inf), np.zeros((classes, scores.width, BINS))
+        shares, bins = np.zeros((classes, scores.width, BINS)), np.zeros((scores.width, BINS))
+        there = np.ones((classes, scores.width))
         rounded = np.zeros(scores.width, dtype=bool)
         self._discrete = discrete_scores(scores)
         self._indicated: list[torch.Tensor] = []  # what was measured of them, (k, c)
@@ -61,8 +62,8 @@ class Residuals:
                 self._indicated.append(torch.from_numpy(values[:, -scored:]).float())
             else:
                 size = values.shape[1]
-                edges_of[cell.first, : size - 1] = scores.edges(number)
-                middles[cell.first, :size] = scores.middles(number)
+                edges_of[:, cell.first, : size - 1] = scores.edges(number)
+                middles[:, cell.first, :size] = scores.middles(number)
                 shares[:, cell.first, :size], bins[cell.first, :size] = values, 1
                 rounded[cell.first] = cell.measure.count is not None and cell.measure.count <= BINS
             if cell.flagged:
@@ -108,9 +109,8 @@ class Residuals:
             which scores are of a value that is there, (k, n, W), None where all are.
         """
         limited = drawn.clamp(-LIMIT, LIMIT)
-        classes, count, width = drawn.shape
-        places = torch.searchsorted(self._edges, drawn.detach().reshape(-1, width).T.contiguous())  # (W, k n)
-        middles = self._middles.gather(1, places).T.reshape(classes, count, width)
+        places = torch.searchsorted(self._edges, drawn.detach().transpose(1, 2).contiguous())  # (k, W, n)
+        middles = self._middles.gather(2, places).transpose(1, 2).contiguous()
         scores = torch.where(self._rounded, limited + (middles - limited).detach(), limited)
         probabilities, indicated = [], {}
         for columns, shares in self._discrete:
@@ -128,7 +128,7 @@ class Residuals:
             probabilities.append(each)
         if self._presence is None:
             return scores, probabilities, None
-        there = self._presence.of(places[-1].reshape(classes, count), indicated)
+        there = self._presence.of(places[:, -1], indicated)
         return scores * there, probabilities, there.detach()
 
     def _bins_loss(
@@ -147,7 +147,7 @@ class Residuals:
         likely = shares.clamp(0, 1)
         noise = (self._bins_noise[:, None, None] / self._there[..., None]) ** 2 * bins.clamp(min=1)
         variance = noise + batch_variance * (likely * (1 - likely) + 1e-3) / drawn.shape[1]
-        below = torch.sigmoid(SMOOTHNESS * (self._edges[:, chosen] - drawn[..., None]))  # (k, n, W, e)
+        below = torch.sigmoid(SMOOTHNESS * (self._edges[:, None, :, chosen] - drawn[..., None]))  # (k, n, W, e)
         weights = None if there is None else there[..., None]
         first, second = (_between(_mean(below, weights, half)) - shares for half in halves)  # (k, W, e + 1)
         return ((bins > 0) * first * second / variance).sum()
