@@ -60,7 +60,7 @@ def write_survival(internal: Path, synthetic: Participants, real: Participants, 
     note = f"Study {study}. Real participants are shown: internal, never publish."
     storage.write_bytes(internal / "survival-internal.png", survival_figure(ours, theirs, note))
     table = survival_table({"real": theirs, "release": ours})
-    storage.write_text(internal / "survival.csv", table.to_csv(index=False))
+    storage.write_text(internal / "survival.csv", table.to_csv(index=False, float_format="%.4g"))
 
 
 def write_selection(internal: Path, selection: Selection) -> None:

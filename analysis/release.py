@@ -133,7 +133,7 @@ def write_release(
         if followed is not None:
             (building / f"survival-{marking}.png").write_bytes(survival_figure(followed, None, note))
             table = survival_table({"synthetic": followed})
-            (building / survival_file(marking)).write_text(table.to_csv(index=False))
+            (building / survival_file(marking)).write_text(table.to_csv(index=False, float_format="%.4g"))
         (building / STATEMENT_FILE).write_text(statement.text() + "\n")
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))

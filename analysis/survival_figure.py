@@ -35,7 +35,7 @@ def survival_figure(synthetic: FollowUp, real: FollowUp | None, note: str) -> by
         below = 0.62 + 0.2 * len(groups)  # inches: the time's name, and a line for each group
         figure = Figure(figsize=(8.0, 5.0 + below), dpi=160, facecolor="white")
         height = figure.get_figheight()
-        axes = figure.add_axes((0.13, (below + 0.15) / height, 0.84, 1 - (below + 1.0) / height))
+        axes = figure.add_axes((0.17, (below + 0.15) / height, 0.8, 1 - (below + 1.0) / height))
         shown = {"synthetic": synthetic} if real is None else {"synthetic": synthetic, "real": real}
         for group, colour in zip(range(len(groups)), cycle(COLOURS), strict=False):
             for name, each in reversed(shown.items()):
@@ -81,11 +81,11 @@ def _write_numbers(axes: Axes, shown: Mapping[str, FollowUp]) -> None:
     synthetic, low = shown["synthetic"], axes.get_xlim()
     marks = np.array([mark for mark in axes.get_xticks() if low[0] <= mark <= low[1]])
     title = "At risk" + ("" if len(shown) == 1 else ", synthetic (real)")
-    axes.annotate(title, (0, 0), (-58, -40), xycoords="axes fraction", textcoords="offset points", color=QUIET,
+    axes.annotate(title, (0, 0), (-88, -40), xycoords="axes fraction", textcoords="offset points", color=QUIET,
                   fontsize=8)  # fmt: skip
     for group, colour in zip(range(len(synthetic.groups)), cycle(COLOURS), strict=False):
         height = -54 - 13 * group
-        axes.annotate(synthetic.groups[group][:14], (0, 0), (-58, height), xycoords="axes fraction",
+        axes.annotate(synthetic.groups[group][:14], (0, 0), (-88, height), xycoords="axes fraction",
                       textcoords="offset points", color=colour, fontsize=8)  # fmt: skip
         counts = [each.at_risk(group, marks) for each in shown.values()]
         for mark, *numbers in zip(marks, *counts, strict=True):
