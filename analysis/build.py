@@ -44,13 +44,13 @@ class ReleaseSummary:
         directory: the study.
         manifest: of the release.
         selection: the picked epochs. Sensitive: their scores are not private.
-        transfer: scores on test participants. Sensitive.
+        transfer: scores on test participants; None where there is no label to predict. Sensitive.
     """
 
     directory: StudyDirectory
     manifest: Manifest
     selection: Selection
-    transfer: Transfer
+    transfer: Transfer | None
 
     @property
     def written(self) -> tuple[Path, ...]:
@@ -120,6 +120,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                     nominal_size=schema.nominal_size,
                     internal_before=looks(ledger.books.entries),
                     redrawn=len(ledger.books.settled(settings.study, SEALED)),
+                    labelled=len(schema.label.classes) > 1,
                     candidates=tuple(sorted({candidate_of(pick.epoch.config).name for pick in selection.picks})),
                 )
                 manifest = write_release(
@@ -225,7 +226,7 @@ def _report(
     selection: Selection,
     synthetic: _Synthetic,
     progress: Progress,
-) -> Transfer:
+) -> Transfer | None:
     """Compare with real participants, for the data steward."""
     opened = open_for_steward(directory, settings, "report for the data steward")
     real, splits = opened.everybody, opened.splits
@@ -234,6 +235,8 @@ def _report(
     internal.write_selection(directory.internal, selection)
     internal.write_figures(directory.internal, synthetic.panels, real, settings.study)
     internal.write_survival(directory.internal, synthetic.ensemble, real, settings.study)
+    if len(real.schema.label.classes) == 1:
+        return None
     task = progress.add_task("Testing on real participants", total=count_of_models(synthetic.singles))
     transfer = measure_transfer(
         splits.train,

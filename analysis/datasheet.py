@@ -12,6 +12,7 @@ from analysis.study import StudySettings
 from cohorts import Measure, Schema
 from cohorts.class_label import ClassLabel
 from cohorts.label import Label
+from cohorts.no_label import NoLabel
 from cohorts.numeric_label import NumericLabel
 from cohorts.survival_label import SurvivalLabel
 from privacy.statements.statement import Statement
@@ -48,8 +49,8 @@ participants, which were then shuffled. The search follows Beaulieu-Jones et al.
 
 ## What it is good for, and what it is not
 
-Good for writing and testing an analysis, for teaching, and for a first look at how measures move with time and
-{label_name}. Not good for clinical conclusions: estimates differ from the trial's own, rare kinds of participant
+Good for writing and testing an analysis, for teaching, and for a first look at how measures move with
+{movers}. Not good for clinical conclusions: estimates differ from the trial's own, rare kinds of participant
 are imitated least well, and confidence intervals computed from synthetic participants as if they were real are too
 narrow. Confirm any finding on the trial itself.
 
@@ -86,7 +87,7 @@ def datasheet(
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema),
-        label_name=schema.label.name,
+        movers=f"time and {schema.label.name}" if len(schema.label.classes) > 1 else "time",
         schema_file=schema_file_name(marking),
     )
 
@@ -140,6 +141,8 @@ def _label_rows(label: Label) -> list[tuple[str, str, str, str]]:
         return [(label.column, _meaning(label), "", ", ".join(f"{each.value} = {each.name}" for each in label.classes))]
     if isinstance(label, NumericLabel):
         return [(label.column, _meaning(label), label.unit, _range(label.number))]
+    if isinstance(label, NoLabel):
+        return []
     status = label.status
     values = f"{status.event[0]} = event, {status.censored[0]} = censored"
     return [
@@ -167,6 +170,8 @@ def _range(measure: Measure) -> str:
 
 
 def _label_sentence(schema: Schema) -> str:
+    if len(schema.label.classes) == 1:
+        return "No column is a label that something was to predict."
     *shares, last = (f"{each.share:.0%} {each.name}" for each in schema.label.classes)
     source = "the trial's randomisation" if schema.label.randomised else "a published report"
     drawn = f"{', '.join(shares)} and {last}"

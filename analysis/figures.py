@@ -119,7 +119,8 @@ def median_figure(measure: Measure, panels: Sequence[Panel], real: Participants 
         _set_limits(grid[0, 0], [*synthetic, *([] if truth is None else [truth])])
         for axes, lines in zip(grid.flat, synthetic, strict=True):
             _name_arms(axes, schema, lines)
-        write_heading(figure, f"Median {measure.name} by visit and {schema.label.name}", note, truth is not None)
+        arms = f" and {schema.label.name}" if len(schema.label.classes) > 1 else ""
+        write_heading(figure, f"Median {measure.name} by visit{arms}", note, truth is not None)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

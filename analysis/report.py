@@ -16,8 +16,9 @@ def print_report(summary: ReleaseSummary, console: Console) -> None:
         summary: what was built.
         console: where to print; it is the data steward's, for the table is not private.
     """
-    console.print(summary.transfer.as_table())
-    console.print()
+    if summary.transfer is not None:
+        console.print(summary.transfer.as_table())
+        console.print()
     for folder, use in (
         (summary.directory.release, "May be published, with its privacy statement"),
         (summary.directory.internal, "Computed from real participants: never publish"),

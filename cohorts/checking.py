@@ -54,6 +54,8 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
     counts = ", ".join(
         f"{count(int((cohort.labels == index).sum()))} {each.name}" for index, each in enumerate(schema.label.classes)
     )
+    if len(schema.label.classes) == 1:
+        counts = "no label, so nothing is to be predicted"
     console.print(
         f"kept {count(report.kept)} participants ({counts}); the schema's public nominal size is {schema.nominal_size}",
         markup=False,

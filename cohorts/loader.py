@@ -99,7 +99,7 @@ def _counted(name: str, table: Table, rows: dict[RowKind, VisitRows]) -> RowCoun
 
 
 def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
-    """Everyone in the label's table; a stranger to it in another table has no label, which is an error."""
+    """Everyone in the label's table; a stranger to it in another table is an error."""
     for table in tables.values():
         for column in schema.id_columns:
             nameless = np.flatnonzero(table.missing(column))
@@ -127,10 +127,11 @@ def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
                     + spelled_differently(ids[name][strangers[0]], texts[0]),
                     "Export both with the same ids, as text, so that leading zeros stay.",
                 )
+            lacks = "has no label" if schema.label.columns else "is not enrolled"
             table.fail(
                 ", ".join(schema.id_columns),
                 strangers[0],
-                f"{participant(ids[name][strangers[0]])} has no label: {source} does not list them",
+                f"{participant(ids[name][strangers[0]])} {lacks}: {source} does not list them",
                 _remedy_for_strangers(schema, name, source),
                 len(strangers) - 1,
             )

@@ -9,6 +9,7 @@ import numpy as np
 from cohorts.cells import looked_up
 from cohorts.class_label import ClassLabel
 from cohorts.errors import quoted
+from cohorts.no_label import NoLabel
 from cohorts.number_cells import measured_numbers, numbers
 from cohorts.numeric_label import NumericLabel
 from cohorts.per_participant import one_per_participant
@@ -42,6 +43,8 @@ def label_outcomes(schema: Schema, table: Table, ids: np.ndarray, position: np.n
         return one_per_participant(schema, table, column, by_row, ids, position)
 
     label, rows = schema.label, np.arange(len(table))
+    if isinstance(label, NoLabel):
+        return np.zeros(len(ids)), None, []
     if isinstance(label, ClassLabel):
         known = [(value, index, each.name) for index, each in enumerate(label.classes) for value in each.values]
         return of_participants(label.column, _meant(table, label.column, known, f"the label {label.name}")), None, []

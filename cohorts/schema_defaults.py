@@ -15,13 +15,21 @@ BY_TABLE = ("format", "parameters", "where")
 
 
 def filled_in(given: Any) -> Any:
-    """A schema's mapping with the table of every part, what is said of all tables, and the columns of parameters.
+    """A schema's mapping with some label, every part's table, what is said of all tables, and columns of parameters.
 
     What is no mapping of the right shape stays as it is: the validator complains of it.
     """
     if not isinstance(given, dict):
         return given
-    return _with_value_columns(_by_table(_with_only_table(given)))
+    return _with_value_columns(_by_table(_with_only_table(_with_some_label(given))))
+
+
+def _with_some_label(given: dict[str, Any]) -> dict[str, Any]:
+    """Without a label the first table says who is enrolled."""
+    tables = given.get("tables")
+    if "label" in given or not isinstance(tables, dict) or not tables:
+        return given
+    return {**given, "label": {"kind": "none", "table": next(iter(tables))}}
 
 
 def _with_only_table(given: dict[str, Any]) -> dict[str, Any]:

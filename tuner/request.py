@@ -18,7 +18,7 @@ from analysis.study import STUDY_NAME
 from cohorts import SPLITS, Cohort, Schema, SplitShares, load_cohort, resolve_schema, storage
 from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.plan import StudyPlan
-from privacy.policies import DEFAULT, policy_named
+from privacy.policies import DEFAULT, policies, policy_named
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.gan.engine import grid
@@ -256,6 +256,12 @@ def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -
         raise StudyError(
             f"--seed {settings.seed} was given, but under the policy {settings.policy} scores carry noise that cannot "
             "be drawn again. Leave --seed out, or search under a policy whose scores are exact."
+        )
+    if len(schema.label.classes) < 2 and policy_named(settings.policy).needs_label:
+        without = [policy.name for policy in policies() if not policy.needs_label]
+        raise StudyError(
+            f"The schema of {schema.name} has no label, so there is nothing that a classifier could predict, and the "
+            f"policy {settings.policy} chooses by that alone. Use --policy {' or '.join(without)}, or name a label."
         )
     if "paper" in space.values("network") and grid(schema) is None:
         raise StudyError(

@@ -25,6 +25,7 @@ class Composed:
     description: ClassVar[str] = "every trial reads real participants, and everything adds up"
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
+    needs_label: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
     marking: ClassVar[str] = "synthetic"
 

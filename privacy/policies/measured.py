@@ -16,6 +16,15 @@ from privacy.policies.policy import Access, Door, Stage
 from privacy.statements.declared_budget import DeclaredBudget, Wording
 from privacy.statements.statement import Chosen
 
+PREDICTION = (
+    "A score is how well a classifier trained on synthetic participants predicts participants drawn from "
+    "these numbers, lowered where the synthetic ones are further from the numbers than their noise explains."
+)
+DISTANCE = (
+    "A score is how far synthetic participants are from these numbers beyond what noise explains, the less the better; "
+    "the trial has no label that could be predicted."
+)
+
 
 class MeasuredOnce:
     """Histograms and products of normal scores are bought once; every trial, score and choice is made from them."""
@@ -26,6 +35,7 @@ class MeasuredOnce:
     )
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
+    needs_label: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, Any]] = {"search_space": "measured", "trials": 16, "max_epochs": 12}
     marking: ClassVar[str] = "synthetic"
 
@@ -71,8 +81,7 @@ class MeasuredOnce:
             method,
             picking(chosen),
             "nobody was measured twice",
-            score="A score is how well a classifier trained on synthetic participants predicts participants drawn from "
-            "these numbers, lowered where the synthetic ones are further from the numbers than their noise explains.",
+            score=PREDICTION if chosen.labelled else DISTANCE,
             covers="the measurements that every generator, every comparison and every choice was made from",
         )
         return DeclaredBudget.of(summary, declared, chosen, wording)

@@ -20,7 +20,8 @@ def picking(chosen: Chosen) -> str:
     epochs, trials = counted(chosen.epochs, "epoch"), counted(chosen.trials, "trial")
     best = "the one" if chosen.epochs == 1 else "those"
     made_by = f" ({_made_by(chosen.candidates)})" if chosen.candidates else ""
-    return f"The release is made by {epochs} of {trials}{made_by}: {best} that each classifier scored best."
+    ranked = "each classifier scored best" if chosen.labelled else "came nearest to these numbers"
+    return f"The release is made by {epochs} of {trials}{made_by}: {best} that {ranked}."
 
 
 def _made_by(candidates: Sequence[str]) -> str:

@@ -152,6 +152,8 @@ class Policy(Protocol):
     """Whether epsilon covers everything, and was declared before the first reading."""
     repeatable: ClassVar[bool]
     """Whether its scores are without noise, so that a seeded study of a public cohort repeats itself."""
+    needs_label: ClassVar[bool]
+    """Whether its choices are made by scores of classifiers alone, which need something to predict."""
     defaults: ClassVar[Mapping[str, Any]]
     """What is meant where nobody says otherwise: ``search_space``, ``trials`` and ``max_epochs``."""
     marking: ClassVar[str]

@@ -27,6 +27,7 @@ class Selection:
     description: ClassVar[str] = "a secret number of runs, about --trials, of which only the best is seen"
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
+    needs_label: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
     marking: ClassVar[str] = "synthetic"
 

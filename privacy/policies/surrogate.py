@@ -37,6 +37,7 @@ class Surrogate:
     )
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
+    needs_label: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
     marking: ClassVar[str] = "synthetic"
 

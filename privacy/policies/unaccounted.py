@@ -60,6 +60,7 @@ class Unaccounted:
     description: ClassVar[str] = "epsilon covers the chosen trials' training only, and the release says so"
     declares_budget: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
+    needs_label: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
     marking: ClassVar[str] = "unaccounted"
 

@@ -23,6 +23,7 @@ class Chosen:
         internal_before: times the data steward looked at real participants before the release was drawn.
         redrawn: how often this study drew a release before.
         candidates: names of the candidates that they are of.
+        labelled: whether there is a label to predict.
     """
 
     cohort: str
@@ -32,6 +33,7 @@ class Chosen:
     internal_before: int = 0
     redrawn: int = 0
     candidates: tuple[str, ...] = ()
+    labelled: bool = True
 
     @property
     def trials(self) -> int:

@@ -291,7 +291,6 @@ def test_an_unknown_key_in_the_schema(tmp_path, where, said):
     ("where", "key", "said"),
     [
         ((), "participant", "key participant is missing"),
-        ((), "label", "key label is missing"),
         ((), "measures", "key measures is missing"),
         ((), "visits", "key visits is missing"),
         ((), "tables", "key tables is missing"),

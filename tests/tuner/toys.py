@@ -131,6 +131,7 @@ class OneAfterAnother:
     description: ClassVar[str] = "every trial is trained to its end"
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
+    needs_label: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, Any]] = {"search_space": "default", "trials": 4, "max_epochs": 3}
     marking: ClassVar[str] = "toy"
 

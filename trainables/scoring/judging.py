@@ -98,7 +98,9 @@ def evaluate(classifier: str, train: Participants, test: Participants, seed: int
 
 
 def _exactly(ranking: np.ndarray, participants: Participants) -> tuple[float, float]:
-    """AUC, to which a class that is missing adds 0, and accuracy."""
+    """AUC, to which a class that is missing adds 0, and accuracy; where there is but one class, those of a guess."""
+    if len(participants.schema.label.classes) == 1:
+        return 0.5, 1.0
     floors = ScoreFloors.none(len(participants.schema.label.classes))
     accuracy = float(accuracy_score(participants.labels, predicted(ranking)))
     return floored_auc(ranking, participants.labels, floors), accuracy

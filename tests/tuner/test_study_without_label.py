@@ -1,0 +1,58 @@
+"""A trial of one arm and without an outcome: generators are chosen by how near they come to what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+
+from cohorts import load_participants
+from tests.conftest import SMALL_SCHEMA
+from tests.shared_ray import SharedRay
+from tests.tuner.commands import Office
+
+SCHEMA = {key: value for key, value in SMALL_SCHEMA.items() if key != "label"}
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> Office:
+    schema = {**SCHEMA, "name": "one-arm", "public": False}
+    return Office.with_schema(tmp_path_factory.mktemp("one-arm"), schema, shared_ray)
+
+
+@pytest.fixture(scope="module")
+def study(office: Office) -> Path:
+    ran = office.begin("one-arm", *["--epsilon", "20", "--trials", "3", "--max-epochs", "2"])
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert office.check("one-arm").returncode == 0
+    return office.study("one-arm")
+
+
+def test_the_release_is_what_came_nearest_to_what_was_measured(study):
+    picked = pd.read_csv(study / "internal" / "selection.csv")
+    trials = optuna.load_study(study_name="one-arm", storage=f"sqlite:///{study / 'study.db'}").trials
+    assert picked["misfit"].min() == picked["misfit"].iloc[0] and len(trials) == 3
+    assert picked["score"].max() >= max(trial.value for trial in trials) - 1e-9  # of their last epochs
+
+
+def test_the_release_can_be_read_as_a_cohort_again(study):
+    participants, _ = load_participants(str(study / "release" / "schema-synthetic.yaml"))
+    assert len(participants) == 400 and not participants.labels.any()
+
+
+def test_no_document_speaks_of_a_prediction(study):
+    assert not (study / "internal" / "transfer.csv").exists()
+    for file in ("README.md", "privacy_statement.md"):
+        text = (study / "release" / file).read_text()
+        assert "predicts" not in text and "classifier" not in text
+    assert "has no label that could be predicted" in (study / "release" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("policy", ["surrogate", "composed", "selection", "unaccounted"])
+def test_a_policy_that_chooses_by_predictions_alone_says_so(office, policy):
+    ran = office.begin(f"refused-{policy}", "--policy", policy)
+    assert ran.returncode == 2
+    said = " ".join(ran.stderr.replace("\n", " ").split())
+    assert "has no label, so there is nothing that a classifier could predict" in said and "--policy measured" in said
