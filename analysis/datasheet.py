@@ -135,7 +135,7 @@ def _meaning(part: Measure | Label, when: str = "") -> str:
 
 def _range(measure: Measure) -> str:
     if measure.discrete:
-        return ", ".join(str(category) for category in measure.categories)
+        return (" < " if measure.kind == "ordinal" else ", ").join(str(category) for category in measure.categories)
     whole = "whole numbers, " if measure.kind == "integer" else ""
     return f"{whole}{measure.lower:g} to {measure.upper:g}"
 

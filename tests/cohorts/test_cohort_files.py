@@ -28,7 +28,7 @@ identifiers = st.lists(
 
 @st.composite
 def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["continuous", "integer", "binary", "categorical"]))
+    kind = draw(st.sampled_from(["continuous", "integer", "binary", "categorical", "ordinal"]))
     measure: dict[str, Any] = {"name": name, "kind": kind}
     if kind in ("continuous", "integer"):
         lower = draw(st.integers(-1000, 1000))
@@ -39,7 +39,9 @@ def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
         measure["outside"] = draw(st.sampled_from(["error", "clamp", "missing"]))
         limit = st.builds(lambda value: {"value": value, "as": "limit"}, st.integers(lower, measure["upper"]))
         measure["detection_limit"] = draw(st.none() | limit)
-    if kind == "categorical":
+    if kind in ("continuous", "integer") and (lower > 0 or (kind == "integer" and lower == 0 and measure["upper"] > 1)):
+        measure["scale"] = draw(st.sampled_from(["linear", "log"]))
+    if kind in ("categorical", "ordinal"):
         listed = [
             ["a", "b", "c"],
             [0, 0.5, 1],
