@@ -200,12 +200,18 @@ class Encoding:
         """The same values with nothing known after dropout, and a last visit at which something is."""
         if self.schema.visits.dropout:
             values[self.schema.gone(values)] = np.nan
-            values[:, -1, 0] = visits_attended(values[:, : len(self.schema.measures)])
+            values[:, -1, 0] = visits_attended(self.schema, values)
         return values
 
 
-def visits_attended(measures: np.ndarray) -> np.ndarray:
-    """How many visits there are up to the last with a value: (n,), from measures (n, M, V) with NaN where missing."""
+def visits_attended(schema: Schema, values: np.ndarray) -> np.ndarray:
+    """How many visits there are up to the last with a value, or to the one that everybody attends: (n,).
+
+    Args:
+        schema: has dropout.
+        values: (n, M, V) with NaN where missing.
+    """
+    measures = values[:, : len(schema.measures)]
     known = ~np.isnan(measures).all(axis=1)  # (n, V)
     attended: np.ndarray = (known * np.arange(1, known.shape[1] + 1)).max(axis=1)
-    return attended
+    return attended.clip(min=schema.visits.surely_attended)

@@ -201,7 +201,7 @@ def _values(
             cells += counts
             values[chosen.participant[expected], m, chosen.visit[expected]] = by_row
     if schema.visits.dropout:
-        values[:, -1, 0] = visits_attended(values[:, : len(schema.measures)])
+        values[:, -1, 0] = visits_attended(schema, values)
     return values, tuple(cells)
 
 

@@ -20,7 +20,7 @@ from cohorts.parts import Category, Frozen, Name
 from cohorts.schema_defaults import BY_TABLE, filled_in
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
-from cohorts.visits import Origin, Visits, Window
+from cohorts.visits import Dropout, Origin, Visits, Window
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
@@ -227,8 +227,8 @@ class Schema(Frozen):
         """Those recorded, and with dropout the number of visits that were attended: the M rows of a participant."""
         if not self.visits.dropout:
             return self.recorded
-        upper = float(len(self.visit_names))
-        attended = Measure(name=ATTENDED, kind="integer", lower=0, upper=upper, table=NO_TABLE, column=ATTENDED)
+        lower, upper = float(self.visits.surely_attended), float(len(self.visit_names))
+        attended = Measure(name=ATTENDED, kind="integer", lower=lower, upper=upper, table=NO_TABLE, column=ATTENDED)
         return (*self.recorded, attended)
 
     def visits_of(self, measure: Measure) -> tuple[str, ...]:
@@ -253,8 +253,10 @@ class Schema(Frozen):
     @property
     def may_be_missing(self) -> np.ndarray:
         """Which of these cells may lack a value in a complete participant: bool (M, V)."""
-        measures = np.arange(len(self.all_measures)) < len(self.measures)
-        missing: np.ndarray = self.observed & (self._allowed | (self.visits.dropout & measures[:, None]))
+        may_be_gone = np.zeros_like(self.observed)
+        if self.visits.dropout:
+            may_be_gone[: len(self.measures), self.visits.surely_attended :] = True
+        missing: np.ndarray = self.observed & (self._allowed | may_be_gone)
         return missing
 
     @property
@@ -306,6 +308,18 @@ class Schema(Frozen):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            parts = (Schema, Label, LabelClass, Visits, Origin, Window, Measure, Format, Parameters, DetectionLimit)
+            parts = (
+                Schema,
+                Label,
+                LabelClass,
+                Visits,
+                Dropout,
+                Origin,
+                Window,
+                Measure,
+                Format,
+                Parameters,
+                DetectionLimit,
+            )
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None
