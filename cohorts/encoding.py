@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from cohorts.constraints import Constraints
 from cohorts.measure import Measure
 from cohorts.scale import Scale, scale_of
 from cohorts.schema import Schema
@@ -87,6 +89,10 @@ class Encoding:
             first += width + flagged
         self.cells: tuple[Cell, ...] = tuple(cells)
         self.width = first
+
+    @cached_property
+    def _constraints(self) -> Constraints:
+        return self.schema.constrained()
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -197,9 +203,12 @@ class Encoding:
         return np.where(missing, np.nan, values) if cell.may_lack else values
 
     def _settled(self, values: np.ndarray) -> np.ndarray:
-        """The same values with nothing known after dropout, and a last visit at which something is."""
+        """The same values with nothing known after dropout, in keeping with the schema's constraints, and with a last
+        visit at which something is known."""
         if self.schema.visits.dropout:
             values[self.schema.gone(values)] = np.nan
+        values = self._constraints.kept(values)
+        if self.schema.visits.dropout:
             values[:, -1, 0] = visits_attended(self.schema, values)
         return values
 

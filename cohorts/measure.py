@@ -81,7 +81,7 @@ class Measure(CellRules):
             self._check_log()
         if self.lower >= self.upper:
             raise ValueError(f"lower {self.lower:g} is not below upper {self.upper:g}; lower must be the smaller")
-        digits = 0 if self.kind == "integer" else self.decimals
+        digits = self.digits
         if digits is not None and any(round(limit, digits) != limit for limit in (self.lower, self.upper)):
             raise ValueError(
                 f"lower {self.lower:g} or upper {self.upper:g} has more than {digits} decimals, so "
@@ -118,9 +118,12 @@ class Measure(CellRules):
     @property
     def step(self) -> float:
         """How far apart the values are that the trial records; 0 where nothing is said of that."""
-        if self.kind != "continuous":
-            return 1.0
-        return 0.0 if self.decimals is None else float(10.0**-self.decimals)
+        return 0.0 if self.digits is None else float(10.0**-self.digits)
+
+    @property
+    def digits(self) -> int | None:
+        """How many decimals its values have; None where nothing is said of that."""
+        return self.decimals if self.kind == "continuous" else 0
 
     @property
     def least_positive(self) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from cohorts.cell_rules import DetectionLimit, numbers_within
+from cohorts.constraints import Constraints, Vocabulary
 from cohorts.files import NOT_READ, Format, stem_of
 from cohorts.label import Label, LabelClass
 from cohorts.measure import Measure
@@ -38,6 +39,7 @@ class Schema(Frozen):
     for a row to count.
     `participant` is the column of the participant's id, or several that make it up together, in every table.
     `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
+    `constraints` are sentences that are true of every synthetic participant; real ones are not held to them.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -52,6 +54,7 @@ class Schema(Frozen):
     visits: Visits
     measures: tuple[Measure, ...] = Field(min_length=1)
     covariates: tuple[Measure, ...] = ()
+    constraints: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -83,6 +86,7 @@ class Schema(Frozen):
         for table in self.tables:
             check_parameters(table, [each for each in self.measures if each.table == table], self.format_of(table))
         self._check_columns_are_used_once()
+        self.constrained()
         return self
 
     def _check_encodings(self) -> None:
@@ -280,6 +284,17 @@ class Schema(Frozen):
         if self.label.randomised and self.visits.baseline is not None:
             before[: len(self.recorded), 0] = self.observed[: len(self.recorded), 0]
         return before
+
+    def constrained(self) -> Constraints:
+        """What is true of every synthetic participant.
+
+        Raises:
+            ValueError: a constraint cannot be understood or kept.
+        """
+        recorded = len(self.recorded)
+        observed, before = self.observed[:recorded], self.before_randomisation[:recorded]
+        words = Vocabulary(self.recorded, len(self.measures), self.visit_names, observed, before)
+        return Constraints(self.constraints, words)
 
     def gone(self, values: np.ndarray) -> np.ndarray:
         """Cells of measures at visits that a participant does not attend any more: bool (n, M, V).

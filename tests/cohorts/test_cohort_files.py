@@ -58,6 +58,14 @@ def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
     return measure | {"missing": draw(st.sampled_from(["drop", "allowed"]))}
 
 
+def constraints(those: list[dict[str, Any]]) -> st.SearchStrategy[list[str]]:
+    """Of measures in any order, some of which rise or fall, each by itself."""
+    ordered = [each["name"] for each in those if each["kind"] != "categorical" and len(each.get("columns") or "ab") > 1]
+    ordered = [name for name in ordered if not name.startswith("seldom")]
+    said = st.builds("{} {}".format, st.sampled_from(ordered or ["none"]), st.sampled_from(["rises", "falls"]))
+    return st.lists(said, max_size=2, unique_by=lambda each: each.split()[0]) if ordered else st.just([])
+
+
 formats = st.fixed_dictionaries(
     {},
     optional={
@@ -116,6 +124,7 @@ def schemas(draw: st.DrawFn) -> Schema:
             "label": {"name": "arm", "table": "people", "column": "arm", "randomised": True, "classes": classes},
             "measures": long + wide + seldom,
             "covariates": static,
+            "constraints": draw(constraints(long + wide + seldom)),
         }
     )
 
