@@ -1,12 +1,13 @@
 """The sentences that a schema's constraints are written in.
 
-DBP < SBP                          at every visit where both are measured; also <=, >, >=
-diastolic <= mean <= systolic      two comparisons
-SBP[week 0] >= 130                 at one visit; with a number, or the category of an ordinal measure
-onset <= age                       covariates, among themselves or with a measure at all its visits
-dose rises                         at each visit at least what it was at every earlier one; or falls
-pregnant only if sex = f           else missing
-cigarettes only if smoker = yes else 0
+- ``DBP < SBP``: at every visit where both are measured; also ``<=``, ``>``, ``>=``
+- ``diastolic <= mean <= systolic``: two comparisons
+- ``SBP[week 0] >= 130``: at one visit; with a number, or the category of an ordinal measure
+- ``onset <= age``: covariates, among themselves or with a measure at all its visits
+- ``dose rises``: at each visit at least what it was at every earlier one; or ``falls``
+- ``distance strictly rises``: at each visit more than that
+- ``pregnant only if sex = f``: else missing
+- ``cigarettes only if smoker = yes else 0``
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from cohorts.constraints.vocabulary import At, Term, Vocabulary
 
 OPERATOR = re.compile(r"\s(<=|>=|<|>)\s")
-TREND = re.compile(r"(.+?)\s+(rises|falls)")
+TREND = re.compile(r"(.+?)\s+(strictly\s+)?(rises|falls)")
 CONDITION = re.compile(r"(.+?)\s+only\s+if\s+(.+?)\s+==?\s+(.+?)(?:,?\s+else\s+(.+))?")
 FORMS = "a constraint is like `DBP < SBP`, `dose rises`, `dose falls` or `pregnant only if sex = f`, with spaces"
 
@@ -76,7 +77,7 @@ def parsed(said: str, words: Vocabulary) -> Iterator[Rule]:
         if condition is not None:
             yield from _conditions(said, words, *condition.groups())
         elif trend is not None and OPERATOR.search(text) is None:
-            yield from _trend(said, words, trend[1], rises=trend[2] == "rises")
+            yield from _trend(said, words, trend[1], rises=trend[3] == "rises", strict=trend[2] is not None)
         elif OPERATOR.search(text) is not None:
             parts = OPERATOR.split(text)
             for first, sign, second in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
@@ -104,7 +105,7 @@ def _compared(said: str, words: Vocabulary, low: str, high: str, strict: bool) -
         yield Comparison(one, other, strict, said)
 
 
-def _trend(said: str, words: Vocabulary, text: str, rises: bool) -> Iterator[Comparison]:
+def _trend(said: str, words: Vocabulary, text: str, rises: bool, strict: bool) -> Iterator[Comparison]:
     term = words.known_term(text)
     _require_order(words, term)
     places = words.places(term)
@@ -112,7 +113,7 @@ def _trend(said: str, words: Vocabulary, text: str, rises: bool) -> Iterator[Com
         raise ValueError(f"{words.said(term)} has one value; only what is measured at several visits rises or falls")
     for earlier, later in combinations(places, 2):
         low, high = (earlier, later) if rises else (later, earlier)
-        yield Comparison(low, high, False, said)
+        yield Comparison(low, high, strict, said)
 
 
 def _conditions(

@@ -1,10 +1,12 @@
 """Values that are in order: each at least, or above, the ones that constraints put below it.
 
-Draws that are not in order are rearranged: of two values that stand the wrong way round each takes the other's place,
-so that the distance between them stays what was drawn, and a row of visits is sorted. What is from before randomisation
-does not move for the sake of what comes later, or it would tell the arm: then the later value is mirrored. What is
-still not in order (limits, equal values where one must be larger) is moved up as little as is needed, and since limits
-were found to leave room when the schema was read, that always ends in order.
+Draws that are not in order are rearranged. Of two values that may not be equal each takes the other's place: their
+distance stays what was drawn, and a row of visits is sorted. So do categories. Numbers that may be equal become so, at
+their mean: where equal values are allowed there are usually many, and draws that were fitted to them lie around them,
+half of them on the wrong side. What is from before randomisation does not move for the sake of what comes later, or it
+would tell the arm: then the later value is mirrored, or becomes the earlier one. What is still not in order (limits,
+equal values where one must be larger) is moved up as little as is needed, and since limits were found to leave room
+when the schema was read, that always ends in order.
 
 Source: Chernozhukov, Fernandez-Val, Galichon, "Improving Point and Interval Estimators of Monotone Functions by
 Rearrangement", Biometrika 2009: sorting brings estimates of what rises no further from it, in any norm.
@@ -72,6 +74,7 @@ class Order:
         for each in comparisons:
             edges[place[each.low], place[each.high]] |= each.strict
         self._edges = [(low, high, strict) for (low, high), strict in sorted(edges.items())]
+        self._discrete = [each.discrete for each in measures]
         self._before = np.array([words.before[at] for at in self.cells], dtype=bool)
         self._lower, self._upper = self._limits(measures, limits, place)
         self._check_room(words, comparisons, limits)
@@ -93,19 +96,21 @@ class Order:
         return self._raised(self._rearranged(early, nobody, self._before), self._before)
 
     def _rearranged(self, values: np.ndarray, without: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-        """Values of which pairs that stand the wrong way round changed places, or were mirrored at a fixed one."""
+        """Values of which pairs that stand the wrong way round changed places, or met; a fixed one stays."""
         values = values.copy()
         for _ in range(len(self.cells)):
             moved = False
-            for low, high, _ in self._edges:
+            for low, high, strict in self._edges:
                 wrong = np.flatnonzero(values[:, low] > values[:, high])
                 if without[low] or without[high] or (fixed[low] and fixed[high]) or not len(wrong):
                     continue
                 one, other = values[wrong, low], values[wrong, high]
+                middle = one if fixed[low] else other if fixed[high] else (one + other) / 2
+                swap = strict or self._discrete[low]
                 if not fixed[low]:
-                    values[wrong, low] = self._inside(low, 2 * other - one if fixed[high] else other)
+                    values[wrong, low] = self._inside(low, 2 * middle - one if swap else middle)
                 if not fixed[high]:
-                    values[wrong, high] = self._inside(high, 2 * one - other if fixed[low] else one)
+                    values[wrong, high] = self._inside(high, 2 * middle - other if swap else middle)
                 moved = True
             if not moved:
                 break

@@ -43,6 +43,7 @@ SAID = (
     "DBP < SBP",
     "dose rises",
     "grade falls",
+    "weight strictly falls",
     "SBP[week 0] >= 130",
     "onset <= age",
     "pregnant only if sex = f",
@@ -66,6 +67,7 @@ def violations(people: Participants) -> int:
     sbp, dbp, dose, grade, smoker, cigarettes = people.values[:, :6].transpose(1, 0, 2)
     age, onset, sex, pregnant = people.values[:, 8:12, 0].T
     wrong = [dbp >= sbp, sbp[:, 0] < 130, onset > age, (sex == 1) & ~np.isnan(pregnant)]
+    wrong += [people.values[:, 7, 1] >= people.values[:, 7, 0]]
     wrong += [(smoker == 0) & ~np.isnan(cigarettes) & (cigarettes != 0)]
     for earlier, later in ((0, 1), (0, 2), (1, 2)):
         wrong += [dose[:, earlier] > dose[:, later], grade[:, earlier] < grade[:, later]]
@@ -121,16 +123,28 @@ def test_of_two_values_the_wrong_way_round_each_takes_the_others_place():
     assert kept[0].tolist() == [95, 120, 96] and kept[1].tolist() == [80, 70, 95]
 
 
-def test_what_rises_is_sorted_and_visits_that_are_missing_are_passed_over():
+@pytest.mark.parametrize(
+    ("said", "mended"),
+    [
+        ("dose strictly rises", [[10, 20, 30], [20, np.nan, 30]]),  # no two visits are alike, so it is sorted
+        ("dose rises", [[20, 20, 20], [25, np.nan, 25]]),  # visits may be alike
+    ],
+)
+def test_what_rises_is_sorted_or_levelled_and_visits_that_are_missing_are_passed_over(said, mended):
     values = np.full((2, 13, 3), np.nan, dtype=np.float32)
     values[0, 2], values[1, 2] = [30, 10, 20], [30, np.nan, 20]
-    kept = schema("dose rises").constrained().kept(values)[:, 2]
-    np.testing.assert_array_equal(kept, [[10, 20, 30], [20, np.nan, 30]])
+    np.testing.assert_array_equal(schema(said).constrained().kept(values)[:, 2], mended)
+
+
+def test_categories_that_rise_are_sorted_so_that_as_many_have_each():
+    values = np.full((2, 13, 3), np.nan, dtype=np.float32)
+    values[0, 4], values[1, 4] = [1, 0, 0], [0, 1, 0]
+    np.testing.assert_array_equal(schema("smoker rises").constrained().kept(values)[:, 4], [[0, 0, 1], [0, 0, 1]])
 
 
 def test_baseline_does_not_move_for_the_sake_of_what_comes_later():
     """Or the arms would differ in it by more than chance."""
-    trial = schema("dose rises", "weight[week 4] <= weight[week 0]", visits={**TRIAL["visits"], "baseline": "week 0"})
+    trial = schema("dose rises", "weight strictly falls", visits={**TRIAL["visits"], "baseline": "week 0"})
     encoding, rng = Encoding(trial), np.random.default_rng(0)
     features = rng.uniform(-1, 1, (500, encoding.width))
     other = np.where(encoding.before, features, rng.uniform(-1, 1, features.shape))  # as if in the other arm
@@ -139,11 +153,12 @@ def test_baseline_does_not_move_for_the_sake_of_what_comes_later():
     np.testing.assert_array_equal(first[stayed], second[stayed])
 
 
-def test_a_later_value_is_mirrored_at_baseline():
-    trial = schema("dose rises", visits={**TRIAL["visits"], "baseline": "week 0"})
+@pytest.mark.parametrize(("said", "mended"), [("dose strictly rises", [30, 35, 50]), ("dose rises", [30, 30, 30])])
+def test_a_later_value_is_mirrored_at_baseline_or_equals_it(said, mended):
+    trial = schema(said, visits={**TRIAL["visits"], "baseline": "week 0"})
     values = np.full((1, 13, 3), np.nan, dtype=np.float32)
     values[0, 2] = [30, 10, 25]
-    assert trial.constrained().kept(values)[0, 2].tolist() == [30, 35, 50]
+    assert trial.constrained().kept(values)[0, 2].tolist() == mended
 
 
 def test_what_lies_between_two_values_from_before_randomisation_finds_room():
