@@ -82,7 +82,7 @@ def datasheet(
         files="\n".join(_file_lines(schema, tables)),
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
-        visits=_visit_sentence(schema),
+        visits=_visit_sentence(schema) + _constraint_sentence(schema),
         label_name=schema.label.name,
         schema_file=schema_file_name(marking),
     )
@@ -145,6 +145,12 @@ def _label_sentence(schema: Schema) -> str:
     source = "the trial's randomisation" if schema.label.randomised else "a published report"
     drawn = f"{', '.join(shares)} and {last}"
     return f"Participants are drawn {drawn} ({schema.label.name}); these are the shares of {source}."
+
+
+def _constraint_sentence(schema: Schema) -> str:
+    """What is true of every synthetic participant, as a paragraph of its own; nothing where nothing was said."""
+    said = ", ".join(f"`{each}`" for each in schema.constraints)
+    return f"\n\nTrue of every synthetic participant, by what the schema says of any: {said}." if said else ""
 
 
 def _visit_sentence(schema: Schema) -> str:
