@@ -106,7 +106,7 @@ def table_section(schema: Schema, table: str) -> str:
     if table in schema.visit_tables:
         rows.append((str(schema.visits.column), "visit", "", ""))
     rows += [
-        (column, "origin of visits", "date", "the same for all") for place, column in schema.origins if place == table
+        (column, what, "date", "the same for all") for (place, column), what in schema.origins.items() if place == table
     ]
     if schema.by_parameter(table):
         rows.append((schema.parameters_of(table).column, "parameter", "", "code of what the row has a value of"))
@@ -136,6 +136,8 @@ def _meaning(part: Measure | Label, when: str = "") -> str:
 def _range(measure: Measure) -> str:
     if measure.discrete:
         return (" < " if measure.kind == "ordinal" else ", ").join(str(category) for category in measure.categories)
+    if measure.counted_from is not None:
+        return f"dates, {measure.lower:g} to {measure.upper:g} days from {measure.counted_from[1]}"
     whole = "whole numbers, " if measure.kind == "integer" else ""
     return f"{whole}{measure.lower:g} to {measure.upper:g}"
 
@@ -157,5 +159,5 @@ def _visit_sentence(schema: Schema) -> str:
     if schema.visits.windows is None:
         return f"Visits, in order: {', '.join(schema.visit_names)}."
     windows = ", ".join(f"{each.name} ({each.start:g} to {each.end:g})" for each in schema.visits.windows)
-    days = "days from the origin of visits to " if schema.origins else ""
+    days = "days from the origin of visits to " if schema.visit_origins else ""
     return f"Visits are windows of {days}`{schema.visits.column}`: {windows}."

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cohorts.cells import label_indices, measure_values
+from cohorts.dates import with_days
 from cohorts.encoding import visits_attended
 from cohorts.errors import CohortError, about
 from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
@@ -60,6 +61,7 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         for name, file in schema.tables.items()
     }
     people = _enrolled(schema, tables)
+    tables = with_days(schema, tables, people.ids, people.position)
     labels = _labels(schema, tables[schema.label.table], people)
     rows = _rows(schema, tables, people)
     values, cells = _values(schema, tables, people, rows)  # (n, M, V)

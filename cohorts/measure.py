@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from cohorts.cell_rules import CellRules
+from cohorts.origin import FARTHEST, Origin, place_of
 from cohorts.parts import Category, Name
 from cohorts.spelling import require_distinct
 
@@ -22,6 +23,7 @@ class Measure(CellRules):
     categorical or ordinal measure is stored as the index of its category, so its limits are 0 and k - 1; the categories
     of an ordinal one ascend. Who lacks a value where one is expected is left out, unless `missing` is `allowed`: then
     that it is missing is part of the data. On the scale `log` a value counts by its logarithm, and zero by itself.
+    With an `origin` its cells are dates, and its values the days since the participant's date in that column.
     With `parameter` it stands in those rows of its table that have this code, by default in the column `AVAL`.
     """
 
@@ -37,6 +39,7 @@ class Measure(CellRules):
     column: Name | None = None
     columns: dict[str, str] | None = None
     parameter: Name | None = None
+    origin: Name | Origin | None = None
     visits: tuple[Name, ...] | None = None
     missing: Literal["drop", "allowed"] = "drop"
 
@@ -70,6 +73,8 @@ class Measure(CellRules):
             raise ValueError("columns names the visits of the measure, at least one; leave visits out")
         if self.columns is not None and self.parameter is not None:
             raise ValueError("parameter is for a row per visit and parameter; leave columns out, or parameter")
+        if self.origin is not None:
+            self._check_dates()
         self._check_categories()
         if self.discrete:
             self.check_categories(self.categories)
@@ -101,6 +106,19 @@ class Measure(CellRules):
             raise ValueError(
                 f"{'an' if self.kind == 'ordinal' else 'a'} {self.kind} measure needs at least two categories"
             )
+
+    def _check_dates(self) -> None:
+        if self.kind != "integer":
+            raise ValueError(f"origin is for dates, which are counted in whole days: kind integer, not {self.kind}")
+        if self.parameter is not None or self.detection_limit is not None:
+            raise ValueError("dates (origin) have no detection_limit, and no parameter; leave it out")
+        if max(-self.lower, self.upper) > FARTHEST:
+            raise ValueError(f"lower and upper are days from the origin, at most {FARTHEST:g} of them")
+
+    @property
+    def counted_from(self) -> tuple[str, str] | None:
+        """Table and column of the date that its dates are counted from; None where they are no dates."""
+        return None if self.origin is None else place_of(self.origin, self.table)
 
     def _check_log(self) -> None:
         if self.discrete:

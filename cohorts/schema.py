@@ -16,12 +16,13 @@ from cohorts.constraints import Constraints, Vocabulary
 from cohorts.files import NOT_READ, Format, stem_of
 from cohorts.label import Label, LabelClass
 from cohorts.measure import Measure
+from cohorts.origin import Origin, place_of
 from cohorts.parameters import Parameters, RowKind, check_covariate, check_parameters
 from cohorts.parts import Category, Frozen, Name
 from cohorts.schema_defaults import BY_TABLE, filled_in
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
-from cohorts.visits import Dropout, Origin, Visits, Window
+from cohorts.visits import Dropout, Visits, Window
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
@@ -66,7 +67,7 @@ class Schema(Frozen):
         require_distinct("measure", (m.name for m in self.all_measures))
         used = [("label", self.label.name, self.label.table)]
         used += [("measure", m.name, m.table) for m in self.recorded]
-        used += [("origin of visits", column, table) for table, column in self.origins]
+        used += [(what, column, table) for (table, column), what in self.origins.items()]
         for what, name, table in used:
             if table not in self.tables:
                 raise ValueError(f"{what} {name}: table {table!r} is not among tables ({', '.join(self.tables)})")
@@ -166,18 +167,24 @@ class Schema(Frozen):
         return (self.participant,) if isinstance(self.participant, str) else self.participant
 
     @property
-    def origins(self) -> tuple[tuple[str, str], ...]:
+    def visit_origins(self) -> tuple[tuple[str, str], ...]:
         """Tables and their columns that hold the date which visits are counted from."""
-        if isinstance(self.visits.origin, Origin):
-            return ((self.visits.origin.table, self.visits.origin.column),)
-        return tuple((table, self.visits.origin) for table in self.visit_tables if self.visits.origin is not None)
+        if self.visits.origin is None:
+            return ()
+        return tuple(dict.fromkeys(place_of(self.visits.origin, table) for table in self.visit_tables))
+
+    @property
+    def origins(self) -> dict[tuple[str, str], str]:
+        """All tables and columns that hold a date which days are counted from, each with what for."""
+        of_measures = dict.fromkeys(each.counted_from for each in self.recorded if each.counted_from is not None)
+        return dict.fromkeys(of_measures, "origin of days") | dict.fromkeys(self.visit_origins, "origin of visits")
 
     def column_uses(self, table: str) -> list[tuple[str, str]]:
         """The columns that are read from a table, each with what for, as in a message."""
         uses = [(column, "participant") for column in self.id_columns]
         if table in self.visit_tables and self.visits.column is not None:
             uses.append((self.visits.column, "visits"))
-        uses += [(column, "origin of visits") for place, column in self.origins if place == table]
+        uses += [(column, what) for (place, column), what in self.origins.items() if place == table]
         uses += [(column, "where") for column in self.where.get(table, {})]
         if self.by_parameter(table):
             uses.append((self.parameters_of(table).column, "parameters"))

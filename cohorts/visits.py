@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
+from cohorts.origin import Origin
 from cohorts.parts import Frozen, Name
 from cohorts.spelling import require_distinct
 
@@ -47,13 +48,6 @@ class Window(Frozen):
     def day(self) -> int:
         """A whole day of the window: the middle, or the one after it."""
         return math.floor(self.middle) if math.floor(self.middle) >= self.start else math.ceil(self.middle)
-
-
-class Origin(Frozen):
-    """Where the date stands that a participant's visits are counted from, if not in the visits' own table."""
-
-    table: Name
-    column: Name
 
 
 class Dropout(Frozen):

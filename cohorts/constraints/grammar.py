@@ -165,6 +165,8 @@ def _require_comparable(words: Vocabulary, first: Term, second: Term) -> None:
     if one.discrete or other.discrete:
         if one.categories != other.categories:
             raise ValueError(f"{one.name} and {other.name} do not have the same categories, so neither is the larger")
+    elif one.counted_from != other.counted_from and None not in (one.counted_from, other.counted_from):
+        raise ValueError(f"{one.name} and {other.name} are days from different dates, so neither is the earlier")
     elif one.unit and other.unit and one.unit != other.unit:
         raise ValueError(f"{one.name} is in {one.unit} and {other.name} in {other.unit}; only one unit can be compared")
 

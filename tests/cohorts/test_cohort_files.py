@@ -110,6 +110,8 @@ def schemas(draw: st.DrawFn) -> Schema:
         draw(measures(f"static{i}")) | {"table": draw(st.sampled_from(["people", "rows"])), "column": f"s{i}"}
         for i in range(draw(st.integers(0, 2)))
     ]
+    for each in (each for each in wide + static if each["kind"] == "integer"):
+        each |= draw(st.sampled_from([{}, {"origin": "begun"}, {"origin": {"table": "people", "column": "begun"}}]))
     values = draw(st.sampled_from([(0, 1), ("ctl", "trt"), (1.5, 2.5), ("a", "b", "c"), (0, 1, 2, 3)]))
     classes = [{"name": f"class {i}", "value": value, "share": 1 / len(values)} for i, value in enumerate(values)]
     return Schema.model_validate(
