@@ -86,7 +86,7 @@ def datasheet(
         files="\n".join(_file_lines(schema, tables, marking)),
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
-        visits=_visit_sentence(schema),
+        visits=_visit_sentence(schema) + _constraint_sentence(schema),
         movers=f"time and {schema.label.name}" if len(schema.label.classes) > 1 else "time",
         schema_file=schema_file_name(marking),
     )
@@ -120,7 +120,7 @@ def table_section(schema: Schema, table: str) -> str:
     if table in schema.visit_tables:
         rows.append((str(schema.visits.column), "visit", "", ""))
     rows += [
-        (column, "origin of visits", "date", "the same for all") for place, column in schema.origins if place == table
+        (column, what, "date", "the same for all") for (place, column), what in schema.origins.items() if place == table
     ]
     if schema.by_parameter(table):
         rows.append((schema.parameters_of(table).column, "parameter", "", "code of what the row has a value of"))
@@ -164,7 +164,9 @@ def _meaning(part: Measure | Label, when: str = "") -> str:
 
 def _range(measure: Measure) -> str:
     if measure.discrete:
-        return ", ".join(str(category) for category in measure.categories)
+        return (" < " if measure.kind == "ordinal" else ", ").join(str(category) for category in measure.categories)
+    if measure.counted_from is not None:
+        return f"dates, {measure.lower:g} to {measure.upper:g} days from {measure.counted_from[1]}"
     whole = "whole numbers, " if measure.kind == "integer" else ""
     return f"{whole}{measure.lower:g} to {measure.upper:g}"
 
@@ -178,9 +180,15 @@ def _label_sentence(schema: Schema) -> str:
     return f"Participants are drawn {drawn} ({schema.label.name}); these are the shares of {source}."
 
 
+def _constraint_sentence(schema: Schema) -> str:
+    """What is true of every synthetic participant, as a paragraph of its own; nothing where nothing was said."""
+    said = ", ".join(f"`{each}`" for each in schema.constraints)
+    return f"\n\nTrue of every synthetic participant, by what the schema says of any: {said}." if said else ""
+
+
 def _visit_sentence(schema: Schema) -> str:
     if schema.visits.windows is None:
         return f"Visits, in order: {', '.join(schema.visit_names)}."
     windows = ", ".join(f"{each.name} ({each.start:g} to {each.end:g})" for each in schema.visits.windows)
-    days = "days from the origin of visits to " if schema.origins else ""
+    days = "days from the origin of visits to " if schema.visit_origins else ""
     return f"Visits are windows of {days}`{schema.visits.column}`: {windows}."

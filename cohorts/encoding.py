@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from cohorts.constraints import Constraints
 from cohorts.measure import Measure
 from cohorts.outcome_label import OutcomeLabel
+from cohorts.scale import Scale, scale_of
 from cohorts.schema import Schema
 
 BEYOND = 2.0
@@ -20,6 +23,7 @@ class Cell:
 
     Args:
         measure: what is measured.
+        scale: where its values lie in their range.
         row: the measure's place among all of the schema.
         visit: the visit's number.
         first: its first feature.
@@ -32,6 +36,7 @@ class Cell:
     """
 
     measure: Measure
+    scale: Scale = field(compare=False, repr=False)
     row: int
     visit: int
     first: int
@@ -56,7 +61,8 @@ class Encoding:
     """The public, fixed map between values (n, M, V) and features (n, F); it looks at no participant.
 
     Features run over measures, then over the visits observed of each. A categorical cell takes one column per
-    category (+1 the category, -1 the others), every other cell one column: -1 at the lower bound, +1 at the upper.
+    category (+1 the category, -1 the others), every other cell one column: -1 at the lower bound, +1 at the upper, and
+    on the scale that the measure has in between.
     Where values may be missing a further column follows: +1 for one that is, whose other columns are 0, else -1. After
     dropout all columns of a cell are 0, since the number of visits attended says it already.
 
@@ -78,16 +84,21 @@ class Encoding:
         cells: list[Cell] = []
         outcomes = schema.label.stretches.parts if isinstance(schema.label, OutcomeLabel) else ()
         first, may_be_missing, before = 0, schema.may_be_missing, schema.before_randomisation
+        scales = [scale_of(measure) for measure in schema.all_measures]
         for m, v in np.argwhere(schema.observed):
             measure = schema.all_measures[m]
             width = len(measure.categories) if measure.kind == "categorical" else 1
             flagged = measure.missing == "allowed"
             may_lack, early = bool(may_be_missing[m, v]), bool(before[m, v])
             stretches = outcomes if m == schema.outcome_row else ()
-            cells.append(Cell(measure, int(m), int(v), first, width, flagged, may_lack, early, stretches))
+            cells.append(Cell(measure, scales[m], int(m), int(v), first, width, flagged, may_lack, early, stretches))
             first += width + flagged
         self.cells: tuple[Cell, ...] = tuple(cells)
         self.width = first
+
+    @cached_property
+    def _constraints(self) -> Constraints:
+        return self.schema.constrained()
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -134,7 +145,8 @@ class Encoding:
     def positions(self, values: np.ndarray) -> np.ndarray:
         """Where each value lies in its cell's public range: float64 (n, C) in [0, 1], ``BEYOND`` where it is missing.
 
-        A measure of k whole values or categories has k equal intervals, and a value lies in the middle of its own.
+        A measure of k whole values or categories has k equal intervals, and a value lies in the middle of its own; on a
+        log scale intervals are those of ``LogScale``.
 
         Args:
             values: (n, M, V), in each measure's unit; NaN counts as the least in a cell that may not lack a value.
@@ -142,8 +154,7 @@ class Encoding:
         positions = np.empty((len(values), len(self.cells)))
         for number, cell in enumerate(self.cells):
             measure, column = cell.measure, values[:, cell.row, cell.visit]
-            above = np.nan_to_num(column, nan=measure.lower).astype(np.float64) - measure.lower
-            inside = ((above + 0.5) / measure.count if measure.count else above / measure.range).clip(0, 1)
+            inside = cell.scale.positions(np.nan_to_num(column, nan=measure.lower).astype(np.float64))
             positions[:, number] = np.where(np.isnan(column), BEYOND, inside) if cell.may_lack else inside
         return positions
 
@@ -151,9 +162,7 @@ class Encoding:
         """Values (n, M, V) that lie at positions (n, C), each one that its measure can have; NaN elsewhere."""
         values = np.full((len(positions), *self.schema.observed.shape), np.nan, dtype=np.float32)
         for number, cell in enumerate(self.cells):
-            measure, column = cell.measure, np.clip(positions[:, number], 0, 1)
-            above = np.minimum(np.floor(column * measure.count), measure.count - 1) if measure.count else column
-            value = measure.lower + above * (1 if measure.count else measure.range)
+            value = cell.scale.at(np.clip(positions[:, number], 0, 1))
             values[:, cell.row, cell.visit] = self._unless(cell, positions[:, number] > 1, value)
         return self._settled(values)
 
@@ -175,8 +184,7 @@ class Encoding:
                 one_hot = column[:, None] == np.arange(cell.width)  # (n, k)
                 features[:, cell.columns] = np.where(missing[:, None], 0.0, np.where(one_hot, 1.0, -1.0))
             else:
-                share = (column - measure.lower) / (measure.upper - measure.lower)
-                features[:, cell.first] = np.where(missing, 0.0, np.clip(2 * share - 1, -1, 1))
+                features[:, cell.first] = np.where(missing, 0.0, 2 * cell.scale.shares(column) - 1)
             if cell.flagged:
                 features[:, cell.flag] = np.where(gone[:, number], 0.0, np.where(missing, 1.0, -1.0))
         return features
@@ -197,10 +205,7 @@ class Encoding:
             if measure.kind == "categorical":
                 decoded = columns.argmax(axis=1).astype(np.float64)
             else:
-                share = (np.clip(columns[:, 0], -1, 1) + 1) / 2
-                decoded = measure.lower + share * (measure.upper - measure.lower)
-                if measure.kind != "continuous":
-                    decoded = np.rint(decoded)
+                decoded = cell.scale.at_shares((np.clip(columns[:, 0], -1, 1) + 1) / 2)
             missing = features[:, cell.flag] > 0 if cell.flagged else np.zeros(len(features), dtype=bool)
             values[:, cell.row, cell.visit] = self._unless(cell, missing, decoded)
         return self._settled(values)
@@ -210,15 +215,24 @@ class Encoding:
         return np.where(missing, np.nan, values) if cell.may_lack else values
 
     def _settled(self, values: np.ndarray) -> np.ndarray:
-        """The same values with nothing known after dropout, and a last visit at which something is."""
+        """The same values with nothing known after dropout, in keeping with the schema's constraints, and with a last
+        visit at which something is known."""
         if self.schema.visits.dropout:
             values[self.schema.gone(values)] = np.nan
-            values[:, -1, 0] = visits_attended(values[:, : len(self.schema.measures)])
+        values = self._constraints.kept(values)
+        if self.schema.visits.dropout:
+            values[:, -1, 0] = visits_attended(self.schema, values)
         return values
 
 
-def visits_attended(measures: np.ndarray) -> np.ndarray:
-    """How many visits there are up to the last with a value: (n,), from measures (n, M, V) with NaN where missing."""
+def visits_attended(schema: Schema, values: np.ndarray) -> np.ndarray:
+    """How many visits there are up to the last with a value, or to the one that everybody attends: (n,).
+
+    Args:
+        schema: has dropout.
+        values: (n, M, V) with NaN where missing.
+    """
+    measures = values[:, : len(schema.measures)]
     known = ~np.isnan(measures).all(axis=1)  # (n, V)
     attended: np.ndarray = (known * np.arange(1, known.shape[1] + 1)).max(axis=1)
-    return attended
+    return attended.clip(min=schema.visits.surely_attended)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cohorts.cells import measure_values
 from cohorts.class_label import ClassLabel, ListedClass
+from cohorts.dates import with_days
 from cohorts.encoding import visits_attended
 from cohorts.errors import CohortError, about
 from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
@@ -63,6 +64,7 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         for name, file in schema.tables.items()
     }
     people = _enrolled(schema, tables)
+    tables = with_days(schema, tables, people.ids, people.position)
     labels, positions, counted = _labels(schema, tables[schema.label.table], people)
     rows = _rows(schema, tables, people)
     values, cells = _values(schema, tables, people, rows)  # (n, M, V)
@@ -206,7 +208,7 @@ def _values(
             cells += counts
             values[chosen.participant[expected], m, chosen.visit[expected]] = by_row
     if schema.visits.dropout:
-        values[:, -1, 0] = visits_attended(values[:, : len(schema.measures)])
+        values[:, -1, 0] = visits_attended(schema, values)
     return values, tuple(cells)
 
 

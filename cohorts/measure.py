@@ -8,18 +8,22 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from cohorts.cell_rules import CellRules
+from cohorts.origin import FARTHEST, Origin, place_of
 from cohorts.parts import Category, Name
 from cohorts.spelling import require_distinct
 
-Kind = Literal["continuous", "integer", "binary", "categorical"]
+Kind = Literal["continuous", "integer", "binary", "categorical", "ordinal"]
+NUMERIC: tuple[Kind, ...] = ("continuous", "integer")
 
 
 class Measure(CellRules):
     """One quantity: measured at every visit or those that `visits` names, or once per participant (a static covariate).
 
-    `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary or
-    categorical measure is stored as the index of its category, so its limits are 0 and k - 1. Who lacks a value where
-    one is expected is left out, unless `missing` is `allowed`: then that it is missing is part of the data.
+    `lower` and `upper` are public, plausible limits in the measure's unit, not the file's extremes. A binary,
+    categorical or ordinal measure is stored as the index of its category, so its limits are 0 and k - 1; the categories
+    of an ordinal one ascend. Who lacks a value where one is expected is left out, unless `missing` is `allowed`: then
+    that it is missing is part of the data. On the scale `log` a value counts by its logarithm, and zero by itself.
+    With an `origin` its cells are dates, and its values the days since the participant's date in that column.
     With `parameter` it stands in those rows of its table that have this code, by default in the column `AVAL`.
     """
 
@@ -30,17 +34,19 @@ class Measure(CellRules):
     upper: float
     categories: tuple[Category, ...] = ()
     decimals: int | None = Field(default=None, ge=0, le=6)
+    scale: Literal["linear", "log"] = "linear"
     table: Name
     column: Name | None = None
     columns: dict[str, str] | None = None
     parameter: Name | None = None
+    origin: Name | Origin | None = None
     visits: tuple[Name, ...] | None = None
     missing: Literal["drop", "allowed"] = "drop"
 
     @model_validator(mode="before")
     @classmethod
     def _limits_of_categories(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("kind") not in ("binary", "categorical"):
+        if not isinstance(given, dict) or given.get("kind") not in ("binary", "categorical", "ordinal"):
             return given
         categories = given.get("categories") or ((0, 1) if given["kind"] == "binary" else ())
         if not isinstance(categories, Sequence) or isinstance(categories, str):
@@ -67,6 +73,8 @@ class Measure(CellRules):
             raise ValueError("columns names the visits of the measure, at least one; leave visits out")
         if self.columns is not None and self.parameter is not None:
             raise ValueError("parameter is for a row per visit and parameter; leave columns out, or parameter")
+        if self.origin is not None:
+            self._check_dates()
         self._check_categories()
         if self.discrete:
             self.check_categories(self.categories)
@@ -74,9 +82,11 @@ class Measure(CellRules):
             self.check_numbers(self.kind == "integer", self.lower, self.upper)
         if self.decimals is not None and self.kind != "continuous":
             raise ValueError(f"kind {self.kind} has no decimals; leave them out")
+        if self.scale == "log":
+            self._check_log()
         if self.lower >= self.upper:
             raise ValueError(f"lower {self.lower:g} is not below upper {self.upper:g}; lower must be the smaller")
-        digits = 0 if self.kind == "integer" else self.decimals
+        digits = self.digits
         if digits is not None and any(round(limit, digits) != limit for limit in (self.lower, self.upper)):
             raise ValueError(
                 f"lower {self.lower:g} or upper {self.upper:g} has more than {digits} decimals, so "
@@ -85,7 +95,7 @@ class Measure(CellRules):
         return self
 
     def _check_categories(self) -> None:
-        if self.kind in ("continuous", "integer"):
+        if not self.discrete:
             if self.categories:
                 raise ValueError(f"kind {self.kind} takes lower and upper, not categories")
             return
@@ -93,11 +103,63 @@ class Measure(CellRules):
         if self.kind == "binary" and len(self.categories) != 2:
             raise ValueError(f"a binary measure has two categories, not {len(self.categories)}")
         if len(self.categories) < 2:
-            raise ValueError("a categorical measure needs at least two categories")
+            raise ValueError(
+                f"{'an' if self.kind == 'ordinal' else 'a'} {self.kind} measure needs at least two categories"
+            )
+
+    def _check_dates(self) -> None:
+        if self.kind != "integer":
+            raise ValueError(f"origin is for dates, which are counted in whole days: kind integer, not {self.kind}")
+        if self.parameter is not None or self.detection_limit is not None:
+            raise ValueError("dates (origin) have no detection_limit, and no parameter; leave it out")
+        if max(-self.lower, self.upper) > FARTHEST:
+            raise ValueError(f"lower and upper are days from the origin, at most {FARTHEST:g} of them")
+
+    @property
+    def counted_from(self) -> tuple[str, str] | None:
+        """Table and column of the date that its dates are counted from; None where they are no dates."""
+        return None if self.origin is None else place_of(self.origin, self.table)
+
+    def _check_log(self) -> None:
+        if self.discrete:
+            raise ValueError(f"scale log is for numbers; leave it out of a measure of kind {self.kind}")
+        if self.lower < 0:
+            raise ValueError(f"scale log is for values from 0 on, and lower is {self.lower:g}; leave scale out")
+        if self.least_positive == 0:
+            raise ValueError(
+                "scale log with lower 0 needs the smallest value above 0: say decimals, or detection_limit, or make "
+                "lower that value"
+            )
+        if self.least_positive >= self.upper:
+            raise ValueError(f"scale log: upper {self.upper:g} is not above {self.least_positive:g}, the least value")
+
+    @property
+    def step(self) -> float:
+        """How far apart the values are that the trial records; 0 where nothing is said of that."""
+        return 0.0 if self.digits is None else float(10.0**-self.digits)
+
+    @property
+    def digits(self) -> int | None:
+        """How many decimals its values have; None where nothing is said of that."""
+        return self.decimals if self.kind == "continuous" else 0
+
+    @property
+    def least_positive(self) -> float:
+        """The smallest value above 0, of a measure with a lower limit of 0 or more; 0 where nothing is said of that."""
+        if self.lower > 0:
+            return self.lower
+        limit = self.detection_limit
+        detected = limit.stands_for(self.lower) or limit.value if limit is not None else 0.0
+        return max(detected, self.step)
 
     @property
     def discrete(self) -> bool:
         """Whether values are category indices."""
+        return self.kind not in NUMERIC
+
+    @property
+    def nominal(self) -> bool:
+        """Whether its categories are in no order, so that each is generated by itself."""
         return self.kind in ("binary", "categorical")
 
     @property

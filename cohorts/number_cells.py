@@ -81,7 +81,8 @@ def _why_no_number(text: str, decimal: str | None, dates: str) -> tuple[str, str
     if re.fullmatch(DATE, text):
         return (
             f"{problem}, but a date",
-            dates or "A measure cannot be a date: put the days since a visit, or the age, into a column of the file.",
+            dates
+            or "If the measure is a date, name the column with the date that days are counted from: origin: COLUMN.",
         )
     return problem, (
         "Correct the value, leave the cell empty if it is missing, or name the text under missing_values in the schema."

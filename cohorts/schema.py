@@ -13,9 +13,11 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from cohorts.cell_rules import DetectionLimit, numbers_within
 from cohorts.class_label import ListedClass
+from cohorts.constraints import Constraints, Vocabulary
 from cohorts.files import NOT_READ, Format, stem_of
 from cohorts.label import LABELS, Label
 from cohorts.measure import Measure
+from cohorts.origin import Origin, place_of
 from cohorts.outcome_label import OutcomeLabel
 from cohorts.parameters import Parameters, RowKind, check_covariate, check_parameters
 from cohorts.parts import NO_TABLE, Category, Frozen, Name
@@ -23,7 +25,7 @@ from cohorts.schema_defaults import BY_TABLE, filled_in
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
 from cohorts.survival_label import Status, SurvivalLabel
-from cohorts.visits import Origin, Visits, Window
+from cohorts.visits import Dropout, Visits, Window
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
@@ -40,6 +42,7 @@ class Schema(Frozen):
     for a row to count.
     `participant` is the column of the participant's id, or several that make it up together, in every table.
     `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
+    `constraints` are sentences that are true of every synthetic participant; real ones are not held to them.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -54,6 +57,7 @@ class Schema(Frozen):
     visits: Visits
     measures: tuple[Measure, ...] = Field(min_length=1)
     covariates: tuple[Measure, ...] = ()
+    constraints: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -65,7 +69,7 @@ class Schema(Frozen):
         require_distinct("measure", (m.name for m in self.all_measures))
         used = [("label", self.label.name, self.label.table)]
         used += [("measure", m.name, m.table) for m in self.recorded]
-        used += [("origin of visits", column, table) for table, column in self.origins]
+        used += [(what, column, table) for (table, column), what in self.origins.items()]
         for what, name, table in used:
             if table not in self.tables:
                 raise ValueError(f"{what} {name}: table {table!r} is not among tables ({', '.join(self.tables)})")
@@ -86,6 +90,7 @@ class Schema(Frozen):
         for table in self.tables:
             check_parameters(table, [each for each in self.measures if each.table == table], self.format_of(table))
         self._check_columns_are_used_once()
+        self.constrained()
         return self
 
     def _check_encodings(self) -> None:
@@ -177,18 +182,24 @@ class Schema(Frozen):
         return (self.participant,) if isinstance(self.participant, str) else self.participant
 
     @property
-    def origins(self) -> tuple[tuple[str, str], ...]:
+    def visit_origins(self) -> tuple[tuple[str, str], ...]:
         """Tables and their columns that hold the date which visits are counted from."""
-        if isinstance(self.visits.origin, Origin):
-            return ((self.visits.origin.table, self.visits.origin.column),)
-        return tuple((table, self.visits.origin) for table in self.visit_tables if self.visits.origin is not None)
+        if self.visits.origin is None:
+            return ()
+        return tuple(dict.fromkeys(place_of(self.visits.origin, table) for table in self.visit_tables))
+
+    @property
+    def origins(self) -> dict[tuple[str, str], str]:
+        """All tables and columns that hold a date which days are counted from, each with what for."""
+        of_measures = dict.fromkeys(each.counted_from for each in self.recorded if each.counted_from is not None)
+        return dict.fromkeys(of_measures, "origin of days") | dict.fromkeys(self.visit_origins, "origin of visits")
 
     def column_uses(self, table: str) -> list[tuple[str, str]]:
         """The columns that are read from a table, each with what for, as in a message."""
         uses = [(column, "participant") for column in self.id_columns]
         if table in self.visit_tables and self.visits.column is not None:
             uses.append((self.visits.column, "visits"))
-        uses += [(column, "origin of visits") for place, column in self.origins if place == table]
+        uses += [(column, what) for (place, column), what in self.origins.items() if place == table]
         uses += [(column, "where") for column in self.where.get(table, {})]
         if self.by_parameter(table):
             uses.append((self.parameters_of(table).column, "parameters"))
@@ -245,8 +256,8 @@ class Schema(Frozen):
         if isinstance(self.label, OutcomeLabel):
             measures = (*measures, self.label.position)
         if self.visits.dropout:
-            upper = float(len(self.visit_names))
-            attended = Measure(name=ATTENDED, kind="integer", lower=0, upper=upper, table=NO_TABLE, column=ATTENDED)
+            lower, upper = float(self.visits.surely_attended), float(len(self.visit_names))
+            attended = Measure(name=ATTENDED, kind="integer", lower=lower, upper=upper, table=NO_TABLE, column=ATTENDED)
             measures = (*measures, attended)
         return measures
 
@@ -277,8 +288,10 @@ class Schema(Frozen):
     @property
     def may_be_missing(self) -> np.ndarray:
         """Which of these cells may lack a value in a complete participant: bool (M, V)."""
-        measures = np.arange(len(self.all_measures)) < len(self.measures)
-        missing: np.ndarray = self.observed & (self._allowed | (self.visits.dropout & measures[:, None]))
+        may_be_gone = np.zeros_like(self.observed)
+        if self.visits.dropout:
+            may_be_gone[: len(self.measures), self.visits.surely_attended :] = True
+        missing: np.ndarray = self.observed & (self._allowed | may_be_gone)
         return missing
 
     @property
@@ -302,6 +315,17 @@ class Schema(Frozen):
         if self.label.randomised and self.visits.baseline is not None:
             before[: len(self.recorded), 0] = self.observed[: len(self.recorded), 0]
         return before
+
+    def constrained(self) -> Constraints:
+        """What is true of every synthetic participant.
+
+        Raises:
+            ValueError: a constraint cannot be understood or kept.
+        """
+        recorded = len(self.recorded)
+        observed, before = self.observed[:recorded], self.before_randomisation[:recorded]
+        words = Vocabulary(self.recorded, len(self.measures), self.visit_names, observed, before)
+        return Constraints(self.constraints, words)
 
     def gone(self, values: np.ndarray) -> np.ndarray:
         """Cells of measures at visits that a participant does not attend any more: bool (n, M, V).
@@ -330,7 +354,7 @@ class Schema(Frozen):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            parts: list[type[BaseModel]] = [Schema, *LABELS, ListedClass, Status, Visits, Origin, Window, Measure]
-            parts += [Format, Parameters, DetectionLimit]
+            parts: list[type[BaseModel]] = [Schema, *LABELS, ListedClass, Status, Visits, Dropout, Origin, Window]
+            parts += [Measure, Format, Parameters, DetectionLimit]
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None

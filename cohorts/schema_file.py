@@ -73,6 +73,9 @@ def _only_follows(details: Details, errors: Sequence[Details]) -> bool:
     """Whether a problem goes away with the others: it is not one that the reader can see in the file."""
     if details["type"] == "missing" and details["loc"][-1] == "table":
         return any(each["loc"][:1] == ("tables",) for each in errors)  # a single table need not be named
+    if isinstance(details["input"], dict) and details["type"] in ("bool_type", "string_type"):
+        part = details["loc"][:-1]  # the other type that it may have is the one that was meant
+        return any(each["loc"][: len(part)] == part and len(each["loc"]) > len(part) + 1 for each in errors)
     # The validator does not count items that are wrong in themselves.
     return bool(details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"])
 

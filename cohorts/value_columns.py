@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ import pandas as pd
 from cohorts.measure import Measure
 from cohorts.parameters import of_numbers
 from cohorts.spelling import typed
+
+ORIGIN = date(2000, 1, 1)
+"""Where every synthetic participant's dates are counted from."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Part:
 
 
 def in_units(measure: Measure, values: np.ndarray) -> Any:
-    """Values (k,) as the file spells them: rounded, whole, or a category; where one is missing, nothing."""
+    """Values (k,) as the file spells them: rounded, whole, a date or a category; where one is missing, nothing."""
     missing = np.isnan(values)
     if missing.any() and (measure.discrete or measure.kind == "integer"):
         known = pd.Series(in_units(measure, np.where(missing, measure.lower, values))).convert_dtypes()
@@ -38,6 +42,8 @@ def in_units(measure: Measure, values: np.ndarray) -> Any:
     spelled: np.ndarray
     if measure.discrete:
         spelled = typed(measure.categories)[values.astype(np.int64)]
+    elif measure.origin is not None:
+        spelled = dates(np.rint(values).astype(np.int64).tolist())
     elif measure.kind == "integer":
         spelled = np.rint(values).astype(np.int64)
     elif measure.decimals is None:
@@ -45,6 +51,11 @@ def in_units(measure: Measure, values: np.ndarray) -> Any:
     else:
         spelled = values.astype(np.float64).round(measure.decimals)
     return spelled
+
+
+def dates(days: Sequence[int]) -> np.ndarray:
+    """So many days from where synthetic participants' dates are counted from, spelled 2000-01-31."""
+    return np.array([(ORIGIN + timedelta(days=day)).isoformat() for day in days], dtype=object)
 
 
 def together(parts: Sequence[Part], rows: int) -> Any:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
+from cohorts.origin import Origin
 from cohorts.parts import Frozen, Name
 from cohorts.spelling import require_distinct
 
@@ -49,11 +50,14 @@ class Window(Frozen):
         return math.floor(self.middle) if math.floor(self.middle) >= self.start else math.ceil(self.middle)
 
 
-class Origin(Frozen):
-    """Where the date stands that a participant's visits are counted from, if not in the visits' own table."""
+class Dropout(Frozen):
+    """Participants may leave, but everybody attends the visits up to one and that one, by the trial's design."""
 
-    table: Name
-    column: Name
+    start: Name = Field(alias="from")
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False, serialize_by_alias=True
+    )
 
 
 class Visits(Frozen):
@@ -61,15 +65,15 @@ class Visits(Frozen):
 
     `column` holds the code or the time; it is left out only where every measure is wide (`columns`). With an `origin`
     it holds dates, and the time is the days since the date in that column. With `dropout` participants may leave:
-    nothing is known of them after some visit, and that is part of the data. `baseline` is the first visit's name, where
-    that was before randomisation.
+    nothing is known of them after some visit, and that is part of the data; everybody attends the VISIT of
+    `{from: VISIT}`. `baseline` is the first visit's name, where that was before randomisation.
     """
 
     column: Name | None = None
     codes: tuple[Name, ...] | None = None
     windows: tuple[Window, ...] | None = None
     origin: Name | Origin | None = None
-    dropout: bool = False
+    dropout: bool | Dropout = False
     baseline: Name | None = None
 
     @model_validator(mode="after")
@@ -81,6 +85,7 @@ class Visits(Frozen):
         require_distinct("visit", self.names)
         if self.baseline is not None and self.baseline != self.names[0]:
             raise ValueError(f"baseline is {self.baseline}; only the first visit, {self.names[0]}, can be the baseline")
+        self._check_dropout()
         if self.windows is not None:
             if self.column is None:
                 raise ValueError("windows need column, the column that holds the time")
@@ -88,6 +93,18 @@ class Visits(Frozen):
         if self.origin is not None:
             self._check_days()
         return self
+
+    def _check_dropout(self) -> None:
+        if isinstance(self.dropout, Dropout) and self.dropout.start not in self.names[:-1]:
+            raise ValueError(
+                f"dropout: from is {self.dropout.start}, the last visit that everybody attends; it must be one of "
+                f"{', '.join(self.names[:-1]) or 'two visits or more'}"
+            )
+
+    @property
+    def surely_attended(self) -> int:
+        """How many visits everybody attends, at least, where participants may leave."""
+        return self.names.index(self.dropout.start) + 1 if isinstance(self.dropout, Dropout) else 0
 
     @staticmethod
     def _check_order(windows: Sequence[Window]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,9 @@ from cohorts.outcome_label import OutcomeLabel
 from cohorts.participants import Participants
 from cohorts.schema import Schema
 from cohorts.spelling import typed
-from cohorts.value_columns import Part, in_units, together
+from cohorts.value_columns import ORIGIN, Part, dates, in_units, together
 
 LOG = logging.getLogger(__name__)
-ORIGIN = date(2000, 1, 1)
-"""Where every synthetic participant's dates are counted from."""
 
 
 def write_cohort(cohort: Participants, directory: Path, like: Schema | None = None) -> list[Path]:
@@ -134,9 +131,8 @@ def _visit_marks(schema: Schema) -> np.ndarray:
     """What the visit column says at each visit: its code, or a time or date inside its window."""
     if schema.visits.windows is None:
         return typed(schema.visit_names)
-    if schema.origins:
-        days = [(ORIGIN + timedelta(days=window.day)).isoformat() for window in schema.visits.windows]
-        return np.array(days, dtype=object)
+    if schema.visit_origins:
+        return dates([window.day for window in schema.visits.windows])
     return _whole_if_possible(np.array([window.middle for window in schema.visits.windows]))
 
 

@@ -12,15 +12,13 @@ import numpy as np
 
 from cohorts import Encoding, Schema
 from cohorts.encoding import Cell
+from cohorts.scale import BINS
 from cohorts.stretches import PARTS
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
 from privacy.mechanisms.labels import require_labels
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.simplex import onto_simplex
 from privacy.mechanisms.smoothing import smooth_shares, smooth_stretches
-
-BINS = 32
-"""Of a cell that can take more values than this: equal ones over its public range. Others have one for each value."""
 
 RAREST = 0.005
 """Share below which a category, or having a value at all, counts as no rarer."""
@@ -63,6 +61,7 @@ class Bins:
         alike: whether all classes have the same shares, since they are arms and it is from before randomisation.
         stretches: of a cell that says where an outcome lies within its class, how many bins each stretch of each class
             has, which are in an order of their own; empty for any other.
+        spike: whether the first is for zero alone, which says nothing of the positive values beside it.
     """
 
     values: int
@@ -70,19 +69,24 @@ class Bins:
     measure: int | None
     alike: bool
     stretches: tuple[tuple[int, ...], ...] = ()
+    spike: bool = False
 
     @classmethod
     def of(cls, cell: Cell) -> Bins:
-        """One for each value, or ``BINS`` equal ones over the range of a measure that can take more."""
-        values = min(cell.measure.count or BINS, BINS)
-        ordered = not (cell.measure.discrete or cell.stretches)
+        """Those of its measure's scale."""
+        scale, ordered = cell.scale, not (cell.measure.nominal or cell.stretches)
         stretches = tuple(tuple(each * BINS // PARTS for each in parts) for parts in cell.stretches)
-        return cls(values, cell.may_lack, cell.row if ordered else None, cell.before, stretches)
+        return cls(scale.bins, cell.may_lack, cell.row if ordered else None, cell.before, stretches, scale.spike)
 
     @property
     def width(self) -> int:
         """How many there are, b."""
         return self.values + self.may_lack
+
+    @property
+    def together(self) -> slice:
+        """Those whose shares say something of their neighbours': not of zero alone, nor of having no value."""
+        return slice(int(self.spike), self.values)
 
 
 @dataclass(frozen=True)
@@ -147,27 +151,28 @@ class NoisyHistograms(Whole):
         smooth = [np.array([onto_simplex(each) for each in cell]) for cell in cells]
         for measure in {each.measure for each in self.bins if each.measure is not None}:
             members = [number for number, each in enumerate(self.bins) if each.measure == measure]
-            there = [self._there(number, cells[number]) for number in members]  # [members] (k, 1)
-            values = [
-                cells[member][:, : self.bins[member].values] / known
-                for member, known in zip(members, there, strict=True)
-            ]
-            together = smooth_shares(np.concatenate(values), np.concatenate([noise_sd / each[:, 0] for each in there]))
-            for member, known, shares in zip(members, there, np.split(together, len(members)), strict=True):
-                parts = [known * shares, 1 - known] if self.bins[member].may_lack else [shares]
-                smooth[member] = np.concatenate(parts, axis=1)  # (k, b)
+            alone = [self._alone(number, cells[number]) for number in members]  # [members] (k, b)
+            rest = [1 - each.sum(axis=1, keepdims=True) for each in alone]  # [members] (k, 1)
+            together = smooth_shares(
+                np.concatenate([cells[each][:, self.bins[each].together] / rest[i] for i, each in enumerate(members)]),
+                np.concatenate([noise_sd / each[:, 0] for each in rest]),
+            )
+            for member, own, left, shares in zip(members, alone, rest, np.split(together, len(members)), strict=True):
+                own[:, self.bins[member].together] = left * shares
+                smooth[member] = own
         for number, bins in enumerate(self.bins):
             if bins.stretches:
                 classes = zip(cells[number], noise_sd, bins.stretches, strict=True)
                 smooth[number] = np.array([smooth_stretches(*each) for each in classes])
         return np.concatenate(smooth, axis=1)
 
-    def _there(self, number: int, noisy: np.ndarray) -> np.ndarray:
-        """Share of each class that has a value of a cell, (k, 1), from its noisy shares (k, b)."""
-        if not self.bins[number].may_lack:
-            return np.ones((len(noisy), 1))
-        there: np.ndarray = (1 - noisy[:, -1:]).clip(RAREST, 1)
-        return there
+    def _alone(self, number: int, noisy: np.ndarray) -> np.ndarray:
+        """Shares (k, b) of a cell's bins that say nothing of those beside them, from its noisy shares; else 0."""
+        alone = noisy.clip(min=0)
+        alone[:, self.bins[number].together] = 0
+        largest: np.ndarray = alone.sum(axis=1, keepdims=True).clip(min=1 - RAREST)
+        alone *= (1 - RAREST) / largest
+        return alone
 
     @property
     def _noise(self) -> GaussianNoise:

@@ -179,7 +179,7 @@ def public_radius(schema: Schema) -> float:
     A binary feature and a category's column are -1 or 1; others lie in a range that is wider than what is usual, and
     count as ``TYPICAL_FEATURE``. Shortening the few longer ones biases the moments a little and costs no privacy.
     """
-    continuous = sum(int(schema.observed[m].sum()) for m, each in enumerate(schema.all_measures) if not each.discrete)
+    continuous = sum(int(schema.observed[m].sum()) for m, each in enumerate(schema.all_measures) if not each.nominal)
     return math.sqrt(Encoding(schema).width - continuous + continuous * TYPICAL_FEATURE**2)
 
 

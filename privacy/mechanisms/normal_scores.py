@@ -98,7 +98,8 @@ class NormalScores:
     def attended(self) -> np.ndarray:
         """With dropout, how many visits each bin of the last cell stands for, (b,)."""
         count, bins = self.cells[-1].measure.count, self.bins[-1].values
-        attended: np.ndarray = np.floor((np.arange(bins) + 0.5) * count / bins)
+        lower = self.cells[-1].measure.lower
+        attended: np.ndarray = lower + np.floor((np.arange(bins) + 0.5) * count / bins)
         return attended
 
     @property
@@ -117,7 +118,7 @@ class NormalScores:
         scores, gone = np.empty((len(values), self.width)), self.encoding.gone(values[:, -1, 0])
         for number, cell in enumerate(self.cells):
             pooled, at = self.pooled[number], positions[:, number].clip(max=1)
-            if cell.measure.discrete:
+            if cell.measure.nominal:
                 shares = self.indicated(number)  # (k,)
                 which = np.minimum(np.floor(at * len(pooled)), len(pooled) - 1)  # (n,)
                 indicators = which[:, None] == np.arange(len(pooled) - len(shares), len(pooled))  # (n, k)
@@ -139,7 +140,7 @@ class NormalScores:
         positions = np.empty((len(scores), len(self.cells)))
         for number, cell in enumerate(self.cells):
             pooled, score = self.pooled[number], np.clip(scores[:, cell.columns], -LIMIT, LIMIT)
-            if cell.measure.discrete:
+            if cell.measure.nominal:
                 beyond = score + ndtri(self.indicated(number))  # above the threshold of each category, (n, k)
                 which = beyond[:, 0] > 0 if cell.measure.kind == "binary" else beyond.argmax(axis=1)
                 positions[:, number] = (which + 0.5) / len(pooled)
@@ -152,18 +153,18 @@ class NormalScores:
         return self.encoding.at_positions(positions)
 
     def indicated(self, number: int) -> np.ndarray:
-        """Shares of the categories of a discrete cell that have a score: of a binary one the second alone."""
+        """Shares of the categories of a nominal cell that have a score: of a binary one the second alone."""
         shares: np.ndarray = self.pooled[number].clip(RAREST, 1 - RAREST)
         return shares[1:] if self.cells[number].measure.kind == "binary" else shares
 
     def edges(self, number: int) -> np.ndarray:
-        """Scores between the bins of a cell that is not discrete, ascending, of each class: (k, b - 1)."""
+        """Scores between the bins of a cell that is not nominal, ascending, of each class: (k, b - 1)."""
         distributions = np.array([_distribution(shares)[1:-1] for shares in self.within(number)])
         edges: np.ndarray = ndtri(distributions).clip(-LIMIT, LIMIT)
         return edges
 
     def middles(self, number: int) -> np.ndarray:
-        """Scores of the middle of each bin of a cell that is not discrete, ascending, of each class: (k, b)."""
+        """Scores of the middle of each bin of a cell that is not nominal, ascending, of each class: (k, b)."""
         distributions = np.array([_distribution(shares) for shares in self.within(number)])
         middles: np.ndarray = ndtri((distributions[:, 1:] + distributions[:, :-1]) / 2).clip(-LIMIT, LIMIT)
         return middles

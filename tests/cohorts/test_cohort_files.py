@@ -28,7 +28,7 @@ identifiers = st.lists(
 
 @st.composite
 def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["continuous", "integer", "binary", "categorical"]))
+    kind = draw(st.sampled_from(["continuous", "integer", "binary", "categorical", "ordinal"]))
     measure: dict[str, Any] = {"name": name, "kind": kind}
     if kind in ("continuous", "integer"):
         lower = draw(st.integers(-1000, 1000))
@@ -39,7 +39,9 @@ def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
         measure["outside"] = draw(st.sampled_from(["error", "clamp", "missing"]))
         limit = st.builds(lambda value: {"value": value, "as": "limit"}, st.integers(lower, measure["upper"]))
         measure["detection_limit"] = draw(st.none() | limit)
-    if kind == "categorical":
+    if kind in ("continuous", "integer") and (lower > 0 or (kind == "integer" and lower == 0 and measure["upper"] > 1)):
+        measure["scale"] = draw(st.sampled_from(["linear", "log"]))
+    if kind in ("categorical", "ordinal"):
         listed = [
             ["a", "b", "c"],
             [0, 0.5, 1],
@@ -54,6 +56,14 @@ def measures(draw: st.DrawFn, name: str) -> dict[str, Any]:
         measure["categories"] = draw(st.sampled_from([[0, 1], ["no", "yes"], [1, 2], ["FALSE", "TRUE"]]))
     measure["description"] = draw(st.sampled_from(["", 'as in the protocol; "fasting" | sitting']))
     return measure | {"missing": draw(st.sampled_from(["drop", "allowed"]))}
+
+
+def constraints(those: list[dict[str, Any]]) -> st.SearchStrategy[list[str]]:
+    """Of measures in any order, some of which rise or fall, each by itself."""
+    ordered = [each["name"] for each in those if each["kind"] != "categorical" and len(each.get("columns") or "ab") > 1]
+    ordered = [name for name in ordered if not name.startswith("seldom")]
+    said = st.builds("{} {}".format, st.sampled_from(ordered or ["none"]), st.sampled_from(["rises", "falls"]))
+    return st.lists(said, max_size=2, unique_by=lambda each: each.split()[0]) if ordered else st.just([])
 
 
 formats = st.fixed_dictionaries(
@@ -84,7 +94,7 @@ def schemas(draw: st.DrawFn) -> Schema:
     )
     listed = visits.get("codes") or visits["windows"]
     names = [str(item["name"] if isinstance(item, dict) else item) for item in listed]
-    visits = visits | {"dropout": draw(st.booleans())}
+    visits = visits | {"dropout": draw(st.sampled_from([False, True, {"from": names[-2]}]))}
     some = st.sampled_from(names).map(lambda left_out: [each for each in names if each != left_out])
     long = [draw(measures(f"long{i}")) | {"table": "rows", "column": f"l{i}"} for i in range(draw(st.integers(1, 3)))]
     wide = [
@@ -100,6 +110,8 @@ def schemas(draw: st.DrawFn) -> Schema:
         draw(measures(f"static{i}")) | {"table": draw(st.sampled_from(["people", "rows"])), "column": f"s{i}"}
         for i in range(draw(st.integers(0, 2)))
     ]
+    for each in (each for each in wide + static if each["kind"] == "integer"):
+        each |= draw(st.sampled_from([{}, {"origin": "begun"}, {"origin": {"table": "people", "column": "begun"}}]))
     values = draw(st.sampled_from([(0, 1), ("ctl", "trt"), (1.5, 2.5), ("a", "b", "c"), (0, 1, 2, 3)]))
     classes = [{"name": f"class {i}", "value": value, "share": 1 / len(values)} for i, value in enumerate(values)]
     return Schema.model_validate(
@@ -114,6 +126,7 @@ def schemas(draw: st.DrawFn) -> Schema:
             "label": {"name": "arm", "table": "people", "column": "arm", "randomised": True, "classes": classes},
             "measures": long + wide + seldom,
             "covariates": static,
+            "constraints": draw(constraints(long + wide + seldom)),
         }
     )
 

@@ -350,7 +350,7 @@ def edit(path: tuple, value: object):
         (edit(("name",), "../x"), "key name"),
         (
             edit(("measures", 0, "kind"), "count"),
-            "key kind must be continuous, integer, binary or categorical (it is 'count')",
+            "key kind must be continuous, integer, binary, categorical or ordinal (it is 'count')",
         ),
         (edit(("measures", 0, "name"), "HB"), "'HB' is given twice"),
         (edit(("measures", 0, "categories"), [1, 2]), "takes lower and upper, not categories"),

@@ -63,6 +63,8 @@ def test_whatever_a_generator_says_decodes_to_values_that_a_measure_can_have(sch
     Participants(
         schema, np.arange(20).astype(str), np.zeros(20, dtype=np.int64), values
     )  # missing only where it may be
+    if schema.visits.dropout:
+        assert (values[:, -1, 0] >= schema.visits.surely_attended).all()
     for m, measure in enumerate(schema.all_measures):
         seen = values[:, m][~np.isnan(values[:, m])]
         assert (seen >= measure.lower).all()

@@ -83,7 +83,7 @@ def test_an_origin_that_changes_is_an_error(tmp_path):
 
 def test_a_date_where_a_measure_belongs_is_called_one(tmp_path):
     visits = visits_frame().assign(hb="2020-01-01")
-    with pytest.raises(CohortError, match=r"but a date .*A measure cannot be a date"):
+    with pytest.raises(CohortError, match=r"but a date .*If the measure is a date, name the column"):
         load_participants(write_trial(tmp_path, visits=visits))
 
 

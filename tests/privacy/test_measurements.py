@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cohorts import Encoding, Schema
+from cohorts.scale import BINS
 from privacy.accounting.rdp import rdp_at
-from privacy.mechanisms.histograms import BINS, Bins, NoisyHistograms, class_counts
+from privacy.mechanisms.histograms import Bins, NoisyHistograms, class_counts
 from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
 from privacy.mechanisms.simplex import onto_simplex
 from tests.conftest import SMALL_SCHEMA, small_cohort
@@ -32,6 +33,8 @@ KINDS = Schema.model_validate(
                 "table": "visits",
                 "column": "stage",
             },
+            {"name": "cells", "kind": "integer", "scale": "log", "lower": 0, "upper": 9000, "column": "cells"},
+            {"name": "grade", "kind": "ordinal", "categories": ["none", "mild", "severe"], "column": "grade"},
         ],
     }
 )
@@ -47,7 +50,9 @@ def people(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     drugs = rng.poisson(1.2 + 0.8 * labels[:, None], shape).clip(0, 5)
     ill = rng.random(shape) < np.where(labels, 0.1, 0.3)[:, None]
     stage = rng.choice(3, shape, p=[0.1, 0.7, 0.2])
-    return np.stack([lab, drugs, ill, stage], axis=1).astype(np.float32), labels
+    cells = np.where(rng.random(shape) < 0.3, 0, np.rint(np.exp(rng.normal(4, 1.5, shape)))).clip(0, 9000)
+    grade = np.digitize(drugs + rng.normal(0, 0.5, shape), [1, 2.5])
+    return np.stack([lab, drugs, ill, stage, cells, grade], axis=1).astype(np.float32), labels
 
 
 def drawn(measurements: Measurements, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +113,9 @@ def test_values_come_back_from_their_own_scores():
     histograms = Measurements.costing(KINDS, 0.75, rho=100.0).histograms
     scores = NormalScores(KINDS, histograms.release(Encoding(KINDS).positions(values), labels))
     back = scores.values(scores.scores(values, labels), labels)
-    assert np.array_equal(back[:, 1:], values[:, 1:])  # whole numbers and categories exactly
+    exactly = [1, 2, 3, 5]
+    assert np.array_equal(back[:, exactly], values[:, exactly])  # few whole numbers and categories
+    assert np.array_equal(back[:, 4] == 0, values[:, 4] == 0)
     usual = values[:, 0] < np.quantile(values[:, 0], 0.99)  # beyond, scores are cut
     assert np.abs(back[:, 0] - values[:, 0])[usual].max() < 500 / BINS
 
@@ -123,6 +130,33 @@ def test_every_kind_keeps_its_shares_by_class():
             assert np.abs((real[:, 3] == stage).mean(axis=0) - (made[:, 3] == stage).mean(axis=0)).max() < 0.12
         assert np.abs(real[:, 1].mean(axis=0) - made[:, 1].mean(axis=0)).max() < 0.25
         assert np.abs(np.median(real[:, 0], axis=0) - np.median(made[:, 0], axis=0)).max() < 500 / BINS / 2
+        for grade in range(3):
+            assert np.abs((real[:, 5] == grade).mean(axis=0) - (made[:, 5] == grade).mean(axis=0)).max() < 0.12
+
+
+def test_many_zeros_and_a_long_tail_keep_their_shares_on_a_log_scale():
+    (values, _), (synthetic, _) = people(), drawn(Measurements.costing(KINDS, 1.0, rho=2.0))
+    real, made = values[:, 4], synthetic[:, 4]
+    assert np.abs((real == 0).mean(axis=0) - (made == 0).mean(axis=0)).max() < 0.04
+    for share in (0.5, 0.75, 0.95):  # the median is 25
+        assert np.abs(np.log(np.quantile(made, share, axis=0) / np.quantile(real, share, axis=0))).max() < 0.5
+
+
+def test_what_is_ordered_hangs_together_with_what_it_follows():
+    """A grade that grows with the number of drugs has one score, and one correlation."""
+    (values, _), (synthetic, _) = people(), drawn(Measurements.costing(KINDS, 1.0, rho=2.0))
+    real, made = (np.corrcoef(each[:, 1, 0], each[:, 5, 0])[0, 1] for each in (values, synthetic))
+    assert real > 0.8 and made == pytest.approx(real, abs=0.15)  # a Gaussian, cut in three
+
+
+def test_a_measure_may_have_more_categories_than_others_have_bins():
+    many = {"name": "site", "kind": "categorical", "categories": list(range(BINS + 8)), "column": "site"}
+    schema = Schema.model_validate({**SMALL_SCHEMA, "measures": [many]})
+    sites = np.random.default_rng(0).integers(0, BINS + 8, (400, 1, 3)).astype(np.float32)
+    mechanism = NoisyHistograms.costing(schema, 1.0, rho=50.0)
+    labels = np.arange(400) % 2
+    scores = NormalScores(schema, mechanism.release(Encoding(schema).positions(sites), labels))
+    assert np.array_equal(scores.values(scores.scores(sites, labels), labels), sites)
 
 
 def test_histograms_of_strangers_to_the_schema_are_refused():

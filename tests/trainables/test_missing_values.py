@@ -129,3 +129,16 @@ def test_of_three_classes_nobody_moves_a_measurement_by_more_than_is_charged(who
         class_sums(features[each], labels[each], moments.features, moments.radius, 3) for each in (slice(None), others)
     ]
     assert np.linalg.norm(sums[0] - sums[1]) <= SENSITIVITY
+
+
+def test_nobody_leaves_before_the_visit_that_everybody_attends():
+    visits = {**LOSSY_SCHEMA["visits"], "dropout": {"from": "week 4"}}
+    schema = Schema.model_validate({**LOSSY_SCHEMA, "name": "lossy-later", "visits": visits})
+    values = REAL.values.copy()
+    values = values[values[:, -1, 0] >= 2]
+    labels = REAL.labels[REAL.values[:, -1, 0] >= 2]
+    measured = Measurements.costing(schema, 1.0, rho=5.0).release(values, labels)
+    made = measured.draw(schema, 2000, np.random.default_rng(0)).values
+    assert set(made[:, -1, 0]) == {2, 3}
+    assert (made[:, -1, 0] == 2).mean() == pytest.approx((values[:, -1, 0] == 2).mean(), abs=0.06)
+    assert not np.isnan(made[:, 1, :2]).any()  # dose, which is missing after dropout alone

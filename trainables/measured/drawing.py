@@ -45,10 +45,10 @@ class Presence:
 
 
 def discrete_scores(scores: NormalScores) -> list[tuple[slice, torch.Tensor]]:
-    """Columns of each discrete cell, and the shares (k,) of its categories that have a score; likewise of each flag."""
+    """Columns of each nominal cell, and the shares (k,) of its categories that have a score; likewise of each flag."""
     found = []
     for number, cell in enumerate(scores.cells):
-        if cell.measure.discrete:
+        if cell.measure.nominal:
             found.append((cell.columns, torch.from_numpy(scores.indicated(number)).float()))
         if cell.flagged:
             share = torch.tensor([scores.missing[number]]).float()

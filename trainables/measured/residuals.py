@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cohorts import Schema
-from privacy.mechanisms.histograms import BINS
+from cohorts.scale import BINS
 from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
 from trainables.measured.drawing import (
     Presence,
@@ -47,7 +47,7 @@ class Residuals:
         edges_of, middles = np.full((classes, scores.width, BINS - 1), np.inf), np.zeros((classes, scores.width, BINS))
         shares, bins = np.zeros((classes, scores.width, BINS)), np.zeros((scores.width, BINS))
         there = np.ones((classes, scores.width))
-        rounded = np.zeros(scores.width, dtype=bool)
+        single = np.zeros((scores.width, BINS), dtype=bool)
         self._discrete = discrete_scores(scores)
         self._indicated: list[torch.Tensor] = []  # what was measured of them, (k, c)
         for number, cell in enumerate(scores.cells):
@@ -55,7 +55,7 @@ class Residuals:
             there[:, cell.first : cell.first + cell.width + cell.flagged] = np.array(
                 [[1 - lacking[number]] for _, lacking, _ in by_class]
             )
-            if cell.measure.discrete:
+            if cell.measure.nominal:
                 inside = slice(cell.first + 1, cell.first + cell.width + 1)
                 pairs[inside, inside] = 0  # fixed by the shares
                 scored = len(scores.indicated(number))
@@ -65,14 +65,14 @@ class Residuals:
                 edges_of[:, cell.first, : size - 1] = scores.edges(number)
                 middles[:, cell.first, :size] = scores.middles(number)
                 shares[:, cell.first, :size], bins[cell.first, :size] = values, 1
-                rounded[cell.first] = cell.measure.count is not None and cell.measure.count <= BINS
+                single[cell.first, :size] = cell.scale.single
             if cell.flagged:
                 pairs[cell.flag + 1, cell.flag + 1] = 0
                 missing = np.array([[missing[number]] for _, _, missing in by_class])
                 there[:, cell.flag] /= 1 - missing[:, 0]  # of who attends
                 self._indicated.append(torch.from_numpy(missing).float())
         self._products = ProductResiduals(measured, pairs, scores.encoding.before)
-        self._rounded = torch.from_numpy(rounded)
+        self._single = torch.from_numpy(single)  # bins of a single value, (W, BINS)
         self._edges, self._middles = torch.from_numpy(edges_of).float(), torch.from_numpy(middles).float()
         self._shares, self._bins = torch.from_numpy(shares).float(), torch.from_numpy(bins).float()
         self._there = torch.from_numpy(there).float()  # (k, W), shares of participants with a value
@@ -110,8 +110,11 @@ class Residuals:
         """
         limited = drawn.clamp(-LIMIT, LIMIT)
         places = torch.searchsorted(self._edges, drawn.detach().transpose(1, 2).contiguous())  # (k, W, n)
-        middles = self._middles.gather(2, places).transpose(1, 2).contiguous()
-        scores = torch.where(self._rounded, limited + (middles - limited).detach(), limited)
+        middles, single = (
+            each.expand(len(drawn), *each.shape[-2:]).gather(2, places).transpose(1, 2).contiguous()
+            for each in (self._middles, self._single)
+        )
+        scores = torch.where(single, limited + (middles - limited).detach(), limited)
         probabilities, indicated = [], {}
         for columns, shares in self._discrete:
             each = category_probabilities(drawn[..., columns], shares)
