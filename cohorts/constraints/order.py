@@ -4,9 +4,9 @@ Draws that are not in order are rearranged. Of two values that may not be equal 
 distance stays what was drawn, and a row of visits is sorted. So do categories. Numbers that may be equal become so, at
 their mean: where equal values are allowed there are usually many, and draws that were fitted to them lie around them,
 half of them on the wrong side. What is from before randomisation does not move for the sake of what comes later, or it
-would tell the arm: then the later value is mirrored, or becomes the earlier one. What is still not in order (limits,
-equal values where one must be larger) is moved up as little as is needed, and since limits were found to leave room
-when the schema was read, that always ends in order.
+would tell the arm: then the later value is mirrored, or becomes the earlier one. What is beyond a limit is mirrored at
+it. What is still not in order (equal values where one must be larger, limits again) is moved up as little as is needed,
+and since limits were found to leave room when the schema was read, that always ends in order.
 
 Source: Chernozhukov, Fernandez-Val, Galichon, "Improving Point and Interval Estimators of Monotone Functions by
 Rearrangement", Biometrika 2009: sorting brings estimates of what rises no further from it, in any norm.
@@ -86,7 +86,7 @@ class Order:
             drawn: float64 (n, K), NaN where a value is missing: that is in order with any other.
         """
         values = np.stack([grid.nearest(drawn[:, k]) for k, grid in enumerate(self._grids)], axis=1)
-        values = np.clip(values, self._lower, self._upper)
+        values = self._within_limits(values)
         nobody = np.zeros_like(self._before)
         if not self._before.any():
             return self._raised(self._rearranged(values, nobody, nobody), nobody)
@@ -94,6 +94,14 @@ class Order:
         alone = np.where(self._before, early, self._lower)  # what is later asks for as little as it can
         early[:, self._before] = self._raised(alone, nobody)[:, self._before]
         return self._raised(self._rearranged(early, nobody, self._before), self._before)
+
+    def _within_limits(self, values: np.ndarray) -> np.ndarray:
+        """Values mirrored at the limits that they are beyond, so that none of them are heaped up there."""
+        steps = np.array([grid.step for grid in self._grids])
+        values = np.where(values < self._lower, 2 * self._lower - steps - values, values)
+        values = np.where(values > self._upper, 2 * self._upper + steps - values, values)
+        inside: np.ndarray = np.clip(values, self._lower, self._upper)
+        return inside
 
     def _rearranged(self, values: np.ndarray, without: np.ndarray, fixed: np.ndarray) -> np.ndarray:
         """Values of which pairs that stand the wrong way round changed places, or met; a fixed one stays."""

@@ -123,6 +123,13 @@ def test_of_two_values_the_wrong_way_round_each_takes_the_others_place():
     assert kept[0].tolist() == [95, 120, 96] and kept[1].tolist() == [80, 70, 95]
 
 
+def test_what_is_beyond_a_limit_is_mirrored_at_it_and_not_heaped_up_there():
+    values = np.full((3, 13, 3), np.nan, dtype=np.float32)
+    values[:, 0, 0] = [129, 130, 120]
+    kept = schema("SBP[week 0] >= 130", "SBP[week 0] < 136").constrained().kept(values)
+    assert kept[:, 0, 0].tolist() == [130, 130, 132]  # 120 goes to 139 and back
+
+
 @pytest.mark.parametrize(
     ("said", "mended"),
     [
