@@ -16,6 +16,7 @@ from analysis.ensemble import generate, generate_ensemble, random_stream
 from analysis.epochs import ScoredEpoch, scored_epochs, winning_epoch
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
+from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
 from analysis.release import Manifest, read_release, write_release
 from analysis.selection import Selected, Selection, select
 from analysis.steward import open_for_steward
@@ -29,6 +30,7 @@ from privacy.ledger.receipt import Receipt, record_receipt
 from privacy.ledger.study_record import RECEIPTS, check_record
 from privacy.ledger.summary import Summary, looks
 from privacy.policies import Stage, policy_named
+from privacy.policies.on_measured import kept_measurements
 from privacy.statements.statement import Chosen
 from trainables.candidate import candidate_of
 from trainables.scoring import steering
@@ -57,6 +59,11 @@ class ReleaseSummary:
         """Every file there now is in release/ and internal/."""
         folders = (self.directory.release, self.directory.internal)
         return tuple(file for folder in folders for file in sorted(folder.iterdir()))
+
+    @property
+    def quality(self) -> Quality:
+        """What the gate found."""
+        return self.manifest.quality or not_judged("The release was made by an earlier version.")
 
     @property
     def statement_summary(self) -> str:
@@ -127,6 +134,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                     settings,
                     policy.marking,
                     policy.statement(spent, declared, chosen),
+                    _judge(directory, synthetic.ensemble),
                     synthetic.ensemble,
                     synthetic.panels,
                     lambda digest: _seal(directory, settings, ledger, digest),
@@ -140,6 +148,12 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                 f"{directory.internal} is not: {error}"
             ) from error
     return ReleaseSummary(directory, manifest, selection, transfer)
+
+
+def _judge(directory: StudyDirectory, release: Participants) -> Quality:
+    """How far a release is from what was paid for, where that says anything of it."""
+    measured = kept_measurements(directory.path)
+    return judge(measured, release) if measured else not_judged(NOTHING_MEASURED)
 
 
 def _scored_epochs(

@@ -1,6 +1,6 @@
 """The datasheet of a release: what its files hold, how they were made, what they are not good for.
 
-Written from the schema, the settings and the synthetic participants alone.
+Written from the schema, the settings, what was paid for and the synthetic participants alone.
 """
 
 from __future__ import annotations
@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from analysis.quality.gate import FALSE_ALARMS, NAMES, Quality
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
 from cohorts.label import Label
 from privacy.statements.statement import Statement
+
+MOST_FINDINGS = 12
 
 TEMPLATE = """\
 # Synthetic cohort {cohort}
@@ -45,10 +48,13 @@ participants, which were then shuffled. The search follows Beaulieu-Jones et al.
 
 ## What it is good for, and what it is not
 
-Good for writing and testing an analysis, for teaching, and for a first look at how measures move with time and
-{label_name}. Not good for clinical conclusions: estimates differ from the trial's own, rare kinds of participant
+{good_for} Not good for clinical conclusions: estimates differ from the trial's own, rare kinds of participant
 are imitated least well, and confidence intervals computed from synthetic participants as if they were real are too
 narrow. Confirm any finding on the trial itself.
+
+## Quality
+
+{quality}
 
 ## Load it
 
@@ -61,7 +67,12 @@ or with any CSV or Parquet reader.
 
 
 def datasheet(
-    settings: StudySettings, marking: str, schema: Schema, statement: Statement, tables: Sequence[Path]
+    settings: StudySettings,
+    marking: str,
+    schema: Schema,
+    statement: Statement,
+    quality: Quality,
+    tables: Sequence[Path],
 ) -> str:
     """The datasheet as Markdown.
 
@@ -70,6 +81,7 @@ def datasheet(
         marking: what the files carry in their names.
         schema: of the released files.
         statement: of privacy; it counts what was released.
+        quality: what the gate found.
         tables: the files that hold the synthetic participants.
     """
     return TEMPLATE.format(
@@ -83,8 +95,35 @@ def datasheet(
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema),
-        label_name=schema.label.name,
+        good_for=quality.good_for(schema.label.name),
+        quality=quality_section(quality),
         schema_file=schema_file_name(marking),
+    )
+
+
+def quality_section(quality: Quality) -> str:
+    """What the gate found, and how well it could see, in Markdown."""
+    if quality.verdict == "not judged":
+        return quality.summary()
+    strayed = "".join(f"\n- {each.sentence()}" for each in quality.findings[:MOST_FINDINGS])
+    more = len(quality.findings) - MOST_FINDINGS
+    strayed += f"\n- and {more} more, which manifest.json has" if more > 0 else ""
+    rows = [
+        f"| {NAMES[each.what]} | {each.figures} | {each.furthest:.1f} | {each.found_from:.2g} |"
+        for each in quality.sight
+    ]
+    return "\n".join(
+        [
+            quality.summary() + strayed,
+            "",
+            f"A figure strays when its difference is beyond {quality.threshold:.1f} standard deviations of what noise "
+            f"and sampling explain, which one of so many is by chance in {FALSE_ALARMS:.0%} of releases, and large "
+            "enough to matter. Means are in standard deviations.",
+            "",
+            "| figures | compared | furthest, in standard deviations | would be found from |",
+            "|---|---|---|---|",
+            *rows,
+        ]
     )
 
 

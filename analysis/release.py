@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from analysis.datasheet import datasheet, schema_file_name
 from analysis.figures import Panel, figures
+from analysis.quality.gate import Quality
 from analysis.study import StudyDirectory, StudySettings
 from cohorts import Participants, Schema, load_participants, write_cohort
 from cohorts.storage import replaced_directory
@@ -73,6 +74,7 @@ class Manifest(BaseModel):
         chosen_trials: trials that the picked epochs come from.
         files: every other file of the release.
         statement: the privacy statement, whole.
+        quality: how far the release is from what was measured; None in a release of an earlier version.
         versions: of the packages that made the release.
         begun: day on which the study began; nothing here says when it ended.
     """
@@ -91,6 +93,7 @@ class Manifest(BaseModel):
     chosen_trials: int
     files: tuple[ReleasedFile, ...]
     statement: str
+    quality: Quality | None = None
     versions: dict[str, str]
     begun: date
 
@@ -100,6 +103,7 @@ def write_release(
     settings: StudySettings,
     marking: str,
     statement: Statement,
+    quality: Quality,
     ensemble: Participants,
     panels: Sequence[Panel],
     seal: Callable[[str], None],
@@ -111,6 +115,7 @@ def write_release(
         settings: what it was asked to do.
         marking: what its files carry in their names.
         statement: of privacy, from a ledger that holds; without one there is no release.
+        quality: what the gate found.
         ensemble: the synthetic participants to release.
         panels: synthetic participants of the figures.
         seal: is given the digest of the whole release before it appears.
@@ -131,7 +136,7 @@ def write_release(
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))
         (building / CHECK_FILE).write_text(CHECK_SCRIPT)
-        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, tables))
+        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, quality, tables))
         manifest = Manifest(
             study=settings.study,
             cohort=statement.cohort,
@@ -145,6 +150,7 @@ def write_release(
             chosen_trials=statement.chosen_trials,
             files=tuple(_described(file, building) for file in sorted(building.iterdir())),
             statement=statement.text(),
+            quality=quality,
             versions=installed_versions(PACKAGES),
             begun=settings.created.date(),
         )

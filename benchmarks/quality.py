@@ -94,6 +94,7 @@ def study(
     """Run one study in a folder of its own and judge its release."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--cohort", cohort, "--policy", policy, "--epsilon", str(epsilon), "--study", "s", "--out", folder]
+        options += ["--release-anyway"]
         options += ["--search-space", space] if space else []
         options += ["--trials", str(trials)] if trials else []
         environment = {**os.environ, "DPGAN_TUNE_DATA": f"{folder}/data"}

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from analysis import AnalysisError, build_release, release
 from analysis.figures import Panel
+from analysis.quality.gate import not_judged
 from analysis.release import Manifest, write_release
 from cohorts import load_participants
 from privacy.accounting.events import composed
@@ -66,6 +67,12 @@ def test_the_manifest_says_what_the_release_costs(built):
     assert manifest.epsilon == pytest.approx(epsilon_by_rdp(composed(events), 1e-5))
     assert manifest.winning_run_epsilon == pytest.approx(max(epsilon_by_rdp(event, 1e-5) for event in events))
     assert manifest.winning_run_epsilon < manifest.epsilon
+
+
+def test_where_nothing_was_measured_the_release_says_that_it_was_not_judged(built):
+    assert built.manifest.quality.verdict == "not judged"
+    datasheet = (built.directory.release / "README.md").read_text()
+    assert "its quality was not judged" in datasheet and "nothing was paid for that a release could be" in datasheet
 
 
 def test_the_statement_stands_in_the_release_and_says_the_search_is_not_covered(built):
@@ -230,7 +237,8 @@ def test_training_without_noise_is_released_without_an_epsilon(study, cohort):
     chosen = Chosen(cohort="small", epochs=1, training=(NonPrivateDpEvent(),), nominal_size=400)
     statement = Unaccounted().statement(summary, study.declared_plan(), chosen)
     panels = [Panel(f"k{n}", "title", cohort) for n in range(4)]
-    write_release(study, settings, "unaccounted", statement, replace(cohort), panels, seal=lambda digest: None)
+    quality = not_judged("nothing was measured")
+    write_release(study, settings, "unaccounted", statement, quality, replace(cohort), panels, seal=lambda digest: None)
     manifest = json.loads((study.release / "manifest.json").read_text())
     assert manifest["epsilon"] == manifest["winning_run_epsilon"] == "infinity"
     assert "not differentially private" in manifest["statement"]

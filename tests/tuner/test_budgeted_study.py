@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from ray.tune import ExperimentAnalysis
 
 from analysis import StudyDirectory
+from analysis.__main__ import main as rebuild
 from cohorts import load_participants
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
@@ -179,7 +180,7 @@ def test_a_study_that_does_not_fit_beside_earlier_ones_is_refused(office, third)
 def measured(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> tuple[Office, Ran]:
     """A study under the default policy, of a cohort of its own."""
     office = Office.of(tmp_path_factory.mktemp("measured"), "measured-trial", shared_ray)
-    return office, office.begin("once", "--trials", "3", "--max-epochs", "2")
+    return office, office.begin("once", "--trials", "3", "--max-epochs", "2", "--release-anyway")
 
 
 def test_by_default_participants_are_measured_once_and_the_search_charges_nothing(measured):
@@ -195,6 +196,17 @@ def test_by_default_participants_are_measured_once_and_the_search_charges_nothin
     ]
     released, _ = load_participants(str(directory / "release" / "schema-synthetic.yaml"))
     assert len(released) == SMALL_SCHEMA["nominal_size"]
+
+
+def test_its_release_is_judged_by_what_was_measured_and_the_command_ends_accordingly(measured):
+    office, ran = measured
+    manifest = json.loads((office.study("once") / "release" / "manifest.json").read_text())
+    quality = manifest["quality"]
+    assert quality["verdict"] in ("passed", "failed") and quality["figures"] > 50
+    assert f"Quality: {quality['verdict']}" in (office.study("once") / "release" / "README.md").read_text()
+    assert quality["verdict"].capitalize() in ran.stdout
+    again = run(office.folder, rebuild, str(office.study("once")))
+    assert again.returncode == (3 if quality["verdict"] == "failed" else 0)
 
 
 def test_a_study_that_lost_what_it_measured_cannot_buy_it_again(measured):
