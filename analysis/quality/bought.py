@@ -154,7 +154,7 @@ class BinValues:
     sheppard: float
 
     @classmethod
-    def of(cls, cell: Cell, bins: Bins | BoughtCell) -> BinValues:
+    def of(cls, cell: Cell, bins: Bins) -> BinValues:
         """Those of a cell whose values are numbers; bins are equal parts of its range of positions."""
         measure = cell.measure
         if measure.count:
