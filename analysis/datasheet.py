@@ -16,6 +16,11 @@ from privacy.statements.statement import Statement
 
 MOST_FINDINGS = 12
 
+PAID_FOR = """\
+- `paid_for_estimates.csv`: means, shares, variances and differences of the trial itself, as they were measured with
+  noise, with 95 % intervals that hold noise and sampling; cite these rather than figures of synthetic participants
+"""
+
 TEMPLATE = """\
 # Synthetic cohort {cohort}
 
@@ -26,6 +31,7 @@ is guaranteed about the trial's participants, and what is not.
 ## Files
 
 {files}
+{paid_for}- `report.html`: how good it is, a page for a browser or a printer; `report.json` has the same numbers
 
 `manifest.json` names the study, the budget, and the SHA-256 of every file. `privacy_events.json` lists everything that
 was charged, and `check_epsilon.py` computes epsilon from it again.
@@ -92,6 +98,7 @@ def datasheet(
         score=statement.score,
         picking=statement.picking,
         files="\n".join(_file_lines(schema, tables)),
+        paid_for="" if quality.verdict == "not judged" else PAID_FOR,
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema),

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from pydantic import BaseModel, ConfigDict
 
 from analysis.datasheet import datasheet, schema_file_name
 from analysis.figures import Panel, figures
+from analysis.quality.estimates import Estimate, as_frame
 from analysis.quality.gate import Quality
+from analysis.reports.blocks import Report
+from analysis.reports.public import PAID_FOR_FILE
 from analysis.study import StudyDirectory, StudySettings
 from cohorts import Participants, Schema, load_participants, write_cohort
 from cohorts.storage import replaced_directory
@@ -36,8 +40,24 @@ MANIFEST_FILE = "manifest.json"
 STATEMENT_FILE = "privacy_statement.md"
 STATEMENT_JSON = "privacy_statement.json"
 DATASHEET_FILE = "README.md"
+REPORT_FILE, REPORT_JSON = "report.html", "report.json"
 PACKAGES = ("dpgan-tune", "dp-accounting", "numpy", "opacus", "optuna", "pandas", "ray", "scikit-learn", "torch")
 FILE_TIME_S = 315532800  # of every file: the beginning of 1980, the earliest that zip archives know
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What what was paid for says of the trial and of the release.
+
+    Args:
+        quality: what the gate found.
+        estimates: the paid-for table; empty where nothing was measured.
+        report: for people.
+    """
+
+    quality: Quality
+    estimates: Sequence[Estimate]
+    report: Report
 
 
 class ReleasedFile(BaseModel):
@@ -103,7 +123,7 @@ def write_release(
     settings: StudySettings,
     marking: str,
     statement: Statement,
-    quality: Quality,
+    judged: Judged,
     ensemble: Participants,
     panels: Sequence[Panel],
     seal: Callable[[str], None],
@@ -115,7 +135,7 @@ def write_release(
         settings: what it was asked to do.
         marking: what its files carry in their names.
         statement: of privacy, from a ledger that holds; without one there is no release.
-        quality: what the gate found.
+        judged: what was found by what was paid for.
         ensemble: the synthetic participants to release.
         panels: synthetic participants of the figures.
         seal: is given the digest of the whole release before it appears.
@@ -136,7 +156,11 @@ def write_release(
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))
         (building / CHECK_FILE).write_text(CHECK_SCRIPT)
-        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, quality, tables))
+        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, judged.quality, tables))
+        (building / REPORT_FILE).write_text(judged.report.as_html())
+        (building / REPORT_JSON).write_text(_json(judged.report.as_json()))
+        if judged.estimates:
+            as_frame(judged.estimates).to_csv(building / PAID_FOR_FILE, index=False)
         manifest = Manifest(
             study=settings.study,
             cohort=statement.cohort,
@@ -150,7 +174,7 @@ def write_release(
             chosen_trials=statement.chosen_trials,
             files=tuple(_described(file, building) for file in sorted(building.iterdir())),
             statement=statement.text(),
-            quality=quality,
+            quality=judged.quality,
             versions=installed_versions(PACKAGES),
             begun=settings.created.date(),
         )

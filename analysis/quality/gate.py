@@ -234,7 +234,12 @@ def least_that_matters(each: Comparison) -> float:
     """The least difference of a figure that matters."""
     if each.what == "difference" and "share" in each.detail:
         return SHARES_OF_CLASSES
-    return MATTERS[each.what]
+    return least_of(each.what)
+
+
+def least_of(what: What) -> float:
+    """The least difference of a kind of figure that matters."""
+    return MATTERS[what]
 
 
 def _sights(compared: Sequence[Comparison], threshold: float) -> Iterable[Sight]:
