@@ -221,7 +221,7 @@ def _bars(
                       markeredgewidth=2)  # fmt: skip
         if paid:
             axes.plot(places, paid[label], linestyle="", marker="o", markersize=4, color=INK, markerfacecolor="white")
-    axes.set_xticks(np.arange(len(names)), names)
+    _named_ticks(axes, names)
 
 
 def correlations(shown: Shown) -> Picture:
