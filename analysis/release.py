@@ -47,7 +47,7 @@ FILE_TIME_S = 315532800  # of every file: the beginning of 1980, the earliest th
 
 @dataclass(frozen=True)
 class Judged:
-    """What what was paid for says of the trial and of the release.
+    """The trial and the release, by what was paid for.
 
     Args:
         quality: what the gate found.

@@ -83,6 +83,8 @@ def _of_histograms(measured: Measured, release: Participants, scores: NormalScor
     for number, cell in enumerate(scores.cells):
         pairs = [_Pair(bought[label][number], drawn[label][number]) for label in range(classes)]
         for label, pair in enumerate(pairs):
+            if cell.may_lack and pair.drawn.any():
+                yield _of_missing(cell, pair, schema, label)
             if pair.present:
                 yield from _of_cell(cell, pair, schema, label)
         if any(each.present for each in pairs):
@@ -127,12 +129,17 @@ def _compared(pairs: Sequence[_Pair], above: np.ndarray, below: np.ndarray) -> t
     return released, float(above @ bought) / base, math.sqrt(noise**2 + drawing)
 
 
+def _of_missing(cell: Cell, pair: _Pair, schema: Schema, label: int) -> Comparison:
+    """The share of one class without a value."""
+    found = _compared([pair], 1 - pair.bought.known, np.ones(len(pair.drawn)))
+    group = schema.label.classes[label].name
+    return Comparison("missing", cell.measure.name, visit_of(schema, cell), group, "share missing", *found)
+
+
 def _of_cell(cell: Cell, pair: _Pair, schema: Schema, label: int) -> Iterator[Comparison]:
-    """Figures of one class."""
-    known, everybody = pair.bought.known, np.ones(len(pair.drawn))
+    """Figures of one class, of those who have a value."""
+    known = pair.bought.known
     column, visit, group = cell.measure.name, visit_of(schema, cell), schema.label.classes[label].name
-    if cell.may_lack:
-        yield Comparison("missing", column, visit, group, "share missing", *_compared([pair], 1 - known, everybody))
     if cell.measure.discrete:
         for place in _categories(cell):
             found = _compared([pair], _one(place, known), known)
