@@ -115,10 +115,7 @@ def quality_section(quality: Quality) -> str:
     strayed = "".join(f"\n- {each.sentence()}" for each in quality.findings[:MOST_FINDINGS])
     more = len(quality.findings) - MOST_FINDINGS
     strayed += f"\n- and {more} more, which manifest.json has" if more > 0 else ""
-    rows = [
-        f"| {NAMES[each.what]} | {each.figures} | {each.furthest:.1f} | {each.found_from:.2g} |"
-        for each in quality.sight
-    ]
+    rows = [f"| {NAMES[each.what]} | {each.figures} | {each.furthest:.1f} | {each.found} |" for each in quality.sight]
     return "\n".join(
         [
             quality.summary() + strayed,

@@ -83,6 +83,14 @@ class BoughtCell:
     noise_sd: float
     size_variance: float
 
+    @classmethod
+    def over_visits(cls, cells: Sequence[BoughtCell]) -> BoughtCell:
+        """The mean of cells of one class; each has noise of its own, but for that of N', which they share."""
+        counts, smooth = (np.mean([getattr(each, name) for each in cells], axis=0) for name in ("counts", "smooth"))
+        first, visits = cells[0], len(cells)
+        noise_sd, size_variance = first.noise_sd / math.sqrt(visits), first.size_variance * visits
+        return cls(counts, smooth, first.values, first.participants, noise_sd, size_variance)
+
     @property
     def size_sd(self) -> float:
         """Standard deviation of N'."""

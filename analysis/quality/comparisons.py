@@ -25,7 +25,9 @@ from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
 
 What = Literal["share", "middle", "spread", "limit", "missing", "mean", "difference", "association"]
 
-ALL = "all together"
+ALL, EVERY_VISIT = "all together", "over all visits"
+Figures = tuple[float, float, float]
+"""Of the release, as measured, and the standard deviation of their difference."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Comparison:
     Args:
         what: the kind of figure.
         column: the measure.
-        visit: at which it was taken; empty for a covariate.
+        visit: at which it was taken, or that it is over all after baseline; empty for a covariate.
         group: class, or classes, that it is of.
         detail: which share or difference, in words.
         released: the figure of the release.
@@ -80,16 +82,15 @@ def _of_histograms(measured: Measured, release: Participants, scores: NormalScor
     ends = np.cumsum([each.width for each in scores.bins])[:-1]
     drawn = [np.split(each, ends) for each in np.split(counts, classes)]  # [k][C] (w,)
     bought = [bought_cells(each, scores.bins) for each in measured.histograms]
+    cells = range(len(scores.cells))
+    pairs = [[_Pair(bought[label][number], drawn[label][number]) for label in range(classes)] for number in cells]
     for number, cell in enumerate(scores.cells):
-        pairs = [_Pair(bought[label][number], drawn[label][number]) for label in range(classes)]
-        for label, pair in enumerate(pairs):
-            if cell.may_lack and pair.drawn.any():
-                yield _of_missing(cell, pair, schema, label)
-            if pair.present:
-                yield from _of_cell(cell, pair, schema, label)
-        if any(each.present for each in pairs):
-            yield from _of_limits(cell, pairs, schema)
-            yield from _differences_of_shares(cell, pairs, schema)
+        yield from _of_pairs(cell, visit_of(schema, cell), pairs[number], schema)
+    for row in range(len(schema.measures)):
+        own = [number for number, cell in enumerate(scores.cells) if cell.row == row and not cell.before]
+        if len(own) > 1:
+            together = [_Pair.over_visits([pairs[number][label] for number in own]) for label in range(classes)]
+            yield from _of_pairs(scores.cells[own[-1]], EVERY_VISIT, together, schema)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,12 @@ class _Pair:
     bought: BoughtCell
     drawn: np.ndarray
 
+    @classmethod
+    def over_visits(cls, pairs: Sequence[_Pair]) -> _Pair:
+        """The mean over visits, of as many participants as there are at one: of what persists it shows far less."""
+        drawn: np.ndarray = np.mean([each.drawn for each in pairs], axis=0)
+        return cls(BoughtCell.over_visits([each.bought for each in pairs]), drawn)
+
     @property
     def present(self) -> bool:
         """Whether the release has anybody with a value, and the trial too, as far as is known."""
@@ -106,7 +113,7 @@ class _Pair:
         return bool(known @ self.drawn > 0 and known @ self.bought.counts > self.bought.noise_sd)
 
 
-def _compared(pairs: Sequence[_Pair], above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
+def _compared(pairs: Sequence[_Pair], above: np.ndarray, below: np.ndarray) -> Figures:
     """The ratio of two sums of counts, of classes together.
 
     Args:
@@ -129,55 +136,53 @@ def _compared(pairs: Sequence[_Pair], above: np.ndarray, below: np.ndarray) -> t
     return released, float(above @ bought) / base, math.sqrt(noise**2 + drawing)
 
 
-def _of_missing(cell: Cell, pair: _Pair, schema: Schema, label: int) -> Comparison:
-    """The share of one class without a value."""
-    found = _compared([pair], 1 - pair.bought.known, np.ones(len(pair.drawn)))
-    group = schema.label.classes[label].name
-    return Comparison("missing", cell.measure.name, visit_of(schema, cell), group, "share missing", *found)
+def _of_pairs(cell: Cell, visit: str, pairs: Sequence[_Pair], schema: Schema) -> Iterator[Comparison]:
+    """Figures of a cell, or of all visits of a measure, in each class and of the classes beside each other."""
+    column = cell.measure.name
+    for pair, each in zip(pairs, schema.label.classes, strict=True):
+        if cell.may_lack and pair.drawn.any():
+            found = _compared([pair], 1 - pair.bought.known, np.ones(len(pair.drawn)))
+            yield Comparison("missing", column, visit, each.name, "share missing", *found)
+        if pair.present:
+            for what, detail, found in _of_values(cell, pair):
+                yield Comparison(what, column, visit, each.name, detail, *found)
+    if any(each.present for each in pairs):
+        for detail, found in _at_limits(cell, pairs):
+            yield Comparison("limit", column, visit, ALL, detail, *found)
+    if cell.measure.discrete and not cell.before and pairs[0].present:
+        for label, pair in enumerate(pairs[1:], 1):
+            for place in _categories(cell) if pair.present else ():
+                one, other = (_compared([each], _one(place, pair.bought.known), pair.bought.known)
+                              for each in (pair, pairs[0]))  # fmt: skip
+                detail = f"difference in the share of {cell.measure.categories[place]}"
+                apart = one[0] - other[0], one[1] - other[1], math.hypot(one[2], other[2])
+                yield Comparison("difference", column, visit, between(schema, label), detail, *apart)
 
 
-def _of_cell(cell: Cell, pair: _Pair, schema: Schema, label: int) -> Iterator[Comparison]:
-    """Figures of one class, of those who have a value."""
+def _of_values(cell: Cell, pair: _Pair) -> Iterator[tuple[What, str, Figures]]:
+    """Shares among those of one class who have a value."""
     known = pair.bought.known
-    column, visit, group = cell.measure.name, visit_of(schema, cell), schema.label.classes[label].name
     if cell.measure.discrete:
         for place in _categories(cell):
-            found = _compared([pair], _one(place, known), known)
-            yield Comparison("share", column, visit, group, f"share of {cell.measure.categories[place]}", *found)
+            yield "share", f"share of {cell.measure.categories[place]}", _compared([pair], _one(place, known), known)
         return
     cumulative = np.cumsum(known * pair.drawn) / float(known @ pair.drawn)
     low, middle, high = (int(np.searchsorted(cumulative, share)) for share in (0.25, 0.5, 0.75))
     bins = np.arange(len(known))
     up_to_the_middle = (bins <= middle) * known
     if up_to_the_middle.sum() < known.sum():
-        found = _compared([pair], up_to_the_middle, known)
-        yield Comparison("middle", column, visit, group, "share up to the release's median", *found)
-    found = _compared([pair], ((low <= bins) & (bins <= high)) * known, known)
-    yield Comparison("spread", column, visit, group, "share within the release's middle half", *found)
+        yield "middle", "share up to the release's median", _compared([pair], up_to_the_middle, known)
+    inside = ((low <= bins) & (bins <= high)) * known
+    yield "spread", "share within the release's middle half", _compared([pair], inside, known)
 
 
-def _of_limits(cell: Cell, pairs: Sequence[_Pair], schema: Schema) -> Iterator[Comparison]:
+def _at_limits(cell: Cell, pairs: Sequence[_Pair]) -> Iterator[tuple[str, Figures]]:
     """Shares in the first and the last bin, of all classes together: a generator that is cut off has them all there."""
     if cell.measure.discrete or pairs[0].bought.values < BINS:
         return  # with fewer bins the first and the last are values like others
     known = pairs[0].bought.known
     for place, where in ((0, "lower"), (BINS - 1, "upper")):
-        found = _compared(pairs, _one(place, known), known)
-        detail = f"share at the {where} limit"
-        yield Comparison("limit", cell.measure.name, visit_of(schema, cell), ALL, detail, *found)
-
-
-def _differences_of_shares(cell: Cell, pairs: Sequence[_Pair], schema: Schema) -> Iterator[Comparison]:
-    if not cell.measure.discrete or cell.before or not pairs[0].present:
-        return
-    column, visit = cell.measure.name, visit_of(schema, cell)
-    for label, pair in enumerate(pairs[1:], 1):
-        for place in _categories(cell) if pair.present else ():
-            known = pair.bought.known
-            one, other = (_compared([each], _one(place, known), known) for each in (pair, pairs[0]))
-            detail = f"difference in the share of {cell.measure.categories[place]}"
-            found = one[0] - other[0], one[1] - other[1], math.hypot(one[2], other[2])
-            yield Comparison("difference", column, visit, between(schema, label), detail, *found)
+        yield f"share at the {where} limit", _compared(pairs, _one(place, known), known)
 
 
 def _of_means(measured: Measured, release: Participants, scores: NormalScores) -> Iterator[Comparison]:

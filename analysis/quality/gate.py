@@ -41,6 +41,8 @@ SHARES_OF_CLASSES = 0.15
 BLIND: Mapping[What, float] = {"share": 0.5, "middle": 0.4, "difference": 1.0}
 """Where the typical difference that would have been found is larger than this, too little was seen to call it good."""
 
+IN_DEVIATIONS: frozenset[What] = frozenset({"mean", "difference"})
+
 NAMES: Mapping[What, str] = {
     "share": "shares of categories",
     "middle": "shares on either side of the median",
@@ -125,6 +127,11 @@ class Sight(BaseModel):
     furthest: float
     found_from: float
 
+    @property
+    def found(self) -> str:
+        """``found_from`` in words: no share differs by more than 1."""
+        return f"{self.found_from:.2g}" if self.found_from < 1 or self.what in IN_DEVIATIONS else "hidden by noise"
+
 
 class Quality(BaseModel):
     """What the gate found.
@@ -161,14 +168,20 @@ class Quality(BaseModel):
         """Kinds of which only very large differences would have been found."""
         return tuple(each for each in self.sight if each.found_from > BLIND.get(each.what, np.inf))
 
+    def _they_stray(self) -> str:
+        """Which columns do, as a sentence that can go on."""
+        *others, last = self.columns
+        if not others:
+            return f"the column {last} strays"
+        return f"the columns {', '.join(others)} and {last} stray"
+
     def summary(self) -> str:
         """One paragraph for a reader who sees nothing else."""
         if self.verdict == "not judged":
             return f"Quality: not judged. {self.reason}"
         compared = f"{self.figures} figures of the release were compared with what was measured of the trial"
         if self.failed:
-            these = " and ".join([", ".join(self.columns[:-1]), self.columns[-1]] if self.columns[1:] else self.columns)
-            return f"Quality: failed. {compared}; these columns stray further than noise and sampling explain: {these}."
+            return f"Quality: failed. {compared}; {self._they_stray()} further than noise and sampling explain."
         return f"Quality: passed. {compared}, and none strays further than noise and sampling explain.{self._unseen()}"
 
     def good_for(self, label: str) -> str:
@@ -176,8 +189,8 @@ class Quality(BaseModel):
         always = "Good for writing and testing an analysis, and for teaching"
         if self.failed:
             return (
-                f"{always} with columns other than those named below. **Not good for a first look**: the columns "
-                f"{', '.join(self.columns)} stray from what was measured of the trial further than noise explains."
+                f"{always} with columns other than those that stray. **Not good for a first look**: "
+                f"{self._they_stray()} from what was measured of the trial further than noise explains."
             )
         if self.verdict == "not judged":
             return (
@@ -190,8 +203,11 @@ class Quality(BaseModel):
     def _unseen(self) -> str:
         if not self.blind:
             return ""
-        kinds = "; ".join(f"in {NAMES[each.what]} only from {each.found_from:.2g} on" for each in self.blind)
-        return f" The noise is large beside so few participants, so that a difference would have been found {kinds}."
+        told = (
+            f"in {NAMES[each.what]} {f'only from {each.found} on' if each.found[0].isdigit() else 'not at all'}"
+            for each in self.blind
+        )
+        return f" The noise is large beside so few participants: differences could be found {', '.join(told)}."
 
 
 def not_judged(reason: str) -> Quality:

@@ -14,6 +14,7 @@ from analysis.reports.pictures import Shown, correlations, marginals, trajectori
 from analysis.reports.tried import Tried, tried_section
 from analysis.study import StudySettings
 from cohorts import Schema
+from privacy.policies.picking import counted
 from privacy.statements.statement import Statement
 
 MOST_FINDINGS = 25
@@ -83,9 +84,10 @@ def public_sections(asked: Asked) -> Iterable[Section]:
 def _what_was_asked(asked: Asked) -> Section:
     settings, schema, statement = asked.settings, asked.schema, asked.statement
     shares = ", ".join(f"{each.name} {each.share:.0%}" for each in schema.label.classes)
+    sizes = {"measure": schema.measures, "visit": schema.visit_names, "covariate": schema.covariates}
+    parts = [counted(len(each), what) for what, each in sizes.items()]
     rows = [
-        ("cohort", f"{statement.cohort}: {len(schema.measures)} measures at {len(schema.visit_names)} visits, "
-         f"{len(schema.covariates)} covariates"),
+        ("cohort", f"{statement.cohort}: {', '.join(parts)}"),
         ("synthetic participants", f"{len(asked.shown.release):,}"),
         (schema.label.name, f"{shares}; {'randomised' if schema.label.randomised else 'an outcome'}"),
         ("privacy budget", f"epsilon {settings.epsilon:g} at delta {settings.delta:g}"),
@@ -122,7 +124,7 @@ def _gate(asked: Asked) -> Section:
                 str(each.figures),
                 f"{each.furthest:.1f} standard deviations",
                 f"{least_of(each.what):.2g}",
-                f"{each.found_from:.2g}",
+                each.found,
             )
             for each in quality.sight
         ],
