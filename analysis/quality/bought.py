@@ -152,14 +152,13 @@ class BinValues:
         mean: of the values that fall into it, (b,).
         least: the least of them, (b,).
         greatest: the greatest, (b,).
-        sheppard: what a variance gains where values count as the mean of their bin and are spread smoothly: the mean
-            square of the distances within a bin (Sheppard, 1898; 0 where each value has a bin).
+        within: their mean square distance from ``mean``, (b,).
     """
 
     mean: np.ndarray
     least: np.ndarray
     greatest: np.ndarray
-    sheppard: float
+    within: np.ndarray
 
     @classmethod
     def of(cls, cell: Cell, bins: Bins) -> BinValues:
@@ -173,10 +172,22 @@ class BinValues:
             values = measure.lower + places * measure.range
         which = np.minimum(np.floor(places * bins.values).astype(int), bins.values - 1)
         own = [values[which == number] for number in range(bins.values)]
-        mean, least, greatest = (np.array([of(each) for each in own]) for of in (np.mean, np.min, np.max))
-        return cls(mean, least, greatest, float(np.mean([each.var() for each in own])))
+        return cls(*(np.array([of(each) for each in own]) for of in (np.mean, np.min, np.max, np.var)))
 
-    @property
-    def furthest(self) -> float:
-        """How far the mean of those in a bin can be from ``mean``, at most, whoever they are."""
-        return float(np.maximum(self.mean - self.least, self.greatest - self.mean).max())
+    def furthest(self, shares: np.ndarray) -> float:
+        """How far a mean can be from the one that bins say, at most, whoever is in each.
+
+        Args:
+            shares: of bins, (b,), which add up to 1.
+        """
+        return float(shares @ np.maximum(self.mean - self.least, self.greatest - self.mean))
+
+    def sheppard(self, shares: np.ndarray) -> float:
+        """What a variance has too much of where values count as the mean of their bin and are spread smoothly.
+
+        Source: Sheppard, "On the Calculation of the most Probable Values of Frequency-Constants", 1898.
+
+        Args:
+            shares: of bins, (b,), which add up to 1.
+        """
+        return float(shares @ self.within)

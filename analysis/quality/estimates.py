@@ -159,18 +159,19 @@ def _of_class(asked: _Asked) -> list[tuple[Estimate, Ratio]]:
 def _moments(asked: _Asked, values: BinValues) -> Iterator[tuple[Estimate, Ratio]]:
     bought, known, measure = asked.bought, asked.bought.known, asked.cell.measure
     places = np.append(values.mean, np.zeros(len(known) - len(values.mean)))  # (w,)
-    mean = bought.ratio(places * known, known)
-    yield asked.line("mean", mean, (measure.lower, measure.upper), binning=values.furthest)
+    shares = bought.smooth[: bought.values] / max(float(bought.smooth[: bought.values].sum()), 1e-9)
+    mean, furthest = bought.ratio(places * known, known), values.furthest(shares)
+    yield asked.line("mean", mean, (measure.lower, measure.upper), binning=furthest)
     squares = np.square(places - np.clip(mean.value, measure.lower, measure.upper)) * known
     variance = bought.ratio(squares, known)
     corrected = replace(
         variance,
-        value=variance.value + mean.noise_sd**2 - values.sheppard,
+        value=variance.value + mean.noise_sd**2 - values.sheppard(shares),
         noise_sd=math.hypot(variance.noise_sd, math.sqrt(2) * mean.noise_sd**2),
     )
     spread = mean.sampling_sd * math.sqrt(max(float(known @ bought.smooth) * bought.participants, 1.0))
     if mean.noise_sd < LARGEST_NOISE * spread:
-        binning = 2 * spread * values.furthest + values.furthest**2
+        binning = 2 * spread * furthest + furthest**2
         yield asked.line("variance", corrected, (0, measure.range**2 / 4), binning=binning)
 
 

@@ -10,7 +10,7 @@ import pytest
 from analysis.datasheet import quality_section
 from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
 from analysis.report import STRAYS, exit_status
-from cohorts import Participants, Schema
+from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.normal_scores import Measured, Measurements
 from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
 from tests.conftest import SMALL_SCHEMA, small_cohort
@@ -141,10 +141,8 @@ def test_values_that_are_missing_too_often_are_found(share, lossy):
 
 def release_of(trial: Participants, values: np.ndarray) -> Participants:
     """The same participants with other values; those whom nothing is known of any more at their last visit left."""
-    from cohorts.encoding import visits_attended
-
-    values[:, -1, 0] = visits_attended(values[:, : len(trial.schema.measures)])
-    return replace(trial, values=values)
+    encoding = Encoding(trial.schema)
+    return replace(trial, values=encoding.at_positions(encoding.positions(values)))
 
 
 def test_participants_themselves_pass_and_so_do_draws_from_what_was_measured(trial):
