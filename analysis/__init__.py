@@ -1,6 +1,7 @@
 """Scored epochs in, ensemble release out: selection, figures, transfer table, release.
 
-`build_release` and `print_report` are imported when first asked for: they bring PyTorch, Ray and matplotlib.
+`build_release`, `exit_status` and `print_report` are imported when first asked for: they bring PyTorch, Ray and
+matplotlib.
 """
 
 from __future__ import annotations
@@ -12,9 +13,17 @@ from analysis.study import StudyDirectory, StudySettings
 
 if TYPE_CHECKING:
     from analysis.build import ReleaseSummary, build_release
-    from analysis.report import print_report
+    from analysis.report import exit_status, print_report
 
-__all__ = ["AnalysisError", "ReleaseSummary", "StudyDirectory", "StudySettings", "build_release", "print_report"]
+__all__ = [
+    "AnalysisError",
+    "ReleaseSummary",
+    "StudyDirectory",
+    "StudySettings",
+    "build_release",
+    "exit_status",
+    "print_report",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,8 +31,8 @@ def __getattr__(name: str) -> Any:
         from analysis import build
 
         return getattr(build, name)
-    if name == "print_report":
-        from analysis.report import print_report
+    if name in ("exit_status", "print_report"):
+        from analysis import report
 
-        return print_report
+        return getattr(report, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

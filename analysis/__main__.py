@@ -28,7 +28,8 @@ example:
 
 A release that is already sealed stays as it is, and only the report is rebuilt: drawing another release once real
 results have been seen is a choice that epsilon does not cover. --redraw does so anyway, and the statement says so.
-Exit status: 0 when both folders are written, 2 when the study cannot be used, with a paragraph that says why.
+Exit status: 0 when both folders are written, 3 when they are and the release strays from what was measured further than
+noise explains, 2 when the study cannot be used, with a paragraph that says why.
 """
 
 
@@ -44,12 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--redraw", action="store_true", help="draw another release in place of the sealed one; its statement says so"
     )
+    parser.add_argument(
+        "--release-anyway",
+        action="store_true",
+        help="end with status 0 though the release strays from what was measured",
+    )
     given = parser.parse_args(arguments)
 
     # Imported here so that --help does not wait for PyTorch and Ray.
     from analysis.build import build_release
     from analysis.errors import AnalysisError
-    from analysis.report import print_report
+    from analysis.report import exit_status, print_report
     from analysis.study import StudyDirectory
     from cohorts import CohortError
     from privacy import LedgerError, PlanError
@@ -61,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
     print_report(summary, console)
-    return 0
+    return exit_status(summary.quality, given.release_anyway)
 
 
 if __name__ == "__main__":

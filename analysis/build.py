@@ -16,7 +16,13 @@ from analysis.ensemble import generate, generate_ensemble, random_stream
 from analysis.epochs import ScoredEpoch, scored_epochs, winning_epoch
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
-from analysis.release import Manifest, read_release, write_release
+from analysis.quality.estimates import estimates
+from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
+from analysis.release import Judged, Manifest, read_release, write_release
+from analysis.reports.internal import Opened, internal_report
+from analysis.reports.pictures import Shown
+from analysis.reports.public import Asked, public_report
+from analysis.reports.tried import Baseline, Tried, gaussian_baseline
 from analysis.selection import Selected, Selection, select
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
@@ -29,7 +35,9 @@ from privacy.ledger.receipt import Receipt, record_receipt
 from privacy.ledger.study_record import RECEIPTS, check_record
 from privacy.ledger.summary import Summary, looks
 from privacy.policies import Stage, policy_named
-from privacy.statements.statement import Chosen
+from privacy.policies.on_measured import kept_measurements
+from privacy.statements.statement import Chosen, Statement
+from privacy.versions import installed_versions
 from trainables.candidate import candidate_of
 from trainables.scoring import steering
 
@@ -57,6 +65,11 @@ class ReleaseSummary:
         """Every file there now is in release/ and internal/."""
         folders = (self.directory.release, self.directory.internal)
         return tuple(file for folder in folders for file in sorted(folder.iterdir()))
+
+    @property
+    def quality(self) -> Quality:
+        """What the gate found."""
+        return self.manifest.quality or not_judged("The release was made by an earlier version.")
 
     @property
     def statement_summary(self) -> str:
@@ -101,46 +114,72 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
     policy, declared = policy_named(settings.policy), directory.declared_plan()
     with _progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
-        epochs = _scored_epochs(directory, settings, schema, policy.stages(declared)[-1])
+        stage = policy.stages(declared)[-1]
+        epochs = _scored_epochs(directory, settings, schema, stage)
         selection = select(epochs, policy.picks(len(epochs)))
         spent, ledger = _verified_ledger(directory, settings, epochs)
         with closing(ledger):
             progress.update(task, description="Generating participants")
+            sealed = None
             if not redraw and _is_sealed(directory, settings, ledger):
-                manifest, ensemble = read_release(directory.release)
-                ensemble = replace(ensemble, schema=schema)
-                synthetic = _generate(selection, schema, random_stream(settings.seed), ensemble)
-            else:
-                synthetic = _generate(selection, schema, random_stream(settings.seed))
+                manifest, sealed = read_release(directory.release)
+                sealed = replace(sealed, schema=schema)
+            synthetic = _generate(selection, schema, random_stream(settings.seed), sealed)
+            statement = policy.statement(spent, declared, _chosen(schema, selection, ledger, settings))
+            asked = _asked(directory, settings, statement, synthetic.ensemble, Tried(epochs, selection))
+            if sealed is None:
                 progress.update(task, description="Writing the release")
-                chosen = Chosen(
-                    cohort=schema.name,
-                    epochs=len({_key(pick.epoch) for pick in selection.picks}),
-                    training=selection.training,
-                    nominal_size=schema.nominal_size,
-                    internal_before=looks(ledger.books.entries),
-                    redrawn=len(ledger.books.settled(settings.study, SEALED)),
-                    labelled=len(schema.label.classes) > 1,
-                    candidates=tuple(sorted({candidate_of(pick.epoch.config).name for pick in selection.picks})),
-                )
+                scores_are_paid_for = policy.declares_budget and not stage.runs
+                page = public_report(asked if scores_are_paid_for else replace(asked, tried=None))
                 manifest = write_release(
                     directory,
                     settings,
                     policy.marking,
-                    policy.statement(spent, declared, chosen),
+                    statement,
+                    Judged(asked.quality, asked.shown.estimates, page),
                     synthetic.ensemble,
                     synthetic.panels,
                     lambda digest: _seal(directory, settings, ledger, digest),
                 )
         progress.update(task, total=1, completed=1, description="Release sealed")
         try:
-            transfer = _report(directory, settings, selection, synthetic, progress)
+            transfer = _report(directory, settings, selection, synthetic, asked, progress)
         except (CohortError, LedgerError) as error:
             raise AnalysisError(
                 f"The release is complete in {directory.release}, but its comparison with real participants in "
                 f"{directory.internal} is not: {error}"
             ) from error
     return ReleaseSummary(directory, manifest, selection, transfer)
+
+
+def _chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: StudySettings) -> Chosen:
+    """What the release is made of, for its statement."""
+    return Chosen(
+        cohort=schema.name,
+        epochs=len({_key(pick.epoch) for pick in selection.picks}),
+        training=selection.training,
+        nominal_size=schema.nominal_size,
+        internal_before=looks(ledger.books.entries),
+        redrawn=len(ledger.books.settled(settings.study, SEALED)),
+        labelled=len(schema.label.classes) > 1,
+        candidates=tuple(sorted({candidate_of(pick.epoch.config).name for pick in selection.picks})),
+    )
+
+
+def _asked(
+    directory: StudyDirectory, settings: StudySettings, statement: Statement, release: Participants, tried: Tried
+) -> Asked:
+    """What reports are about; the release is judged by what was paid for, where that says anything of it."""
+    measured = kept_measurements(directory.path)
+    version = installed_versions(("dpgan-tune",))["dpgan-tune"]
+    if measured is None:
+        return Asked(settings, statement, not_judged(NOTHING_MEASURED), Shown(release, None, ()), tried, version)
+    baselines = (
+        Baseline.of("the release", measured, release),
+        Baseline.of("a Gaussian in each class, without a search", measured, gaussian_baseline(measured, release)),
+    )
+    shown = Shown(release, measured, estimates(measured, release.schema))
+    return Asked(settings, statement, judge(measured, release), shown, replace(tried, baselines=baselines), version)
 
 
 def _scored_epochs(
@@ -225,6 +264,7 @@ def _report(
     settings: StudySettings,
     selection: Selection,
     synthetic: _Synthetic,
+    asked: Asked,
     progress: Progress,
 ) -> Transfer | None:
     """Compare with real participants, for the data steward."""
@@ -235,18 +275,20 @@ def _report(
     internal.write_selection(directory.internal, selection)
     internal.write_figures(directory.internal, synthetic.panels, real, settings.study)
     internal.write_survival(directory.internal, synthetic.ensemble, real, settings.study)
-    if len(real.schema.label.classes) == 1:
-        return None
-    task = progress.add_task("Testing on real participants", total=count_of_models(synthetic.singles))
-    transfer = measure_transfer(
-        splits.train,
-        splits.test,
-        synthetic.ensemble,
-        synthetic.singles,
-        settings.seed or 0,
-        lambda: progress.advance(task),
-    )
-    internal.write_transfer(directory.internal, transfer)
+    transfer = None
+    if len(real.schema.label.classes) > 1:
+        task = progress.add_task("Testing on real participants", total=count_of_models(synthetic.singles))
+        transfer = measure_transfer(
+            splits.train,
+            splits.test,
+            synthetic.ensemble,
+            synthetic.singles,
+            settings.seed or 0,
+            lambda: progress.advance(task),
+        )
+        internal.write_transfer(directory.internal, transfer)
+    progress.add_task("Writing the report", total=None)
+    internal.write_report(directory.internal, internal_report(asked, Opened(real, transfer)))
     return transfer
 
 

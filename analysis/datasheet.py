@@ -1,6 +1,6 @@
 """The datasheet of a release: what its files hold, how they were made, what they are not good for.
 
-Written from the schema, the settings and the synthetic participants alone.
+Written from the schema, the settings, what was paid for and the synthetic participants alone.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from analysis.quality.gate import FALSE_ALARMS, NAMES, Quality
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
 from cohorts.class_label import ClassLabel
@@ -16,6 +17,13 @@ from cohorts.no_label import NoLabel
 from cohorts.numeric_label import NumericLabel
 from cohorts.survival_label import SurvivalLabel
 from privacy.statements.statement import Statement
+
+MOST_FINDINGS = 12
+
+PAID_FOR = """\
+- `paid_for_estimates.csv`: means, shares, variances and differences of the trial itself, as they were measured with
+  noise, with 95 % intervals that hold noise and sampling; cite these rather than figures of synthetic participants
+"""
 
 TEMPLATE = """\
 # Synthetic cohort {cohort}
@@ -27,6 +35,7 @@ is guaranteed about the trial's participants, and what is not.
 ## Files
 
 {files}
+{paid_for}- `report.html`: how good it is, a page for a browser or a printer; `report.json` has the same numbers
 
 `manifest.json` names the study, the budget, and the SHA-256 of every file. `privacy_events.json` lists everything that
 was charged, and `check_epsilon.py` computes epsilon from it again.
@@ -49,10 +58,13 @@ participants, which were then shuffled. The search follows Beaulieu-Jones et al.
 
 ## What it is good for, and what it is not
 
-Good for writing and testing an analysis, for teaching, and for a first look at how measures move with
-{movers}. Not good for clinical conclusions: estimates differ from the trial's own, rare kinds of participant
+{good_for} Not good for clinical conclusions: estimates differ from the trial's own, rare kinds of participant
 are imitated least well, and confidence intervals computed from synthetic participants as if they were real are too
 narrow. Confirm any finding on the trial itself.
+
+## Quality
+
+{quality}
 
 ## Load it
 
@@ -65,7 +77,12 @@ or with any CSV or Parquet reader.
 
 
 def datasheet(
-    settings: StudySettings, marking: str, schema: Schema, statement: Statement, tables: Sequence[Path]
+    settings: StudySettings,
+    marking: str,
+    schema: Schema,
+    statement: Statement,
+    quality: Quality,
+    tables: Sequence[Path],
 ) -> str:
     """The datasheet as Markdown.
 
@@ -74,6 +91,7 @@ def datasheet(
         marking: what the files carry in their names.
         schema: of the released files.
         statement: of privacy; it counts what was released.
+        quality: what the gate found.
         tables: the files that hold the synthetic participants.
     """
     return TEMPLATE.format(
@@ -84,11 +102,36 @@ def datasheet(
         score=statement.score,
         picking=statement.picking,
         files="\n".join(_file_lines(schema, tables, marking)),
+        paid_for="" if quality.verdict == "not judged" else PAID_FOR,
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema) + _constraint_sentence(schema),
-        movers=f"time and {schema.label.name}" if len(schema.label.classes) > 1 else "time",
+        good_for=quality.good_for(f"time and {schema.label.name}" if len(schema.label.classes) > 1 else "time"),
+        quality=quality_section(quality),
         schema_file=schema_file_name(marking),
+    )
+
+
+def quality_section(quality: Quality) -> str:
+    """What the gate found, and how well it could see, in Markdown."""
+    if quality.verdict == "not judged":
+        return quality.summary()
+    strayed = "".join(f"\n- {each.sentence()}" for each in quality.findings[:MOST_FINDINGS])
+    more = len(quality.findings) - MOST_FINDINGS
+    strayed += f"\n- and {more} more, which manifest.json has" if more > 0 else ""
+    rows = [f"| {NAMES[each.what]} | {each.figures} | {each.furthest:.1f} | {each.found} |" for each in quality.sight]
+    return "\n".join(
+        [
+            quality.summary() + strayed,
+            "",
+            f"A figure strays when its difference is beyond {quality.threshold:.1f} standard deviations of what noise "
+            f"and sampling explain, which one of so many is by chance in {FALSE_ALARMS:.0%} of releases, and large "
+            "enough to matter. Means are in standard deviations.",
+            "",
+            "| figures | compared | furthest, in standard deviations | would be found from |",
+            "|---|---|---|---|",
+            *rows,
+        ]
     )
 
 

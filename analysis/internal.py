@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.figures import Panel, figures, median_table
 from analysis.release import figure_names
+from analysis.reports.blocks import Report
 from analysis.selection import Selection
 from analysis.survival import FollowUp, survival_table
 from analysis.survival_figure import survival_figure
@@ -78,6 +79,13 @@ def write_selection(internal: Path, selection: Selection) -> None:
         for pick in selection.picks
     ]
     storage.write_text(internal / "selection.csv", pd.DataFrame(rows).to_csv(index=False))
+
+
+def write_report(internal: Path, report: Report) -> None:
+    """Write the report as report.html, and its numbers as report.json."""
+    _prepare(internal)
+    storage.write_text(internal / "report.html", report.as_html())
+    storage.write_text(internal / "report.json", json.dumps(report.as_json(), indent=2, allow_nan=False) + "\n")
 
 
 def _prepare(internal: Path) -> None:

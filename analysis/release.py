@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from pydantic import BaseModel, ConfigDict
 
 from analysis.datasheet import datasheet, schema_file_name, survival_file
 from analysis.figures import Panel, figures
+from analysis.quality.estimates import Estimate, as_frame
+from analysis.quality.gate import Quality
+from analysis.reports.blocks import Report
+from analysis.reports.public import PAID_FOR_FILE
 from analysis.study import StudyDirectory, StudySettings
 from analysis.survival import FollowUp, survival_table
 from analysis.survival_figure import survival_figure
@@ -37,8 +42,24 @@ MANIFEST_FILE = "manifest.json"
 STATEMENT_FILE = "privacy_statement.md"
 STATEMENT_JSON = "privacy_statement.json"
 DATASHEET_FILE = "README.md"
+REPORT_FILE, REPORT_JSON = "report.html", "report.json"
 PACKAGES = ("dpgan-tune", "dp-accounting", "numpy", "opacus", "optuna", "pandas", "ray", "scikit-learn", "torch")
 FILE_TIME_S = 315532800  # of every file: the beginning of 1980, the earliest that zip archives know
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The trial and the release, by what was paid for.
+
+    Args:
+        quality: what the gate found.
+        estimates: the paid-for table; empty where nothing was measured.
+        report: for people.
+    """
+
+    quality: Quality
+    estimates: Sequence[Estimate]
+    report: Report
 
 
 class ReleasedFile(BaseModel):
@@ -75,6 +96,7 @@ class Manifest(BaseModel):
         chosen_trials: trials that the picked epochs come from.
         files: every other file of the release.
         statement: the privacy statement, whole.
+        quality: how far the release is from what was measured; None in a release of an earlier version.
         versions: of the packages that made the release.
         begun: day on which the study began; nothing here says when it ended.
     """
@@ -93,6 +115,7 @@ class Manifest(BaseModel):
     chosen_trials: int
     files: tuple[ReleasedFile, ...]
     statement: str
+    quality: Quality | None = None
     versions: dict[str, str]
     begun: date
 
@@ -102,6 +125,7 @@ def write_release(
     settings: StudySettings,
     marking: str,
     statement: Statement,
+    judged: Judged,
     ensemble: Participants,
     panels: Sequence[Panel],
     seal: Callable[[str], None],
@@ -113,6 +137,7 @@ def write_release(
         settings: what it was asked to do.
         marking: what its files carry in their names.
         statement: of privacy, from a ledger that holds; without one there is no release.
+        judged: what was found by what was paid for.
         ensemble: the synthetic participants to release.
         panels: synthetic participants of the figures.
         seal: is given the digest of the whole release before it appears.
@@ -138,7 +163,11 @@ def write_release(
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))
         (building / CHECK_FILE).write_text(CHECK_SCRIPT)
-        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, tables))
+        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, judged.quality, tables))
+        (building / REPORT_FILE).write_text(judged.report.as_html())
+        (building / REPORT_JSON).write_text(_json(judged.report.as_json()))
+        if judged.estimates:
+            as_frame(judged.estimates).to_csv(building / PAID_FOR_FILE, index=False)
         manifest = Manifest(
             study=settings.study,
             cohort=statement.cohort,
@@ -152,6 +181,7 @@ def write_release(
             chosen_trials=statement.chosen_trials,
             files=tuple(_described(file, building) for file in sorted(building.iterdir())),
             statement=statement.text(),
+            quality=judged.quality,
             versions=installed_versions(PACKAGES),
             begun=settings.created.date(),
         )

@@ -1,4 +1,4 @@
-"""What a build says in the terminal: scores, files, and the statement's first paragraph."""
+"""What a build says in the terminal: scores, files, quality, the statement's first paragraph, and its exit status."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from analysis.build import ReleaseSummary
+from analysis.quality.gate import Quality
+
+STRAYS = 3
+"""Exit status where a release is written that strays from what was measured."""
 
 
 def print_report(summary: ReleaseSummary, console: Console) -> None:
-    """Print the transfer table, what was written where, and the summary of the privacy statement.
+    """Print the transfer table, what was written where, the quality, and the summary of the privacy statement.
 
     Args:
         summary: what was built.
@@ -28,4 +32,17 @@ def print_report(summary: ReleaseSummary, console: Console) -> None:
             if file.parent == folder:
                 console.print(f"  {escape(file.name)}", highlight=False)
     console.print()
+    console.print(Panel(escape(_quality_in_words(summary.quality)), title="Quality", title_align="left"))
     console.print(Panel(escape(summary.statement_summary), title="Privacy statement", title_align="left"))
+
+
+def exit_status(quality: Quality, release_anyway: bool) -> int:
+    """What a command ends with: ``STRAYS`` where the release does, unless somebody said that it may."""
+    return STRAYS if quality.failed and not release_anyway else 0
+
+
+def _quality_in_words(quality: Quality) -> str:
+    """The gate's findings, the worst figure of each column that strays."""
+    worst = {each.column: each for each in reversed(quality.findings)}
+    lines = [quality.summary().removeprefix("Quality: ").capitalize()]
+    return "\n".join([*lines, *(f"- {worst[column].sentence()}" for column in quality.columns)])

@@ -44,14 +44,18 @@ class Transfer:
         real: trained on real training participants.
         release: trained on the released cohort.
         epochs: trained on participants of single epochs, in the selection's order.
+        real_on_release: trained on real training participants and tried on the release.
+        tested: how many test participants there are of each class.
     """
 
     real: Scores
     release: Scores
     epochs: tuple[EpochTransfer, ...]
+    real_on_release: Scores
+    tested: tuple[int, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """`{"real": {classifier: {auc, accuracy}}, "release": {...}, "epochs": [{trial, epoch, ...}]}`."""
+        """`{"real": {classifier: {auc, accuracy}}, "release": {...}, "epochs": [{trial, epoch, ...}], ...}`."""
         return {
             "real": _json(self.real),
             "release": _json(self.release),
@@ -59,6 +63,8 @@ class Transfer:
                 {"trial": e.trial, "epoch": e.epoch, "selected_by": e.selected_by, **_json(e.scores)}
                 for e in self.epochs
             ],
+            "real_on_release": _json(self.real_on_release),
+            "test_participants": list(self.tested),
         }
 
     def as_frame(self) -> pd.DataFrame:
@@ -116,6 +122,10 @@ def measure_transfer(
             for classifier in classifiers():
                 scores[key][classifier] = _score(classifier, cohort, test, seed)
                 advance()
+        reverse = {}
+        for classifier in classifiers():
+            reverse[classifier] = _score(classifier, train, release, seed)
+            advance()
     return Transfer(
         real=scores[id(train)],
         release=scores[id(release)],
@@ -123,12 +133,14 @@ def measure_transfer(
             EpochTransfer(pick.epoch.trial_id, pick.epoch.epoch, pick.selected_by, scores[id(cohort)])
             for pick, cohort in singles
         ),
+        real_on_release=reverse,
+        tested=tuple(np.bincount(test.labels, minlength=len(test.schema.label.classes)).tolist()),
     )
 
 
 def count_of_models(singles: Sequence[tuple[Selected, Participants]]) -> int:
     """How many classifiers `measure_transfer` trains."""
-    return (2 + len({id(cohort) for _, cohort in singles})) * len(classifiers())
+    return (3 + len({id(cohort) for _, cohort in singles})) * len(classifiers())
 
 
 def _score(classifier: str, train: Participants, test: Participants, seed: int) -> Prediction:

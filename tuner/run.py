@@ -12,15 +12,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a study from a command line.
 
     Returns:
-        Exit status: 0 when the release is written, 1 when the machine could not run the study, 2 when the user has
-        something to mend, 130 after an interrupt.
+        Exit status: 0 when the release is written, 3 when it is and strays from what was measured further than noise
+        explains, 1 when the machine could not run the study, 2 when the user has something to mend, 130 after an
+        interrupt.
     """
     options = parse(arguments)
 
     # Imported here so that --help does not wait for PyTorch and Ray.
     from rich.console import Console
 
-    from analysis import AnalysisError, build_release, print_report
+    from analysis import AnalysisError, build_release, exit_status, print_report
     from cohorts import CohortError, storage
     from privacy import BudgetExhausted, LedgerError, PlanError
     from search_spaces import SearchSpaceError
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     console.print(best_epochs_table(summary.selection.picks))
     print_report(summary, console)
-    return 0
+    return exit_status(summary.quality, options.release_anyway)
 
 
 if __name__ == "__main__":

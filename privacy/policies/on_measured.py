@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -48,6 +49,12 @@ def measure_once(door: Door, mechanism: Measurements) -> Measured:
         bought = reading.mechanism.release(people.values, people.labels)
         storage.write_text(file, json.dumps(bought.content()) + "\n")
     return Measured.of(json.loads(file.read_text()))
+
+
+def kept_measurements(folder: Path) -> Measured | None:
+    """What a study measured once, from its folder; None where it measured nothing in this way."""
+    file = folder / MEASURED_FILE
+    return Measured.of(json.loads(file.read_text())) if file.exists() else None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from rich.console import Console
 
 from analysis import AnalysisError, build_release, release
 from analysis.figures import Panel
-from analysis.release import Manifest, write_release
+from analysis.quality.gate import not_judged
+from analysis.release import Judged, Manifest, write_release
+from analysis.reports.blocks import Report
 from cohorts import load_participants
 from privacy.accounting.events import composed
 from privacy.accounting.rdp import epsilon_by_rdp
@@ -68,6 +70,12 @@ def test_the_manifest_says_what_the_release_costs(built):
     assert manifest.winning_run_epsilon < manifest.epsilon
 
 
+def test_where_nothing_was_measured_the_release_says_that_it_was_not_judged(built):
+    assert built.manifest.quality.verdict == "not judged"
+    datasheet = (built.directory.release / "README.md").read_text()
+    assert "its quality was not judged" in datasheet and "nothing was paid for that a release could be" in datasheet
+
+
 def test_the_statement_stands_in_the_release_and_says_the_search_is_not_covered(built):
     statement = (built.directory.release / "privacy_statement.md").read_text()
     assert statement.strip() == built.manifest.statement
@@ -77,7 +85,7 @@ def test_the_statement_stands_in_the_release_and_says_the_search_is_not_covered(
 
 def test_data_and_figures_say_unaccounted_in_their_names(built):
     plain = {"manifest.json", "privacy_statement.md", "privacy_statement.json", "README.md"}
-    plain |= {"privacy_events.json", "check_epsilon.py"}
+    plain |= {"privacy_events.json", "check_epsilon.py", "report.html", "report.json"}
     names = {file.name for file in built.directory.release.iterdir()} - plain
     assert all("unaccounted" in name for name in names)
     assert {name.rpartition(".")[2] for name in names} == {"csv", "parquet", "png", "yaml"}
@@ -230,7 +238,8 @@ def test_training_without_noise_is_released_without_an_epsilon(study, cohort):
     chosen = Chosen(cohort="small", epochs=1, training=(NonPrivateDpEvent(),), nominal_size=400)
     statement = Unaccounted().statement(summary, study.declared_plan(), chosen)
     panels = [Panel(f"k{n}", "title", cohort) for n in range(4)]
-    write_release(study, settings, "unaccounted", statement, replace(cohort), panels, seal=lambda digest: None)
+    judged = Judged(not_judged("nothing was measured"), (), Report("title", "", "", "not judged", "summary"))
+    write_release(study, settings, "unaccounted", statement, judged, replace(cohort), panels, seal=lambda digest: None)
     manifest = json.loads((study.release / "manifest.json").read_text())
     assert manifest["epsilon"] == manifest["winning_run_epsilon"] == "infinity"
     assert "not differentially private" in manifest["statement"]

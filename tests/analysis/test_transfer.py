@@ -28,7 +28,7 @@ def measured(cohorts):
     ]
     steps = []
     result = measure_transfer(train, test, release, singles, 0, lambda: steps.append(1))
-    assert len(steps) == count_of_models(singles) == 3 * len(classifiers())
+    assert len(steps) == count_of_models(singles) == 4 * len(classifiers())
     return result
 
 
@@ -45,9 +45,15 @@ def test_real_to_real_trains_on_train_and_tests_on_test(cohorts):
     assert measured(cohorts).real["random_forest"] == evaluate("random_forest", train, test, 0)
 
 
+def test_the_reverse_trains_on_real_train_and_tests_on_the_release(cohorts):
+    train, _, release, _ = cohorts
+    assert measured(cohorts).real_on_release["random_forest"] == evaluate("random_forest", train, release, 0)
+
+
 def test_the_json_has_the_agreed_form(cohorts):
     content = json.loads(json.dumps(measured(cohorts).as_json(), allow_nan=False))
-    assert content.keys() == {"real", "release", "epochs"}
+    assert content.keys() == {"real", "release", "epochs", "real_on_release", "test_participants"}
+    assert sum(content["test_participants"]) == 200
     assert content["real"]["linear_svm"].keys() == {"auc", "accuracy"}
     assert [(e["trial"], e["epoch"], e["selected_by"]) for e in content["epochs"]] == [
         ("a", 3, "random_forest"),

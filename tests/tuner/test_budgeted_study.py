@@ -1,19 +1,24 @@
 """Whole studies by the command, under policies whose epsilon covers everything."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
+import torch
 import yaml
 from cryptography.fernet import Fernet
 from ray.tune import ExperimentAnalysis
+from rich.console import Console
 
-from analysis import StudyDirectory
-from cohorts import load_participants
+from analysis import StudyDirectory, build
+from analysis.__main__ import main as rebuild
+from cohorts import Schema, load_participants, write_cohort
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
-from tests.conftest import SMALL_SCHEMA
+from tests.conftest import SMALL_SCHEMA, small_cohort
 from tests.shared_ray import SharedRay
 from tests.tuner.commands import Office, Ran, run
 from tuner.asha import rungs
@@ -179,7 +184,7 @@ def test_a_study_that_does_not_fit_beside_earlier_ones_is_refused(office, third)
 def measured(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> tuple[Office, Ran]:
     """A study under the default policy, of a cohort of its own."""
     office = Office.of(tmp_path_factory.mktemp("measured"), "measured-trial", shared_ray)
-    return office, office.begin("once", "--trials", "3", "--max-epochs", "2")
+    return office, office.begin("once", "--trials", "3", "--max-epochs", "2", "--release-anyway")
 
 
 def test_by_default_participants_are_measured_once_and_the_search_charges_nothing(measured):
@@ -195,6 +200,39 @@ def test_by_default_participants_are_measured_once_and_the_search_charges_nothin
     ]
     released, _ = load_participants(str(directory / "release" / "schema-synthetic.yaml"))
     assert len(released) == SMALL_SCHEMA["nominal_size"]
+
+
+def test_its_release_is_judged_by_what_was_measured_and_the_command_ends_accordingly(measured):
+    office, ran = measured
+    manifest = json.loads((office.study("once") / "release" / "manifest.json").read_text())
+    quality = manifest["quality"]
+    assert quality["verdict"] in ("passed", "failed") and quality["figures"] > 50
+    assert f"Quality: {quality['verdict']}" in (office.study("once") / "release" / "README.md").read_text()
+    assert quality["verdict"].capitalize() in ran.stdout
+    again = run(office.folder, rebuild, str(office.study("once")))
+    assert again.returncode == (3 if quality["verdict"] == "failed" else 0)
+
+
+def test_nothing_in_what_is_published_of_it_depends_on_participants_but_by_what_was_paid_for(measured, monkeypatch):
+    """Drawn again by the same random numbers, with other people in the trial's files under the same identifiers."""
+    office, _ = measured
+    directory = office.study("once")
+    monkeypatch.setattr(build, "random_stream", lambda seed: torch.Generator().manual_seed(5))
+    monkeypatch.chdir(office.folder)
+    published, seen = [], []
+    for seed in (1, 2):
+        people = small_cohort(
+            Schema.model_validate({**SMALL_SCHEMA, "name": office.cohort, "public": False}), 400, seed
+        )
+        people = replace(people, ids=np.array([f"{office.cohort} {each}" for each in people.ids]))
+        write_cohort(people, office.folder)
+        build.build_release(StudyDirectory(directory), Console(quiet=True), redraw=True)
+        files = ("report.html", "report.json", "paid_for_estimates.csv", "visits-synthetic.csv")
+        published.append([(directory / "release" / name).read_bytes() for name in files])
+        seen.append((directory / "internal" / "report.html").read_text())
+    assert published[0] == published[1]
+    assert seen[0] != seen[1]
+    assert "Never publish" in seen[0] and b"Never publish" not in published[0][0]
 
 
 def test_a_study_that_lost_what_it_measured_cannot_buy_it_again(measured):

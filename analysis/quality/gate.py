@@ -1,0 +1,267 @@
+"""The gate: whether a release strays from what was measured further than noise explains, and far enough to matter.
+
+A figure fails when both are true: its difference, over the standard deviation that noise and sampling explain, is
+beyond what the largest of so many differences would be by chance (Bonferroni's bound, so that a release without a fault
+fails in at most ``FALSE_ALARMS`` of all releases, however its figures depend on each other), and it is larger than what
+matters for its kind, so that a large cohort is not failed for a trifle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.special import ndtri
+
+from analysis.quality.comparisons import Comparison, What, associations, comparisons
+from cohorts import Participants
+from privacy.mechanisms.misfit import misfit
+from privacy.mechanisms.normal_scores import Measured
+
+FALSE_ALARMS = 0.01
+
+MATTERS: Mapping[What, float] = {
+    "share": 0.10,
+    "middle": 0.10,
+    "spread": 0.10,
+    "limit": 0.05,
+    "missing": 0.05,
+    "mean": 0.25,
+    "difference": 0.25,
+    "association": 0.10,
+}
+"""The least difference that matters: of shares as such, of means and their differences in standard deviations (0.2 is
+what Cohen calls small, and moves a share at the median by 0.08), of associations in correlations."""
+
+SHARES_OF_CLASSES = 0.15
+"""Likewise of the difference between two classes in a share."""
+
+BLIND: Mapping[What, float] = {"share": 0.5, "middle": 0.4, "difference": 1.0}
+"""Where the typical difference that would have been found is larger than this, too little was seen to call it good."""
+
+IN_DEVIATIONS: frozenset[What] = frozenset({"mean", "difference"})
+
+NAMES: Mapping[What, str] = {
+    "share": "shares of categories",
+    "middle": "shares on either side of the median",
+    "spread": "shares inside the middle half",
+    "limit": "shares at the limits",
+    "missing": "shares without a value",
+    "mean": "means",
+    "difference": "differences between classes",
+    "association": "correlations",
+}
+
+NOTHING_MEASURED = (
+    "Participants were read for training and for scores alone, so nothing was paid for that a release could be "
+    "compared with, column by column."
+)
+
+Verdict = Literal["passed", "failed", "not judged"]
+
+
+class Finding(BaseModel):
+    """A figure that strayed.
+
+    Args:
+        what: the kind of figure.
+        column: the measure.
+        visit: at which it was taken; empty for a covariate.
+        group: class, or classes, that it is of.
+        detail: which share or difference.
+        released: the figure of the release.
+        measured: the same as it was bought, noise included.
+        sd: standard deviation of the difference that noise and sampling explain.
+        z: the difference in these.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: What
+    column: str
+    visit: str
+    group: str
+    detail: str
+    released: float
+    measured: float
+    sd: float
+    z: float
+
+    @classmethod
+    def of(cls, each: Comparison) -> Finding:
+        """Of a comparison."""
+        numbers = {name: round(getattr(each, name), 4) for name in ("released", "measured", "sd")}
+        words = {name: getattr(each, name) for name in ("what", "column", "visit", "group", "detail")}
+        return cls(**words, **numbers, z=round(each.z, 2))
+
+    def sentence(self) -> str:
+        """In words."""
+        if self.what == "association":
+            return (
+                f"{self.column}: its correlations differ from those measured by {self.released:.2g} (root mean "
+                f"square), where noise and sampling explain {self.measured:.2g}"
+            )
+        where = ", ".join(part for part in (self.visit, self.group) if part)
+        return (
+            f"{self.column}{f' ({where})' if where else ''}: {self.detail} {self.released:.3g} in the release, "
+            f"{self.measured:.3g} as measured, where noise and sampling explain a difference of about {self.sd:.2g}"
+        )
+
+
+class Sight(BaseModel):
+    """How well a kind of figure could be compared.
+
+    Args:
+        what: the kind.
+        figures: how many were compared.
+        furthest: the largest difference in standard deviations; of associations the largest excess.
+        found_from: the difference from which on a typical one of them would have failed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: What
+    figures: int
+    furthest: float
+    found_from: float
+
+    @property
+    def found(self) -> str:
+        """``found_from`` in words: no share differs by more than 1."""
+        return f"{self.found_from:.2g}" if self.found_from < 1 or self.what in IN_DEVIATIONS else "hidden by noise"
+
+
+class Quality(BaseModel):
+    """What the gate found.
+
+    Args:
+        verdict: whether the release may be called good.
+        reason: why it was not judged; empty where it was.
+        columns: measures that strayed, worst first.
+        findings: figures that strayed, worst first.
+        figures: how many were compared.
+        threshold: standard deviations beyond which a difference is not chance.
+        sight: how well each kind could be seen.
+        misfit: mean square of all differences in standard errors of the noise; about 1 where noise explains them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: Verdict
+    reason: str = ""
+    columns: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    figures: int = 0
+    threshold: float = 0.0
+    sight: tuple[Sight, ...] = ()
+    misfit: float | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it strayed."""
+        return self.verdict == "failed"
+
+    @property
+    def blind(self) -> tuple[Sight, ...]:
+        """Kinds of which only very large differences would have been found."""
+        return tuple(each for each in self.sight if each.found_from > BLIND.get(each.what, np.inf))
+
+    def _they_stray(self) -> str:
+        """Which columns do, as a sentence that can go on."""
+        *others, last = self.columns
+        if not others:
+            return f"the column {last} strays"
+        return f"the columns {', '.join(others)} and {last} stray"
+
+    def summary(self) -> str:
+        """One paragraph for a reader who sees nothing else."""
+        if self.verdict == "not judged":
+            return f"Quality: not judged. {self.reason}"
+        compared = f"{self.figures} figures of the release were compared with what was measured of the trial"
+        if self.failed:
+            return f"Quality: failed. {compared}; {self._they_stray()} further than noise and sampling explain."
+        return f"Quality: passed. {compared}, and none strays further than noise and sampling explain.{self._unseen()}"
+
+    def good_for(self, label: str) -> str:
+        """What the release is good for, as the datasheet says it."""
+        always = "Good for writing and testing an analysis, and for teaching"
+        if self.failed:
+            return (
+                f"{always} with columns other than those that stray. **Not good for a first look**: "
+                f"{self._they_stray()} from what was measured of the trial further than noise explains."
+            )
+        if self.verdict == "not judged":
+            return (
+                f"{always}. Whether it is good for a first look at how measures move with time and {label} is not "
+                f"known: its quality was not judged. {self.reason}"
+            )
+        as_far = ", as far as could be seen," if self.blind else ""
+        return f"{always}, and{as_far} for a first look at how measures move with time and {label}.{self._unseen()}"
+
+    def _unseen(self) -> str:
+        if not self.blind:
+            return ""
+        told = (
+            f"in {NAMES[each.what]} {f'only from {each.found} on' if each.found[0].isdigit() else 'not at all'}"
+            for each in self.blind
+        )
+        return f" The noise is large beside so few participants: differences could be found {', '.join(told)}."
+
+
+def not_judged(reason: str) -> Quality:
+    """That nothing was paid for which a release could be judged by."""
+    return Quality(verdict="not judged", reason=reason)
+
+
+def judge(measured: Measured, release: Participants) -> Quality:
+    """Compare a release with what was measured.
+
+    Args:
+        measured: what was bought.
+        release: synthetic participants, under the schema that participants were measured under.
+    """
+    compared = [each for each in comparisons(measured, release) if np.isfinite(each.z)]
+    figures = len(compared) + len(release.schema.all_measures)
+    threshold = float(-ndtri(FALSE_ALARMS / 2 / figures))
+    alone = {each.column for each in compared if strays(each, threshold)}
+    compared += associations(measured, release, but=alone)
+    strayed = sorted((each for each in compared if strays(each, threshold)), key=lambda each: -abs(each.z))
+    return Quality(
+        verdict="failed" if strayed else "passed",
+        columns=tuple(dict.fromkeys(each.column for each in strayed)),
+        findings=tuple(map(Finding.of, strayed)),
+        figures=len(compared),
+        threshold=round(threshold, 2),
+        sight=tuple(_sights(compared, threshold)),
+        misfit=round(misfit(measured, release)["misfit"], 3),
+    )
+
+
+def strays(each: Comparison, threshold: float) -> bool:
+    """Whether a difference is neither chance nor a trifle."""
+    if each.what == "association" and each.difference < 0:
+        return False
+    return abs(each.z) > threshold and abs(each.difference) > least_that_matters(each)
+
+
+def least_that_matters(each: Comparison) -> float:
+    """The least difference of a figure that matters."""
+    if each.what == "difference" and "share" in each.detail:
+        return SHARES_OF_CLASSES
+    return least_of(each.what)
+
+
+def least_of(what: What) -> float:
+    """The least difference of a kind of figure that matters."""
+    return MATTERS[what]
+
+
+def _sights(compared: Sequence[Comparison], threshold: float) -> Iterable[Sight]:
+    for what in MATTERS:
+        own = [each for each in compared if each.what == what]
+        if own:
+            from_here = float(np.median([max(threshold * each.sd, least_that_matters(each)) for each in own]))
+            furthest = max(max(each.z, 0.0) if what == "association" else abs(each.z) for each in own)
+            yield Sight(what=what, figures=len(own), furthest=round(furthest, 2), found_from=round(from_here, 3))

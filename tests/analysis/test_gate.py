@@ -1,0 +1,196 @@
+"""The gate: a release that strays from what was measured is found out, and one that does not is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.datasheet import quality_section
+from analysis.quality.comparisons import comparisons
+from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
+from analysis.report import STRAYS, exit_status
+from cohorts import Encoding, Participants, Schema
+from privacy.mechanisms.normal_scores import Measured, Measurements
+from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
+from tests.conftest import SMALL_SCHEMA, small_cohort
+
+EPSILON_3_RHO = 0.224
+"""What a study declares at epsilon 3 and delta 1e-5, in zCDP."""
+
+RESPONSE = {
+    **SMALL_SCHEMA,
+    "name": "response",
+    "nominal_size": 111,
+    "measures": [
+        {"name": "status", "kind": "binary", "categories": ["poor", "good"], "column": "status"},
+    ],
+    "covariates": [{"name": "age", "unit": "years", "kind": "integer", "lower": 5, "upper": 100, "column": "age"}],
+}
+
+
+def response_cohort(placebo: float = 0.46, active: float = 0.72) -> Participants:
+    """A trial of 111 participants, in which the status of so many is good."""
+    schema = Schema.model_validate(RESPONSE)
+    randomness = np.random.default_rng(1)
+    labels = np.arange(111) % 2
+    values = np.full((111, 2, 3), np.nan, dtype=np.float32)
+    values[:, 0] = randomness.random((111, 3)) < np.where(labels, active, placebo)[:, None]
+    values[:, 1, 0] = randomness.normal(35, 13, 111).round().clip(11, 70)
+    return Participants(schema, np.array([f"P{n}" for n in range(111)]), labels.astype(np.int64), values)
+
+
+def measured_of(people: Participants, rho: float = EPSILON_3_RHO) -> Measured:
+    return Measurements.costing(people.schema, 1.0, rho).release(people.values, people.labels)
+
+
+def changed(people: Participants, measure: str, values: np.ndarray) -> Participants:
+    """The same with other values (n, V) of one measure."""
+    row = [each.name for each in people.schema.all_measures].index(measure)
+    new = people.values.copy()
+    new[:, row] = np.where(np.isnan(new[:, row]), np.nan, values)
+    return replace(people, values=new)
+
+
+@pytest.fixture(scope="module")
+def trial() -> Participants:
+    return small_cohort(Schema.model_validate(SMALL_SCHEMA), 400)
+
+
+@pytest.fixture(scope="module")
+def measured(trial: Participants) -> Measured:
+    return measured_of(trial)
+
+
+@pytest.fixture(scope="module")
+def lossy() -> tuple[Participants, Measured]:
+    """Participants who drop out, and with values missing, and what was measured of them."""
+    trial = lossy_cohort(400, Schema.model_validate({**LOSSY_SCHEMA, "name": "lossy-gate", "nominal_size": 400}))
+    return trial, measured_of(trial, rho=1.0)
+
+
+def test_a_collapsed_response_is_found_in_a_trial_of_111_participants():
+    """Once 98 % of placebo had a good status where 46 % had, and the release was called fit for a first look."""
+    people = response_cohort()
+    randomness = np.random.default_rng(2)
+    collapsed = np.where(people.labels[:, None] == 0, randomness.random((111, 3)) < 0.98, people.values[:, 0])
+    found = judge(measured_of(people), changed(people, "status", collapsed))
+    assert found.verdict == "failed" and found.columns[0] == "status"
+    worst = found.findings[0]
+    assert (worst.what, worst.group) == ("share", "control") or worst.what == "difference"
+    assert "share of good" in found.findings[0].detail
+
+
+@pytest.mark.parametrize("where", ["lower", "upper"])
+def test_a_quarter_of_values_at_a_limit_is_found(trial, measured, where):
+    limit = getattr(trial.schema.measures[0], where)
+    stuck = np.random.default_rng(0).random((400, 1)) < 0.25
+    found = judge(measured, changed(trial, "pressure", np.where(stuck, limit, trial.values[:, 0])))
+    assert found.columns[0] == "pressure"
+    assert any(each.detail == f"share at the {where} limit" for each in found.findings)
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        ("means moved", "mean"),
+        ("arms alike", "difference"),
+        ("spread doubled", "spread"),
+        ("measures unrelated", "association"),
+    ],
+)
+def test_other_faults_are_found_and_called_by_their_name(fault, what):
+    schema = Schema.model_validate(SMALL_SCHEMA)
+    trial = small_cohort(schema, 400)
+    trial = changed(trial, "dose", (0.05 * (trial.values[:, 0] - 100)).clip(0, 10))  # the dose follows the pressure
+    bought, randomness = measured_of(trial), np.random.default_rng(0)
+    pressure = trial.values[:, 0]
+    middle = np.array([pressure[trial.labels == label].mean(axis=0) for label in (0, 1)])[trial.labels]
+    faulty = {
+        "means moved": changed(trial, "pressure", pressure + 8),
+        "arms alike": replace(trial, labels=randomness.permutation(trial.labels)),
+        "spread doubled": changed(trial, "pressure", middle + 2.5 * (pressure - middle)),
+        "measures unrelated": within_arms_shuffled(trial, randomness),
+    }[fault]
+    found = judge(bought, faulty)
+    assert found.failed
+    assert what in {each.what for each in found.findings}
+
+
+def within_arms_shuffled(people: Participants, randomness: np.random.Generator) -> Participants:
+    """Each arm's values of every measure and visit, dealt to its participants anew."""
+    values = people.values.copy()
+    for label in (0, 1):
+        own = np.flatnonzero(people.labels == label)
+        for measure, visit in np.ndindex(values.shape[1:]):
+            values[own, measure, visit] = values[randomness.permutation(own), measure, visit]
+    return replace(people, values=values)
+
+
+@pytest.mark.parametrize("share", [0.6, 1.0])
+def test_values_that_are_missing_too_often_are_found(share, lossy):
+    trial, bought = lossy
+    schema = trial.schema
+    row = int(np.flatnonzero([each.missing == "allowed" for each in schema.measures])[0])
+    values = trial.values.copy()
+    values[np.random.default_rng(0).random(400) < share, row] = np.nan
+    name = schema.measures[row].name
+    found = judge(bought, release_of(trial, values))
+    assert any(each.what == "missing" and each.column == name for each in found.findings)
+
+
+def release_of(trial: Participants, values: np.ndarray) -> Participants:
+    """The same participants with other values; those whom nothing is known of any more at their last visit left."""
+    encoding = Encoding(trial.schema)
+    return replace(trial, values=encoding.at_positions(encoding.positions(values)))
+
+
+def test_participants_themselves_pass_and_so_do_draws_from_what_was_measured(trial):
+    """One release in a hundred may fail by chance, so one of three measurements may; a benchmark counts how many do."""
+    randomness = np.random.default_rng(0)
+    bought = [measured_of(trial) for _ in range(3)]
+    draws = [each.draw(trial.schema, 400, randomness) for each in bought]
+    for releases in ([trial] * 3, draws):
+        verdicts = [judge(each, release).verdict for each, release in zip(bought, releases, strict=True)]
+        assert verdicts.count("passed") >= 2
+
+
+def test_differences_of_the_participants_themselves_are_as_large_as_is_said(trial, measured):
+    """Without drawing others, noise alone is left, of which the standard deviation is known."""
+    z = [each.z for each in comparisons(measured, trial)]
+    assert 0.6 < float(np.std(z)) < 1.2  # below 1, since sampling is counted too
+
+
+def test_of_a_large_cohort_a_trifle_is_not_failed():
+    schema = Schema.model_validate({**SMALL_SCHEMA, "nominal_size": 20_000})
+    many = small_cohort(schema, 20_000)
+    found = judge(measured_of(many, rho=10.0), changed(many, "pressure", many.values[:, 0] + 1))  # an eighth of a sd
+    assert max(each.furthest for each in found.sight) > 2 * found.threshold
+    assert found.verdict == "passed"
+
+
+def test_with_much_noise_it_says_what_it_could_not_have_seen(trial):
+    found = judge(measured_of(trial, rho=0.02), trial)
+    assert found.blind
+    passed = found.model_copy(update={"verdict": "passed"})  # noise alone fails one in a hundred
+    assert "The noise is large" in passed.summary() and "The noise is large" in passed.good_for("arm")
+
+
+def test_without_measurements_nothing_is_judged_and_the_datasheet_says_so():
+    found = not_judged(NOTHING_MEASURED)
+    assert "not judged" in found.summary() and "is not known" in found.good_for("arm")
+    assert exit_status(found, release_anyway=False) == 0
+
+
+def test_a_release_that_strays_ends_with_status_3_unless_it_may(trial, measured):
+    found = judge(measured, changed(trial, "pressure", np.full((400, 3), 120)))
+    assert exit_status(found, release_anyway=False) == STRAYS == 3
+    assert exit_status(found, release_anyway=True) == 0
+    assert "**Not good for a first look**" in found.good_for("arm") and "pressure" in found.good_for("arm")
+    assert "pressure" in quality_section(found)
+    assert Quality.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_class_of_which_nobody_was_drawn_is_no_error(trial, measured):
+    assert judge(measured, trial.take(np.flatnonzero(trial.labels == 0))).figures > 0
