@@ -11,11 +11,11 @@ from pathlib import Path
 from analysis.quality.gate import FALSE_ALARMS, NAMES, Quality
 from analysis.study import StudySettings
 from cohorts import Measure, Schema
-from cohorts.class_label import ClassLabel
-from cohorts.label import Label
-from cohorts.no_label import NoLabel
-from cohorts.numeric_label import NumericLabel
-from cohorts.survival_label import SurvivalLabel
+from cohorts.labels.class_label import ClassLabel
+from cohorts.labels.label import Label
+from cohorts.labels.no_label import NoLabel
+from cohorts.labels.numeric_label import NumericLabel
+from cohorts.labels.survival_label import SurvivalLabel
 from privacy.statements.statement import Statement
 
 MOST_FINDINGS = 12

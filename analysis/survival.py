@@ -13,7 +13,7 @@ from lifelines.exceptions import ConvergenceError, ConvergenceWarning
 from lifelines.statistics import multivariate_logrank_test
 
 from cohorts import Participants
-from cohorts.survival_label import SurvivalLabel
+from cohorts.labels.survival_label import SurvivalLabel
 
 EVERYBODY = "everybody"
 """The group, where the label names no covariate to make groups by."""

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from cohorts.constraints import Constraints
+from cohorts.labels.outcome_label import OutcomeLabel
 from cohorts.measure import Measure
-from cohorts.outcome_label import OutcomeLabel
 from cohorts.scale import Scale, scale_of
 from cohorts.schema import Schema
 

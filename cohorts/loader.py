@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from cohorts.cells import measure_values
-from cohorts.class_label import ClassLabel, ListedClass
 from cohorts.dates import with_days
 from cohorts.encoding import visits_attended
 from cohorts.errors import CohortError, about
 from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
+from cohorts.labels.class_label import ClassLabel, ListedClass
 from cohorts.measure import Measure
 from cohorts.outcomes import Outcomes, label_outcomes
 from cohorts.parameters import RowKind

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from cohorts.cells import looked_up
-from cohorts.class_label import ClassLabel
 from cohorts.errors import quoted
-from cohorts.no_label import NoLabel
+from cohorts.labels.class_label import ClassLabel
+from cohorts.labels.no_label import NoLabel
+from cohorts.labels.numeric_label import NumericLabel
+from cohorts.labels.survival_label import SurvivalLabel
 from cohorts.number_cells import measured_numbers, numbers
-from cohorts.numeric_label import NumericLabel
 from cohorts.per_participant import one_per_participant
 from cohorts.report import CellCount
 from cohorts.schema import Schema
 from cohorts.spelling import Meanings
-from cohorts.survival_label import SurvivalLabel
 from cohorts.tables import Table
 
 Outcomes = tuple[np.ndarray, np.ndarray | None, list[CellCount]]

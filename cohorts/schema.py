@@ -12,19 +12,19 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from cohorts.cell_rules import DetectionLimit, numbers_within
-from cohorts.class_label import ListedClass
 from cohorts.constraints import Constraints, Vocabulary
 from cohorts.files import NOT_READ, Format, stem_of
-from cohorts.label import LABELS, Label
+from cohorts.labels.class_label import ListedClass
+from cohorts.labels.label import LABELS, Label
+from cohorts.labels.outcome_label import OutcomeLabel
+from cohorts.labels.survival_label import Status, SurvivalLabel
 from cohorts.measure import Measure
 from cohorts.origin import Origin, place_of
-from cohorts.outcome_label import OutcomeLabel
 from cohorts.parameters import Parameters, RowKind, check_covariate, check_parameters
 from cohorts.parts import NO_TABLE, Category, Frozen, Name
 from cohorts.schema_defaults import BY_TABLE, filled_in
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
-from cohorts.survival_label import Status, SurvivalLabel
 from cohorts.visits import Dropout, Visits, Window
 
 MINIMUM_PARTICIPANTS = 50

@@ -12,7 +12,7 @@ import pandas as pd
 
 from cohorts.files import DELIMITED, PARQUET, FileKind, Format, kind_of
 from cohorts.ids import apart
-from cohorts.outcome_label import OutcomeLabel
+from cohorts.labels.outcome_label import OutcomeLabel
 from cohorts.participants import Participants
 from cohorts.schema import Schema
 from cohorts.spelling import typed

@@ -12,8 +12,8 @@ import numpy as np
 
 from cohorts import Encoding, Schema
 from cohorts.encoding import Cell
+from cohorts.labels.stretches import PARTS
 from cohorts.scale import BINS
-from cohorts.stretches import PARTS
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
 from privacy.mechanisms.labels import require_labels
 from privacy.mechanisms.mechanism import Kind, Whole

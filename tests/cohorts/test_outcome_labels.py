@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cohorts import CohortError, Encoding, Participants, Schema, load_participants, write_cohort
-from cohorts.stretches import PARTS
+from cohorts.labels.stretches import PARTS
 from privacy.mechanisms.histograms import BINS
 from tests.cohorts.little_trial import write_trial
 from tests.cohorts.outcome_trials import NUMERIC, SURVIVAL, outcomes_frame, trial

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, field_validator
 
-from cohorts.label_class import LabelClass, NamedLabel, check_classes
+from cohorts.labels.label_class import LabelClass, NamedLabel, check_classes
+from cohorts.labels.stretches import Stretches
 from cohorts.measure import Kind, Measure
 from cohorts.parts import NO_TABLE, Category, Name
 from cohorts.spelling import require_distinct
-from cohorts.stretches import Stretches
 
 MOST_STEPS = 1_000_000
 """A scale of more could not be told apart in single precision."""

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from cohorts.class_label import ClassLabel
-from cohorts.no_label import NoLabel
-from cohorts.numeric_label import NumericLabel
-from cohorts.survival_label import SurvivalLabel
+from cohorts.labels.class_label import ClassLabel
+from cohorts.labels.no_label import NoLabel
+from cohorts.labels.numeric_label import NumericLabel
+from cohorts.labels.survival_label import SurvivalLabel
 
 LABELS = (ClassLabel, NumericLabel, SurvivalLabel, NoLabel)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from cohorts.label_class import LabelClass, NamedLabel, check_classes
+from cohorts.labels.label_class import LabelClass, NamedLabel, check_classes
 from cohorts.parts import Category, Name
 from cohorts.spelling import require_distinct, typed
 

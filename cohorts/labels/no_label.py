@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from cohorts.label_class import LabelClass, NamedLabel
+from cohorts.labels.label_class import LabelClass, NamedLabel
 from cohorts.parts import Name
 
 EVERYBODY = LabelClass.model_construct(name="everybody", share=1.0)

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from cohorts.labels.outcome_label import OutcomeLabel
+from cohorts.labels.stretches import Stretch, Stretches
 from cohorts.measure import Measure
-from cohorts.outcome_label import OutcomeLabel
 from cohorts.parts import Category, Frozen, Name
 from cohorts.spelling import require_distinct, typed
-from cohorts.stretches import Stretch, Stretches
 from cohorts.value_columns import in_units
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from cohorts.cell_rules import CellRules
+from cohorts.labels.outcome_label import OutcomeLabel
+from cohorts.labels.stretches import Stretch, Stretches
 from cohorts.measure import Measure
-from cohorts.outcome_label import OutcomeLabel
 from cohorts.parts import Name
-from cohorts.stretches import Stretch, Stretches
 from cohorts.value_columns import in_units
 
 

@@ -1,0 +1,1 @@
+"""What classifiers predict, and what a class leaves open of it."""
