@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+OWN_HANDLER = "TUNE_DISABLE_SIGINT_HANDLER"  # Tune acts on SIGUSR1 all the same
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -36,7 +37,6 @@ class Interruption:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Have Tune end its search at the first signal in this block; the second raises KeyboardInterrupt."""
-        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Tune acts on SIGUSR1 all the same
 
         def pass_on(number: int, frame: Any) -> None:
             if self.asked:
@@ -44,8 +44,15 @@ class Interruption:
             self.asked = True
             signal.raise_signal(signal.SIGUSR1)
 
-        with interrupted_by((signal.SIGUSR1,)), _handled(STOPPING, pass_on):
-            yield
+        before = os.environ.get(OWN_HANDLER)
+        os.environ[OWN_HANDLER] = "1"
+        try:
+            with interrupted_by((signal.SIGUSR1,)), _handled(STOPPING, pass_on):
+                yield
+        finally:
+            os.environ.pop(OWN_HANDLER)
+            if before is not None:
+                os.environ[OWN_HANDLER] = before
 
 
 @contextmanager

@@ -67,8 +67,9 @@ def log_ratio(allowed: np.ndarray | float, spent: np.ndarray | float) -> np.ndar
 def smallest_noise_multiplier(sampling_rate: float, steps: int, room: Room) -> float:
     """The smallest noise multiplier at which DP-SGD still fits, rounded up by at most one in ten thousand.
 
-    The figure of one event takes long, and small noise longest. So the root is looked for in the logarithm of the
-    noise, in which the room is nearly a straight line, and from 1 upwards or downwards.
+    The figure of one event takes long, so the root is looked for in the logarithm of the noise, in which the room is
+    nearly a straight line. It is bracketed from below: at some orders the accountant has no figure for a stretch of
+    larger noise (its series does not converge), and from above that would be taken for the root.
 
     Args:
         sampling_rate: ``q`` in (0, 1].
@@ -91,21 +92,15 @@ def smallest_noise_multiplier(sampling_rate: float, steps: int, room: Room) -> f
     def left(log_noise: float) -> float:
         return float(np.clip(room(DPSGD(sampling_rate, math.exp(log_noise), steps).event), -MOST_ROOM, MOST_ROOM))
 
-    low = high = 0.0
-    if left(0.0) <= 0:
-        while left(high) <= 0:
-            if high >= math.log(MOST_NOISE):
-                raise BudgetExhausted(
-                    f"No amount of noise makes {steps} steps at sampling rate {sampling_rate:g} fit in this part of "
-                    "the budget: declare a larger epsilon, or fewer steps."
-                )
-            low, high = high, high + math.log(2)
-    else:
-        while left(low) > 0:
-            if low <= math.log(LEAST_NOISE):
-                return LEAST_NOISE
-            low, high = max(low - math.log(2), math.log(LEAST_NOISE)), low
-    root = float(brentq(left, low, high, xtol=NOISE_PRECISION / 4))
+    found = bracket(lambda noise: left(math.log(noise)) > 0, LEAST_NOISE, MOST_NOISE)
+    if found is None:
+        raise BudgetExhausted(
+            f"No amount of noise makes {steps} steps at sampling rate {sampling_rate:g} fit in this part of the "
+            "budget: declare a larger epsilon, or fewer steps."
+        )
+    if found[0] == found[1]:
+        return LEAST_NOISE
+    root = float(brentq(left, *map(math.log, found), xtol=NOISE_PRECISION / 4))
     while left(root) <= 0:
         root += NOISE_PRECISION / 4
     return math.exp(root)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cohorts import SPLITS
 from privacy.accounting.budget import Budget, best_order
-from privacy.accounting.calibration import room_in, smallest_noise_multiplier
+from privacy.accounting.calibration import room_at, room_in, smallest_noise_multiplier
 from privacy.accounting.dpsgd import epsilon
 from privacy.accounting.rdp import ORDERS, rdp_at
 from privacy.errors import BudgetExhausted, LedgerError
@@ -185,6 +185,13 @@ def test_the_smallest_noise_fits_and_a_little_less_does_not(rate, steps, share, 
     assert epsilon([DPSGD(rate, noise, steps)], budget.delta) <= budget.epsilon
     if noise > 0.1:
         assert room(DPSGD(rate, noise * 0.9998, steps).event) < 0
+
+
+def test_noise_is_the_smallest_also_where_the_accountant_has_no_figure_for_more():
+    """At this order it has none for noise from about 0.45 to 0.86, but it has for less, which is enough."""
+    room = room_at(1.6, 7.8)
+    assert room(DPSGD(0.1, 0.6, 10).event) == -math.inf
+    assert smallest_noise_multiplier(0.1, 10, room) < 0.4
 
 
 def test_shares_of_a_budget_together_fit_in_the_whole():

@@ -18,7 +18,21 @@ def study(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> Pa
     schema = {**trial(SURVIVAL), "name": "survival", "nominal_size": 400}
     folder = tmp_path_factory.mktemp("survival")
     office = Office.with_schema(folder, schema, shared_ray, lambda schema: survival_cohort(400, schema))
-    ran = office.begin("followed", *["--epsilon", "20", "--trials", "2", "--max-epochs", "1", "--release-anyway"])
+    (office.folder / "network.yaml").write_text("candidate: {categorical: [measured]}\nwidth: 32\n")
+    ran = office.begin(
+        "followed",
+        *[
+            "--search-space",
+            "network.yaml",
+            "--epsilon",
+            "20",
+            "--trials",
+            "2",
+            "--max-epochs",
+            "1",
+            "--release-anyway",
+        ],
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert office.check("followed").returncode == 0
     return office.study("followed")
