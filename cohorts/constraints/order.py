@@ -23,7 +23,7 @@ from cohorts.constraints.grammar import Comparison, Limit
 from cohorts.constraints.vocabulary import At, Vocabulary
 from cohorts.measure import Measure
 
-ROUNDING = 1e-6
+ROUNDING = 1e-9
 """Of a step: what the arithmetic of doubles may have added to a value that is a whole number of steps."""
 
 
@@ -36,17 +36,22 @@ class Grid:
         self.apart = max(2 * ROUNDING * measure.step, 4 * float(np.spacing(largest)))
         """How far a number must be above another to be so when both are stored in single precision."""
 
-    def up(self, numbers: np.ndarray) -> np.ndarray:
-        """The least values that are at least numbers (n,)."""
-        return self._whole(np.ceil(numbers / self.step - ROUNDING)) if self.step else numbers
+    def up(self, numbers: np.ndarray, rounding: float) -> np.ndarray:
+        """The least values that are at least numbers (n,), which may be too large by `rounding` steps."""
+        return self._whole(np.ceil(numbers / self.step - rounding)) if self.step else numbers
 
-    def down(self, numbers: np.ndarray) -> np.ndarray:
-        """The largest values that are at most numbers (n,)."""
-        return self._whole(np.floor(numbers / self.step + ROUNDING)) if self.step else numbers
+    def down(self, numbers: np.ndarray, rounding: float) -> np.ndarray:
+        """The largest values that are at most numbers (n,), which may be too small by `rounding` steps."""
+        return self._whole(np.floor(numbers / self.step + rounding)) if self.step else numbers
 
     def nearest(self, numbers: np.ndarray) -> np.ndarray:
-        """The values nearest to numbers (n,)."""
-        return self._whole(np.rint(numbers / self.step)) if self.step else numbers
+        """The values nearest to numbers (n,); of a continuum, in single precision, as they are stored."""
+        return self._whole(np.rint(numbers / self.step)) if self.step else numbers.astype(np.float32).astype(np.float64)
+
+    @property
+    def rounding(self) -> float:
+        """By how many steps a value of this grid may be off; one of a continuum is what it is."""
+        return ROUNDING if self.step else 0.0
 
     def _whole(self, steps: np.ndarray) -> np.ndarray:
         values: np.ndarray = np.round(steps * self.step, self._digits or 0)
@@ -149,10 +154,10 @@ class Order:
         return values
 
     def _above(self, k: int, numbers: np.ndarray, than: int, strict: bool) -> np.ndarray:
-        return self._grids[k].up(numbers + strict * self._apart(k, than))
+        return self._grids[k].up(numbers + strict * self._apart(k, than), self._grids[than].rounding)
 
     def _below(self, k: int, numbers: np.ndarray, than: int, strict: bool) -> np.ndarray:
-        return self._grids[k].down(numbers - strict * self._apart(k, than))
+        return self._grids[k].down(numbers - strict * self._apart(k, than), self._grids[than].rounding)
 
     def _apart(self, k: int, other: int) -> float:
         return max(self._grids[k].apart, self._grids[other].apart)
@@ -166,9 +171,9 @@ class Order:
             k = place[each.at]
             grid = self._grids[k]
             if each.is_least:
-                lower[k] = max(lower[k], grid.up(np.array(each.number + each.strict * grid.apart)))
+                lower[k] = max(lower[k], grid.up(np.array(each.number + each.strict * grid.apart), ROUNDING))
             else:
-                upper[k] = min(upper[k], grid.down(np.array(each.number - each.strict * grid.apart)))
+                upper[k] = min(upper[k], grid.down(np.array(each.number - each.strict * grid.apart), ROUNDING))
         return lower, upper
 
     def _check_room(self, words: Vocabulary, comparisons: Sequence[Comparison], limits: Sequence[Limit]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -177,6 +177,9 @@ def test_what_lies_between_two_values_from_before_randomisation_finds_room():
         assert not (smaller >= larger).any()
 
 
+@example(
+    [("a", "<=", "c"), ("e", "<=", "a")], [(28, 2, 0), (0, 2, None), (0, 29, None), (0, 2, None), (13, 19, None)], 0
+)
 @given(
     st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["<", "<="]), st.sampled_from("abcde")), max_size=6),
     st.lists(
