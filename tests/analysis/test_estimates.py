@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import replace
 
@@ -80,7 +81,8 @@ def test_intervals_hold_in_95_of_100_trials(quickly, rho, participants):
             covered[line.quantity].append(line.lower <= truths[key] <= line.upper)
     for quantity, each in covered.items():
         if len(each) > 2 * COHORTS:
-            assert 0.93 <= np.mean(each) <= 0.97, quantity
+            allowed = max(0.02, 4 * math.sqrt(0.95 * 0.05 / len(each)))  # of few lines chance alone may take more
+            assert abs(np.mean(each) - 0.95) <= allowed, quantity
 
 
 def test_without_noise_the_table_is_the_trials_own(cohort, quickly):
