@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 
+from analysis.epochs import first_line
 from tuner.dashboards import local_ray_auth, ray_token
 from tuner.errors import MachineError, StudyError
 from tuner.terminal import quiet_ray
@@ -49,7 +50,7 @@ def _joined(address: str) -> Any:
         return ray.init(address=address, **quiet_ray())
     except (OSError, RuntimeError, ValueError) as error:
         raise StudyError(
-            f"No Ray cluster answers at --address {address}: {_first_line(error)}. docs/cluster.md says how to start "
+            f"No Ray cluster answers at --address {address}: {first_line(error)}. docs/cluster.md says how to start "
             "one; leave --address out to run on this machine alone."
         ) from error
 
@@ -64,7 +65,7 @@ def _started() -> Any:
             ray.shutdown()
             if attempt == ATTEMPTS:
                 raise MachineError(
-                    f"Ray did not start on this machine, though it was tried {ATTEMPTS} times: {_first_line(error)}. "
+                    f"Ray did not start on this machine, though it was tried {ATTEMPTS} times: {first_line(error)}. "
                     f"The machine may be too busy, or its disk full: look at free -h and df -h {options['_temp_dir']}, "
                     "and try again. No participant was read."
                 ) from error
@@ -102,8 +103,3 @@ def _knock(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

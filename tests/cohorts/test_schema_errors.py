@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cohorts import CohortError, Schema
 from cohorts.schema_lines import SchemaLines
 from cohorts.schema_words import complaint as in_words
+from tests.cohorts.complaints import VALIDATORS_WORDS, complaint
 from tests.cohorts.little_trial import schema_mapping
 
 TRIAL = """\
@@ -38,18 +39,6 @@ measures:
 covariates:
   - {name: age, unit: years, kind: integer, lower: 18, upper: 100, column: age}
 """
-VALIDATORS_WORDS = ("Input should", "validation error", "type=", "valid string", "Tuple", "Field required")
-
-
-def complaint(tmp_path, text: str) -> str:
-    path = tmp_path / "trial.yaml"
-    path.write_text(text)
-    with pytest.raises(CohortError) as caught:
-        Schema.load(path)
-    message = str(caught.value)
-    assert message.startswith(str(path))
-    assert not any(words in message for words in VALIDATORS_WORDS)
-    return message.removeprefix(f"{path}, ").removesuffix(" docs/cohorts.md explains every key.")
 
 
 @pytest.mark.parametrize(

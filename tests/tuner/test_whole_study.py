@@ -26,10 +26,10 @@ from privacy.__main__ import main as check_ledger
 from privacy.ledger.ledger import Ledger
 from tests.analysis.conftest import write_trial_files
 from tests.privacy.ledgers import epoch
+from tests.shared_ray import FULL_WEIGHT
 
 ROOT = Path(__file__).parents[2]
 TRIALS, MAX_EPOCHS = 4, 9
-OF_FULL_WEIGHT = {"RAY_worker_niceness": "0"}  # niced ones starve where several tests keep a machine busy
 
 
 def command(*arguments: str) -> list[str]:
@@ -38,7 +38,7 @@ def command(*arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Its Ray is one of its own, wherever the environment would have it go."""
-    return {**os.environ, "COLUMNS": "120", "RAY_ADDRESS": "192.0.2.1:6379", **OF_FULL_WEIGHT}
+    return {**os.environ, "COLUMNS": "120", "RAY_ADDRESS": "192.0.2.1:6379", **FULL_WEIGHT}
 
 
 @dataclass(frozen=True)

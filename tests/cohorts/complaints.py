@@ -1,0 +1,23 @@
+"""What is said of a mistake in a schema's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cohorts import CohortError, Schema
+
+VALIDATORS_WORDS = ("Input should", "validation error", "type=", "valid string", "Tuple", "Field required")
+
+
+def complaint(tmp_path: Path, text: str) -> str:
+    """The error of a schema, without its path at the beginning and the page that explains every key at the end."""
+    path = tmp_path / "trial.yaml"
+    path.write_text(text)
+    with pytest.raises(CohortError) as caught:
+        Schema.load(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert not any(words in message for words in VALIDATORS_WORDS)
+    return message.removeprefix(f"{path}, ").removesuffix(" docs/cohorts.md explains every key.")
