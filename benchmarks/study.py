@@ -39,6 +39,7 @@ from trainables.scoring.judging import SyntheticJudge
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from trainables.trial import TrialPlan
+from tuner.ray_cluster import FULL_WEIGHT
 from tuner.resources import machines, running_machines, trial_resources
 
 RESULTS = Path(__file__).parent / "results" / "study.json"
@@ -84,9 +85,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=workloads()["runs"])
     parser.add_argument("--side", nargs=2, metavar=("ENGINE", "SCORER"), help="print the seconds of one study")
+    parser.add_argument("--niceness", type=int, default=FULL_WEIGHT["worker_niceness"], help="of its workers")
     given = parser.parse_args()
     if given.side:
-        print(json.dumps({"seconds": study(*given.side)}))
+        print(json.dumps({"seconds": study(*given.side, given.niceness)}))
         return
     runs = []
     for run in range(given.runs):
@@ -101,11 +103,12 @@ def main() -> None:
     report(ratios, runs)
 
 
-def study(engine: str, scorer: str) -> float:
+def study(engine: str, scorer: str, niceness: int) -> float:
     """Seconds that one study takes."""
     asked, cohort = workloads()["study"], load_cohort(workloads()["cohort"])
     with tempfile.TemporaryDirectory() as folder:
-        ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+        ray.init("local", _system_config={"worker_niceness": niceness}, **quiet)
         ledger = Ledger.for_cohort(cohort, Path(folder) / "ledger.db")
         splits = split_cohort(cohort, split_key(cohort.schema))
         plan = TrialPlan(

@@ -19,12 +19,11 @@ import ray
 
 from tuner.dashboards import ray_token
 
-FULL_WEIGHT = {"RAY_worker_niceness": "0"}
-"""Environment of a Ray whose workers are not niced: those starve where several tests keep a machine busy."""
-
 PROGRAM = """
 import sys, ray
-print(ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False).address_info["gcs_address"], flush=True)
+from tuner.ray_cluster import FULL_WEIGHT
+started = ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, _system_config=FULL_WEIGHT)
+print(started.address_info["gcs_address"], flush=True)
 sys.stdin.read()
 """
 
@@ -75,7 +74,6 @@ def started(data: Path) -> Iterator[SharedRay]:
             "DPGAN_TUNE_DATA": str(data),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": token,
-            **FULL_WEIGHT,
         },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

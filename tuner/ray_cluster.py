@@ -20,6 +20,8 @@ from tuner.terminal import quiet_ray
 
 CONNECT_TIMEOUT_S = 10
 ATTEMPTS = 2
+# Ray would nice its workers by 15, which leaves a study 4 % of a core that another program of the same user keeps busy.
+FULL_WEIGHT = {"worker_niceness": 0}
 
 
 @contextmanager
@@ -57,7 +59,13 @@ def _joined(address: str) -> Any:
 
 def _started() -> Any:
     local_ray_auth()
-    options = {"include_dashboard": True, "dashboard_host": "127.0.0.1", "_temp_dir": str(ray_folder()), **quiet_ray()}
+    options = {
+        "include_dashboard": True,
+        "dashboard_host": "127.0.0.1",
+        "_temp_dir": str(ray_folder()),
+        "_system_config": FULL_WEIGHT,
+        **quiet_ray(),
+    }
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return ray.init(address="local", **options)

@@ -24,7 +24,6 @@ from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
 from tests.conftest import SMALL_SCHEMA, small_cohort
-from tests.shared_ray import FULL_WEIGHT
 
 ROOT = Path(__file__).parents[2]
 VICTIMS = ("driver", "trial", "ledger", "pack", "scorer")
@@ -42,7 +41,6 @@ AT_ONCE = 2  # trials that run at a time
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "tests.tuner.recorded_study", str(folder / "executed.jsonl"), *arguments]
     environment = {**os.environ, "DPGAN_TUNE_DATA": str(folder / "data"), "PYTHONPATH": str(ROOT), **ONE_CORE}
-    environment |= FULL_WEIGHT
     with (folder / "said.txt").open("a") as said:
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said, text=True)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import ray
 
 import tuner.ray_cluster
 from cohorts import storage
@@ -99,3 +100,8 @@ def test_a_ray_that_does_not_start_is_a_paragraph_after_a_second_try(monkeypatch
     ):
         pass
     assert tried == ["local", "local"]
+
+
+def test_workers_of_a_local_study_weigh_as_much_as_the_program_that_started_it():
+    with ray_cluster(None):
+        assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)

@@ -26,7 +26,6 @@ from privacy.__main__ import main as check_ledger
 from privacy.ledger.ledger import Ledger
 from tests.analysis.conftest import write_trial_files
 from tests.privacy.ledgers import epoch
-from tests.shared_ray import FULL_WEIGHT
 
 ROOT = Path(__file__).parents[2]
 TRIALS, MAX_EPOCHS = 4, 9
@@ -38,7 +37,7 @@ def command(*arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Its Ray is one of its own, wherever the environment would have it go."""
-    return {**os.environ, "COLUMNS": "120", "RAY_ADDRESS": "192.0.2.1:6379", **FULL_WEIGHT}
+    return {**os.environ, "COLUMNS": "120", "RAY_ADDRESS": "192.0.2.1:6379"}
 
 
 @dataclass(frozen=True)

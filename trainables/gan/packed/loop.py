@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -85,17 +82,6 @@ class PackQueue:
         return self._pack.steps_until_in_step(waiting.settings, waiting.state.steps)
 
 
-def give_way() -> None:
-    """Let this thread compute only while nobody else wants its core.
-
-    What else runs there is what trials wait for before they train on, such as their forests; and the more trials train
-    together, the less each takes. Where the system does not allow it, all take turns.
-    """
-    if sys.platform == "linux":  # elsewhere it would not be this thread's alone
-        with suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
 class PackLoop:
     """All packs of one device, one for each shape of networks; they take turns.
 
@@ -130,8 +116,6 @@ class PackLoop:
         return waiting.trained.result()
 
     def _run(self) -> None:
-        if self._device.type == "cpu":
-            give_way()
         while True:  # what holds participants is local to these two, so that nothing of them stays while nobody trains
             self._admit_newcomers()
             self._take_turns()
