@@ -14,10 +14,10 @@ from analysis.commands import build
 COMMANDS = {"build": build}  # each with SUMMARY, DESCRIPTION, EPILOG, add_arguments and run
 
 DESCRIPTION = """\
-What can be done with a finished study, none of which trains anything.
+What can be done with a finished study; nothing is trained.
 
-A study has two folders: release/ may be published, and internal/ holds figures computed from real participants: never
-publish it. `python -m analysis results/STUDY` builds both once more.
+A study has two folders: release/ may be published; internal/ holds figures computed from real participants:
+never publish that. `python -m analysis results/STUDY` builds both.
 """
 
 
