@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from analysis.commands import build
+from analysis.commands import build, draw, verify
 
-COMMANDS = {"build": build}  # each with SUMMARY, DESCRIPTION, EPILOG, add_arguments and run
+COMMANDS = {
+    "build": build,
+    "draw": draw,
+    "verify": verify,
+}  # each with SUMMARY, DESCRIPTION, EPILOG, add_arguments and run
 
 DESCRIPTION = """\
 What can be done with a finished study; nothing is trained.

@@ -42,6 +42,7 @@ from trainables.candidate import candidate_of
 from trainables.scoring import steering
 
 SEALED: Settled = "release sealed"
+DRAWN: Settled = "participants drawn"  # more of them, beside the release
 
 
 @dataclass(frozen=True)
@@ -110,22 +111,22 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
     """
     settings = directory.settings()
     schema = resolve_schema(settings.cohort)
-    _check(settings, schema)
+    check_seed(settings, schema)
     policy, declared = policy_named(settings.policy), directory.declared_plan()
     with _progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
         stage = policy.stages(declared)[-1]
-        epochs = _scored_epochs(directory, settings, schema, stage)
+        epochs = releasable_epochs(directory, settings, schema, stage)
         selection = select(epochs, policy.picks(len(epochs)))
-        spent, ledger = _verified_ledger(directory, settings, epochs)
+        spent, ledger = verified_ledger(directory, settings, epochs)
         with closing(ledger):
             progress.update(task, description="Generating participants")
             sealed = None
-            if not redraw and _is_sealed(directory, settings, ledger):
+            if not redraw and is_sealed(directory, settings, ledger):
                 manifest, sealed = read_release(directory.release)
                 sealed = replace(sealed, schema=schema)
             synthetic = _generate(selection, schema, random_stream(settings.seed), sealed)
-            statement = policy.statement(spent, declared, _chosen(schema, selection, ledger, settings))
+            statement = policy.statement(spent, declared, chosen(schema, selection, ledger, settings))
             asked = _asked(directory, settings, statement, synthetic.ensemble, Tried(epochs, selection))
             if sealed is None:
                 progress.update(task, description="Writing the release")
@@ -139,7 +140,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                     Judged(asked.quality, asked.shown.estimates, page),
                     synthetic.ensemble,
                     synthetic.panels,
-                    lambda digest: _seal(directory, settings, ledger, digest),
+                    lambda digest: seal(directory, settings, ledger, SEALED, digest),
                 )
         progress.update(task, total=1, completed=1, description="Release sealed")
         try:
@@ -152,7 +153,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
     return ReleaseSummary(directory, manifest, selection, transfer)
 
 
-def _chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: StudySettings) -> Chosen:
+def chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: StudySettings) -> Chosen:
     """What the release is made of, for its statement."""
     return Chosen(
         cohort=schema.name,
@@ -160,7 +161,7 @@ def _chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: Stud
         training=selection.training,
         nominal_size=schema.nominal_size,
         internal_before=looks(ledger.books.entries),
-        redrawn=len(ledger.books.settled(settings.study, SEALED)),
+        redrawn=drawn_before(ledger, settings.study),
         labelled=len(schema.label.classes) > 1,
         candidates=tuple(sorted({candidate_of(pick.epoch.config).name for pick in selection.picks})),
     )
@@ -182,7 +183,7 @@ def _asked(
     return Asked(settings, statement, judge(measured, release), shown, replace(tried, baselines=baselines), version)
 
 
-def _scored_epochs(
+def releasable_epochs(
     directory: StudyDirectory, settings: StudySettings, schema: Schema, stage: Stage
 ) -> tuple[ScoredEpoch, ...]:
     """The epochs that may be released: of the last search."""
@@ -192,7 +193,7 @@ def _scored_epochs(
     return scored_epochs(directory, settings, schema, stage.name, trials)
 
 
-def _verified_ledger(
+def verified_ledger(
     directory: StudyDirectory, settings: StudySettings, epochs: Sequence[ScoredEpoch]
 ) -> tuple[Summary, Ledger]:
     """The figures of the study's ledger, found whole in the cohort's own, and that one, open."""
@@ -207,16 +208,23 @@ def _verified_ledger(
     return checked.summary, Ledger.open(checked.own_ledger)
 
 
-def _is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger) -> bool:
+def is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger) -> bool:
     """Whether the release there is the one that was drawn last, untouched."""
     return directory.release.is_dir() and ledger.settled(settings.study, SEALED, digest_of(directory.release))
 
 
-def _seal(directory: StudyDirectory, settings: StudySettings, ledger: Ledger, digest: str) -> None:
-    record_receipt(directory.path / RECEIPTS, ledger.settle(settings.study, SEALED, digest))
+def drawn_before(ledger: Ledger, study: str) -> int:
+    """How often participants were drawn from what a study trained: releases, and more participants."""
+    return sum(len(ledger.books.settled(study, what)) for what in (SEALED, DRAWN))
 
 
-def _check(settings: StudySettings, schema: Schema) -> None:
+def seal(directory: StudyDirectory, settings: StudySettings, ledger: Ledger, what: Settled, digest: str) -> None:
+    """Write down in the ledger what was drawn; the study keeps the receipt."""
+    record_receipt(directory.path / RECEIPTS, ledger.settle(settings.study, what, digest))
+
+
+def check_seed(settings: StudySettings, schema: Schema) -> None:
+    """Raise AnalysisError where somebody could undo the study's noise."""
     if settings.seed is not None and not schema.public:
         raise AnalysisError(
             f"The study {settings.study} has a seed ({settings.seed}), but the cohort {schema.name} is not public: "

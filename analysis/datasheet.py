@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from analysis.dataset.describe import FILES as DESCRIPTIONS
+from analysis.dataset.describe import licence_section
+from analysis.dataset.dictionary import table_section
+from analysis.dataset.reading import reading_lines
+from analysis.dataset.sums import SUMS_FILE
 from analysis.quality.gate import FALSE_ALARMS, NAMES, Quality
 from analysis.study import StudySettings
-from cohorts import Measure, Schema
-from cohorts.labels.class_label import ClassLabel
-from cohorts.labels.label import Label
-from cohorts.labels.no_label import NoLabel
-from cohorts.labels.numeric_label import NumericLabel
+from cohorts import Schema
 from cohorts.labels.survival_label import SurvivalLabel
 from privacy.statements.statement import Statement
 
@@ -35,10 +36,17 @@ is guaranteed about the trial's participants, and what is not.
 ## Files
 
 {files}
-{paid_for}- `report.html`: how good it is, a page for a browser or a printer; `report.json` has the same numbers
+{more}- `report.html`: how good it is, a page for a browser or a printer; `report.json` has the same numbers
 
-`manifest.json` names the study, the budget, and the SHA-256 of every file. `privacy_events.json` lists everything that
-was charged, and `check_epsilon.py` computes epsilon from it again.
+`manifest.json` names the study and the budget. `sha256sum --check {sums}` finds out whether every file is as it was
+published, and `python -m analysis verify .`, of dpgan-tune, whether the tables also are as they are described.
+`privacy_events.json` lists everything that was charged, and `check_epsilon.py` computes epsilon from it again.
+
+## Read it
+
+{reading}
+
+`{schema_file}` describes the tables to dpgan-tune itself, should you wish to try it on them.
 
 ## Tables
 
@@ -66,13 +74,9 @@ narrow. Confirm any finding on the trial itself.
 
 {quality}
 
-## Load it
+## Licence and citation
 
-```
-python tuner/run.py --cohort {schema_file}
-```
-
-or with any CSV or Parquet reader.
+{licence}
 """
 
 
@@ -102,7 +106,10 @@ def datasheet(
         score=statement.score,
         picking=statement.picking,
         files="\n".join(_file_lines(schema, tables, marking)),
-        paid_for="" if quality.verdict == "not judged" else PAID_FOR,
+        sums=SUMS_FILE,
+        reading=reading_lines(schema),
+        licence=licence_section(schema, statement, settings.study),
+        more=DESCRIPTIONS + ("" if quality.verdict == "not judged" else PAID_FOR),
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema) + _constraint_sentence(schema),
@@ -155,63 +162,6 @@ def _file_lines(schema: Schema, tables: Sequence[Path], marking: str) -> Iterabl
             f"- `survival-{marking}.png` and `{survival_file(marking)}`: Kaplan-Meier curves of these participants, "
             "the log-rank test, and hazard ratios by Cox's model"
         )
-
-
-def table_section(schema: Schema, table: str) -> str:
-    """A table's columns and what they mean, as a table in Markdown; where rows are by parameter, a line for each."""
-    rows = [(column, "participant", "", "") for column in schema.id_columns]
-    if table in schema.visit_tables:
-        rows.append((str(schema.visits.column), "visit", "", ""))
-    rows += [
-        (column, what, "date", "the same for all") for (place, column), what in schema.origins.items() if place == table
-    ]
-    if schema.by_parameter(table):
-        rows.append((schema.parameters_of(table).column, "parameter", "", "code of what the row has a value of"))
-    rows += [(column, "rows that count", "", str(value)) for column, value in schema.where.get(table, {}).items()]
-    if schema.label.table == table:
-        rows += _label_rows(schema.label)
-    for measure in schema.recorded:
-        if measure.table == table:
-            rows += [(column, meaning, measure.unit, _range(measure)) for column, meaning in _columns(schema, measure)]
-    header: Sequence[Sequence[str]] = [("column", "meaning", "unit", "values"), ("---",) * 4]
-    lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [*header, *rows])
-    return f"`{table}`\n\n" + "\n".join(lines)
-
-
-def _label_rows(label: Label) -> list[tuple[str, str, str, str]]:
-    """The columns of a label: name, meaning, unit and values of each."""
-    if isinstance(label, ClassLabel):
-        return [(label.column, _meaning(label), "", ", ".join(f"{each.value} = {each.name}" for each in label.classes))]
-    if isinstance(label, NumericLabel):
-        return [(label.column, _meaning(label), label.unit, _range(label.number))]
-    if isinstance(label, NoLabel):
-        return []
-    status = label.status
-    values = f"{status.event[0]} = event, {status.censored[0]} = censored"
-    return [
-        (label.time, _meaning(label, ", time to event or end of follow-up"), label.unit, _range(label.number)),
-        (status.column, _meaning(label, ", how follow-up ended"), "", values),
-    ]
-
-
-def _columns(schema: Schema, measure: Measure) -> Iterable[tuple[str, str]]:
-    if measure.columns is None:
-        rows = "" if measure.parameter is None else f", parameter {measure.parameter}"
-        return [(f"{measure.column}{rows}", _meaning(measure))]
-    return [(column, _meaning(measure, f" at visit {visit}")) for visit, column in measure.columns.items()]
-
-
-def _meaning(part: Measure | Label, when: str = "") -> str:
-    return f"{part.name}{when}: {part.description}" if part.description else f"{part.name}{when}"
-
-
-def _range(measure: Measure) -> str:
-    if measure.discrete:
-        return (" < " if measure.kind == "ordinal" else ", ").join(str(category) for category in measure.categories)
-    if measure.counted_from is not None:
-        return f"dates, {measure.lower:g} to {measure.upper:g} days from {measure.counted_from[1]}"
-    whole = "whole numbers, " if measure.kind == "integer" else ""
-    return f"{whole}{measure.lower:g} to {measure.upper:g}"
 
 
 def _label_sentence(schema: Schema) -> str:

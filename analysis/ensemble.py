@@ -51,7 +51,7 @@ def generate(epoch: ScoredEpoch, participants: int, schema: Schema, randomness: 
         AnalysisError: the generator is unreadable, or was trained for another schema than `schema`.
     """
     generator, trained_for = read_generator(epoch)
-    if trained_for != schema:
+    if trained_for.of_the_trial != schema.of_the_trial:
         raise AnalysisError(
             f"The schema of cohort {schema.name} is not the one that the study was run with: the generator of "
             f"trial {epoch.trial_id}, epoch {epoch.epoch}, was trained for another one. Restore the schema as it was, "

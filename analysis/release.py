@@ -8,7 +8,6 @@ how long a search took can tell what its statement keeps secret.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +19,8 @@ import pyarrow.parquet
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from analysis.dataset.describe import describe
+from analysis.dataset.sums import SUMS_FILE, file_names, sha256, write_sums
 from analysis.datasheet import datasheet, schema_file_name, survival_file
 from analysis.figures import Panel, figures
 from analysis.quality.estimates import Estimate, as_frame
@@ -80,6 +81,22 @@ class ReleasedFile(BaseModel):
     sha256: str
 
 
+class Drawn(BaseModel):
+    """Participants that were drawn beside the release, from what it was drawn from.
+
+    Args:
+        number: which draw of the study it is, from 1.
+        group: class that all of them are of; None where all classes were drawn.
+        seed: by which they can be drawn again; None where random numbers came from the operating system.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    group: str | None
+    seed: int | None
+
+
 class Manifest(BaseModel):
     """What the release is, for machines.
 
@@ -94,11 +111,12 @@ class Manifest(BaseModel):
         participants: synthetic participants, a public number.
         generators: different epochs that were picked; each pick gives an equal share of the participants.
         chosen_trials: trials that the picked epochs come from.
-        files: every other file of the release.
+        files: every other file of the release, but the checksums.
         statement: the privacy statement, whole.
-        quality: how far the release is from what was measured; None in a release of an earlier version.
+        quality: how far the release is from what was measured; None in a release of an earlier version, and in a draw.
         versions: of the packages that made the release.
         begun: day on which the study began; nothing here says when it ended.
+        drawn: where more participants were drawn beside the release, which.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -118,6 +136,7 @@ class Manifest(BaseModel):
     quality: Quality | None = None
     versions: dict[str, str]
     begun: date
+    drawn: Drawn | None = None
 
 
 def write_release(
@@ -149,7 +168,7 @@ def write_release(
     with replaced_directory(directory.release) as building:
         synthetic = Participants(schema, ensemble.ids, ensemble.labels, ensemble.values)
         tables = write_cohort(synthetic, building, like=ensemble.schema)
-        _write_schema(schema, building / schema_file_name(marking))
+        write_schema(schema, building / schema_file_name(marking))
         note = f"Synthetic participants only. Study {settings.study}; read {STATEMENT_FILE} before use."
         pictures = figures(panels, None, note)
         for measure, name in figure_names(pictures, marking).items():
@@ -159,10 +178,8 @@ def write_release(
             (building / f"survival-{marking}.png").write_bytes(survival_figure(followed, None, note))
             table = survival_table({"synthetic": followed})
             (building / survival_file(marking)).write_text(table.to_csv(index=False, float_format="%.4g"))
-        (building / STATEMENT_FILE).write_text(statement.text() + "\n")
-        (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
-        (building / EVENTS_FILE).write_text(_json(statement.events()))
-        (building / CHECK_FILE).write_text(CHECK_SCRIPT)
+        write_statement(building, statement)
+        describe(building, schema, statement, settings.study, len(ensemble))
         (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, judged.quality, tables))
         (building / REPORT_FILE).write_text(judged.report.as_html())
         (building / REPORT_JSON).write_text(_json(judged.report.as_json()))
@@ -179,17 +196,31 @@ def write_release(
             participants=len(ensemble),
             generators=statement.chosen_epochs,
             chosen_trials=statement.chosen_trials,
-            files=tuple(_described(file, building) for file in sorted(building.iterdir())),
+            files=described_files(building),
             statement=statement.text(),
             quality=judged.quality,
             versions=installed_versions(PACKAGES),
             begun=settings.created.date(),
         )
-        (building / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
-        for file in (*building.iterdir(), building):
-            os.utime(file, (FILE_TIME_S, FILE_TIME_S))
-        seal(digest_of(building))
+        finish(building, manifest, seal)
     return manifest
+
+
+def write_statement(folder: Path, statement: Statement) -> None:
+    """Write the privacy statement, and what anyone needs to compute its epsilon again."""
+    (folder / STATEMENT_FILE).write_text(statement.text() + "\n")
+    (folder / STATEMENT_JSON).write_text(_json(statement.as_json()))
+    (folder / EVENTS_FILE).write_text(_json(statement.events()))
+    (folder / CHECK_FILE).write_text(CHECK_SCRIPT)
+
+
+def finish(folder: Path, manifest: Manifest, seal: Callable[[str], None]) -> None:
+    """Write manifest and checksums, give all files the same time, and seal them."""
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
+    write_sums(folder)
+    for file in (*folder.rglob("*"), folder):
+        os.utime(file, (FILE_TIME_S, FILE_TIME_S))
+    seal(digest_of(folder))
 
 
 def read_release(release: Path) -> tuple[Manifest, Participants]:
@@ -233,19 +264,19 @@ def _json(content: object) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def _write_schema(schema: Schema, file: Path) -> None:
+def write_schema(schema: Schema, file: Path) -> None:
+    """Write the schema of released files as a person would, without what it leaves at its default."""
     content = schema.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     comment = "# Describes the synthetic files beside it; give it to tuner/run.py as --cohort to load them.\n"
     file.write_text(comment + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
-def _described(file: Path, root: Path) -> ReleasedFile:
-    content = file.read_bytes()
-    return ReleasedFile(
-        path=file.relative_to(root).as_posix(),
-        rows=_rows(file),
-        bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+def described_files(folder: Path) -> tuple[ReleasedFile, ...]:
+    """Every file of a release but the manifest and the checksums, which are of it."""
+    names = [name for name in file_names(folder) if name not in (MANIFEST_FILE, SUMS_FILE)]
+    return tuple(
+        ReleasedFile(path=name, rows=_rows(file), bytes=file.stat().st_size, sha256=sha256(file))
+        for name, file in ((name, folder / name) for name in names)
     )
 
 

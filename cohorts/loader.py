@@ -37,7 +37,9 @@ class _Enrolled:
     position: dict[str, np.ndarray]  # table -> (rows,) int
 
 
-def read_participants(schema: Schema, directory: Path, *, packaged: bool = False) -> tuple[Participants, LoadReport]:
+def read_participants(
+    schema: Schema, directory: Path, *, packaged: bool = False, for_a_study: bool = True
+) -> tuple[Participants, LoadReport]:
     """Load the complete participants of a trial.
 
     A participant is kept who has an outcome, where that is the label, if every measure has a value at each of its
@@ -48,6 +50,7 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
         schema: describes the files.
         directory: where the tables lie.
         packaged: whether `package:` tables are read from the installed package rather than from `directory`.
+        for_a_study: whether there must be enough participants for one, and some of each class.
 
     Returns:
         The cohort, and for the data steward what each rule dropped.
@@ -71,11 +74,13 @@ def read_participants(schema: Schema, directory: Path, *, packaged: bool = False
     if positions is not None:
         values[:, schema.outcome_row, 0] = positions
     kept, rules = _complete(schema, labels, values, rows)
-    if kept.sum() < MINIMUM_PARTICIPANTS:
+    if for_a_study and kept.sum() < MINIMUM_PARTICIPANTS:
         raise _too_few(schema, tables, int(kept.sum()), rules)
     cohort = Participants(schema, people.ids[kept], labels[kept].astype(np.int64), values[kept].astype(np.float32))
     counts = tuple(_counted(name, tables[name], rows) for name in schema.visit_tables)
-    return _require_both_classes(cohort, tables), LoadReport(len(kept), len(cohort), rules, counts, (*counted, *cells))
+    if for_a_study:
+        _require_both_classes(cohort, tables)
+    return cohort, LoadReport(len(kept), len(cohort), rules, counts, (*counted, *cells))
 
 
 def _rows(schema: Schema, tables: dict[str, Table], people: _Enrolled) -> dict[RowKind, VisitRows]:
@@ -251,7 +256,7 @@ def _too_few(schema: Schema, tables: dict[str, Table], kept: int, rules: tuple[R
     )
 
 
-def _require_both_classes(cohort: Participants, tables: dict[str, Table]) -> Participants:
+def _require_both_classes(cohort: Participants, tables: dict[str, Table]) -> None:
     label = cohort.schema.label
     for index, each in enumerate(label.classes):
         if not (cohort.labels == index).any():
@@ -261,4 +266,3 @@ def _require_both_classes(cohort: Participants, tables: dict[str, Table]) -> Par
                 f"label {label.name}{value} ({each.name}), so all have the other class. Two "
                 "classes are needed: check the column, and the label's classes in the schema."
             )
-    return cohort

@@ -22,6 +22,7 @@ from cohorts.measure import Measure
 from cohorts.origin import Origin, place_of
 from cohorts.parameters import Parameters, RowKind, check_covariate, check_parameters
 from cohorts.parts import NO_TABLE, Category, Frozen, Name
+from cohorts.publication import Publication
 from cohorts.schema_defaults import BY_TABLE, filled_in
 from cohorts.schema_file import read_schema_mapping, schema_error
 from cohorts.spelling import require_distinct, tidy
@@ -43,6 +44,7 @@ class Schema(Frozen):
     `participant` is the column of the participant's id, or several that make it up together, in every table.
     `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
     `constraints` are sentences that are true of every synthetic participant; real ones are not held to them.
+    `publication` says how a synthetic copy is published, and may be changed at any time.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -58,6 +60,7 @@ class Schema(Frozen):
     measures: tuple[Measure, ...] = Field(min_length=1)
     covariates: tuple[Measure, ...] = ()
     constraints: tuple[str, ...] = ()
+    publication: Publication = Publication()
 
     @model_validator(mode="before")
     @classmethod
@@ -175,6 +178,11 @@ class Schema(Frozen):
                         f"column {column} of table {table!r} is named twice, by {other} and by {use}; the synthetic "
                         "table could hold only one of them. Remove one, or correct its column"
                     )
+
+    @property
+    def of_the_trial(self) -> Schema:
+        """The schema without what is said of a publication: what a study must find as it began with."""
+        return self.model_copy(update={"publication": Publication()})
 
     @property
     def id_columns(self) -> tuple[str, ...]:
@@ -355,6 +363,6 @@ class Schema(Frozen):
             return cls.model_validate(mapping)
         except ValidationError as error:
             parts: list[type[BaseModel]] = [Schema, *LABELS, ListedClass, Status, Visits, Dropout, Origin, Window]
-            parts += [Measure, Format, Parameters, DetectionLimit]
+            parts += [Measure, Format, Parameters, DetectionLimit, Publication]
             known_keys = {field.alias or name for part in parts for name, field in part.model_fields.items()}
             raise schema_error(Path(path), error, known_keys) from None

@@ -225,7 +225,7 @@ def _settings_of_resumed(arguments: argparse.Namespace) -> tuple[StudyDirectory,
 
 def _digests(schema: Schema, space: SearchSpace) -> dict[str, str]:
     """SHA-256 of what the files behind two options say, whatever they look like."""
-    said = {"cohort": schema.model_dump_json(exclude_defaults=True), "search_space": space.to_yaml()}
+    said = {"cohort": schema.of_the_trial.model_dump_json(exclude_defaults=True), "search_space": space.to_yaml()}
     return {option: hashlib.sha256(text.encode()).hexdigest() for option, text in said.items()}
 
 

@@ -392,9 +392,10 @@ class Ledger:
 
     def _bind(self, cohort: Cohort, adopt: bool, shares: SplitShares | None, other_people: tuple[str, ...]) -> None:
         divided, ids = self._divided(shares), _ids(cohort)
+        schema = cohort.schema.of_the_trial.model_dump(mode="json", exclude_defaults=True)
         binding = Binding(
             ids=self.chain.fingerprint(["ids", *ids]),
-            schema=self.chain.fingerprint(["schema", cohort.schema.model_dump(mode="json", exclude_defaults=True)]),
+            schema=self.chain.fingerprint(["schema", schema]),
             split_key=self.chain.fingerprint(["split key", self.split_key.hex(), *divided]),
             shares=divided,
             other_people=other_people,

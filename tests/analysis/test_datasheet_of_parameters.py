@@ -1,6 +1,6 @@
 """The datasheet says where each measure of a table with a row per parameter stands."""
 
-from analysis.datasheet import table_section
+from analysis.dataset.dictionary import table_section
 from cohorts import Schema
 from tests.cohorts.parameter_trial import adam_mapping
 
