@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 AT_A_TIME := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 FREEZE := $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//'
 
-.PHONY: help setup run test test-all test-minimum test-cluster check audit bench bench-engine bench-growth bench-gpu \
+.PHONY: help setup run test test-all test-minimum test-dataset test-cluster check audit bench bench-engine bench-growth bench-gpu \
   bench-study lock clean
 
 help:           ## this list
@@ -48,6 +48,12 @@ test-minimum:   ## the fast tests with the lowest versions that pyproject.toml a
 	  --constraint requirements-dev.lock --editable '.[test]'
 	$(VENV)-minimum/bin/python -m pytest $(AT_A_TIME)
 	rm -rf $(VENV)-minimum
+
+test-dataset:   ## what mlcroissant, SDV and R (Debian: r-base-core) say of released tables, in an environment of its own
+	rm -rf $(VENV)-dataset && $(PYTHON) -m venv $(VENV)-dataset
+	$(VENV)-dataset/bin/pip install --quiet --editable '.[test]' 'mlcroissant>=1.1' 'sdv>=2'
+	$(VENV)-dataset/bin/python -m pytest tests/analysis/test_dataset.py
+	rm -rf $(VENV)-dataset
 
 test-cluster: $(VENV)/.installed-dev  ## two hosts as network namespaces (root, sshd, iproute2, rsync)
 	$(BIN)/python -m pytest tests/cluster -m cluster

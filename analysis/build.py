@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +42,7 @@ from trainables.candidate import candidate_of
 from trainables.scoring import steering
 
 SEALED: Settled = "release sealed"
+PICKED: Settled = "epochs picked"  # those that the release was drawn from
 DRAWN: Settled = "participants drawn"  # more of them, beside the release
 
 
@@ -140,7 +141,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                     Judged(asked.quality, asked.shown.estimates, page),
                     synthetic.ensemble,
                     synthetic.panels,
-                    lambda digest: seal(directory, settings, ledger, SEALED, digest),
+                    lambda digest: seal(directory, settings, ledger, {PICKED: selection.digest, SEALED: digest}),
                 )
         progress.update(task, total=1, completed=1, description="Release sealed")
         try:
@@ -218,9 +219,10 @@ def drawn_before(ledger: Ledger, study: str) -> int:
     return sum(len(ledger.books.settled(study, what)) for what in (SEALED, DRAWN))
 
 
-def seal(directory: StudyDirectory, settings: StudySettings, ledger: Ledger, what: Settled, digest: str) -> None:
-    """Write down in the ledger what was drawn; the study keeps the receipt."""
-    record_receipt(directory.path / RECEIPTS, ledger.settle(settings.study, what, digest))
+def seal(directory: StudyDirectory, settings: StudySettings, ledger: Ledger, digests: Mapping[Settled, str]) -> None:
+    """Write down in the ledger what was drawn, and from what; the study keeps the receipts."""
+    for what, digest in digests.items():
+        record_receipt(directory.path / RECEIPTS, ledger.settle(settings.study, what, digest))
 
 
 def check_seed(settings: StudySettings, schema: Schema) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis.build import (
     DRAWN,
+    PICKED,
     check_seed,
     chosen,
     is_sealed,
@@ -31,7 +32,6 @@ from analysis.release import (
     Manifest,
     described_files,
     finish,
-    read_release,
     released_schema,
     write_schema,
     write_statement,
@@ -127,7 +127,7 @@ def draw_participants(
         target.parent.mkdir(parents=True, exist_ok=True)
         with replaced_directory(target) as building:
             manifest = _write(building, people, f"{policy.marking}-draw-{drawn.number}", settings, statement, drawn)
-            finish(building, manifest, lambda digest: seal(directory, settings, ledger, DRAWN, digest))
+            finish(building, manifest, lambda digest: seal(directory, settings, ledger, {DRAWN: digest}))
     return target, manifest
 
 
@@ -149,13 +149,11 @@ def _require_ensemble(directory: StudyDirectory, settings: StudySettings, ledger
             f"{directory.release} is not the release that the study {settings.study} sealed, or there is none, so "
             f"there is nothing to draw more from. Build it first: python -m analysis {directory.path}"
         )
-    manifest, _ = read_release(directory.release)
-    generators = len({(pick.epoch.trial_id, pick.epoch.epoch) for pick in selection.picks})
-    if (manifest.generators, manifest.chosen_trials) != (generators, len(selection.training)):
+    if not ledger.settled(settings.study, PICKED, selection.digest):
         raise AnalysisError(
-            f"The release of {settings.study} was drawn from {manifest.generators} generators of "
-            f"{manifest.chosen_trials} trials, and the study's are now {generators} of {len(selection.training)}: some "
-            "of its checkpoints are gone. Restore its trials from a backup."
+            f"The release of {settings.study} was drawn from other epochs than would be picked now, since some of the "
+            "study's checkpoints are gone, or by a version that did not write down from which. Restore its trials from "
+            f"a backup, or draw another release: python -m analysis {directory.path} --redraw"
         )
 
 

@@ -6,6 +6,8 @@ there are always as many picks as asked for while the study has that many scored
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -43,6 +45,12 @@ class Selection:
     picks: tuple[Selected, ...]
     last: ScoredEpoch
     training: tuple[dp_accounting.DpEvent, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of which epochs were picked, by which classifier; hexadecimal."""
+        named = [(pick.epoch.trial_id, pick.epoch.epoch, pick.selected_by) for pick in self.picks]
+        return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
     def best_by(self, classifier: str) -> ScoredEpoch:
         """The first pick of a classifier."""

@@ -63,11 +63,9 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return action.help if default is None else f"{action.help} (default: {default})"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The parser; options not given are None, so that a resumed study can tell them from given ones."""
-    parser = argparse.ArgumentParser(
-        prog="tuner/run.py", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=_Help
-    )
+    parser = kind(prog="tuner/run.py", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=_Help)
     _add_cohort_options(parser.add_argument_group("the trial to imitate"))
     _add_search_options(parser.add_argument_group("the search"))
     _add_machine_options(parser.add_argument_group("where it runs"))

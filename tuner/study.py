@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 
 import optuna
 from ray import tune
-from ray.tune import CheckpointConfig
+from ray.tune import Callback, CheckpointConfig
 from rich.console import Console
 
 from cohorts import split_cohort
@@ -42,7 +43,13 @@ RAY_LOG_FILE = "ray.log"
 RESTARTS_OF_A_TRIAL = 3
 
 
-def run_study(request: StudyRequest, address: str | None, console: Console, shown: bool | None = None) -> bool:
+def run_study(
+    request: StudyRequest,
+    address: str | None,
+    console: Console,
+    shown: bool | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> bool:
     """Run a study, or go on with one, until every trial has ended or it is interrupted.
 
     Args:
@@ -50,6 +57,7 @@ def run_study(request: StudyRequest, address: str | None, console: Console, show
         address: Ray cluster to run on, or None for this machine.
         console: where its progress is shown.
         shown: whether Optuna's dashboard is served; if left out, for public cohorts only.
+        callbacks: of Ray Tune, which hear of every trial but those of a secret number of runs.
 
     Raises:
         StudyError: the machines cannot run it, or another process does; nothing was written.
@@ -74,7 +82,8 @@ def run_study(request: StudyRequest, address: str | None, console: Console, show
         with dashboards(directory.database if shown else None, info) as watching:
             _announce(console, request, resources, watching)
             finished = all(
-                _run(request, phase, declared, door, resources, console) for phase in phases(request, declared, door)
+                _run(request, phase, declared, door, resources, console, callbacks)
+                for phase in phases(request, declared, door)
             )
         assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
         record_receipt(directory.path / RECEIPTS, ledger.receipt)
@@ -126,10 +135,11 @@ def _run(
     door: Door,
     resources: TrialResources,
     console: Console,
+    callbacks: Sequence[Callback],
 ) -> bool:
     """Carry out one search; returns whether it has ended."""
     if phase.stage.runs is None:
-        return _search(request, phase, resources, console)
+        return _search(request, phase, resources, console, callbacks)
     _show_law(request, phase)
     account = SecretRuns(door.ledger, door.study)
     if already_decided(account, request.directory.winner):
@@ -160,7 +170,9 @@ def _show_law(request: StudyRequest, phase: Phase) -> None:
     study.set_user_attr("epochs of a run", phase.plan.scored_epochs[-1])
 
 
-def _search(request: StudyRequest, phase: Phase, resources: TrialResources, console: Console) -> bool:
+def _search(
+    request: StudyRequest, phase: Phase, resources: TrialResources, console: Console, callbacks: Sequence[Callback]
+) -> bool:
     """Hand one search to Ray Tune; returns whether all its trials have ended."""
     settings, directory, schedule = request.settings, request.directory, phase.schedule
     search = StudySearch(
@@ -193,7 +205,14 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
             search_alg=search,
             scheduler=scheduler,
             resources_per_trial=resources.placement(),
-            callbacks=[SavedRungs(scheduler, resumed), logged, Snapshots(scheduler, snapshot, seal), view, *forgetting],
+            callbacks=[
+                SavedRungs(scheduler, resumed),
+                logged,
+                Snapshots(scheduler, snapshot, seal),
+                view,
+                *forgetting,
+                *callbacks,
+            ],
             checkpoint_config=CheckpointConfig(checkpoint_frequency=1),
             reuse_actors=True,
             max_failures=RESTARTS_OF_A_TRIAL,

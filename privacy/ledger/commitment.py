@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from privacy.errors import LedgerError
 
-Settled = Literal["runs drawn", "winner kept", "release sealed", "participants drawn"]
+Settled = Literal["runs drawn", "winner kept", "epochs picked", "release sealed", "participants drawn"]
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def contents(directory, but=()):
 
 def test_the_manifest_lists_every_file_with_its_checksum_and_rows(built):
     manifest = json.loads((built.directory.release / "manifest.json").read_text())
-    found = contents(built.directory.release, but=["manifest.json"])
+    found = contents(built.directory.release, but=["manifest.json", "SHA256SUMS"])
     assert {file["path"] for file in manifest["files"]} == set(found)
     for file in manifest["files"]:
         assert file["sha256"] == hashlib.sha256(found[file["path"]]).hexdigest()
@@ -86,6 +86,7 @@ def test_the_statement_stands_in_the_release_and_says_the_search_is_not_covered(
 def test_data_and_figures_say_unaccounted_in_their_names(built):
     plain = {"manifest.json", "privacy_statement.md", "privacy_statement.json", "README.md"}
     plain |= {"privacy_events.json", "check_epsilon.py", "report.html", "report.json"}
+    plain |= {"data_dictionary.csv", "croissant.json", "sdv_metadata.json", "SHA256SUMS"}
     names = {file.name for file in built.directory.release.iterdir()} - plain
     assert all("unaccounted" in name for name in names)
     assert {name.rpartition(".")[2] for name in names} == {"csv", "parquet", "png", "yaml"}

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import stat
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -17,6 +18,7 @@ from privacy.__main__ import main
 from privacy.errors import LedgerError
 from privacy.ledger import ledger as ledger_module
 from privacy.ledger.charge import Purpose
+from privacy.ledger.commitment import Settled
 from privacy.ledger.ledger import Ledger, receipts_file
 from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
 from privacy.ledger.study_record import RECEIPTS, check_record, keep_record
@@ -203,7 +205,7 @@ def test_a_receipt_of_something_that_never_was_is_noticed(looked, capsys):
     assert f"Entry {AFTER} of the ledger" in complaint(capsys, looked)
 
 
-@pytest.mark.parametrize("what", ["release sealed", "winner kept", "runs drawn"])
+@pytest.mark.parametrize("what", get_args(Settled))
 def test_what_was_settled_cannot_be_forgotten_by_removing_its_entry(study, what, capsys):
     """That a release was sealed, above all: another could be drawn, and its statement would not say so."""
     ledger = own_ledger()

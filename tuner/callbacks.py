@@ -1,0 +1,106 @@
+"""A person's own callbacks of Ray Tune beside a study's: they are handed what was paid for, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ray.tune import Callback, ExperimentAnalysis, ResultGrid
+from ray.tune.experiment import Trial
+
+from analysis.epochs import reported
+from privacy.policies.policy import Policy
+from tuner.errors import StudyError
+
+OF_TUNE = ("training_iteration", "trial_id", "experiment_tag", "config", "done")
+"""What loggers of Ray need of a result besides; none of it depends on participants."""
+
+
+class PaidFor(Callback):
+    """Hands on to a callback when trials begin, report and end, with a report's paid-for values.
+
+    A report also holds Ray's times, host and processes. How long a step takes depends a little on how many participants
+    were in its batch, so these stay here; and so do checkpoints, which hold what training goes on from.
+
+    Args:
+        callback: a person's own.
+    """
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback = callback
+
+    def setup(self, *arguments: Any, **info: Any) -> None:
+        """A search begins."""
+        self._callback.setup(*arguments, **info)
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial begins."""
+        self._callback.on_trial_start(iteration, trials, trial, **info)
+
+    def on_trial_restore(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial goes on."""
+        self._callback.on_trial_restore(iteration, trials, trial, **info)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A trial was scored."""
+        self._callback.on_trial_result(iteration, trials, trial, paid_for(result), **info)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial ended, or was stopped."""
+        self._callback.on_trial_complete(iteration, trials, trial, **info)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial failed."""
+        self._callback.on_trial_error(iteration, trials, trial, **info)
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """A search ended."""
+        self._callback.on_experiment_end(trials, **info)
+
+
+def paid_for(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a trial reports, the scores and figures that were paid for, and what tells trials apart."""
+    return {name: result[name] for name in (*reported(), "planned_epochs", *OF_TUNE) if name in result}
+
+
+def watched_by(callbacks: Iterable[Callback], policy: Policy, public: bool) -> list[PaidFor]:
+    """A person's callbacks, as a study may be given them.
+
+    Raises:
+        StudyError: reports of such a study are not paid for.
+    """
+    given = [PaidFor(each) for each in callbacks]
+    if given and not public and not policy.declares_budget:
+        raise StudyError(
+            f"Under the policy {policy.name} scores are computed from participants without noise and nothing pays for "
+            "them, so no callback is handed any. Leave callbacks out, or choose another policy."
+        )
+    return given
+
+
+class Ended(Callback):
+    """Keeps the trials of the last search that ended, for Ray Tune's own results."""
+
+    def __init__(self) -> None:
+        self._trials: list[Trial] = []
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """A search ended."""
+        self._trials = trials
+
+    def results(self) -> ResultGrid | None:
+        """Ray Tune's own results; None where no trial was seen."""
+        if not self._trials:
+            return None
+        place = self._trials[0].storage
+        assert place is not None  # Tune gave each trial one
+        analysis = ExperimentAnalysis(
+            place.experiment_fs_path,
+            storage_filesystem=place.storage_filesystem,
+            trials=self._trials,
+            default_metric="score",
+            default_mode="max",
+        )
+        return ResultGrid(analysis)
