@@ -6,10 +6,12 @@ import sys
 from contextlib import chdir
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ray.tune import Callback, ResultGrid
 
 from analysis import AnalysisError
+from analysis.more import draw_participants
 from analysis.verifying import verify_release
 from cohorts import CohortError
 from privacy.policies import policies
@@ -84,6 +86,16 @@ def test_a_callback_hears_of_every_report_and_is_handed_what_was_paid_for_alone(
 
 def test_the_plan_is_that_of_the_study_that_was_run(example):
     assert example["study"].directory.declared_plan().plan == example["plan"]
+
+
+def test_more_participants_of_a_rarer_class_are_drawn_like_those_of_the_release(example):
+    folder, manifest = draw_participants(example["study"].directory, 1500, "event", seed=7)
+    drawn = pd.read_parquet(next(folder.glob("*.parquet")))
+    assert len(drawn) == 1500 and set(drawn["cens"]) == {1} and verify_release(folder).manifest == manifest
+    released = example["participants"][example["participants"]["cens"] == 1]
+    for measure in ("cd40", "cd420", "age"):
+        error = released[measure].std() / len(released) ** 0.5
+        assert abs(drawn[measure].mean() - released[measure].mean()) < 4 * error
 
 
 def test_a_study_that_has_ended_is_gone_on_with_and_its_release_stays(example):
