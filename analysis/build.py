@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from analysis import internal
 from analysis.ensemble import generate, generate_ensemble, random_stream
-from analysis.epochs import ScoredEpoch, scored_epochs, winning_epoch
+from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
 from analysis.quality.estimates import estimates
@@ -23,27 +23,21 @@ from analysis.reports.internal import Opened, internal_report
 from analysis.reports.pictures import Shown
 from analysis.reports.public import Asked, public_report
 from analysis.reports.tried import Baseline, Tried, gaussian_baseline
+from analysis.sealing import PICKED, SEALED, drawn_before, is_sealed, seal, verified_ledger
 from analysis.selection import Selected, Selection, select
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
 from cohorts import CohortError, Participants, Schema, resolve_schema
 from privacy.errors import LedgerError
-from privacy.ledger.commitment import Settled, digest_of
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.receipt import Receipt, record_receipt
-from privacy.ledger.study_record import RECEIPTS, check_record
-from privacy.ledger.summary import Summary, looks
-from privacy.policies import Stage, policy_named
+from privacy.ledger.summary import looks
+from privacy.policies import policy_named
 from privacy.policies.on_measured import kept_measurements
 from privacy.statements.statement import Chosen, Statement
 from privacy.versions import installed_versions
 from trainables.candidate import candidate_of
 from trainables.scoring import steering
-
-SEALED: Settled = "release sealed"
-PICKED: Settled = "epochs picked"  # those that the release was drawn from
-DRAWN: Settled = "participants drawn"  # more of them, beside the release
 
 
 @dataclass(frozen=True)
@@ -182,47 +176,6 @@ def _asked(
     )
     shown = Shown(release, measured, estimates(measured, release.schema))
     return Asked(settings, statement, judge(measured, release), shown, replace(tried, baselines=baselines), version)
-
-
-def releasable_epochs(
-    directory: StudyDirectory, settings: StudySettings, schema: Schema, stage: Stage
-) -> tuple[ScoredEpoch, ...]:
-    """The epochs that may be released: of the last search."""
-    if stage.runs:
-        return (winning_epoch(directory, settings, schema),)
-    trials = 1 if stage.configurations == "shortlisted" else stage.schedule.trials  # a shortlist may be shorter
-    return scored_epochs(directory, settings, schema, stage.name, trials)
-
-
-def verified_ledger(
-    directory: StudyDirectory, settings: StudySettings, epochs: Sequence[ScoredEpoch]
-) -> tuple[Summary, Ledger]:
-    """The figures of the study's ledger, found whole in the cohort's own, and that one, open."""
-    receipts = [Receipt.parse(each.receipt) for each in epochs if each.receipt]
-    checked = check_record(directory.path, settings.ledger, receipts)
-    if checked.own_ledger is None:
-        raise LedgerError(
-            "The cohort's own ledger.db is not there, so it cannot be checked whether the study's copy in "
-            f"{directory.path} is all that was read. Restore it from a backup, or build the release on the machine "
-            "that has it."
-        )
-    return checked.summary, Ledger.open(checked.own_ledger)
-
-
-def is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger) -> bool:
-    """Whether the release there is the one that was drawn last, untouched."""
-    return directory.release.is_dir() and ledger.settled(settings.study, SEALED, digest_of(directory.release))
-
-
-def drawn_before(ledger: Ledger, study: str) -> int:
-    """How often participants were drawn from what a study trained: releases, and more participants."""
-    return sum(len(ledger.books.settled(study, what)) for what in (SEALED, DRAWN))
-
-
-def seal(directory: StudyDirectory, settings: StudySettings, ledger: Ledger, digests: Mapping[Settled, str]) -> None:
-    """Write down in the ledger what was drawn, and from what; the study keeps the receipts."""
-    for what, digest in digests.items():
-        record_receipt(directory.path / RECEIPTS, ledger.settle(settings.study, what, digest))
 
 
 def check_seed(settings: StudySettings, schema: Schema) -> None:

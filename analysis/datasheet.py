@@ -36,8 +36,8 @@ is guaranteed about the trial's participants, and what is not.
 ## Files
 
 {files}
-{more}- `report.html`: how good it is, a page for a browser or a printer; `report.json` has the same numbers
-
+{paid_for}- `report.html`: how good it is, a page for a browser or a printer; `report.json` has the same numbers
+{descriptions}
 `manifest.json` names the study and the budget. `sha256sum --check {sums}` finds out whether every file is as it was
 published, and `python -m analysis verify .`, of dpgan-tune, whether the tables also are as they are described.
 `privacy_events.json` lists everything that was charged, and `check_epsilon.py` computes epsilon from it again.
@@ -106,16 +106,17 @@ def datasheet(
         score=statement.score,
         picking=statement.picking,
         files="\n".join(_file_lines(schema, tables, marking)),
-        sums=SUMS_FILE,
-        reading=reading_lines(schema),
-        licence=licence_section(schema, statement, settings.study),
-        more=DESCRIPTIONS + ("" if quality.verdict == "not judged" else PAID_FOR),
+        paid_for="" if quality.verdict == "not judged" else PAID_FOR,
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema) + _constraint_sentence(schema),
         good_for=quality.good_for(f"time and {schema.label.name}" if len(schema.label.classes) > 1 else "time"),
         quality=quality_section(quality),
         schema_file=schema_file_name(marking),
+        descriptions=DESCRIPTIONS,
+        sums=SUMS_FILE,
+        reading=reading_lines(schema),
+        licence=licence_section(schema, statement, settings.study),
     )
 
 

@@ -9,21 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.build import (
-    DRAWN,
-    PICKED,
-    check_seed,
-    chosen,
-    is_sealed,
-    releasable_epochs,
-    seal,
-    verified_ledger,
-)
+from analysis.build import check_seed, chosen
 from analysis.dataset.describe import FILES, describe, licence_section
 from analysis.dataset.dictionary import table_section
 from analysis.dataset.reading import reading_lines
 from analysis.datasheet import schema_file_name
 from analysis.ensemble import generate_ensemble, random_stream
+from analysis.epochs import releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.release import (
     DATASHEET_FILE,
@@ -36,6 +28,7 @@ from analysis.release import (
     write_schema,
     write_statement,
 )
+from analysis.sealing import DRAWN, PICKED, is_sealed, seal, verified_ledger
 from analysis.selection import Selection, select
 from analysis.study import StudyDirectory, StudySettings
 from cohorts import Participants, Schema, resolve_schema, write_cohort

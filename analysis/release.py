@@ -179,12 +179,12 @@ def write_release(
             table = survival_table({"synthetic": followed})
             (building / survival_file(marking)).write_text(table.to_csv(index=False, float_format="%.4g"))
         write_statement(building, statement)
-        describe(building, schema, statement, settings.study, len(ensemble))
         (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, judged.quality, tables))
         (building / REPORT_FILE).write_text(judged.report.as_html())
         (building / REPORT_JSON).write_text(_json(judged.report.as_json()))
         if judged.estimates:
             as_frame(judged.estimates).to_csv(building / PAID_FOR_FILE, index=False)
+        describe(building, schema, statement, settings.study, len(ensemble))
         manifest = Manifest(
             study=settings.study,
             cohort=statement.cohort,

@@ -6,7 +6,6 @@ Source: Croissant format specification 1.0, MLCommons, http://mlcommons.org/croi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ CONTEXT = {
 
 
 def croissant(schema: Schema, folder: Path, title: str, description: str, citation: str) -> dict[str, Any]:
-    """The metadata of released tables.
+    """The metadata of released tables; further CSV and Parquet files in their folder are listed, too.
 
     Args:
         schema: of the released files.
@@ -75,14 +74,9 @@ def croissant(schema: Schema, folder: Path, title: str, description: str, citati
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         **{name: value for name, value in said.items() if value},
         "isLiveDataset": False,
-        "distribution": [_file(folder / name) for name in _names(schema)],
+        "distribution": [_file(file) for file in sorted(folder.iterdir()) if file.suffix in FORMATS],
         "recordSet": [_records(schema, folder, table) for table in schema.tables],
     }
-
-
-def _names(schema: Schema) -> Iterable[str]:
-    for table in schema.tables:
-        yield from (f"{schema.stem(table)}{ending}" for ending in FORMATS)
 
 
 def _file(file: Path) -> dict[str, Any]:

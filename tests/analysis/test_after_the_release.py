@@ -1,5 +1,6 @@
 """What is done with a sealed release: it is verified by its folder alone, and more participants are drawn beside it."""
 
+import json
 import shutil
 import subprocess
 
@@ -51,6 +52,15 @@ def test_a_release_holds_as_it_was_published_and_so_says_sha256sum(built, capsys
     assert main(["verify", str(built.path)]) == 0  # whoever has the study may name that
     said = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=built.release, capture_output=True)
     assert said.returncode == 0
+
+
+def test_the_release_says_how_it_is_read_and_lists_every_table_for_repositories(built):
+    said = (built.release / "README.md").read_text()
+    assert 'read.csv("visits-unaccounted.csv"' in said and 'pd.read_parquet("visits-unaccounted.parquet")' in said
+    assert "The publisher stated no licence" in said
+    listed = json.loads((built.release / "croissant.json").read_text())["distribution"]
+    tables = {file.name for file in built.release.iterdir() if file.suffix in (".csv", ".parquet")}
+    assert {each["contentUrl"] for each in listed} == tables
 
 
 def test_a_file_that_was_changed_is_named(released, capsys):

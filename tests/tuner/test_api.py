@@ -17,8 +17,10 @@ from cohorts import CohortError
 from privacy.policies import policies
 from tests.tuner.commands import nobody_watches
 from tuner import Study
+from tuner.api import Options
 from tuner.callbacks import PaidFor, paid_for, watched_by
 from tuner.errors import StudyError
+from tuner.options import parser
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "api.md"
 OF_RAY = {"time_total_s", "time_this_iter_s", "timestamp", "date", "hostname", "node_ip", "pid", "checkpoint_dir_name"}
@@ -124,6 +126,11 @@ def test_mistakes_raise_what_the_command_says(tmp_path, options, error, said):
     with pytest.raises(error, match=re.escape(said)):
         Study(**options, out=tmp_path / "out").plan()
     assert not (tmp_path / "out").exists()
+
+
+def test_every_option_of_a_study_on_the_command_line_is_one_from_python():
+    elsewhere = {"help", "resume", "plan", "release_anyway", "address", "dashboard"}  # methods, and arguments of run
+    assert set(Options.__annotations__) == {action.dest for action in parser()._actions} - elsewhere
 
 
 def test_there_is_nothing_to_resume_and_no_release_where_no_study_is(tmp_path):
