@@ -14,7 +14,8 @@ from analysis.study import StudySettings
 from cohorts import Schema, Split, SplitShares
 from privacy.accounting.budget import Budget
 from privacy.ledger.filter import RenyiFilter
-from privacy.ledger.ledger import Ledger, ledger_file
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.places import ledger_file
 from privacy.planning.allocation import Allocated, DeclaredPlan, allocate
 from privacy.planning.choice import PlanInputs, first_filter
 from privacy.planning.plan import Spent, StudyPlan

@@ -41,7 +41,8 @@ class LedgerServer:
     """
 
     def __init__(self, file: Path, binding: Binding, receipt: Receipt | None) -> None:
-        self._ledger = Ledger.open(file, binding)
+        self._ledger = Ledger.open(file)
+        self._ledger.binding = binding
         self._ledger.verify([receipt] if receipt else [])
 
     def file(self) -> Path:

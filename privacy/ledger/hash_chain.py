@@ -16,16 +16,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from cohorts import storage
 from cohorts.user_data import KEY_BYTES
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
+from privacy.ledger.database import connect, explained, is_durable, make_durable
+from privacy.ledger.places import key_file
 
 FORMAT = 1
-WAIT_FOR_OTHERS_S = 60.0
-FULL = 2  # what SQLite answers for synchronous = FULL
 
 TABLES = """
 CREATE TABLE header (content TEXT NOT NULL);
@@ -62,9 +61,9 @@ class Chain:
     def __init__(self, file: Path, key: bytes, read_only: bool = False) -> None:
         self.file, self._key = file, key
         with explained(file):
-            self._database = _connect(file, "ro" if read_only else "rw")
+            self._database = connect(file, "ro" if read_only else "rw")
             if not read_only:
-                _make_durable(self._database)
+                make_durable(self._database)
                 for statement in SIDE_TABLES.strip().splitlines():
                     self._database.execute(statement)
             self._inode = file.stat().st_ino
@@ -184,9 +183,7 @@ class Chain:
     @property
     def durable(self) -> bool:
         """Whether a commit returns only after the row is synced."""
-        (synchronous,) = self._database.execute("PRAGMA synchronous").fetchone()
-        (journal,) = self._database.execute("PRAGMA journal_mode").fetchone()
-        return bool(synchronous == FULL and journal == "wal")
+        return is_durable(self._database)
 
     def fingerprint(self, what: Any) -> str:
         """Keyed hash of anything JSON knows: the same value gives the same, and nobody without the key can guess."""
@@ -230,9 +227,9 @@ def create_chain(file: Path, header: dict[str, Any], keep_key: bool) -> None:
     with explained(file):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-        database = _connect(file, "rw")
+        database = connect(file, "rw")
         try:
-            _make_durable(database)
+            make_durable(database)
             database.execute("BEGIN IMMEDIATE")
             if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
                 if keep_key:
@@ -257,7 +254,7 @@ def read_header(file: Path) -> dict[str, Any]:
             "read or released without it: restore it from a backup, or say where it is."
         )
     with explained(file):
-        database = _connect(file, "ro")
+        database = connect(file, "ro")
         try:
             (content,) = database.execute("SELECT content FROM header").fetchone() or ("{}",)
         finally:
@@ -273,42 +270,3 @@ def read_header(file: Path) -> dict[str, Any]:
             "it."
         )
     return dict(header)
-
-
-def key_file(file: Path) -> Path:
-    """Where the key of a private cohort's ledger is kept: beside it."""
-    return file.with_name(file.name + ".key")
-
-
-@contextlib.contextmanager
-def explained(file: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system say about a file into a LedgerError."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        hint = "check the disk and its permissions"
-        if "locked" in str(error):
-            hint = "another process holds it; wait for it to end"
-        elif "no such table" in str(error):
-            hint = (
-                "it is empty or not a ledger; restore it from a backup (or, if its very first creation was "
-                "interrupted, remove it and its key)"
-            )
-        raise LedgerError(f"The ledger {file} cannot be used ({error}): {hint}. Nothing was charged.") from None
-    except sqlite3.DatabaseError as error:
-        raise LedgerError(f"The ledger {file} is damaged ({error}). Restore the newest copy from a backup.") from None
-    except OSError as error:
-        raise LedgerError(
-            f"The ledger cannot be kept in {file} ({error.strerror}). Make that place usable, or name another one."
-        ) from None
-
-
-def _connect(file: Path, mode: str) -> sqlite3.Connection:
-    address = f"file:{quote(str(file.absolute()))}?mode={mode}"
-    return sqlite3.connect(address, uri=True, timeout=WAIT_FOR_OTHERS_S, isolation_level=None, check_same_thread=False)
-
-
-def _make_durable(database: sqlite3.Connection) -> None:
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute(f"PRAGMA synchronous = {FULL}")
-    database.execute("PRAGMA secure_delete = ON")

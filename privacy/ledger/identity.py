@@ -1,15 +1,8 @@
-"""Whose ledger it is: keyed fingerprints of participants, and whether other ledgers know the same people."""
+"""Whose ledger it is, as its entries say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from cohorts.user_data import user_data
-
-LARGEST_OVERLAP = 0.1
-"""More participants in common with another cohort than this share are hardly a coincidence."""
 
 
 @dataclass(frozen=True)
@@ -29,31 +22,3 @@ class Binding:
     split_key: str
     shares: tuple[float, float, float]
     other_people: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """Another ledger that knows some of a cohort's participants.
-
-    Args:
-        cohort: its name.
-        file: where it lies.
-        share: of the smaller cohort's participants that are in both, by their ids.
-        told_apart: cohorts whose participants are others than its own, as a person said.
-    """
-
-    cohort: str
-    file: Path
-    share: float
-    told_apart: frozenset[str]
-
-
-def ledgers() -> list[Path]:
-    """Every ledger in the data directory."""
-    return sorted((user_data() / "cohorts").glob("*/ledger.db"))
-
-
-def overlap(known: Iterable[str], ours: Sequence[str]) -> float:
-    """Share of the smaller of two sets of fingerprints that is in the other, too."""
-    others, own = set(known), set(ours)
-    return len(others & own) / min(len(others), len(own)) if others and own else 0.0

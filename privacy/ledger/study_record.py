@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cohorts.user_data import user_data
 from privacy.errors import LedgerError
 from privacy.ledger.entries import Books
 from privacy.ledger.ledger import Ledger
+from privacy.ledger.places import ledger_file_of
 from privacy.ledger.receipt import Receipt, read_receipts
 from privacy.ledger.summary import Summary, summarise
 
@@ -80,7 +80,7 @@ def check_record(study_directory: Path, own_ledger: Path | None = None, receipts
         figures = _read_figures(study_directory / FIGURES)
         copy.verify(_in_copy(receipts, figures))
         summary = _compare(copy, figures) if figures else _summary_of(copy, study_directory.resolve().name)
-        own_ledger = own_ledger or user_data() / "cohorts" / copy.cohort / "ledger.db"
+        own_ledger = own_ledger or ledger_file_of(copy.cohort)
         if own_ledger.exists():
             known = [copy.receipt] if copy.receipt else []
             _require_in(own_ledger, [*receipts, *known])

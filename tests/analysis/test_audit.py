@@ -103,7 +103,7 @@ def test_the_attack_on_a_release_is_charged_to_the_steward_and_stays_internal(st
 
 def internal_charges(study) -> int:
     from cohorts import resolve_schema
-    from privacy.ledger.ledger import ledger_file
+    from privacy.ledger.places import ledger_file
 
     ledger = Ledger.open(ledger_file(resolve_schema(study.settings().cohort)), read_only=True)
     return sum(getattr(entry.content, "account", "") == "internal" for entry in ledger.books.entries)

@@ -12,13 +12,14 @@ from analysis.__main__ import main
 from privacy.accounting.budget import Budget
 from privacy.accounting.events import canonical_json
 from privacy.ledger.charge import Charge
-from privacy.ledger.ledger import Ledger, _key
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.places import ledger_key
 from privacy.ledger.receipt import record_receipt
 from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, keep_record
 from tests.privacy.ledgers import EPOCH
 from tests.privacy.test_ledger_tampering import content_of, rehash, tamper
 
-KEY = _key({"public": True, "cohort": "small"})
+KEY = ledger_key({"public": True, "cohort": "small"})
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def swapped(study: StudyDirectory, own: Path) -> None:
     shutil.copy(own, other)
     with_other_name = content_of(own, 1)
     tamper(own, ("UPDATE entries SET content = ? WHERE number = 1", (with_other_name.replace("ids", "idz"),)))
-    rehash(own, _key({"public": True, "cohort": "other"}))
+    rehash(own, ledger_key({"public": True, "cohort": "other"}))
 
 
 def rolled_back(study: StudyDirectory, own: Path) -> None:

@@ -19,7 +19,8 @@ from privacy.errors import LedgerError
 from privacy.ledger import ledger as ledger_module
 from privacy.ledger.charge import Purpose
 from privacy.ledger.commitment import Settled
-from privacy.ledger.ledger import Ledger, receipts_file
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.places import receipts_file
 from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
 from privacy.ledger.study_record import RECEIPTS, check_record, keep_record
 from privacy.ledger.summary import looks

@@ -13,7 +13,8 @@ from dp_accounting import dp_event
 from cohorts import Schema
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
-from privacy.ledger.ledger import Ledger, ledger_file
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.places import ledger_file
 from privacy.ledger.receipt import Receipt
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 from tests.privacy.ledgers import BUDGET, epoch, ledger_with, private_cohort, private_participants, public_cohort

@@ -1,0 +1,90 @@
+"""What a study may declare, given what its participants went through before, and what then still fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dp_accounting
+
+from cohorts import SPLITS, Split
+from privacy.accounting.budget import Budget, best_order
+from privacy.errors import LedgerError
+from privacy.ledger.charge import Charge
+from privacy.ledger.filter import Declaration, RenyiFilter
+from privacy.ledger.identity import Binding
+from privacy.ledger.journal import Journal
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a study asks to declare.
+
+    Args:
+        study: its name.
+        budget: what it will state.
+        planned: what it means to run on each split.
+        policy: how it searches, for the record.
+        afresh: leave out everything before; for public cohorts only.
+    """
+
+    study: str
+    budget: Budget
+    planned: Mapping[Split, dp_accounting.DpEvent]
+    policy: str = ""
+    afresh: bool = False
+
+
+def drafted(journal: Journal, binding: Binding, proposal: Proposal) -> RenyiFilter:
+    """What would be declared, having counted everything so far; written nowhere.
+
+    Raises:
+        LedgerError: when earlier studies leave no room.
+    """
+    books, budget = journal.books, proposal.budget
+    since = len(books.entries) if proposal.afresh else books.since
+    orders: dict[Split, float] = {}
+    for split in SPLITS:
+        spent = books.spent_event(split, binding.split_key, since)
+        orders[split] = books.inherited_order(split, since) or best_order(budget, proposal.planned.get(split), spent)
+    allowances = {split: budget.allowance(order) for split, order in orders.items()}
+    counting = books.filter_of(
+        Declaration(proposal.study, budget, orders, allowances, binding.split_key, since, proposal.policy)
+    )
+    if any(counting.left(split) <= 0 for split in SPLITS):
+        spent_on = ", ".join(f"{counting.epsilon(split):.4g} on {split}" for split in SPLITS)
+        raise LedgerError(
+            f"Earlier studies of the cohort {journal.cohort} leave no room for epsilon {budget.epsilon:g} (delta "
+            f"{budget.delta:g}): epsilon {spent_on} has already been spent. Declare a larger epsilon, which will "
+            "cover those studies too" + (", or start afresh, as a public cohort may." if journal.public else ".")
+        )
+    return counting
+
+
+def require_same(declared: Declaration, proposal: Proposal) -> None:
+    """Raise LedgerError unless a study asks for what it declared before."""
+    if (declared.budget, declared.policy) != (proposal.budget, proposal.policy):
+        raise LedgerError(
+            f"The study {declared.study} declared epsilon {declared.budget.epsilon:g}, delta "
+            f"{declared.budget.delta:g} and the policy {declared.policy or 'none'} before its first reading, "
+            "and cannot change them now. Keep to these, or begin a study under another name."
+        )
+
+
+def require_room(journal: Journal, binding: Binding, charges: Sequence[Charge]) -> None:
+    """Raise unless charges fit in what their studies declared; those of others always do.
+
+    Raises:
+        BudgetExhausted: they do not.
+        LedgerError: the participants are divided otherwise than when the study declared.
+    """
+    for study in {charge.study for charge in charges}:
+        counting = journal.books.filters.get(study)
+        if counting is None:
+            continue
+        if counting.declaration.split_key != binding.split_key:
+            raise LedgerError(
+                f"The study {study} declared its budget under another split key, so its participants would now "
+                "fall into different splits. Restore the split key from a backup, or begin a new study."
+            )
+        counting.require(charge for charge in charges if charge.study == study)

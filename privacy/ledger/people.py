@@ -1,0 +1,142 @@
+"""Who a ledger's participants are: keyed fingerprints, by which two ledgers are found to know the same people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cohorts import Schema, SplitShares
+from cohorts.splits import split_key_of
+from privacy.errors import LedgerError
+from privacy.ledger.identity import Binding
+from privacy.ledger.journal import Journal
+from privacy.ledger.places import ledgers
+
+LARGEST_OVERLAP = 0.1
+"""More participants in common with another cohort than this share are hardly a coincidence."""
+
+PARTICIPANT_DIGITS = 16  # of a participant's fingerprint: enough to tell people apart, however many
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Another ledger that knows some of a cohort's participants.
+
+    Args:
+        cohort: its name.
+        file: where it lies.
+        share: of the smaller cohort's participants that are in both, by their ids.
+        told_apart: cohorts whose participants are others than its own, as a person said.
+    """
+
+    cohort: str
+    file: Path
+    share: float
+    told_apart: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a cohort is to be bound to its ledger with.
+
+    Args:
+        schema: of the cohort.
+        ids: of its participants, of which only keyed fingerprints are kept.
+        shares: of the splits that will be read; as before if None.
+        other_people: cohorts whose ledgers know the same ids, and whose participants are others, as a person said.
+    """
+
+    schema: Schema
+    ids: Sequence[str]
+    shares: SplitShares | None
+    other_people: tuple[str, ...]
+
+
+def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
+    """Write down whose ledger it is from now on, unless it says so.
+
+    Args:
+        journal: of the ledger.
+        bound: whose it is.
+        adopt: whether it may have been other ids' or another schema's before.
+
+    Raises:
+        LedgerError: it was, and may not have been.
+    """
+    divided = _divided(journal, bound.shares)
+    binding = Binding(
+        ids=journal.chain.fingerprint(["ids", *bound.ids]),
+        schema=journal.chain.fingerprint(
+            ["schema", bound.schema.of_the_trial.model_dump(mode="json", exclude_defaults=True)]
+        ),
+        split_key=journal.chain.fingerprint(
+            ["split key", split_key_of(journal.cohort, journal.public).hex(), *divided]
+        ),
+        shares=divided,
+        other_people=bound.other_people,
+    )
+    with journal.lock, journal.chain.alone():
+        known = journal.books.bindings
+        if known and not adopt and (binding.ids, binding.schema) not in {(each.ids, each.schema) for each in known}:
+            other = "other participants" if all(each.ids != binding.ids for each in known) else "another schema"
+            raise LedgerError(
+                f"The ledger {journal.file} was begun for the cohort {journal.cohort} with {other}. If this is another "
+                "cohort, give it another name or another ledger. If it is the same cohort, changed, adopt the "
+                "ledger (--adopt-ledger): what was read before still counts."
+            )
+        journal.chain.remember(fingerprints(journal, bound.ids))
+        if binding not in known:
+            journal.append("binding", [asdict(binding)])
+    journal.read_on()
+    return binding
+
+
+def fingerprints(journal: Journal, ids: Sequence[str]) -> list[str]:
+    """Each participant's own, under a ledger's key."""
+    return [journal.chain.fingerprint(["participant", each])[:PARTICIPANT_DIGITS] for each in ids]
+
+
+def share_known(journal: Journal, ids: Sequence[str]) -> float:
+    """How many of some participants a ledger knows, of the smaller number; all or none in one of version 0.1."""
+    everybody = journal.chain.fingerprint(["ids", *ids])
+    if any(everybody == binding.ids for binding in journal.books.bindings):
+        return 1.0
+    known, ours = journal.chain.participants, set(fingerprints(journal, ids))
+    return len(known & ours) / min(len(known), len(ours)) if known and ours else 0.0
+
+
+def others_who_know(ids: Sequence[str], file: Path, public: bool) -> list[Overlap]:
+    """Other private ledgers of the data directory that know more of these participants than chance would have.
+
+    Args:
+        ids: of the participants.
+        file: their own ledger.
+        public: whether they are a public cohort's, who have nothing to lose.
+    """
+    found = []
+    for other in [] if public else [each for each in ledgers() if each.resolve() != file.resolve()]:
+        ledger = Journal.open(other, read_only=True)
+        share = 0.0 if ledger.public else share_known(ledger, ids)
+        if share > LARGEST_OVERLAP:
+            found.append(Overlap(ledger.cohort, other, share, ledger.told_apart))
+        ledger.close()
+    return found
+
+
+def known_elsewhere(name: str, first: Overlap) -> str:
+    """What is to be said of people whom another ledger knows."""
+    return (
+        f"{first.share:.0%} of the participants of the cohort {name} are known to the ledger of the cohort "
+        f"{first.cohort}, and a budget belongs to people, not to names. If they are the same people (one trial "
+        f"described twice, with two labels, say), their ledger still counts: give --ledger {first.file} "
+        "--adopt-ledger. If they only have the same identifiers, say so with --other-people, which every statement "
+        "will repeat."
+    )
+
+
+def _divided(journal: Journal, shares: SplitShares | None) -> tuple[float, float, float]:
+    if shares is None and journal.books.bindings:
+        return journal.books.bindings[-1].shares
+    shares = shares or SplitShares()
+    return shares.train, shares.validation, shares.test
