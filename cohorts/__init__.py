@@ -8,7 +8,8 @@ from cohorts.measure import Measure
 from cohorts.participants import Participants
 from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
 from cohorts.schema import Schema
-from cohorts.splits import SplitParticipants, Splits, SplitShares, split_cohort, split_key, split_participants
+from cohorts.split_keys import split_key
+from cohorts.splits import SplitParticipants, Splits, SplitShares, split_cohort, split_participants
 from cohorts.writer import write_cohort
 
 __all__ = [

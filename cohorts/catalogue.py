@@ -12,7 +12,7 @@ from cohorts.loader import read_participants
 from cohorts.participants import Participants
 from cohorts.report import LoadReport
 from cohorts.schema import Schema
-from cohorts.splits import split_key
+from cohorts.split_keys import split_key
 
 SIMULATED = "sprint-simulated"
 BUNDLED = ("sprint", SIMULATED, "actg175", "actg175-treat")

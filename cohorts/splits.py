@@ -13,10 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cohorts.cohort import SPLITS, Cohort, seal_key
-from cohorts.errors import CohortError
 from cohorts.participants import Participants
-from cohorts.schema import Schema
-from cohorts.user_data import KEY_BYTES, kept_key, user_data
+from cohorts.split_keys import split_key
 
 
 class SplitShares(BaseModel):
@@ -87,36 +85,3 @@ def keyed_positions(ids: np.ndarray, key: bytes) -> np.ndarray:
     digests = (hashlib.blake2b(str(each).encode(), digest_size=8, key=key).digest() for each in ids)
     whole = np.array([int.from_bytes(digest, "big") >> 11 for digest in digests], dtype=np.uint64)  # 53 bits
     return whole.astype(np.float64) / 2**53
-
-
-def split_key(schema: Schema) -> bytes:
-    """The key of the split of a cohort whose ledger has the schema's name; see `split_key_of`."""
-    return split_key_of(schema.name, schema.public)
-
-
-def split_key_of(cohort: str, public: bool) -> bytes:
-    """The key of a cohort's split.
-
-    A public cohort's is derived from its name. A private one's is drawn once from the operating system and kept,
-    readable by its owner alone, in the user's data directory (or in DPGAN_TUNE_DATA).
-
-    Raises:
-        CohortError: when the key cannot be written, or the kept one is damaged.
-    """
-    if public:
-        return hashlib.blake2b(f"dpgan-tune public cohort {cohort}".encode(), digest_size=KEY_BYTES).digest()
-    path = user_data() / "cohorts" / cohort / "split.key"
-    try:
-        key = kept_key(path)
-    except OSError as error:
-        raise CohortError(
-            f"The split key of the cohort {cohort} cannot be kept in {path} ({error.strerror}). "
-            "Make that place writable, or set the environment variable DPGAN_TUNE_DATA."
-        ) from None
-    if len(key) != KEY_BYTES:
-        raise CohortError(
-            f"The split key {path} is damaged: it has {len(key)} bytes, not {KEY_BYTES}. Restore it "
-            "from a backup. With a new key participants would change splits, and earlier privacy charges "
-            "would have to be summed over all of them."
-        )
-    return key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,35 @@ def private_files() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, where there is none, that only this user may enter; see ``share_with_group``."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            share_with_group(folder)
+
+
+def begin_private_file(file: Path) -> bool:
+    """Make an empty file that only this user may read (see ``share_with_group``); False where there is one."""
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    share_with_group(file)
+    return True
+
+
+def share_with_group(path: Path) -> None:
+    """Let a group have what this process has just made in a folder that the group shares, whatever the umask.
+
+    Such a folder is writable by its group and hands that group down (mode 2770); elsewhere nothing is changed.
+    """
+    mode = path.parent.stat().st_mode
+    if mode & stat.S_ISGID and mode & stat.S_IWGRP:
+        path.chmod(0o2770 if path.is_dir() else 0o660)
 
 
 def write_bytes(file: Path, content: bytes, private: bool = False) -> None:

@@ -13,6 +13,13 @@ class LedgerError(ValueError):
         super().__init__(" ".join(message.splitlines()))
 
 
+class LedgerUnavailable(LedgerError):
+    """The ledger cannot be read or written just now, through nobody's mistake: its disk is full, say.
+
+    A study that stops at this can be resumed.
+    """
+
+
 class BudgetExhausted(ValueError):
     """The declared budget does not allow a request. Nothing was charged and nothing may be read."""
 

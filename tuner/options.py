@@ -42,8 +42,8 @@ examples:
       a simulated SPRINT trial, made on the spot: nothing to prepare
   python tuner/run.py --cohort actg175
       a real HIV trial that comes with a package
-  python tuner/run.py --cohort my-trial.yaml --study first-try
-      your own trial; docs/cohorts.md says how to describe it
+  python tuner/run.py --cohort my-trial.yaml --study first-try --new-ledger
+      your own trial, which no study has read before; docs/cohorts.md says how to describe it
   python tuner/run.py --cohort my-trial.yaml --epsilon 1 --plan
       what that study would cost; reads no participant
   python tuner/run.py --study first-try --resume
@@ -123,6 +123,12 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="the cohort's ledger, in which every reading of participants is written down before it happens, "
         "if it is not in your data directory",
+    )
+    group.add_argument(
+        "--new-ledger",
+        action="store_true",
+        help="begin the ledger of a private cohort, because this is the first study that ever reads its participants; "
+        "a public cohort's begins by itself",
     )
     group.add_argument(
         "--adopt-ledger",

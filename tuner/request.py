@@ -24,6 +24,7 @@ from search_spaces import SearchSpace, load_search_space
 from trainables.gan.engine import grid
 from tuner.domains import domains
 from tuner.errors import StudyError
+from tuner.first_ledger import require_ledger, studies_in
 from tuner.options import DEFAULTS, RESULTS
 from tuner.plan import plan_study
 
@@ -44,6 +45,8 @@ class StudyRequest:
         resumed: whether the study was begun earlier.
         adopt_ledger: whether a ledger begun with other files or another schema is this cohort's all the same.
         other_people: whether another cohort's ledger that knows the same identifiers is about other people.
+        new_ledger: whether a private cohort's ledger is begun, if it has none.
+        ledgers_elsewhere: outside the folders for ledgers, named by studies beside this one.
     """
 
     settings: StudySettings
@@ -54,6 +57,8 @@ class StudyRequest:
     resumed: bool
     adopt_ledger: bool
     other_people: bool
+    new_ledger: bool
+    ledgers_elsewhere: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -103,13 +108,14 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
 
 
 def request_study(arguments: argparse.Namespace) -> StudyRequest:
-    """Check a command line and load what it names. Begins no study; a private cohort without a split key gets one.
+    """Check a command line and load what it names. Nothing is written.
 
     Raises:
         StudyError, CohortError, SearchSpaceError, AnalysisError, PlanError, LedgerError: one paragraph saying what to
             mend.
     """
     outline = outline_study(arguments)
+    require_ledger(outline.settings, outline.schema, arguments.out, arguments.new_ledger)
     return StudyRequest(
         outline.settings,
         outline.directory,
@@ -119,6 +125,8 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
         resumed=arguments.resume,
         adopt_ledger=arguments.adopt_ledger or outline.schema.public,
         other_people=arguments.other_people,
+        new_ledger=arguments.new_ledger,
+        ledgers_elsewhere=tuple(each.ledger for each in studies_in(arguments.out) if each.ledger),
     )
 
 

@@ -102,7 +102,13 @@ def open_ledger(request: StudyRequest) -> Ledger:
     """
     settings = request.settings
     ledger = Ledger.for_cohort(
-        request.cohort, settings.ledger, request.adopt_ledger, settings.shares, request.other_people
+        request.cohort,
+        settings.ledger,
+        request.adopt_ledger,
+        settings.shares,
+        request.other_people,
+        request.new_ledger,
+        request.ledgers_elsewhere,
     )
     receipts = request.directory.path / RECEIPTS
     ledger.verify(read_receipts(receipts) if receipts.exists() else ())

@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cohorts import Cohort, Schema, Split, split_key
 from cohorts.cohort import seal_key
-from privacy.errors import BudgetExhausted, LedgerError
+from privacy.errors import BudgetExhausted, LedgerError, LedgerUnavailable
 from privacy.ledger.charge import Charge, Purpose, split_of
 from privacy.ledger.filter import Declaration
 from privacy.ledger.identity import Binding
@@ -165,7 +165,7 @@ class LedgerClient:
                 return
             except ActorUnavailableError:
                 if time.monotonic() > deadline:
-                    raise LedgerError(
+                    raise LedgerUnavailable(
                         f"The ledger did not come back within {PATIENCE_S:.0f} s after its process died, so nothing "
                         "may be read. Check the machine that the study was started on, then resume the study."
                     ) from None
@@ -208,10 +208,11 @@ def serve_ledger(ledger: Ledger) -> LedgerClient:
 def _gone(error: RayActorError) -> LedgerError:
     """Why an actor that will not come back is gone, in one paragraph."""
     said = str(error)
-    if isinstance(error, ActorDiedError) and "LedgerError" in said:
-        lines = [line.strip() for line in said.splitlines() if "LedgerError: " in line]
-        return LedgerError(lines[-1].partition("LedgerError: ")[2])
-    return LedgerError(
+    for kind in (LedgerUnavailable, LedgerError) if isinstance(error, ActorDiedError) else ():
+        lines = [line for line in said.splitlines() if f"{kind.__name__}: " in line]
+        if lines:
+            return kind(lines[-1].partition(f"{kind.__name__}: ")[2].strip())
+    return LedgerUnavailable(
         "The ledger's process is gone for good, so nothing may be read. Check the machine that the study was started "
         f"on, then resume the study. Ray says: {said[:300]}"
     )

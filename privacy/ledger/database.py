@@ -3,36 +3,77 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from privacy.errors import LedgerError
+from privacy.errors import LedgerError, LedgerUnavailable
 
 WAIT_FOR_OTHERS_S = 60.0
-FULL = 2  # what SQLite answers for synchronous = FULL
+FULL, EXTRA = 2, 3  # what SQLite answers for synchronous
+
+PRIMARY = 0xFF  # of an error code; the rest says more of the same
+PASSING = {
+    sqlite3.SQLITE_BUSY: "another process holds it; wait for it to end",
+    sqlite3.SQLITE_LOCKED: "another process holds it; wait for it to end",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_READONLY: "make the file, its folder and its disk writable for you",
+    sqlite3.SQLITE_CANTOPEN: "make the file and its folder readable and writable for you",
+    sqlite3.SQLITE_PERM: "make the file and its folder readable and writable for you",
+    sqlite3.SQLITE_IOERR: "check its disk",
+}
+"""What is to be done about SQLite's errors that pass."""
+
+PASSING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""The operating system's."""
+
+MOUNTS = Path("/proc/self/mountinfo")
+SHARED_BY_MACHINES = (
+    "nfs",
+    "cifs",
+    "smb",
+    "fuse",
+    "9p",
+    "afs",
+    "ceph",
+    "lustre",
+    "gpfs",
+    "gfs",
+    "ocfs",
+    "beegfs",
+    "pvfs",
+)
+"""How the names of file systems begin on which several machines may have the same file open."""
 
 
 @contextlib.contextmanager
 def explained(file: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system say about a file into a LedgerError."""
+    """Turn what SQLite and the operating system say about a file into a LedgerError.
+
+    Raises:
+        LedgerUnavailable: it may work later.
+        LedgerError: it will not.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
-        hint = "check the disk and its permissions"
-        if "locked" in str(error):
-            hint = "another process holds it; wait for it to end"
-        elif "no such table" in str(error):
-            hint = (
-                "it is empty or not a ledger; restore it from a backup (or, if its very first creation was "
-                "interrupted, remove it and its key)"
-            )
-        raise LedgerError(f"The ledger {file} cannot be used ({error}): {hint}. Nothing was charged.") from None
+        hint = PASSING.get(error.sqlite_errorcode & PRIMARY)
+        if hint:
+            raise LedgerUnavailable(
+                f"The ledger {file} cannot be used just now ({error}): {hint}. Nothing may be read until then."
+            ) from None
+        raise LedgerError(
+            f"The ledger {file} cannot be used ({error}): it is empty or not a ledger; restore it from a backup (or, "
+            "if its very first creation was interrupted, remove it and its key)."
+        ) from None
     except sqlite3.DatabaseError as error:
         raise LedgerError(f"The ledger {file} is damaged ({error}). Restore the newest copy from a backup.") from None
     except OSError as error:
-        raise LedgerError(
+        kind = LedgerUnavailable if error.errno in PASSING_ERRORS else LedgerError
+        raise kind(
             f"The ledger cannot be kept in {file} ({error.strerror}). Make that place usable, or name another one."
         ) from None
 
@@ -48,15 +89,35 @@ def connect(file: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, timeout=WAIT_FOR_OTHERS_S, isolation_level=None, check_same_thread=False)
 
 
-def make_durable(database: sqlite3.Connection) -> None:
-    """Have every commit return only after it is on disk, and nothing deleted stay in the file."""
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute(f"PRAGMA synchronous = {FULL}")
+def make_durable(database: sqlite3.Connection, file: Path) -> None:
+    """Have every commit return only after it is on disk, and nothing deleted stay in the file.
+
+    A write-ahead log is the quicker way, but the machines that share a network file system do not share the memory
+    that it is read by. There the rollback journal is used, which needs no more than the file system's locks.
+    """
+    database.execute(f"PRAGMA journal_mode = {'DELETE' if is_shared_by_machines(file) else 'WAL'}")
+    database.execute(f"PRAGMA synchronous = {EXTRA}")  # a journal's removal is synced, too
     database.execute("PRAGMA secure_delete = ON")
 
 
-def is_durable(database: sqlite3.Connection) -> bool:
+def is_durable(database: sqlite3.Connection, file: Path) -> bool:
     """Whether ``make_durable`` was heeded."""
     (synchronous,) = database.execute("PRAGMA synchronous").fetchone()
     (journal,) = database.execute("PRAGMA journal_mode").fetchone()
-    return bool(synchronous == FULL and journal == "wal")
+    return bool(synchronous >= FULL and journal == ("delete" if is_shared_by_machines(file) else "wal"))
+
+
+def is_shared_by_machines(file: Path) -> bool:
+    """Whether a file lies on a network file system, as far as the system says."""
+    return file_system(file).startswith(SHARED_BY_MACHINES)
+
+
+def file_system(file: Path) -> str:
+    """The type of the file system that a file lies on, such as ``ext4``; empty where the system does not say."""
+    device = file.stat().st_dev
+    try:
+        mounts = MOUNTS.read_text().splitlines()
+    except OSError:
+        return ""
+    here = f"{os.major(device)}:{os.minor(device)}"
+    return next((line.split(" - ")[1].split()[0] for line in mounts if line.split()[2] == here), "")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cohorts import storage
-from cohorts.user_data import KEY_BYTES
+from cohorts.user_data import KEY_BYTES, write_once
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
 from privacy.ledger.database import connect, explained, is_durable, make_durable
@@ -63,7 +63,7 @@ class Chain:
         with explained(file):
             self._database = connect(file, "ro" if read_only else "rw")
             if not read_only:
-                make_durable(self._database)
+                make_durable(self._database, file)
                 for statement in SIDE_TABLES.strip().splitlines():
                     self._database.execute(statement)
             self._inode = file.stat().st_ino
@@ -183,7 +183,7 @@ class Chain:
     @property
     def durable(self) -> bool:
         """Whether a commit returns only after the row is synced."""
-        return is_durable(self._database)
+        return is_durable(self._database, self.file)
 
     def fingerprint(self, what: Any) -> str:
         """Keyed hash of anything JSON knows: the same value gives the same, and nobody without the key can guess."""
@@ -225,19 +225,24 @@ def create_chain(file: Path, header: dict[str, Any], keep_key: bool) -> None:
             other way round, is what a crash in mid-creation leaves at worst.
     """
     with explained(file):
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        storage.make_private_folder(file.parent)
+        made = storage.begin_private_file(file)
         database = connect(file, "rw")
         try:
-            make_durable(database)
+            make_durable(database, file)
             database.execute("BEGIN IMMEDIATE")
             if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
                 if keep_key:
-                    storage.write_bytes(key_file(file), os.urandom(KEY_BYTES), private=True)
+                    write_once(key_file(file), os.urandom(KEY_BYTES))
                 for statement in TABLES.strip().splitlines():
                     database.execute(statement)
                 database.execute("INSERT INTO header VALUES (?)", (canonical_json({"format": FORMAT, **header}),))
             database.execute("COMMIT")
+        except BaseException:
+            if made:  # a disk that is full, say: nobody has charged anything to it
+                for part in (key_file(file), file):
+                    part.unlink(missing_ok=True)
+            raise
         finally:
             database.close()
 

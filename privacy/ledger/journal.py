@@ -11,6 +11,7 @@ from typing import Any, Self
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
 from privacy.ledger.commitment import Commitment, Settled
+from privacy.ledger.database import explained
 from privacy.ledger.entries import Books, Entry
 from privacy.ledger.hash_chain import Chain, read_header
 from privacy.ledger.places import key_file, ledger_file_of, ledger_key, receipts_file
@@ -160,7 +161,8 @@ class Journal:
         self.chain.append([canonical_json({**content, **common}) for content in contents])
 
     def _keep_receipt(self, receipt: Receipt) -> None:
-        record_receipt(receipts_file(self.file), receipt)
+        with explained(self.file):
+            record_receipt(receipts_file(self.file), receipt)
 
     def _own_receipts(self) -> tuple[Receipt, ...]:
         file = receipts_file(self.file)

@@ -14,7 +14,7 @@ import dp_accounting
 
 from cohorts import SPLITS, Cohort, Participants, Split, SplitShares, split_key
 from cohorts.cohort import seal_key
-from cohorts.splits import split_key_of
+from cohorts.split_keys import split_key_of
 from privacy.accounting.budget import Budget
 from privacy.errors import LedgerError
 from privacy.ledger.charge import Charge, Purpose
@@ -24,7 +24,7 @@ from privacy.ledger.hash_chain import Chain, create_chain, read_header
 from privacy.ledger.identity import Binding
 from privacy.ledger.journal import Journal
 from privacy.ledger.people import Bound, bind, known_elsewhere, others_who_know
-from privacy.ledger.places import key_file, ledger_file, ledger_key
+from privacy.ledger.places import has_been, key_file, ledger_file, ledger_key, ledgers, missing
 from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
 from privacy.mechanisms.mechanism import Exact
@@ -50,8 +50,10 @@ class Ledger(Journal):
         adopt: bool = False,
         shares: SplitShares | None = None,
         other_people: bool = False,
+        begin: bool = False,
+        elsewhere: Sequence[Path] = (),
     ) -> Ledger:
-        """A cohort's ledger; a new one where there never was one.
+        """A cohort's ledger; a public cohort's is begun where there is none.
 
         Args:
             cohort: whose participants; its ids are read for their fingerprint, and nothing else is.
@@ -62,21 +64,21 @@ class Ledger(Journal):
                 before count as if they had gone through the costliest split of each division.
             other_people: another ledger knows the same ids, but a person says that they are other people's. It is
                 written down, and every statement repeats it.
+            begin: a private cohort's, too, because nothing was read of its participants before.
+            elsewhere: ledgers outside the folders for ledgers that may know the same participants.
 
         Raises:
-            LedgerError: when the ledger is missing though there was one, damaged, or another cohort's; or when another
-                ledger knows the same participants.
+            LedgerError: when the ledger is missing, damaged, or another cohort's; or when another ledger knows the same
+                participants. Nothing was begun.
+            LedgerUnavailable: when its place cannot be used just now.
         """
         schema = cohort.schema
         file = file or ledger_file(schema)
         had_key = key_file(file).exists()  # asked first: creation writes the key after the file
-        if had_key and not file.exists():
-            raise LedgerError(
-                f"The ledger {file} is missing though its key is there: someone removed it. It records what was "
-                "already read of the participants, so nothing may be read without it. Restore it from a backup."
-            )
+        if not file.exists() and (has_been(file) or not (begin or schema.public)):
+            raise LedgerError(missing(schema.name, file))
         ids = _ids(cohort)
-        others = others_who_know(ids, file, schema.public)
+        others = [] if schema.public else others_who_know(ids, file, [*ledgers(), *elsewhere])
         if not had_key:
             if others and not other_people:  # before anything is begun
                 raise LedgerError(known_elsewhere(schema.name, others[0]))

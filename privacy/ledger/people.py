@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cohorts import Schema, SplitShares
-from cohorts.splits import split_key_of
+from cohorts.split_keys import keep_split_key, split_key_of
 from privacy.errors import LedgerError
 from privacy.ledger.identity import Binding
 from privacy.ledger.journal import Journal
-from privacy.ledger.places import ledgers
+from privacy.ledger.places import key_file
 
 LARGEST_OVERLAP = 0.1
 """More participants in common with another cohort than this share are hardly a coincidence."""
@@ -64,6 +65,8 @@ def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
     Raises:
         LedgerError: it was, and may not have been.
     """
+    keep_split_key(bound.schema.name, bound.schema.public)  # which seals them
+    keep_split_key(journal.cohort, journal.public)  # which divides them
     divided = _divided(journal, bound.shares)
     binding = Binding(
         ids=journal.chain.fingerprint(["ids", *bound.ids]),
@@ -106,22 +109,35 @@ def share_known(journal: Journal, ids: Sequence[str]) -> float:
     return len(known & ours) / min(len(known), len(ours)) if known and ours else 0.0
 
 
-def others_who_know(ids: Sequence[str], file: Path, public: bool) -> list[Overlap]:
-    """Other private ledgers of the data directory that know more of these participants than chance would have.
+def others_who_know(ids: Sequence[str], file: Path, among: Iterable[Path]) -> list[Overlap]:
+    """Other private ledgers that know more of these participants than chance would have.
 
     Args:
         ids: of the participants.
         file: their own ledger.
-        public: whether they are a public cohort's, who have nothing to lose.
+        among: where to look.
     """
     found = []
-    for other in [] if public else [each for each in ledgers() if each.resolve() != file.resolve()]:
+    for other in {each.resolve(): each for each in among if each.resolve() != file.resolve()}.values():
         ledger = Journal.open(other, read_only=True)
-        share = 0.0 if ledger.public else share_known(ledger, ids)
+        share = 0.0 if ledger.public or is_older_copy(ledger, file) else share_known(ledger, ids)
         if share > LARGEST_OVERLAP:
             found.append(Overlap(ledger.cohort, other, share, ledger.told_apart))
         ledger.close()
     return found
+
+
+def is_older_copy(ledger: Journal, file: Path) -> bool:
+    """Whether another file holds all that a ledger does: after a move to another folder, say."""
+    mine, its = key_file(ledger.file), key_file(file)
+    if not (file.exists() and mine.exists() and its.exists() and mine.read_bytes() == its.read_bytes()):
+        return False
+    with contextlib.closing(Journal.open(file, read_only=True)) as newer:
+        try:
+            newer.require([ledger.receipt] if ledger.receipt else [])
+        except LedgerError:
+            return False
+    return True
 
 
 def known_elsewhere(name: str, first: Overlap) -> str:

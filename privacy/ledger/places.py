@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cohorts import Schema
-from cohorts.user_data import KEY_BYTES, user_data
+from cohorts.user_data import KEY_BYTES, ledgers_folders
 from privacy.errors import LedgerError
+
+LEDGER = "ledger.db"
 
 
 def ledger_file(schema: Schema) -> Path:
@@ -18,13 +20,35 @@ def ledger_file(schema: Schema) -> Path:
 
 
 def ledger_file_of(cohort: str) -> Path:
-    """The same by the cohort's name."""
-    return user_data() / "cohorts" / cohort / "ledger.db"
+    """The same by the cohort's name: where there is one, or else in the first folder for ledgers."""
+    places = [folder / cohort / LEDGER for folder in ledgers_folders()]
+    return next((place for place in places if place.exists() or has_been(place)), places[0])
+
+
+def has_been(file: Path) -> bool:
+    """Whether a private cohort's ledger was there once, by what lies beside it."""
+    return key_file(file).exists() or receipts_file(file).exists()
+
+
+def missing(cohort: str, file: Path) -> str:
+    """What is to be said of a private cohort's ledger that is not there."""
+    if has_been(file):
+        return (
+            f"The ledger {file} is missing though its key is there, or its receipts: someone removed it. It records "
+            "what was already read of the participants, so nothing may be read without it. Restore it from a backup "
+            "(python -m privacy restore FILE)."
+        )
+    return (
+        f"The cohort {cohort} has no ledger at {file}. A ledger records everything that is ever read of the "
+        "participants, by whoever reads it. If this study is the first that reads them, begin it with --new-ledger. If "
+        "there was another, its ledger still counts: name it with --ledger FILE, or restore it from a backup (python "
+        "-m privacy restore FILE)."
+    )
 
 
 def ledgers() -> list[Path]:
-    """Every ledger in the data directory."""
-    return sorted((user_data() / "cohorts").glob("*/ledger.db"))
+    """Every ledger in the folders for ledgers."""
+    return [file for folder in ledgers_folders() for file in sorted(folder.glob(f"*/{LEDGER}"))]
 
 
 def key_file(file: Path) -> Path:

@@ -13,6 +13,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cohorts import storage
 from privacy.errors import LedgerError
 
 HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
@@ -52,7 +53,8 @@ class Receipt:
 def record_receipt(file: Path, receipt: Receipt) -> None:
     """Add a receipt to a file, synced, in one write that concurrent writers do not tear apart."""
     line = json.dumps(asdict(receipt)) + "\n"
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    storage.begin_private_file(file)
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
     try:
         os.write(descriptor, line.encode())
         os.fsync(descriptor)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cohorts import CohortError, Schema, SplitShares, load_participants, resolve_schema, split_key, split_participants
+from cohorts.split_keys import keep_split_key
 from cohorts.splits import keyed_positions
 from tests.cohorts.little_trial import SCHEMA
 
@@ -67,9 +68,11 @@ def test_a_public_cohort_has_the_same_key_everywhere():
     assert split_key(schema) != split_key(resolve_schema("actg175"))
 
 
-def test_a_private_key_is_made_once_and_readable_by_its_owner_alone(data_home):
+def test_a_private_key_is_drawn_once_and_kept_when_asked_for_its_owner_alone(data_home):
     key = split_key(PRIVATE)
     path = data_home / "cohorts" / "little" / "split.key"
+    assert split_key(PRIVATE) == key and not data_home.exists()
+    keep_split_key("little", public=False)
     assert path.read_bytes() == key == split_key(PRIVATE)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in path.parent.iterdir()] == ["split.key"]
@@ -83,13 +86,29 @@ def test_private_keys_differ_from_place_to_place(tmp_path, monkeypatch):
     assert len(keys) == 2
 
 
-def test_processes_that_race_for_the_key_agree(data_home):
-    program = (
-        "from cohorts import split_key, Schema; from tests.cohorts.little_trial import SCHEMA; "
-        "print(split_key(Schema.model_validate(SCHEMA)).hex())"
-    )
-    racers = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    assert len({racer.communicate()[0] for racer in racers}) == 1
+RACER = """
+from cohorts import CohortError, Schema, split_key
+from cohorts.split_keys import keep_split_key
+from tests.cohorts.little_trial import SCHEMA
+drawn = split_key(Schema.model_validate(SCHEMA))
+print("ready", flush=True)
+input()
+try:
+    keep_split_key("little", public=False)
+except CohortError as error:
+    assert "Run this one again" in str(error)
+else:
+    print(drawn.hex())
+"""
+
+
+def test_of_processes_that_race_for_the_key_one_keeps_its_own_and_the_others_are_told(data_home):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    racers = [subprocess.Popen([sys.executable, "-c", RACER], **pipes) for _ in range(3)]
+    assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 3
+    said = [racer.communicate("now\n")[0].strip() for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0, 0]
+    assert [each for each in said if each] == [split_key(PRIVATE).hex()]
 
 
 def test_a_damaged_key_is_an_error_that_says_why_it_matters(data_home):
@@ -104,4 +123,4 @@ def test_a_key_that_cannot_be_kept_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "file"))
     with pytest.raises(CohortError, match="DPGAN_TUNE_DATA"):
-        split_key(PRIVATE)
+        keep_split_key("little", public=False)

@@ -51,9 +51,14 @@ def epoch(study: str = "first", trial: str = "t1", split: Split = "train", event
     return Charge(event, split, study, "train an epoch", trial, **other)
 
 
+def ledger_of(cohort: Cohort, file: Path | None = None, **said: bool) -> Ledger:
+    """A cohort's ledger, begun where there is none."""
+    return Ledger.for_cohort(cohort, file, begin=True, **said)
+
+
 def ledger_with(entries: int, file: Path | None = None, cohort: Cohort | None = None) -> Ledger:
     """A ledger whose study ``first`` declared and charged ``entries`` epochs."""
-    ledger = Ledger.for_cohort(cohort or private_cohort(), file)
+    ledger = ledger_of(cohort or private_cohort(), file)
     ledger.declare("first", BUDGET, {"train": EPOCH})
     for _ in range(entries):
         ledger.charge(epoch())

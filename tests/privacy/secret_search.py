@@ -48,7 +48,7 @@ def draw() -> Run:
 
 def ledger_of(cohort=None) -> Ledger:
     """A ledger in which the study ``secret`` declared a budget."""
-    ledger = Ledger.for_cohort(cohort or private_cohort())
+    ledger = Ledger.for_cohort(cohort or private_cohort(), begin=True)
     ledger.declare("secret", Budget(200.0, 1e-5), policy="selection")
     return ledger
 

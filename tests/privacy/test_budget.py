@@ -12,9 +12,8 @@ from privacy.accounting.calibration import room_at, room_in, smallest_noise_mult
 from privacy.accounting.dpsgd import epsilon
 from privacy.accounting.rdp import ORDERS, rdp_at
 from privacy.errors import BudgetExhausted, LedgerError
-from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.dpsgd import DPSGD
-from tests.privacy.ledgers import BUDGET, EPOCH, SCORE, epoch, ledger_with, private_cohort
+from tests.privacy.ledgers import BUDGET, EPOCH, SCORE, epoch, ledger_of, ledger_with, private_cohort
 
 budgets = st.builds(Budget, st.floats(0.3, 12), st.floats(1e-8, 1e-3))
 requests = st.one_of(
@@ -52,7 +51,7 @@ def divergence(counted, order):
     sequence=st.lists(st.tuples(st.sampled_from(SPLITS), requests, st.integers(1, 60)), min_size=1, max_size=8),
 )
 def test_no_sequence_of_adaptive_requests_gets_past_the_budget(tmp_path_factory, budget, planned, sequence):
-    ledger = Ledger.for_cohort(private_cohort(), tmp_path_factory.mktemp("ledger") / "ledger.db")
+    ledger = ledger_of(private_cohort(), tmp_path_factory.mktemp("ledger") / "ledger.db")
     declared = ledger.declare("first", budget, {"train": planned})
     admitted = {split: [] for split in SPLITS}
     for split, event, insist in sequence:
@@ -99,7 +98,7 @@ def test_the_order_is_the_one_at_which_the_plan_costs_least_epsilon():
 
 
 def test_a_declaration_comes_before_the_first_reading_and_stays():
-    ledger = Ledger.for_cohort(private_cohort())
+    ledger = ledger_of(private_cohort())
     declared = ledger.declare("first", BUDGET, {"train": EPOCH}, policy="composed")
     count = ledger.receipt.count
     assert ledger.declare("first", BUDGET, {"train": SCORE}, policy="composed") == declared
@@ -198,7 +197,7 @@ def test_shares_of_a_budget_together_fit_in_the_whole():
     order = best_order(BUDGET, DPSGD(0.02, 1.5, 1000).event)
     surrogate = DPSGD(1.0, smallest_noise_multiplier(1.0, 1, room_in(BUDGET, 0.2, order)), 1).event
     trials = [DPSGD(0.02, smallest_noise_multiplier(0.02, 4 * 500, room_in(BUDGET, 0.8, order)), 500).event] * 4
-    ledger = Ledger.for_cohort(private_cohort())
+    ledger = ledger_of(private_cohort())
     ledger.declare("first", BUDGET, {"train": DPSGD(0.02, 1.5, 1000).event})
     ledger.charge([epoch(event=event) for event in (surrogate, *trials)])
 

@@ -16,7 +16,7 @@ from privacy.accounting.rdp import rdp_at
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
 from privacy.policies.in_the_open import InTheOpen
-from tests.privacy.ledgers import EPOCH, everybody, private_cohort
+from tests.privacy.ledgers import EPOCH, everybody, ledger_of, private_cohort
 
 BUDGET = Budget(epsilon=2.0, delta=1e-5)
 
@@ -43,7 +43,7 @@ REQUESTS = st.lists(
 @settings(max_examples=25)
 @given(requests=REQUESTS)
 def test_no_sequence_of_requests_gets_past_the_declared_budget(requests, tmp_path_factory):
-    ledger = Ledger.for_cohort(private_cohort(), tmp_path_factory.mktemp("filter") / "ledger.db")
+    ledger = ledger_of(private_cohort(), tmp_path_factory.mktemp("filter") / "ledger.db")
     declared = ledger.declare("first", BUDGET, {"train": EPOCH})
     read: dict[str, list] = {"train": [], "validation": []}
     for kind, *how in requests:
@@ -76,7 +76,7 @@ def any_scores(noise_sd: float) -> NoisyScores:
 
 
 def test_a_refused_request_opens_nobody_and_charges_nothing(tmp_path: Path):
-    ledger = Ledger.for_cohort(private_cohort(), tmp_path / "ledger.db")
+    ledger = ledger_of(private_cohort(), tmp_path / "ledger.db")
     ledger.declare("first", BUDGET, {"train": EPOCH})
     before = ledger.receipt
     with pytest.raises(BudgetExhausted):
@@ -85,7 +85,7 @@ def test_a_refused_request_opens_nobody_and_charges_nothing(tmp_path: Path):
 
 
 def test_scores_that_leave_carry_the_noise_that_was_charged(tmp_path: Path):
-    ledger = Ledger.for_cohort(private_cohort(), tmp_path / "ledger.db")
+    ledger = ledger_of(private_cohort(), tmp_path / "ledger.db")
     policy = access(ledger, any_scores(0.05))
     scores = [policy.scores("t", 1, Coin())[0]["auc_random_forest"] for _ in range(200)]
     assert np.std(scores) == pytest.approx(0.05, rel=0.25)

@@ -13,7 +13,7 @@ from privacy.accounting.budget import Budget
 from privacy.errors import BudgetExhausted, LedgerError
 from privacy.ledger.actor import LedgerClient, serve_ledger
 from privacy.ledger.ledger import Ledger
-from tests.privacy.ledgers import EPOCH, epoch, private_cohort
+from tests.privacy.ledgers import EPOCH, epoch, ledger_of, private_cohort
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def cluster(shared_ray):
 def opened(patch: pytest.MonkeyPatch, home: Path) -> Ledger:
     """A ledger of its own, with enough for every test."""
     patch.setenv("DPGAN_TUNE_DATA", str(home))
-    ledger = Ledger.for_cohort(private_cohort())
+    ledger = ledger_of(private_cohort())
     ledger.declare("first", Budget(200.0, 1e-5), {"train": EPOCH})
     return ledger
 
@@ -152,6 +152,6 @@ def test_a_refusal_reaches_the_trial_as_what_it_is(ledger, client):
 
 def test_the_actor_is_one_and_serves_one_file(ledger, client, tmp_path):
     assert serve_ledger(ledger)._actor._actor_id == client._actor._actor_id
-    other = Ledger.for_cohort(private_cohort("other", seed=1), tmp_path / "other.db")
+    other = ledger_of(private_cohort("other", seed=1), tmp_path / "other.db")
     with pytest.raises(LedgerError, match="already serves"):
         serve_ledger(other)

@@ -11,8 +11,7 @@ import time
 import pytest
 
 from privacy.accounting.budget import Budget
-from privacy.ledger.ledger import Ledger
-from tests.privacy.ledgers import EPOCH, private_cohort
+from tests.privacy.ledgers import EPOCH, ledger_of, private_cohort
 
 PLENTY = Budget(1e5, 1e-5)
 KILLS_PER_FILE = 25
@@ -69,7 +68,7 @@ def kill_many(writers, tmp_path, kills):
     acknowledged = interrupted = 0
     for number in range(kills):
         if number % KILLS_PER_FILE == 0:
-            ledger = Ledger.for_cohort(private_cohort(), tmp_path / f"{number}.db")
+            ledger = ledger_of(private_cohort(), tmp_path / f"{number}.db")
             ledger.declare("first", PLENTY, {"train": EPOCH})
         before = ledger.receipt
         told = killed_writer(writers, ledger.file, moments)
@@ -124,7 +123,7 @@ print(granted)
 
 
 def test_processes_that_spend_at_the_same_time_lose_nothing_and_stay_within_the_budget_together(tmp_path):
-    ledger = Ledger.for_cohort(private_cohort(), tmp_path / "ledger.db")
+    ledger = ledger_of(private_cohort(), tmp_path / "ledger.db")
     ledger.declare("first", Budget(10.0, 1e-5), {"train": EPOCH})
     processes = [
         subprocess.Popen([sys.executable, "-c", EAGER, str(ledger.file)], stdout=subprocess.PIPE) for _ in range(2)

@@ -24,6 +24,7 @@ from tests.privacy.ledgers import (
     EPOCH,
     SCORE,
     epoch,
+    ledger_of,
     ledger_with,
     private_cohort,
     private_participants,
@@ -149,26 +150,26 @@ def test_a_ledger_opened_again_is_the_same_one_and_sums_the_same():
     ledger = ledger_with(3)
     first = summarise(ledger.books, ledger.cohort, ledger.public, "first")
     ledger.close()
-    again = Ledger.for_cohort(private_cohort())
+    again = ledger_of(private_cohort())
     assert summarise(again.books, again.cohort, again.public, "first") == first
 
 
 def test_the_order_of_participants_does_not_make_another_cohort():
     ledger_with(1).close()
     people = private_participants()
-    Ledger.for_cohort(sealed(people.take(np.arange(len(people))[::-1]))).verify()
+    ledger_of(sealed(people.take(np.arange(len(people))[::-1]))).verify()
 
 
 def test_participants_who_joined_may_be_adopted_and_earlier_charges_still_count():
     ledger_with(3).close()
     grown = private_cohort(participants=61)
     with pytest.raises(LedgerError, match=r"other participants.*adopt"):
-        Ledger.for_cohort(grown)
-    ledger = Ledger.for_cohort(grown, adopt=True)
+        ledger_of(grown)
+    ledger = ledger_of(grown, adopt=True)
     ledger.verify()
     assert summarise(ledger.books, ledger.cohort, ledger.public).sums[0].charges == 3
     ledger.close()
-    Ledger.for_cohort(grown).verify()
+    ledger_of(grown).verify()
 
 
 def test_the_guarantee_is_the_largest_split_and_not_their_sum():
@@ -183,7 +184,7 @@ def test_the_guarantee_is_the_largest_split_and_not_their_sum():
 def test_studies_under_different_split_keys_are_summed(data_home):
     ledger_with(4).close()
     (data_home / "cohorts" / "secret" / "split.key").unlink()  # lost: a new one is drawn
-    ledger = Ledger.for_cohort(private_cohort())
+    ledger = ledger_of(private_cohort())
     ledger.declare("second", Budget(4.0, 1e-5))
     ledger.charge(epoch(study="second", split="validation", event=dp_event.SelfComposedDpEvent(SCORE, 4)))
     ledger.verify()
@@ -235,7 +236,7 @@ def test_privacy_loss_distributions_say_nothing_about_events_they_do_not_know():
 
 
 def test_only_a_public_cohort_starts_afresh_and_its_history_stays():
-    ledger = Ledger.for_cohort(public_cohort())
+    ledger = ledger_of(public_cohort())
     ledger.declare("first", BUDGET)
     early = ledger.charge(epoch(event=dp_event.GaussianDpEvent(1.6)))
     with pytest.raises(LedgerError, match=r"no room.*start afresh"):

@@ -12,7 +12,7 @@ from cohorts import Participants, Schema, SplitShares, split_cohort, split_parti
 from privacy import DPSGD, LedgerError
 from privacy.accounting.budget import Budget
 from privacy.ledger.charge import Charge
-from privacy.ledger.ledger import Ledger, opened
+from privacy.ledger.ledger import opened
 from privacy.ledger.summary import summarise
 from privacy.mechanisms.misfit import WORST, misfit
 from privacy.mechanisms.normal_scores import Measurements
@@ -23,6 +23,7 @@ from privacy.policies.on_measured import MEASURED_FILE
 from privacy.policies.policy import Door
 from privacy.statements.statement import Chosen
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
+from tests.privacy.ledgers import ledger_of
 from trainables.scoring.judging import SyntheticJudge
 
 EPSILON, DELTA = 3.0, 1e-5
@@ -38,7 +39,7 @@ def trial(tmp_path: Path, monkeypatch) -> Participants:
 def declared_door(trial: Participants, folder: Path, study: str = "study") -> tuple[DeclaredPlan, Door]:
     """A study that has declared what it plans, and its way to the participants."""
     cohort = sealed(trial)
-    ledger = Ledger.for_cohort(cohort)
+    ledger = ledger_of(cohort)
     spent = ledger.spent()
     inputs = PlanInputs(Budget(EPSILON, DELTA), trial.schema, 8, (1, 3), 3, (0.1,), ("one", "two"), spent=spent)
     plan = POLICY.plan(inputs)

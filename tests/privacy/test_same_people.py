@@ -27,7 +27,7 @@ from privacy.policies.composed import Composed
 from privacy.policies.unaccounted import Unaccounted
 from tests.cohorts.little_trial import schema_mapping, write_trial
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
-from tests.privacy.ledgers import BUDGET, EPOCH, epoch, ledger_with, private_cohort, private_participants
+from tests.privacy.ledgers import BUDGET, EPOCH, epoch, ledger_of, ledger_with, private_cohort, private_participants
 from tests.privacy.test_declared_statement import CHOSEN, DECLARED
 from tuner.options import parser
 from tuner.request import request_study
@@ -79,14 +79,14 @@ def test_the_same_participants_under_another_name_are_refused_and_nothing_is_beg
     people = described("renamed", **changes)
     people = people.take(np.arange(PEOPLE)[::-1]) if backwards else people
     with pytest.raises(LedgerError, match=f"100% of the participants of the cohort renamed are {KNOWN}"):
-        Ledger.for_cohort(sealed(people))
+        ledger_of(sealed(people))
     assert not begun("renamed")
 
 
 def test_nor_does_a_ledger_in_another_place_hide_them(secret, tmp_path):
     elsewhere = tmp_path / "elsewhere" / "ledger.db"
     with pytest.raises(LedgerError, match=KNOWN):
-        Ledger.for_cohort(sealed(described("renamed")), elsewhere)
+        ledger_of(sealed(described("renamed")), elsewhere)
     assert not elsewhere.parent.exists()
 
 
@@ -101,28 +101,28 @@ def test_more_than_a_tenth_of_the_smaller_cohort_is_no_coincidence(secret, share
     assert refused == (share > LARGEST_OVERLAP)
     if refused:
         with pytest.raises(LedgerError, match=f"{share:.0%} of the participants of the cohort another are {KNOWN}"):
-            Ledger.for_cohort(people)
+            ledger_of(people)
         assert not begun("another")
     else:
-        assert Ledger.for_cohort(people).binding.other_people == ()
+        assert ledger_of(people).binding.other_people == ()
 
 
 def test_whoever_was_once_in_a_cohort_is_known_though_they_left(secret):
     """Most of a cohort's participants withdraw, or its files are cut, and their ledger is adopted."""
     rest = private_participants().take(np.arange(40, PEOPLE))
-    Ledger.for_cohort(sealed(rest), adopt=True).close()
+    ledger_of(sealed(rest), adopt=True).close()
     left = sealed(described("renamed", [f"P{number}" for number in range(40)]))
     with pytest.raises(LedgerError, match=f"100% .* are {KNOWN}"):
-        Ledger.for_cohort(left)
+        ledger_of(left)
 
 
 def test_a_cohort_that_grows_into_anothers_people_is_refused_then(secret):
     grown = described("another", strangers(30) + [f"P{number}" for number in range(30)])
     small = grown.take(np.arange(30))
-    Ledger.for_cohort(sealed(small)).close()
+    ledger_of(sealed(small)).close()
     with pytest.raises(LedgerError, match=f"50% .* are {KNOWN}"):
-        Ledger.for_cohort(sealed(grown), adopt=True)
-    Ledger.for_cohort(sealed(small)).verify()
+        ledger_of(sealed(grown), adopt=True)
+    ledger_of(sealed(small)).verify()
 
 
 @pytest.mark.parametrize(("ours", "refused"), [(PEOPLE, True), (PEOPLE - 1, False)])
@@ -134,30 +134,30 @@ def test_a_ledger_of_version_0_1_knows_all_of_its_people_together_and_none_alone
     people = sealed(described("renamed", [f"P{number}" for number in range(ours)]))
     if refused:
         with pytest.raises(LedgerError, match=f"100% .* are {KNOWN}"):
-            Ledger.for_cohort(people)
+            ledger_of(people)
         return
-    Ledger.for_cohort(people).close()
+    ledger_of(people).close()
     with pytest.raises(LedgerError, match=r"100% .* known to the ledger of the cohort renamed"):
-        Ledger.for_cohort(private_cohort())
+        ledger_of(private_cohort())
 
 
 def test_a_public_cohort_has_nothing_to_lose_and_is_nobodys_double(secret):
     public = Schema.model_validate({**SMALL_SCHEMA, "name": "open"})
-    Ledger.for_cohort(sealed(small_cohort(public, PEOPLE))).close()
-    Ledger.for_cohort(private_cohort()).verify()
+    ledger_of(sealed(small_cohort(public, PEOPLE))).close()
+    ledger_of(private_cohort()).verify()
 
 
 def test_a_ledger_that_cannot_be_asked_is_not_passed_over(secret):
     """It may know the same people."""
     secret.with_name("ledger.db.key").unlink()
     with pytest.raises(LedgerError, match="key of the cohort secret's ledger is missing"):
-        Ledger.for_cohort(sealed(described("renamed")))
+        ledger_of(sealed(described("renamed")))
     assert not begun("renamed")
 
 
 def test_the_ledger_knows_participants_without_holding_their_identifiers(data_home):
     ids = [f"patient-{number:04d}" for number in range(30)]
-    ledger = Ledger.for_cohort(sealed(described("named", ids)))
+    ledger = ledger_of(sealed(described("named", ids)))
     assert len(ledger.chain.participants) == 30
     ledger.close()
     for file in data_home.rglob("*"):
@@ -165,23 +165,23 @@ def test_the_ledger_knows_participants_without_holding_their_identifiers(data_ho
 
 
 def test_nobody_can_look_a_participant_up_without_the_key(secret):
-    others = Ledger.for_cohort(private_cohort("another"))
+    others = ledger_of(private_cohort("another"))
     ours = Ledger.open(secret)
     assert set(fingerprints(ours, ["P1", "P2"])) <= ours.chain.participants
     assert not set(fingerprints(others, ["P1", "P2"])) & ours.chain.participants
 
 
 def adopted(secret: Path, people: Participants | None = None) -> Ledger:
-    return Ledger.for_cohort(sealed(people or described("renamed")), secret, adopt=True)
+    return ledger_of(sealed(people or described("renamed")), secret, adopt=True)
 
 
 def test_what_the_refusal_advises_works(secret):
     with pytest.raises(LedgerError) as refusal:
-        Ledger.for_cohort(sealed(described("renamed")))
+        ledger_of(sealed(described("renamed")))
     (file,) = re.findall(r"--ledger (\S+) --adopt-ledger", str(refusal.value))
     assert Path(file) == secret
     adopted(Path(file)).verify()
-    Ledger.for_cohort(sealed(described("renamed")), Path(file)).verify()  # once is enough
+    ledger_of(sealed(described("renamed")), Path(file)).verify()  # once is enough
     assert not begun("renamed")
 
 
@@ -218,7 +218,7 @@ def test_a_split_under_another_name_is_read_through_the_adopted_ledger(secret):
 @pytest.fixture
 def told_apart(secret) -> Ledger:
     """The ledger of ``namesakes``, who have the identifiers of ``secret``'s participants, as a person said."""
-    return Ledger.for_cohort(namesakes(), other_people=True)
+    return ledger_of(namesakes(), other_people=True)
 
 
 def namesakes() -> Cohort:
@@ -236,11 +236,11 @@ def test_that_they_are_other_people_is_written_into_the_ledger(told_apart):
 
 def test_it_is_said_once_and_holds_for_the_ledgers_that_there_were(told_apart):
     told_apart.close()
-    Ledger.for_cohort(namesakes()).close()
+    ledger_of(namesakes()).close()
     third = sealed(described("third", [f"P{number}" for number in range(20)]))
     with pytest.raises(LedgerError, match=r"of the cohort third are known to the ledger of the cohort namesakes"):
-        Ledger.for_cohort(third)
-    said = Ledger.for_cohort(third, other_people=True)
+        ledger_of(third)
+    said = ledger_of(third, other_people=True)
     assert said.binding.other_people == ("namesakes", "secret")
 
 
@@ -270,7 +270,7 @@ def test_a_statement_of_people_whom_nobody_else_knows_does_not_say_so(secret):
 
 
 def test_saying_it_where_nobody_else_knows_them_writes_nothing_down(secret):
-    ledger = Ledger.for_cohort(private_cohort(), other_people=True)
+    ledger = ledger_of(private_cohort(), other_people=True)
     assert len(ledger.books.bindings) == 1
     assert ledger.binding.other_people == ()
 
@@ -279,7 +279,7 @@ def test_saying_it_where_nobody_else_knows_them_writes_nothing_down(secret):
 def test_it_holds_for_the_cohort_that_was_there_before_too(told_apart, again):
     """Its studies that ended go on being opened by their steward, who has nowhere to say it; its ledger repeats it."""
     told_apart.close()
-    older = Ledger.for_cohort(private_cohort(), other_people=again)
+    older = ledger_of(private_cohort(), other_people=again)
     assert older.binding.other_people == ("namesakes",)
     older.read_internally(private_cohort(), "first", "report")
     older.verify()
@@ -292,9 +292,9 @@ def test_one_of_two_that_know_the_same_people_does_not_speak_for_the_other(told_
     """That ``namesakes`` are others than ``secret``'s people says nothing of a third cohort."""
     told_apart.close()
     third = described("third", [*strangers(40), *(f"P{number}" for number in range(20))])
-    Ledger.for_cohort(sealed(third.take(np.arange(40)))).close()
+    ledger_of(sealed(third.take(np.arange(40)))).close()
     with pytest.raises(LedgerError, match=r"33% .* known to the ledger of the cohort namesakes"):
-        Ledger.for_cohort(sealed(third), adopt=True)
+        ledger_of(sealed(third), adopt=True)
 
 
 def opened_by_command(schema: str, *options: object) -> Ledger:
@@ -306,12 +306,12 @@ def opened_by_command(schema: str, *options: object) -> Ledger:
 def test_the_command_refuses_them_too_and_takes_either_answer(tmp_path):
     once = write_trial(tmp_path / "once")
     again = write_trial(tmp_path / "again", schema={**schema_mapping(), "name": "again"})
-    first = opened_by_command(once)
+    first = opened_by_command(once, "--new-ledger")
     first.close()
     with pytest.raises(LedgerError, match=r"100% .* known to the ledger of the cohort little"):
-        opened_by_command(again)
+        opened_by_command(again, "--new-ledger")
     same = opened_by_command(again, "--ledger", first.file, "--adopt-ledger")
     assert (same.cohort, same.file) == ("little", first.file)
     same.close()
-    others = opened_by_command(again, "--other-people")
+    others = opened_by_command(again, "--new-ledger", "--other-people")
     assert (others.cohort, others.binding.other_people) == ("again", ("little",))

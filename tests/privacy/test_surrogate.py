@@ -12,11 +12,11 @@ from cohorts import Encoding, Participants, Schema, SplitShares, split_cohort, s
 from privacy import LedgerError
 from privacy.accounting.budget import Budget
 from privacy.ledger.charge import Purpose
-from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.moments import NoisyMoments
 from privacy.policies.policy import Door
 from privacy.policies.surrogate_cohort import buy_moments
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
+from tests.privacy.ledgers import ledger_of
 
 ALMOST_WITHOUT_NOISE = 1e-3
 
@@ -35,7 +35,7 @@ def trial(tmp_path: Path, monkeypatch) -> Participants:
 
 def door_of(trial: Participants) -> Door:
     cohort = sealed(trial)
-    ledger = Ledger.for_cohort(cohort)
+    ledger = ledger_of(cohort)
     ledger.declare("study", Budget(1e9, 1e-5))
     return Door("study", trial.schema, split_cohort(cohort, ledger.split_key), ledger, ledger, Path())  # type: ignore
 

@@ -21,7 +21,7 @@ def little(tmp_path: Path) -> Path:
 
 
 # A few people are too few for a declared budget, which would be the first thing to be said.
-UNACCOUNTED = ("--policy", "unaccounted")
+UNACCOUNTED = ("--policy", "unaccounted", "--new-ledger")
 
 
 def refused(capsys: pytest.CaptureFixture, out: Path, *arguments: str) -> str:
