@@ -1,4 +1,4 @@
-"""`python -m privacy PATH`: print a ledger and check it."""
+"""`python -m privacy PATH` prints a ledger and checks it; `backup`, `restore` and `where` look after all of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from cohorts import CohortError
 from privacy.errors import LedgerError
+from privacy.ledger.backup import restore, write_backup
 from privacy.ledger.ledger import Ledger
+from privacy.ledger.places import ledgers
 from privacy.ledger.receipt import Receipt
-from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, check_record
+from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, check_record, told_by_studies
 from privacy.ledger.summary import summarise
-from privacy.ledger.table import show
+from privacy.ledger.table import show, show_places
 
 DESCRIPTION = """\
 Print what was read of a cohort's participants and what it costs, and check that nothing is missing.
@@ -30,6 +33,11 @@ examples:
   python -m privacy results/first
   python -m privacy ~/.local/share/dpgan-tune/cohorts/my-trial/ledger.db --entries
 
+What would be lost with the disk:
+  python -m privacy where                where the ledgers lie
+  python -m privacy backup FILE          all of them with their keys in one file, to be kept as safe as the trials
+  python -m privacy restore FILE         back to where they belong, never to an older state
+
 Exit status: 0 when everything holds; 1 when something does not, with a paragraph that says what and what to do; 2
 when there is nothing to check at PATH.
 """
@@ -37,7 +45,16 @@ when there is nothing to check at PATH.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = COMMANDS.get(words[0]) if words else None
+    try:
+        return command(words[1:]) if command else _check_command(words)
+    except (LedgerError, CohortError) as error:
+        _complain(str(error))
+        return 1
+
+
+def _check_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m privacy",
         description=DESCRIPTION,
@@ -45,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="results/STUDY, or a cohort's ledger.db")
-    parser.add_argument("--ledger", type=Path, help="the cohort's own ledger (default: in the user's data directory)")
+    parser.add_argument(
+        "--ledger", type=Path, help="the cohort's own ledger (default: the one that the study was charged to)"
+    )
     parser.add_argument("--study", help="with a ledger: what counts for this study (default: everything)")
     parser.add_argument(
         "--delta", type=float, help="with a ledger: delta of the figures (default: as declared, or 1e-5)"
@@ -59,12 +78,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if mistake:
         _complain(mistake)
         return 2
-    try:
-        _check(given, Console(highlight=False))
-    except LedgerError as error:
-        _complain(str(error))
-        return 1
+    _check(given, Console(highlight=False))
     return 0
+
+
+def _backup_command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m privacy backup",
+        description="Check every ledger, and write them with their keys and receipts into one file that only you may "
+        "read. Ledgers may be in use meanwhile. Whoever has the file can open sealed participants and forge entries: "
+        "keep it as safe as the trials' own files.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the backup to write; it must not exist")
+    parser.add_argument("--ledger", type=Path, metavar="LEDGER", help="only this one, wherever it lies")
+    given = parser.parse_args(arguments)
+    for each in write_backup(given.file, [given.ledger] if given.ledger else ledgers()):
+        _say(f"{each.cohort}: {each.entries} entries of {each.file}")
+    _say(f"Wrote {given.file}.")
+    return 0
+
+
+def _restore_command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m privacy restore",
+        description="Put the ledgers of a backup where they belong, all or none. A ledger that knows of more than the "
+        "backup, by its own entries, by the receipts beside it or by those of studies, is not taken back in time.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="what `python -m privacy backup` wrote")
+    parser.add_argument("--ledger", type=Path, metavar="LEDGER", help="where to put the only ledger of the backup")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="studies whose receipts count (default: results)",
+    )
+    given = parser.parse_args(arguments)
+    for each in restore(given.file, given.ledger, told_by_studies(given.out)):
+        done = "restored" if each.changed else "was as in the backup"
+        _say(f"{each.cohort}: {done}, {each.entries} entries in {each.file}")
+    return 0
+
+
+def _where_command(arguments: Sequence[str]) -> int:
+    argparse.ArgumentParser(
+        prog="python -m privacy where", description="Show where ledgers and keys lie, and what each ledger holds."
+    ).parse_args(arguments)
+    show_places(Console(highlight=False))
+    return 0
+
+
+COMMANDS = {"backup": _backup_command, "restore": _restore_command, "where": _where_command}
 
 
 def _mistake(given: argparse.Namespace) -> str | None:
@@ -108,6 +172,10 @@ def _check(given: argparse.Namespace, console: Console) -> None:
     console.print(f"Checked: {len(summary.entries)} entries, {held}.", markup=False, soft_wrap=True)
     if given.json:
         summary.write(given.json)
+
+
+def _say(text: str) -> None:
+    Console(highlight=False).print(text, markup=False, soft_wrap=True)
 
 
 def _complain(message: str) -> None:

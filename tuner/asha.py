@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray.tune import Callback
@@ -10,7 +12,9 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
+from privacy import LedgerError
 from tuner.errors import StudyError
+from tuner.ledger_faults import ledger_error_of
 
 REDUCTION_FACTOR = 3
 GRACE_EPOCHS = 1
@@ -43,6 +47,8 @@ class StudyASHA(ASHAScheduler):
         self._decisions: dict[str, dict[int, str]] = {}
         # What can save the experiment; Tune hands it out nowhere else.
         self.controller: TuneController | None = None
+        self.refused: LedgerError | None = None
+        """Why the ledger let a trial read nobody; the search ends at once, and may be resumed from its snapshot."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -65,6 +71,29 @@ class StudyASHA(ASHAScheduler):
                 TrialScheduler.STOP if hopeless else super().on_trial_result(tune_controller, trial, result)
             )
         return decisions[epoch]
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Let a trial be tried again or given up, unless it was the ledger that failed.
+
+        Tune asks here first, so nothing of the failure is in Optuna's study, the log of trials or the snapshot yet.
+
+        Raises:
+            LedgerError: it was.
+        """
+        self.refused = ledger_error_of(trial)
+        if self.refused:
+            raise self.refused
+        super().on_trial_error(tune_controller, trial)
+
+    @contextmanager
+    def refusal_raised(self) -> Iterator[None]:
+        """Have ``refused`` leave this block as it is, whatever Tune makes of it on the way."""
+        try:
+            yield
+        except Exception:
+            if self.refused:
+                raise self.refused from None
+            raise
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Keep a finished trial's last score at its rung, if it is a number and that epoch's."""

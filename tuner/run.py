@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from analysis import AnalysisError, build_release, exit_status, print_report
     from cohorts import CohortError, storage
-    from privacy import BudgetExhausted, LedgerError, PlanError
+    from privacy import BudgetExhausted, LedgerError, LedgerUnavailable, PlanError
     from search_spaces import SearchSpaceError
     from tuner.errors import MachineError, StudyError
     from tuner.interrupts import interrupted_by
@@ -36,6 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         AnalysisError, BudgetExhausted, CohortError, LedgerError, PlanError, SearchSpaceError, StudyError
     )  # fmt: skip
     console, request, finished = Console(), None, False
+
+    def kept() -> str:
+        if request is None or not request.directory.path.is_dir():
+            return ""
+        return f"What was trained is kept; to resume:\n  {resume_command(request, options)}"
+
     try:
         if options.plan:
             with console.status("Dividing the budget"):
@@ -52,12 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finished = False
     except (*mistakes, MachineError) as error:
         Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False, soft_wrap=True)
-        return 1 if isinstance(error, MachineError) else 2
+        if not isinstance(error, MachineError | LedgerUnavailable):
+            return 2
+        console.print(kept(), soft_wrap=True)
+        return 1
     if not finished:
-        kept = ""
-        if request is not None and request.directory.path.is_dir():
-            kept = f" What was trained is kept; to resume:\n  {resume_command(request, options)}"
-        console.print(f"Interrupted.{kept}", soft_wrap=True)
+        console.print(f"Interrupted. {kept()}".rstrip(), soft_wrap=True)
         return 130
     console.print(best_epochs_table(summary.selection.picks))
     print_report(summary, console)

@@ -62,6 +62,7 @@ def run_study(
     Raises:
         StudyError: the machines cannot run it, or another process does; nothing was written.
         MachineError: Ray did not start.
+        LedgerUnavailable: the ledger's disk is full, say; the study can be resumed.
         KeyboardInterrupt: between searches.
 
     Returns:
@@ -202,7 +203,7 @@ def _search(
     forgetting = [Forgetting()] if phase.stage.reads_participants else []  # others may be gone on from
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     interruption = Interruption()
-    with closing(view), interruption.watched():
+    with closing(view), interruption.watched(), scheduler.refusal_raised():
         tune.run(
             tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
             name=phase.stage.name,

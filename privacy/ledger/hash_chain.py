@@ -125,17 +125,28 @@ class Chain:
                 number, head = number + 1, self._hash(head, number + 1, content)
                 self._database.execute("INSERT INTO entries VALUES (?, ?, ?)", (number, content, head))
 
-    def copy_to(self, target: Path) -> None:
-        """Write everything into one new file, whole or not at all."""
+    def copy_into(self, database: sqlite3.Connection) -> None:
+        """Have another database hold the same, at once."""
+        self._database.backup(database)
+
+    def copy_to(self, target: Path, with_secrets: bool = False) -> None:
+        """Write everything into one new file for this user alone, whole or not at all.
+
+        Args:
+            target: to write.
+            with_secrets: those of searches under way, too.
+        """
         partial = target.with_name(target.name + ".partial")
-        partial.unlink(missing_ok=True)
         with explained(target):
+            partial.unlink(missing_ok=True)
+            storage.begin_private_file(partial)
             copy = sqlite3.connect(partial)
-            self._database.backup(copy)
+            self.copy_into(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            copy.execute("DROP TABLE IF EXISTS secrets")
-            copy.commit()
-            copy.execute("VACUUM")  # what was dropped is not left in free pages
+            if not with_secrets:
+                copy.execute("DROP TABLE IF EXISTS secrets")
+                copy.commit()
+                copy.execute("VACUUM")  # what was dropped is not left in free pages
             copy.close()
             storage.sync(partial)
             partial.replace(target)

@@ -34,12 +34,14 @@ class Journal:
         self.read_on()
 
     @classmethod
-    def open(cls, file: Path, read_only: bool = False) -> Self:
+    def open(cls, file: Path, read_only: bool = False, copied_from: Path | None = None) -> Self:
         """A ledger that exists.
 
         Args:
             file: where it lies.
             read_only: only to print, check or copy it.
+            copied_from: the ledger that it is a copy of, which has the key; by default the one in the folder for
+                ledgers.
 
         Raises:
             LedgerError: when it does not exist or is damaged.
@@ -47,7 +49,7 @@ class Journal:
         header = read_header(file)
         places = [key_file(file)]
         if read_only:  # a copy in a study has no key of its own; nothing may be added to it
-            places.append(key_file(ledger_file_of(header["cohort"])))
+            places.append(key_file(copied_from or ledger_file_of(header["cohort"])))
         return cls(Chain(file, ledger_key(header, *places), read_only))
 
     @property

@@ -16,12 +16,14 @@ from typing import Any
 
 from privacy.errors import LedgerError
 from privacy.ledger.entries import Books
+from privacy.ledger.hash_chain import read_header
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.places import ledger_file_of
 from privacy.ledger.receipt import Receipt, read_receipts
 from privacy.ledger.summary import Summary, summarise
 
 COPY, FIGURES, RECEIPTS = "ledger.db", "ledger.json", "receipts.jsonl"
+SETTINGS = "study.json"  # which names the ledger, where --ledger did
 RECEIPTS_OF_OLD = "witnesses.jsonl"
 SAME = 1e-6  # relative; another version of the accountant may differ in the last digits
 
@@ -62,7 +64,7 @@ def check_record(study_directory: Path, own_ledger: Path | None = None, receipts
 
     Args:
         study_directory: ``results/STUDY``.
-        own_ledger: the cohort's own ledger; looked for in the user's data directory if left out.
+        own_ledger: the cohort's own ledger; the one that the study was charged to if left out.
         receipts: further ones, such as those that trials reported.
 
     Raises:
@@ -73,20 +75,37 @@ def check_record(study_directory: Path, own_ledger: Path | None = None, receipts
             f"The record in {study_directory} was kept by version 0.1 of dpgan-tune, and only that version can check "
             "it. The cohort's own ledger still counts what the study read; check that one here."
         )
-    copy = Ledger.open(study_directory / COPY, read_only=True)
+    own_ledger = _own_ledger(study_directory, own_ledger)
+    copy = Ledger.open(study_directory / COPY, read_only=True, copied_from=own_ledger)
     try:
         kept = read_receipts(study_directory / RECEIPTS) if (study_directory / RECEIPTS).exists() else ()
         receipts = [*kept, *receipts]
         figures = _read_figures(study_directory / FIGURES)
         copy.verify(_in_copy(receipts, figures))
         summary = _compare(copy, figures) if figures else _summary_of(copy, study_directory.resolve().name)
-        own_ledger = own_ledger or ledger_file_of(copy.cohort)
         if own_ledger.exists():
             known = [copy.receipt] if copy.receipt else []
             _require_in(own_ledger, [*receipts, *known])
     finally:
         copy.close()
     return Checked(summary, len(receipts), own_ledger if own_ledger.exists() else None, figures is not None)
+
+
+def _own_ledger(study_directory: Path, named: Path | None) -> Path:
+    """The ledger that a study was charged to: the one that it named, or else the one in the folder for ledgers."""
+    cohort = str(read_header(study_directory / COPY)["cohort"])
+    for place in (named, _named_by(study_directory)):
+        if place and place.exists():
+            return place
+    return ledger_file_of(cohort)
+
+
+def _named_by(study_directory: Path) -> Path | None:
+    try:
+        named = json.loads((study_directory / SETTINGS).read_text()).get("ledger")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return Path(named) if isinstance(named, str) else None
 
 
 def _in_copy(receipts: Sequence[Receipt], figures: Mapping[str, Any] | None) -> list[Receipt]:
@@ -127,6 +146,18 @@ def _compare(copy: Ledger, written: Mapping[str, Any]) -> Summary:
             "of them. Rebuild the release from the ledger."
         )
     return summary
+
+
+def told_by_studies(out: Path) -> list[tuple[str, Receipt]]:
+    """Receipts that the studies in a folder hold, each with the name of the cohort whose ledger it is of."""
+    told = []
+    for copy in sorted(out.glob(f"*/{COPY}")):
+        try:
+            cohort = str(read_header(copy)["cohort"])
+            told += [(cohort, receipt) for receipt in read_receipts(copy.with_name(RECEIPTS))]
+        except LedgerError:  # of another version, or damaged: it proves nothing
+            continue
+    return told
 
 
 def _differences(place: str, computed: Any, written: Any) -> Iterable[str]:

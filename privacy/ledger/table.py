@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import closing
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from cohorts import SPLITS
+from cohorts.split_keys import split_key_file
+from cohorts.user_data import ledgers_folders
+from privacy.errors import LedgerError
 from privacy.ledger.charge import Charge
+from privacy.ledger.journal import Journal
+from privacy.ledger.places import ledgers
 from privacy.ledger.summary import Summary
 
 
@@ -20,6 +27,27 @@ def show(summary: Summary, console: Console, entries: bool = False) -> None:
     console.print(Group(_sums(summary), *([_declared(summary)] if summary.declaration else []), _studies(summary)))
     if entries:
         console.print(_entries(summary))
+
+
+def show_places(console: Console) -> None:
+    """Print where ledgers are looked for and what each of them holds; new ones go into the first folder."""
+    for folder in ledgers_folders():
+        console.print(f"Folder for ledgers: {folder}", markup=False, soft_wrap=True)
+    table = Table("cohort", "ledger", "entries", "last entry (UTC)", "what is missing beside it")
+    for file in ledgers():
+        table.add_row(*(Text(cell) for cell in _place(file)))
+    console.print(table)
+
+
+def _place(file: Path) -> tuple[str, str, str, str, str]:
+    """One ledger's row; what cannot be opened says why."""
+    try:
+        with closing(Journal.open(file, read_only=True)) as journal:
+            entries, cohort = journal.books.entries, journal.cohort
+            missing = "" if journal.public or split_key_file(cohort).exists() else "split.key"
+    except LedgerError as error:
+        return file.parent.name, str(file), "", "", str(error)
+    return cohort, str(file), str(len(entries)), entries[-1].time[:19] if entries else "", missing
 
 
 def _headline(summary: Summary) -> Text:

@@ -76,8 +76,9 @@ class Office:
             return run(self.folder, tune, "--address", address, *arguments)
 
     def begin(self, name: str, *arguments: str) -> Ran:
-        """A new study of the trial."""
-        return self.tune("--cohort", "small.yaml", "--study", name, *HALF_A_CORE, *arguments)
+        """A new study of the trial, and the trial's ledger with the first."""
+        first = () if any(self.folder.glob("results/*/study.json")) else ("--new-ledger",)
+        return self.tune("--cohort", "small.yaml", "--study", name, *first, *HALF_A_CORE, *arguments)
 
     def resume(self, name: str) -> Ran:
         """Go on with a study."""
