@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cohorts.errors import CohortError
 from cohorts.schema import Schema
-from cohorts.user_data import KEY_BYTES, ledgers_folders, write_once
+from cohorts.user_data import KEY_BYTES, is_there, ledgers_folders, write_once
 
 KEY_FILE = "split.key"
 
@@ -72,7 +72,7 @@ def keep_split_key(cohort: str, public: bool) -> None:
 def split_key_file(cohort: str) -> Path:
     """Where a private cohort's key is kept: with its ledger; where there is none, in the first place for ledgers."""
     places = [folder / cohort / KEY_FILE for folder in ledgers_folders()]
-    return next((place for place in places if place.exists()), places[0])
+    return next((place for place in places if is_there(place)), places[0])
 
 
 def _unusable(cohort: str, file: Path, error: OSError) -> CohortError:

@@ -66,6 +66,21 @@ def _there(folder: Path, who: str) -> Path:
     return folder
 
 
+def is_there(path: Path) -> bool:
+    """Whether a ledger or a key is where it would be.
+
+    Raises:
+        CohortError: this account may not look.
+    """
+    try:
+        return path.exists()
+    except PermissionError:
+        raise CohortError(
+            f"{path.parent} may not be entered by this account. A cohort's ledger or its keys may be there, so nothing "
+            "is begun elsewhere. Have its owner share it with a group that you are in (chmod 2770)."
+        ) from None
+
+
 def kept_key(path: Path) -> bytes:
     """A key of ``KEY_BYTES``, drawn once from the operating system and kept, readable by its owner alone.
 

@@ -13,6 +13,8 @@ from rich.table import Table
 from analysis.study import StudySettings
 from cohorts import Schema, Split, SplitShares
 from privacy.accounting.budget import Budget
+from privacy.errors import BudgetExhausted, PlanError
+from privacy.ledger.declaring import spent_by_study
 from privacy.ledger.filter import RenyiFilter
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.places import ledger_file
@@ -36,24 +38,30 @@ def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> S
 
     Raises:
         PlanError: what is asked for fits in no useful way.
-        LedgerError: the cohort's ledger is damaged.
+        LedgerError: the cohort's ledger is damaged, or earlier studies leave no room.
     """
     ledger = _open_ledger(settings, schema)
     spent, shares = _before(ledger, schema)
-    return policy_named(settings.policy).plan(
-        PlanInputs(
-            budget=Budget(settings.epsilon, settings.delta),
-            schema=schema,
-            trials=settings.trials,
-            rungs=rungs(settings.max_epochs),
-            reduction_factor=REDUCTION_FACTOR,
-            sampling_rates=typical_sampling_rates(space),
-            scored_by=tuple(steering()),
-            shares=shares,
-            spent=spent,
-            search_minutes=settings.search_minutes,
-        )
+    policy, budget = policy_named(settings.policy), Budget(settings.epsilon, settings.delta)
+    inputs = PlanInputs(
+        budget=budget,
+        schema=schema,
+        trials=settings.trials,
+        rungs=rungs(settings.max_epochs),
+        reduction_factor=REDUCTION_FACTOR,
+        sampling_rates=typical_sampling_rates(space),
+        scored_by=tuple(steering()),
+        shares=shares,
+        spent=spent,
+        search_minutes=settings.search_minutes,
     )
+    if ledger is None or not spent or not policy.declares_budget:
+        return policy.plan(inputs)
+    ledger.draft(budget)  # raises where there is no room at all, and says who took it
+    try:
+        return policy.plan(inputs)
+    except (PlanError, BudgetExhausted) as error:
+        raise PlanError(f"{error} Already spent on these participants: {spent_by_study(ledger.books)}.") from None
 
 
 def typical_sampling_rates(space: SearchSpace) -> tuple[float, ...]:

@@ -25,6 +25,7 @@ from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards
+from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
 from tuner.interrupts import Interruption, interrupted_by
 from tuner.lock import only_one
@@ -123,11 +124,18 @@ def declare_budget(request: StudyRequest, ledger: Ledger) -> DeclaredPlan:
         The plan, with what was allocated where the policy declares a budget.
 
     Raises:
-        LedgerError: earlier studies leave no room, or the study's name was used before.
+        LedgerError: earlier studies leave no room.
+        StudyError: the study's name was used before.
     """
     plan, settings, schema = request.plan, request.settings, request.cohort.schema
     if request.resumed:
         return request.directory.declared_plan()
+    if ledger.books.charged(settings.study):
+        raise StudyError(
+            f"A study named {settings.study} has read participants of {schema.name} before, and the ledger knows it by "
+            f"that name, though it is no longer at {request.directory.path}. Give the new study another name with "
+            "--study, or put the old one's folder back and resume it."
+        )
     if not policy_named(settings.policy).declares_budget:
         return DeclaredPlan(plan=plan, allocation=None)
     events = plan.events(schema, {} if schema.public else ledger.spent())

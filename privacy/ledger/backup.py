@@ -17,7 +17,7 @@ from cohorts import storage
 from cohorts.split_keys import split_key_file
 from cohorts.user_data import ledgers_folders, write_once
 from privacy.errors import LedgerError, LedgerUnavailable
-from privacy.ledger.database import connect, explained
+from privacy.ledger.database import connect, explained, files_of
 from privacy.ledger.hash_chain import Chain
 from privacy.ledger.journal import Journal
 from privacy.ledger.places import LEDGER, key_file, ledger_file_of, ledger_key, receipts_file
@@ -204,6 +204,6 @@ def _put(journal: Journal, target: Path, standing: Standing) -> Held:
 
 
 def _copy_new(journal: Journal, target: Path) -> None:
-    for left in ("-wal", "-shm", "-journal"):  # of a file that is no longer there
-        target.with_name(target.name + left).unlink(missing_ok=True)
+    for left in files_of(target)[:-1]:  # of a file that is no longer there
+        left.unlink(missing_ok=True)
     journal.chain.copy_to(target, with_secrets=True)

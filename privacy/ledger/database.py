@@ -23,7 +23,7 @@ PASSING = {
     sqlite3.SQLITE_READONLY: "make the file, its folder and its disk writable for you",
     sqlite3.SQLITE_CANTOPEN: "make the file and its folder readable and writable for you",
     sqlite3.SQLITE_PERM: "make the file and its folder readable and writable for you",
-    sqlite3.SQLITE_IOERR: "check its disk",
+    sqlite3.SQLITE_IOERR: "check its disk, which may be full",
 }
 """What is to be done about SQLite's errors that pass."""
 
@@ -87,6 +87,11 @@ def connect(file: Path, mode: str) -> sqlite3.Connection:
     """
     address = f"file:{quote(str(file.absolute()))}?mode={mode}"
     return sqlite3.connect(address, uri=True, timeout=WAIT_FOR_OTHERS_S, isolation_level=None, check_same_thread=False)
+
+
+def files_of(file: Path) -> tuple[Path, ...]:
+    """A database's file and those that SQLite may keep beside it, the file last."""
+    return (*(file.with_name(file.name + ending) for ending in ("-wal", "-shm", "-journal")), file)
 
 
 def make_durable(database: sqlite3.Connection, file: Path) -> None:

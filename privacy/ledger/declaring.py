@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from cohorts import SPLITS, Split
 from privacy.accounting.budget import Budget, best_order
 from privacy.errors import LedgerError
 from privacy.ledger.charge import Charge
+from privacy.ledger.entries import Books
 from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.ledger.identity import Binding
 from privacy.ledger.journal import Journal
@@ -52,12 +54,7 @@ def drafted(journal: Journal, binding: Binding, proposal: Proposal) -> RenyiFilt
         Declaration(proposal.study, budget, orders, allowances, binding.split_key, since, proposal.policy)
     )
     if any(counting.left(split) <= 0 for split in SPLITS):
-        spent_on = ", ".join(f"{counting.epsilon(split):.4g} on {split}" for split in SPLITS)
-        raise LedgerError(
-            f"Earlier studies of the cohort {journal.cohort} leave no room for epsilon {budget.epsilon:g} (delta "
-            f"{budget.delta:g}): epsilon {spent_on} has already been spent. Declare a larger epsilon, which will "
-            "cover those studies too" + (", or start afresh, as a public cohort may." if journal.public else ".")
-        )
+        raise LedgerError(_no_room(journal, counting))
     return counting
 
 
@@ -88,3 +85,43 @@ def require_room(journal: Journal, binding: Binding, charges: Sequence[Charge]) 
                 "fall into different splits. Restore the split key from a backup, or begin a new study."
             )
         counting.require(charge for charge in charges if charge.study == study)
+
+
+def spent_by_study(books: Books) -> str:
+    """What each study that read participants has spent, as a clause; empty where none did.
+
+    A study's figure is of everything up to its last reading, as its own statement gives it.
+    """
+    studies = list(dict.fromkeys(charge.study for _, charge in books.release_charges()))
+    return ", ".join(_spent_by(books, study, number) for number, study in enumerate(studies))
+
+
+def _spent_by(books: Books, study: str, earlier: int) -> str:
+    known = books.filters.get(study)
+    if known is None:
+        return f"an epsilon that was never declared by study {study}"
+    charges = books.release_charges(known.declaration.since)
+    last = max(entry.number for entry, charge in charges if charge.study == study)
+    counting = RenyiFilter(known.declaration)
+    for entry, charge in charges:
+        if entry.number <= last:
+            counting.count(charge, entry.split_key)
+    spent = max(counting.epsilon(split) for split in SPLITS)
+    others = " and those before it" if earlier and not known.declaration.since else ""
+    return f"epsilon {spent:.4g} of {known.declaration.budget.epsilon:g} by study {study}{others}"
+
+
+def _no_room(journal: Journal, counting: RenyiFilter) -> str:
+    budget = counting.declaration.budget
+    exact = next((split for split in SPLITS if math.isinf(counting.spent(split))), None)
+    if exact:
+        return (
+            f"Earlier studies of the cohort {journal.cohort} read its {exact} participants without noise (policy "
+            "unaccounted), so no finite epsilon, however large, covers a later study of them. Only --policy "
+            "unaccounted can search on; its statement says what that leaves out."
+        )
+    return (
+        f"Earlier studies of the cohort {journal.cohort} leave no room for epsilon {budget.epsilon:g} (delta "
+        f"{budget.delta:g}): {spent_by_study(journal.books)} is already spent. Declare a larger epsilon, which will "
+        "cover those studies too" + (", or start afresh, as a public cohort may." if journal.public else ".")
+    )

@@ -21,7 +21,7 @@ from cohorts import storage
 from cohorts.user_data import KEY_BYTES, write_once
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
-from privacy.ledger.database import connect, explained, is_durable, make_durable
+from privacy.ledger.database import connect, explained, files_of, is_durable, make_durable
 from privacy.ledger.places import key_file
 
 FORMAT = 1
@@ -238,24 +238,26 @@ def create_chain(file: Path, header: dict[str, Any], keep_key: bool) -> None:
     with explained(file):
         storage.make_private_folder(file.parent)
         made = storage.begin_private_file(file)
-        database = connect(file, "rw")
         try:
-            make_durable(database, file)
-            database.execute("BEGIN IMMEDIATE")
-            if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                if keep_key:
-                    write_once(key_file(file), os.urandom(KEY_BYTES))
-                for statement in TABLES.strip().splitlines():
-                    database.execute(statement)
-                database.execute("INSERT INTO header VALUES (?)", (canonical_json({"format": FORMAT, **header}),))
-            database.execute("COMMIT")
+            with contextlib.closing(connect(file, "rw")) as database:
+                _begin(database, file, {"format": FORMAT, **header}, keep_key)
         except BaseException:
             if made:  # a disk that is full, say: nobody has charged anything to it
-                for part in (key_file(file), file):
+                for part in (key_file(file), *files_of(file)):
                     part.unlink(missing_ok=True)
             raise
-        finally:
-            database.close()
+
+
+def _begin(database: sqlite3.Connection, file: Path, header: dict[str, Any], keep_key: bool) -> None:
+    make_durable(database, file)
+    database.execute("BEGIN IMMEDIATE")
+    if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+        if keep_key:
+            write_once(key_file(file), os.urandom(KEY_BYTES))
+        for statement in TABLES.strip().splitlines():
+            database.execute(statement)
+        database.execute("INSERT INTO header VALUES (?)", (canonical_json(header),))
+    database.execute("COMMIT")
 
 
 def read_header(file: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cohorts import Schema
-from cohorts.user_data import KEY_BYTES, ledgers_folders
+from cohorts.user_data import KEY_BYTES, is_there, ledgers_folders
 from privacy.errors import LedgerError
 
 LEDGER = "ledger.db"
@@ -22,12 +22,12 @@ def ledger_file(schema: Schema) -> Path:
 def ledger_file_of(cohort: str) -> Path:
     """The same by the cohort's name: where there is one, or else in the first folder for ledgers."""
     places = [folder / cohort / LEDGER for folder in ledgers_folders()]
-    return next((place for place in places if place.exists() or has_been(place)), places[0])
+    return next((place for place in places if is_there(place) or has_been(place)), places[0])
 
 
 def has_been(file: Path) -> bool:
     """Whether a private cohort's ledger was there once, by what lies beside it."""
-    return key_file(file).exists() or receipts_file(file).exists()
+    return is_there(key_file(file)) or is_there(receipts_file(file))
 
 
 def missing(cohort: str, file: Path) -> str:

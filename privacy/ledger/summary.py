@@ -28,6 +28,7 @@ from privacy.ledger.identity import Binding
 from privacy.ledger.receipt import Receipt
 
 DEFAULT_DELTA = 1e-5
+FIRST_DIGITS = 12
 COARSEST_GRID, FINEST_GRID = 1e-4, 1e-5
 
 
@@ -109,6 +110,12 @@ class Summary:
     other_people: tuple[str, ...]
     internal_before: int
     entries: tuple[Entry, ...]
+
+    @property
+    def ledger(self) -> str:
+        """Which ledger it is, in words that tell it from any other: whose, since when, and its first entry."""
+        first = self.entries[0]
+        return f"{self.cohort} (begun on {first.time[:10]}, first entry {first.hash[:FIRST_DIGITS]})"
 
     @property
     def guarantee(self) -> tuple[float, float]:

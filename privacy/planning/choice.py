@@ -105,12 +105,13 @@ def steering_plan(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInputs) -
     if kept_better(plan, inputs) >= WORKABLE:
         return plan
     steering = plan.steering(inputs.schema, inputs.spent)
+    fewer = "; fewer --trials need less" if _fewer_trials_help(best, inputs) else ""
     raise PlanError(
         f"With epsilon {inputs.budget.epsilon:g} the {plan.policy} search of {inputs.trials} trials would be steered "
         f"by chance: {plan.on_participants.scores:.0f} scores carry noise of standard deviation "
         f"{steering.noise_sd:.3f} each. A configuration that is {ADVANTAGE:g} AUC better would be kept with "
         f"probability {steering.keeps_the_better:.2f} (1/3 is chance, {WORKABLE:g} is required). The smallest "
-        f"--epsilon that works here is {_smallest_workable(best, inputs):.2g}; fewer --trials need less."
+        f"--epsilon that works here is {_smallest_workable(best, inputs):.2g}{fewer}."
     )
 
 
@@ -159,6 +160,14 @@ def first_filter(plan: StudyPlan, events: Mapping[Split, dp_accounting.DpEvent])
     orders = {split: best_order(plan.budget, events.get(split)) for split in SPLITS}
     allowances = {split: plan.budget.allowance(order) for split, order in orders.items()}
     return RenyiFilter(Declaration("", plan.budget, orders, allowances, split_key=""))
+
+
+def _fewer_trials_help(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInputs) -> bool:
+    """Whether scores would steer better with half the trials; where a shortlist is scored, they do not."""
+    if inputs.trials < 2:
+        return False
+    fewer = replace(inputs, trials=inputs.trials // 2)
+    return kept_better(best(fewer), fewer) > kept_better(best(inputs), inputs)
 
 
 def _smallest_workable(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInputs) -> float:

@@ -44,7 +44,7 @@ class DeclaredBudget:
     Args:
         study: name of the study.
         cohort: name of the cohort.
-        ledger: name of the cohort that the ledger was begun for.
+        ledger: which one, in words that tell it from any other.
         public_cohort: whether the schema marks the cohort as public.
         policy: how the study searched.
         epsilon: declared.
@@ -122,7 +122,7 @@ class DeclaredBudget:
         return cls(
             study=summary.study,
             cohort=chosen.cohort,
-            ledger=summary.cohort,
+            ledger=summary.ledger,
             public_cohort=summary.public,
             policy=plan.policy,
             epsilon=declaration.budget.epsilon,

@@ -92,7 +92,7 @@ def ledger_records(ledger: str, other_studies: int, other_people: Sequence[str],
     """What else the ledger knows.
 
     Args:
-        ledger: name of the cohort that it was begun for.
+        ledger: which one, in words that tell it from any other.
         other_studies: whose charges it holds.
         other_people: cohorts with the same identifiers, and other people, as the data steward said.
         left_out: entries that a public cohort's study did not count.

@@ -22,7 +22,7 @@ class UnaccountedSearch:
     Args:
         study: name of the study.
         cohort: name of the cohort.
-        ledger: name of the cohort that the ledger was begun for.
+        ledger: which one, in words that tell it from any other.
         public_cohort: whether the schema marks the cohort as public.
         policy: how the study searched.
         trials: configurations the study trained.
@@ -75,7 +75,7 @@ class UnaccountedSearch:
         return cls(
             study=study,
             cohort=chosen.cohort,
-            ledger=summary.cohort,
+            ledger=summary.ledger,
             public_cohort=summary.public,
             policy=plan.policy,
             trials=plan.on_participants.trials,
