@@ -12,6 +12,7 @@ from privacy.accounting.calibration import room_at, room_in, smallest_noise_mult
 from privacy.accounting.dpsgd import epsilon
 from privacy.accounting.rdp import ORDERS, rdp_at
 from privacy.errors import BudgetExhausted, LedgerError
+from privacy.ledger.summary import summarise
 from privacy.mechanisms.dpsgd import DPSGD
 from tests.privacy.ledgers import BUDGET, EPOCH, SCORE, epoch, ledger_of, ledger_with, private_cohort
 
@@ -138,9 +139,29 @@ def test_earlier_studies_count_and_ten_of_epsilon_3_do_not_give_ten_statements_o
 def test_a_declaration_without_room_is_refused_and_says_what_was_spent():
     ledger = ledger_with(0)
     ledger.charge(epoch(event=dp_event.GaussianDpEvent(1.6)))
-    with pytest.raises(LedgerError, match=r"no room for epsilon 1 .*epsilon 2\.\d+ on train, 0 on validation"):
+    with pytest.raises(LedgerError, match=r"no room for epsilon 1 .*: epsilon 2\.\d+ of 3 by study first is already"):
         ledger.declare("second", Budget(1.0, 1e-5))
     ledger.declare("second", Budget(5.0, 1e-5))
+
+
+def test_every_earlier_study_is_named_with_what_its_own_statement_says_of_it():
+    ledger = ledger_with(0)
+    ledger.charge(epoch(event=dp_event.GaussianDpEvent(1.6)))
+    ledger.declare("second", Budget(6.0, 1e-5))
+    ledger.charge(epoch(study="second", event=dp_event.GaussianDpEvent(1.6)))
+    first, second = (summarise(ledger.books, "secret", False, study).spent["train"] for study in ("first", "second"))
+    with pytest.raises(LedgerError) as refused:
+        ledger.declare("third", Budget(2.0, 1e-5))
+    said = f"epsilon {first:.4g} of 3 by study first, epsilon {second:.4g} of 6 by study second and those before it"
+    assert said in str(refused.value)
+
+
+def test_where_scores_were_read_without_noise_a_larger_epsilon_is_not_advised():
+    ledger = ledger_with(0)
+    ledger.charge(epoch(study="freely", split="validation", event=dp_event.NonPrivateDpEvent()))
+    with pytest.raises(LedgerError, match=r"no finite epsilon, however large") as refused:
+        ledger.declare("second", Budget(1e6, 1e-5))
+    assert "larger epsilon, which" not in str(refused.value)
 
 
 def test_a_later_study_keeps_the_order_that_was_chosen_before_anything_was_seen():

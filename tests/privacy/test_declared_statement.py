@@ -76,9 +76,10 @@ def test_the_page_says_all_that_a_board_asks(ledger):
 
 def test_another_study_of_the_participants_is_counted_and_named(ledger):
     assert statement(ledger).other_studies == 1
+    first = ledger.books.entries[0]
     assert (
-        "ledger of secret also records 1 other study of these participants, which the declared epsilon covers too"
-        in statement(ledger).text()
+        f"ledger of secret (begun on {first.time[:10]}, first entry {first.hash[:12]}) also records 1 other study of "
+        "these participants, which the declared epsilon covers too" in statement(ledger).text()
     )
 
 

@@ -138,6 +138,14 @@ def test_steering_by_chance_is_refused_with_the_epsilon_that_would_do():
         choose_plan(inputs(epsilon=0.9 * named, schema=ACTG, trials=32))
 
 
+@pytest.mark.parametrize(("policy", "helps"), [("composed", True), ("surrogate", False)])
+def test_fewer_trials_are_advised_only_where_they_help(policy, helps):
+    """A shortlist is scored as often, however many trials it was taken from."""
+    with pytest.raises(PlanError, match="steered by chance") as refused:
+        choose_plan(inputs(epsilon=0.3, schema=ACTG, trials=32), policy)
+    assert ("fewer --trials" in str(refused.value)) == helps
+
+
 def test_a_small_cohort_is_scored_on_a_larger_share():
     assert choose_plan(inputs(schema=SPRINT)).shares.validation < choose_plan(inputs(schema=ACTG)).shares.validation
 
