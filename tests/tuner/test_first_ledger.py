@@ -11,14 +11,16 @@ import pandas as pd
 import pytest
 
 from privacy.errors import LedgerError
+from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
 from privacy.planning.allocation import DeclaredPlan
 from tests.cohorts.little_trial import schema_mapping, write_trial
+from tests.privacy.ledgers import EPOCH
 from tuner.errors import StudyError
 from tuner.options import parser
 from tuner.request import StudyRequest, begin_study, request_study
 from tuner.run import main
-from tuner.study import open_ledger
+from tuner.study import declare_budget, open_ledger
 
 ASKED = ("--policy", "unaccounted")
 
@@ -158,3 +160,14 @@ def test_a_public_cohort_is_not_troubled(out, tmp_path):
     begun_at = opened(public, out).file
     shutil.rmtree(begun_at.parent)
     assert opened(public, out).file == begun_at
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_a_name_that_the_ledger_knows_is_not_taken_again_though_its_folder_is_gone(out, tmp_path, public):
+    schema = Path(write_trial(tmp_path / "trial", schema={**schema_mapping(), "public": public}))
+    asked = request(schema, out, "--study", "first", *(() if public else ("--new-ledger",)))
+    ledger = open_ledger(asked)
+    declare_budget(asked, ledger)  # a command that was interrupted before it read anybody may be given again
+    ledger.charge(Charge(EPOCH, "train", "first", "train an epoch", "t1"))
+    with pytest.raises(StudyError, match="Give the new study another name with --study"):
+        declare_budget(asked, ledger)

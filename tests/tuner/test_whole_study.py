@@ -202,4 +202,5 @@ def test_an_interrupted_study_says_how_to_go_on_and_does_without_repeating(finis
 
 def test_its_statement_names_other_studies_of_the_same_participants(finished):
     statement = (finished.directory.release / "privacy_statement.md").read_text()
-    assert re.search(r"ledger of small also records [1-9]\d* other stud(y|ies) of these participants", statement)
+    which = r"ledger of small \(begun on [-\d]+, first entry \w{12}\)"
+    assert re.search(which + r" also records [1-9]\d* other stud(y|ies) of these participants", statement)
