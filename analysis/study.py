@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from privacy.planning.allocation import DeclaredPlan
 
 FORMAT = 4
-STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # the name becomes a folder, and files beside it longer ones
 SETTINGS_FILE = "study.json"
 PLAN_FILE = "plan.json"
 WINNER, WINNER_FILE = "winner", "winner.json"  # the best of a secret number of runs
@@ -224,7 +224,7 @@ def _require_this_format(directory: Path, content: bytes) -> None:
     """Raise AnalysisError for a study of another version; what it charged stays in the cohort's ledger all the same."""
     try:
         found = json.loads(content).get("format", 1)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return  # what is wrong with it, the model says better
     if found != FORMAT:
         raise AnalysisError(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from rich.console import Console
 
+from cohorts.arguments import name_or_path, path
 from cohorts.catalogue import BUNDLED, load_participants
 from cohorts.checking import show
 from cohorts.drafting import draft_schema, write_draft
@@ -46,8 +46,10 @@ def check(arguments: list[str]) -> None:
         epilog=f"`python -m cohorts draft FILE...` writes a first schema of files in {FORMATS}, from the names, types, "
         "labels and formats of their columns alone; `python -m cohorts draft --help` says more.",
     )
-    parser.add_argument("cohort", metavar="COHORT", help=f"{', '.join(BUNDLED)}, or the path of a schema in YAML")
-    parser.add_argument("--data", type=Path, help="where the tables are (default: the schema's folder, or data/NAME)")
+    parser.add_argument(
+        "cohort", type=name_or_path, metavar="COHORT", help=f"{', '.join(BUNDLED)}, or the path of a schema in YAML"
+    )
+    parser.add_argument("--data", type=path, help="where the tables are (default: the schema's folder, or data/NAME)")
     parser.add_argument(
         "--show-values",
         action="store_true",
@@ -66,8 +68,8 @@ def draft(arguments: list[str]) -> None:
         description="Draft a schema from the names, types, labels and formats of columns. No participant is read. What "
         "is left to say is marked TODO, and what was guessed is marked guess.",
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"a table of the trial: {FORMATS}")
-    parser.add_argument("--out", type=Path, help="the schema to write, NAME.yaml (default: show it; it must not exist)")
+    parser.add_argument("files", nargs="+", type=path, metavar="FILE", help=f"a table of the trial: {FORMATS}")
+    parser.add_argument("--out", type=path, help="the schema to write, NAME.yaml (default: show it; it must not exist)")
     given = parser.parse_args(arguments)
     if given.out is None:
         print(draft_schema(given.files), end="")

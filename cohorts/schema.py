@@ -47,7 +47,7 @@ class Schema(Frozen):
     `publication` says how a synthetic copy is published, and may be changed at any time.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     public: bool
     participant: Name | Annotated[tuple[Name, ...], Field(min_length=1)]
     nominal_size: int = Field(ge=MINIMUM_PARTICIPANTS)

@@ -27,7 +27,7 @@ class SchemaLoader(yaml.SafeLoader):
         """As YAML does it, but 2020-13-45, and numbers that mean another one to people, are errors of their line."""
         try:
             value = super().construct_object(node, deep)
-        except (ValueError, KeyError, OverflowError):
+        except (ValueError, KeyError, OverflowError, IndexError, AttributeError, TypeError):
             problem = f"{node.value} looks like a date or a number and is none; put it in quotes if it is text"
             raise SchemaProblem(None, None, problem, node.start_mark) from None
         if isinstance(value, int | float) and _means_another_number(node.value, value):

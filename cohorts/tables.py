@@ -144,7 +144,14 @@ def read_table(path: Path, columns: list[str], how: Format) -> Table:
     Raises:
         CohortError: when the file is absent, empty, malformed, or lacks a column.
     """
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except (OSError, ValueError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise CohortError(
+            f"{str(path)[:100]!r} cannot be a file ({problem}). Correct `tables` in the schema."
+        ) from None
+    if not there:
         raise CohortError(
             f"The file {path} does not exist. Put it there, name another directory, or correct `tables` in the schema."
         )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cohorts import CohortError
+from cohorts.arguments import path
 from privacy.errors import LedgerError
 from privacy.ledger.backup import restore, write_backup
 from privacy.ledger.ledger import Ledger
@@ -61,9 +62,9 @@ def _check_command(arguments: Sequence[str]) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="results/STUDY, or a cohort's ledger.db")
+    parser.add_argument("path", type=path, metavar="PATH", help="results/STUDY, or a cohort's ledger.db")
     parser.add_argument(
-        "--ledger", type=Path, help="the cohort's own ledger (default: the one that the study was charged to)"
+        "--ledger", type=path, help="the cohort's own ledger (default: the one that the study was charged to)"
     )
     parser.add_argument("--study", help="with a ledger: what counts for this study (default: everything)")
     parser.add_argument(
@@ -72,7 +73,7 @@ def _check_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--pld", action="store_true", help="with a ledger: also epsilon as for a fixed sequence")
     parser.add_argument("--receipt", action="append", default=[], help="with a ledger: COUNT:HASH it must contain")
     parser.add_argument("--entries", action="store_true", help="print every entry")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+    parser.add_argument("--json", type=path, metavar="FILE", help="also write the figures to a file")
     given = parser.parse_args(arguments)
     mistake = _mistake(given)
     if mistake:
@@ -89,8 +90,8 @@ def _backup_command(arguments: Sequence[str]) -> int:
         "read. Ledgers may be in use meanwhile. Whoever has the file can open sealed participants and forge entries: "
         "keep it as safe as the trials' own files.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the backup to write; it must not exist")
-    parser.add_argument("--ledger", type=Path, metavar="LEDGER", help="only this one, wherever it lies")
+    parser.add_argument("file", type=path, metavar="FILE", help="the backup to write; it must not exist")
+    parser.add_argument("--ledger", type=path, metavar="LEDGER", help="only this one, wherever it lies")
     given = parser.parse_args(arguments)
     for each in write_backup(given.file, [given.ledger] if given.ledger else ledgers()):
         _say(f"{each.cohort}: {each.entries} entries of {each.file}")
@@ -104,11 +105,11 @@ def _restore_command(arguments: Sequence[str]) -> int:
         description="Put the ledgers of a backup where they belong, all or none. A ledger that knows of more than the "
         "backup, by its own entries, by the receipts beside it or by those of studies, is not taken back in time.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="what `python -m privacy backup` wrote")
-    parser.add_argument("--ledger", type=Path, metavar="LEDGER", help="where to put the only ledger of the backup")
+    parser.add_argument("file", type=path, metavar="FILE", help="what `python -m privacy backup` wrote")
+    parser.add_argument("--ledger", type=path, metavar="LEDGER", help="where to put the only ledger of the backup")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         default=Path("results"),
         metavar="DIR",
         help="studies whose receipts count (default: results)",

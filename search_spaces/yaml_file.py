@@ -10,6 +10,9 @@ import yaml
 
 from search_spaces.errors import SearchSpaceError
 
+# What PyYAML lets out where a date or a number is none, or one that Python cannot hold.
+NO_VALUE = (ValueError, IndexError, AttributeError, TypeError, OverflowError, KeyError)
+
 
 class _Loader(yaml.SafeLoader):
     """YAML, but 1e-3 is a number (YAML 1.1 asks for 1.0e-3) and no key may stand twice in a mapping."""
@@ -47,7 +50,9 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SearchSpaceError(f"Search space {path} cannot be read: {reason}.") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that Python cannot hold
+    except RecursionError:
+        raise SearchSpaceError(f"Search space {path} is nested too deeply to be one. Write it out flat.") from None
+    except (yaml.YAMLError, *NO_VALUE) as error:
         raise SearchSpaceError(f"Search space {path} is not valid YAML: {_where(error)}. Correct that line.") from error
     if content is None:
         raise SearchSpaceError(

@@ -35,6 +35,7 @@ class Options(TypedDict, total=False):
     epsilon: float
     delta: float
     ledger: str | Path
+    new_ledger: bool
     adopt_ledger: bool
     other_people: bool
     search_minutes: float

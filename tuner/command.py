@@ -33,7 +33,9 @@ COMMANDS = {
     "analyse": Command("build the release and the report of a finished study", "analysis.__main__", ("build",)),
     "draw": Command("draw more participants from a sealed release, for nothing", "analysis.__main__", ("draw",)),
     "verify": Command("check a release that you were given, or are about to publish", "analysis.__main__", ("verify",)),
-    "ledger": Command("print and check what was read of a cohort's participants", "privacy.__main__"),
+    "ledger": Command(
+        "print and check what was read of a cohort's participants; back up ledgers and restore them", "privacy.__main__"
+    ),
     "audit": Command("attack this installation's own code", "analysis.auditing.audit"),
 }
 
@@ -49,7 +51,7 @@ example:
   dpgan-tune draft patients.csv visits.csv --out my-trial.yaml
   dpgan-tune check my-trial.yaml
   dpgan-tune plan --cohort my-trial.yaml --epsilon 1
-  dpgan-tune run --cohort my-trial.yaml --epsilon 1 --study first
+  dpgan-tune run --cohort my-trial.yaml --epsilon 1 --study first --new-ledger
   dpgan-tune verify results/first/release
 
 Without a trial at hand, `dpgan-tune run` searches over a simulated one. Publish results/STUDY/release and nothing else.

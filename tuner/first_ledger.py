@@ -34,7 +34,10 @@ class EarlierStudy:
     def ledger(self) -> Path | None:
         """The ledger that it was charged to, where one was named and is there."""
         named = self.said.get("ledger")
-        return Path(named) if isinstance(named, str) and Path(named).is_file() else None
+        try:
+            return Path(named) if isinstance(named, str) and Path(named).is_file() else None
+        except (OSError, ValueError):  # no file can be called so
+            return None
 
     def is_of(self, settings: StudySettings, schema: Schema) -> bool:
         """Whether it read a cohort: by what the schema said, where it stood, or whose ledger was copied."""

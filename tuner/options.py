@@ -73,20 +73,34 @@ def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> arg
     return parser
 
 
+def _path(text: str) -> Path:
+    from cohorts.arguments import path  # here, so that --help need not wait for pandas
+
+    return path(text)
+
+
+def _name_or_path(text: str) -> str:
+    from cohorts.arguments import name_or_path  # likewise
+
+    return name_or_path(text)
+
+
 def _add_cohort_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--cohort",
+        type=_name_or_path,
         metavar="NAME|PATH.yaml",
         help="sprint, sprint-simulated, actg175, actg175-treat, or your own schema",
     )
     group.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of the cohort's files, if they are not beside its schema"
+        "--data", type=_path, metavar="DIR", help="folder of the cohort's files, if they are not beside its schema"
     )
 
 
 def _add_search_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--search-space",
+        type=_name_or_path,
         metavar="NAME|PATH.yaml",
         help="measured, copula, default (GANs), paper, smoke, or your own (default: what suits the policy)",
     )
@@ -119,7 +133,7 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--delta", type=float, metavar="D", help="delta at which epsilon is stated")
     group.add_argument(
         "--ledger",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help="the cohort's ledger, in which every reading of participants is written down before it happens, "
         "if it is not in your data directory",
@@ -160,7 +174,10 @@ def _add_machine_options(group: argparse._ArgumentGroup) -> None:
         "--address", metavar="auto|HOST:PORT", help="a running Ray cluster; without it Ray starts on this machine"
     )
     group.add_argument(
-        "--storage", metavar="PATH|URI", help="a place that all nodes of the cluster can reach; trials are kept there"
+        "--storage",
+        type=_name_or_path,
+        metavar="PATH|URI",
+        help="a place that all nodes of the cluster can reach; trials are kept there",
     )
 
 
@@ -184,7 +201,7 @@ def _add_study_options(group: argparse._ArgumentGroup) -> None:
         help="end with status 0, not 3, though the release strays from what was measured further than noise explains; "
         "it is written either way, and says so",
     )
-    group.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="where studies are written")
+    group.add_argument("--out", type=_path, default=RESULTS, metavar="DIR", help="where studies are written")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

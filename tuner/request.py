@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from analysis import StudyDirectory, StudySettings
 from analysis.study import STUDY_NAME
 from cohorts import SPLITS, Cohort, Schema, SplitShares, load_cohort, resolve_schema, storage
@@ -29,6 +31,7 @@ from tuner.options import DEFAULTS, RESULTS
 from tuner.plan import plan_study
 
 FEWEST_EXPECTED = 3
+MOST = 1_000_000  # trials, or epochs of one
 RECORDED_PACKAGES = ("dpgan-tune", "dp-accounting", "opacus", "optuna", "ray", "scikit-learn", "torch")
 
 
@@ -142,29 +145,39 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
     name = arguments.study or f"{Path(cohort).stem}-{secrets.token_hex(3)}"  # no time: it could tell how long it took
     if not re.fullmatch(STUDY_NAME, name):
         raise StudyError(
-            f"--study {name!r} cannot be a study's name. Use letters, digits, dots, dashes and underscores, beginning "
-            "with a letter or a digit: the name becomes a folder."
+            f"--study {name[:120]!r} cannot be a study's name. Use letters, digits, dots, dashes and underscores, "
+            "beginning with a letter or a digit, at most 100 in all: the name becomes a folder."
         )
-    return StudySettings(
-        study=name,
-        cohort=cohort,
-        data_dir=chosen["data"] and chosen["data"].resolve(),
-        search_space=_resolved_space(chosen["search_space"]),
-        policy=policy.name,
-        epsilon=chosen["epsilon"],
-        delta=chosen["delta"],
-        search_minutes=chosen["search_minutes"],
-        trials=chosen["trials"],
-        max_epochs=chosen["max_epochs"],
-        engine=chosen["engine"],
-        seed=chosen["seed"],
-        cpus_per_trial=chosen["cpus_per_trial"],
-        gpus_per_trial=chosen["gpus_per_trial"],
-        ledger=chosen["ledger"] and chosen["ledger"].resolve(),
-        storage=_resolved_storage(chosen["storage"]),
-        created=datetime.now(UTC),
-        versions=installed_versions(RECORDED_PACKAGES),
-    )
+    try:
+        return StudySettings(
+            study=name,
+            cohort=cohort,
+            data_dir=chosen["data"] and chosen["data"].resolve(),
+            search_space=_resolved_space(chosen["search_space"]),
+            policy=policy.name,
+            epsilon=chosen["epsilon"],
+            delta=chosen["delta"],
+            search_minutes=chosen["search_minutes"],
+            trials=chosen["trials"],
+            max_epochs=chosen["max_epochs"],
+            engine=chosen["engine"],
+            seed=chosen["seed"],
+            cpus_per_trial=chosen["cpus_per_trial"],
+            gpus_per_trial=chosen["gpus_per_trial"],
+            ledger=chosen["ledger"] and chosen["ledger"].resolve(),
+            storage=_resolved_storage(chosen["storage"]),
+            created=datetime.now(UTC),
+            versions=installed_versions(RECORDED_PACKAGES),
+        )
+    except ValidationError as error:
+        raise StudyError(_unusable(error)) from None
+
+
+def _unusable(error: ValidationError) -> str:
+    """Which option holds what no study can have, and why, in pydantic's words."""
+    fault = error.errors(include_url=False)[0]
+    given = repr(fault["input"])
+    return f"--{str(fault['loc'][0]).replace('_', '-')} {given[:100]} cannot be used: {fault['msg'].lower()}."
 
 
 def _given(arguments: argparse.Namespace, name: str, default: Any) -> Any:
@@ -210,6 +223,8 @@ def _check_numbers(chosen: dict[str, Any]) -> None:
     for option in ("trials", "max_epochs"):
         if chosen[option] < 1:
             raise StudyError(f"--{option.replace('_', '-')} {chosen[option]} leaves nothing to do. Give 1 or more.")
+        if chosen[option] > MOST:
+            raise StudyError(f"--{option.replace('_', '-')} is more than any machine could do. Give {MOST:,} or less.")
 
 
 def _settings_of_resumed(arguments: argparse.Namespace) -> tuple[StudyDirectory, StudySettings]:

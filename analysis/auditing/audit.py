@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -22,6 +21,7 @@ from analysis.errors import AnalysisError
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory
 from cohorts import CohortError
+from cohorts.arguments import path
 from privacy import LedgerError
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--engine", choices=sorted(ENGINES), help="attack only this one (default: all)")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="training runs to attack, one after the other")
-    parser.add_argument("--study", type=Path, metavar="DIR", help="results/STUDY: also attack its release")
+    parser.add_argument("--study", type=path, metavar="DIR", help="results/STUDY: also attack its release")
     given = parser.parse_args(arguments)
     console = Console(highlight=False)
     try:

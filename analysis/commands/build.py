@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
+
+from cohorts.arguments import path
 
 SUMMARY = "build the release and the report of a finished study (also without the word build)"
 
@@ -34,7 +35,7 @@ noise explains, 2 when the study cannot be used, with a paragraph that says why.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be given."""
-    parser.add_argument("study", type=Path, metavar="results/STUDY", help="directory of a finished study")
+    parser.add_argument("study", type=path, metavar="results/STUDY", help="directory of a finished study")
     parser.add_argument(
         "--redraw", action="store_true", help="draw another release in place of the sealed one; its statement says so"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
+
+from cohorts.arguments import path
 
 SUMMARY = "draw more participants from what a sealed release was drawn from; costs nothing and reads nobody"
 
@@ -30,7 +31,7 @@ Exit status: 0, or 2 with a paragraph that says why nothing was drawn.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be given."""
-    parser.add_argument("study", type=Path, metavar="results/STUDY", help="directory of a study with a release")
+    parser.add_argument("study", type=path, metavar="results/STUDY", help="directory of a study with a release")
     parser.add_argument("--participants", type=int, required=True, metavar="N", help="how many")
     parser.add_argument(
         "--class", dest="group", metavar="NAME", help="of which class, such as an arm (default: all, by their shares)"
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, metavar="N", help="draw the same again; of private cohorts too, as it hides nobody"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: draws/NUMBER in the study)")
+    parser.add_argument("--out", type=path, metavar="DIR", help="folder to write (default: draws/NUMBER in the study)")
 
 
 def run(given: argparse.Namespace, console: Console) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
+
+from cohorts.arguments import path
 
 SUMMARY = "check a release that you were given, or are about to publish"
 
@@ -28,7 +29,7 @@ Exit status: 0 when everything holds, else 2, with a sentence that says what doe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be given."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a release, or of a study that has one")
+    parser.add_argument("folder", type=path, metavar="DIR", help="folder of a release, or of a study that has one")
 
 
 def run(given: argparse.Namespace, console: Console) -> int:

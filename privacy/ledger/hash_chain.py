@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from privacy.ledger.database import connect, explained, files_of, is_durable, ma
 from privacy.ledger.places import key_file
 
 FORMAT = 1
+COHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # it also names a folder
 
 TABLES = """
 CREATE TABLE header (content TEXT NOT NULL);
@@ -279,8 +281,9 @@ def read_header(file: Path) -> dict[str, Any]:
             database.close()
     try:
         header = json.loads(content)
-        known = header["format"] == FORMAT and isinstance(header["cohort"], str) and isinstance(header["public"], bool)
-    except (ValueError, TypeError, KeyError):
+        named = COHORT_NAME.fullmatch(header["cohort"]) is not None
+        known = header["format"] == FORMAT and named and isinstance(header["public"], bool)
+    except (ValueError, TypeError, KeyError, RecursionError):
         known = False
     if not known:
         raise LedgerError(

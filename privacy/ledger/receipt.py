@@ -78,7 +78,7 @@ def read_receipts(file: Path) -> tuple[Receipt, ...]:
         try:
             fields = json.loads(line)
             receipts.append(Receipt(fields["count"], fields["head"]))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise LedgerError(
                 f"Line {number} of {file} is not a receipt: someone edited the file. Restore it from a backup."
             ) from None

@@ -103,9 +103,9 @@ def _own_ledger(study_directory: Path, named: Path | None) -> Path:
 def _named_by(study_directory: Path) -> Path | None:
     try:
         named = json.loads((study_directory / SETTINGS).read_text()).get("ledger")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
-    return Path(named) if isinstance(named, str) else None
+    return Path(named) if isinstance(named, str) and "\0" not in named else None
 
 
 def _in_copy(receipts: Sequence[Receipt], figures: Mapping[str, Any] | None) -> list[Receipt]:
@@ -128,7 +128,7 @@ def _read_figures(file: Path) -> dict[str, Any] | None:
         figures = json.loads(file.read_text())
         Receipt.parse(figures["receipt"])
         return dict(figures)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise LedgerError(f"{file} does not hold a ledger's figures: someone edited it. Rebuild the release.") from None
 
 
