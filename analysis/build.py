@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from analysis import internal
 from analysis.ensemble import generate, generate_ensemble, random_stream
-from analysis.epochs import ScoredEpoch, scored_epochs, winning_epoch
+from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
 from analysis.quality.estimates import estimates
@@ -23,25 +23,23 @@ from analysis.reports.internal import Opened, internal_report
 from analysis.reports.pictures import Shown
 from analysis.reports.public import Asked, public_report
 from analysis.reports.tried import Baseline, Tried, gaussian_baseline
+from analysis.sealing import SEALED, is_sealed, verified_ledger
 from analysis.selection import Selected, Selection, select
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
 from cohorts import CohortError, Participants, Schema, resolve_schema
 from privacy.errors import LedgerError
-from privacy.ledger.commitment import Settled, digest_of
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.receipt import Receipt, record_receipt
-from privacy.ledger.study_record import RECEIPTS, check_record
-from privacy.ledger.summary import Summary, looks
-from privacy.policies import Stage, policy_named
+from privacy.ledger.receipt import record_receipt
+from privacy.ledger.study_record import RECEIPTS
+from privacy.ledger.summary import looks
+from privacy.policies import policy_named
 from privacy.policies.on_measured import kept_measurements
 from privacy.statements.statement import Chosen, Statement
 from privacy.versions import installed_versions
 from trainables.candidate import candidate_of
 from trainables.scoring import steering
-
-SEALED: Settled = "release sealed"
 
 
 @dataclass(frozen=True)
@@ -112,16 +110,16 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
     schema = resolve_schema(settings.cohort)
     _check(settings, schema)
     policy, declared = policy_named(settings.policy), directory.declared_plan()
-    with _progress(console) as progress:
+    with shown_progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
         stage = policy.stages(declared)[-1]
-        epochs = _scored_epochs(directory, settings, schema, stage)
+        epochs = releasable_epochs(directory, settings, schema, stage)
         selection = select(epochs, policy.picks(len(epochs)))
-        spent, ledger = _verified_ledger(directory, settings, epochs)
+        spent, ledger = verified_ledger(directory, settings, epochs)
         with closing(ledger):
             progress.update(task, description="Generating participants")
             sealed = None
-            if not redraw and _is_sealed(directory, settings, ledger):
+            if not redraw and is_sealed(directory, settings, ledger):
                 manifest, sealed = read_release(directory.release)
                 sealed = replace(sealed, schema=schema)
             synthetic = _generate(selection, schema, random_stream(settings.seed), sealed)
@@ -180,36 +178,6 @@ def _asked(
     )
     shown = Shown(release, measured, estimates(measured, release.schema))
     return Asked(settings, statement, judge(measured, release), shown, replace(tried, baselines=baselines), version)
-
-
-def _scored_epochs(
-    directory: StudyDirectory, settings: StudySettings, schema: Schema, stage: Stage
-) -> tuple[ScoredEpoch, ...]:
-    """The epochs that may be released: of the last search."""
-    if stage.runs:
-        return (winning_epoch(directory, settings, schema),)
-    trials = 1 if stage.configurations == "shortlisted" else stage.schedule.trials  # a shortlist may be shorter
-    return scored_epochs(directory, settings, schema, stage.name, trials)
-
-
-def _verified_ledger(
-    directory: StudyDirectory, settings: StudySettings, epochs: Sequence[ScoredEpoch]
-) -> tuple[Summary, Ledger]:
-    """The figures of the study's ledger, found whole in the cohort's own, and that one, open."""
-    receipts = [Receipt.parse(each.receipt) for each in epochs if each.receipt]
-    checked = check_record(directory.path, settings.ledger, receipts)
-    if checked.own_ledger is None:
-        raise LedgerError(
-            "The cohort's own ledger.db is not there, so it cannot be checked whether the study's copy in "
-            f"{directory.path} is all that was read. Restore it from a backup, or build the release on the machine "
-            "that has it."
-        )
-    return checked.summary, Ledger.open(checked.own_ledger)
-
-
-def _is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger) -> bool:
-    """Whether the release there is the one that was drawn last, untouched."""
-    return directory.release.is_dir() and ledger.settled(settings.study, SEALED, digest_of(directory.release))
 
 
 def _seal(directory: StudyDirectory, settings: StudySettings, ledger: Ledger, digest: str) -> None:
@@ -293,7 +261,8 @@ def _report(
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Progress]:
+def shown_progress(console: Console) -> Iterator[Progress]:
+    """How far a build has come, while it lasts."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeElapsedColumn())  # fmt: skip
     with Progress(*columns, console=console, transient=True) as progress:

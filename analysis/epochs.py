@@ -19,6 +19,7 @@ from analysis.study import TRIALS, WINNER, WINNER_FILE, StudyDirectory, StudySet
 from analysis.trial_log import SavedEpoch, TrialLog
 from cohorts import Schema
 from privacy.accounting.rdp import epsilon_by_rdp
+from privacy.policies.policy import Stage
 from trainables.candidate import CANDIDATE, DEFAULT, Setting, candidate_of, hyperparameters_of
 from trainables.generators import GENERATOR_FILE
 from trainables.scoring import likenesses, steering
@@ -107,6 +108,16 @@ def scored_epochs(
             "noise or smaller sampling rates."
         )
     return tuple(sorted(epochs, key=lambda each: (each.trial_id, each.epoch)))
+
+
+def releasable_epochs(
+    directory: StudyDirectory, settings: StudySettings, schema: Schema, stage: Stage
+) -> tuple[ScoredEpoch, ...]:
+    """The epochs that a release may be made of: those of the study's last search, or the best of its secret runs."""
+    if stage.runs:
+        return (winning_epoch(directory, settings, schema),)
+    trials = 1 if stage.configurations == "shortlisted" else stage.schedule.trials  # a shortlist may be shorter
+    return scored_epochs(directory, settings, schema, stage.name, trials)
 
 
 def winning_epoch(directory: StudyDirectory, settings: StudySettings, schema: Schema) -> ScoredEpoch:
