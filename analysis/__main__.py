@@ -22,9 +22,10 @@ synthetic cohort. Two folders of the study are written, each file or folder whol
 """
 
 EPILOG = """\
-example:
+examples:
   python tuner/run.py --cohort sprint-simulated --study first
   python -m analysis results/first
+  python -m analysis paper results/first       the figures of the SPRINT paper; `paper --help` says more
 
 A release that is already sealed stays as it is, and only the report is rebuilt: drawing another release once real
 results have been seen is a choice that epsilon does not cover. --redraw does so anyway, and the statement says so.
@@ -35,6 +36,11 @@ noise explains, 2 when the study cannot be used, with a paragraph that says why.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["paper"]:
+        from analysis.paper.command import main as paper
+
+        return paper(words[1:])
     parser = argparse.ArgumentParser(
         prog="python -m analysis",
         description=DESCRIPTION,
@@ -50,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="end with status 0 though the release strays from what was measured",
     )
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(words)
 
     # Imported here so that --help does not wait for PyTorch and Ray.
     from analysis.build import build_release
