@@ -19,7 +19,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from privacy.planning.allocation import Allocation
 from search_spaces import SearchSpace
-from trainables.candidate import START, candidate_of, decided_by_budget
+from trainables.candidate import START, candidate_of
 
 # User attributes of an Optuna trial.
 TUNE_TRIAL = "tune_trial"  # the name Tune has for it
@@ -60,7 +60,6 @@ class StudySearch(OptunaSearch):
         shortlist: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._allocation = allocation
-        space = space.without(*decided_by_budget()) if allocation else space
         self._database = RDBStorage(
             f"sqlite:///{database.resolve()}", engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE_S}}
         )

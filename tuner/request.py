@@ -21,6 +21,7 @@ from privacy.planning.plan import StudyPlan
 from privacy.policies import DEFAULT, policies, policy_named
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
+from trainables.candidate import decided_by_budget
 from trainables.gan.engine import grid
 from tuner.domains import domains
 from tuner.errors import StudyError
@@ -91,6 +92,7 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
     schema = resolve_schema(settings.cohort)
     space = load_search_space(settings.search_space, domains())
     _check_schema(schema, settings, space)
+    _check_space(settings, space)
     digests = _digests(schema, space)
     if arguments.resume:
         _check_unchanged(settings, digests)
@@ -268,6 +270,22 @@ def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -
             f"The search space {space.name} asks for the paper's convolutional network, which needs the same measures "
             f"at every visit and no covariates or categories; {schema.name} has them. Use network: compact."
         )
+
+
+def _check_space(settings: StudySettings, space: SearchSpace) -> None:
+    """Raise StudyError where a line of the search space would not be used."""
+    if not policy_named(settings.policy).declares_budget:
+        return
+    for name in decided_by_budget():
+        if name in space.hyperparameters:
+            free = [policy.name for policy in policies() if not policy.declares_budget]
+            raise StudyError(
+                f"The search space {space.name} names {name}, which would not be used: under the policy "
+                f"{settings.policy} it follows from the declared budget: the least noise that the budget affords at a "
+                "trial's other hyperparameters, and none where trials read no participants. Remove that line of "
+                f"{space.source}; a search over sampling_rate is one over noise, at equal price. Or give --policy "
+                f"{' or '.join(free)}, under which trials have the noise that the search space says."
+            )
 
 
 def _rounded_down(number: float) -> float:

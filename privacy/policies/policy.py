@@ -139,7 +139,7 @@ class Access(Protocol):
 
 
 GAN_SEARCH: Mapping[str, Any] = {"search_space": "default", "trials": 32, "max_epochs": 40}
-"""Defaults where GANs alone are searched."""
+"""Defaults where GANs alone are searched on a declared budget."""
 
 
 class Policy(Protocol):

@@ -61,7 +61,7 @@ class Unaccounted:
     declares_budget: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
     needs_label: ClassVar[bool] = True
-    defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
+    defaults: ClassVar[Mapping[str, Any]] = {**GAN_SEARCH, "search_space": "unaccounted"}
     marking: ClassVar[str] = "unaccounted"
 
     def plan(self, inputs: PlanInputs) -> StudyPlan:

@@ -18,8 +18,8 @@ def draws(name: str, count: int) -> list[BaseModel]:
     return [candidate_of(config).hyperparameters(**hyperparameters_of(config)) for config in configs]
 
 
-def test_the_project_comes_with_five_search_spaces():
-    assert SHIPPED == ("copula", "default", "measured", "paper", "smoke")
+def test_the_project_comes_with_six_search_spaces():
+    assert SHIPPED == ("copula", "default", "measured", "paper", "smoke", "unaccounted")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
