@@ -16,12 +16,12 @@ from ray.train import Checkpoint
 
 from analysis.errors import AnalysisError
 from analysis.study import TRIALS, WINNER, WINNER_FILE, StudyDirectory, StudySettings
-from analysis.trial_log import SavedEpoch, TrialLog
 from cohorts import Schema
 from privacy.accounting.rdp import epsilon_by_rdp
 from trainables.candidate import CANDIDATE, DEFAULT, Setting, candidate_of, hyperparameters_of
 from trainables.generators import GENERATOR_FILE
 from trainables.scoring import likenesses, steering
+from trainables.trial_log import Line, SavedEpoch, TrialLog, TrialLogError
 
 
 def steering_scores() -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def scored_epochs(
     Raises:
         AnalysisError: the study has no trials, is not finished, is unreadable, or no epoch can generate.
     """
-    expected, lines = trials_begun or settings.trials, tuple(TrialLog(directory.trial_log(experiment_name)).lines())
+    expected, lines = trials_begun or settings.trials, _lines(TrialLog(directory.trial_log(experiment_name)))
     ended = {line.trial for line in lines if not isinstance(line, SavedEpoch)}
     if len(ended) < expected:
         raise AnalysisError(
@@ -107,6 +107,13 @@ def scored_epochs(
             "noise or smaller sampling rates."
         )
     return tuple(sorted(epochs, key=lambda each: (each.trial_id, each.epoch)))
+
+
+def _lines(log: TrialLog) -> tuple[Line, ...]:
+    try:
+        return tuple(log.lines())
+    except TrialLogError as error:
+        raise AnalysisError(str(error)) from error
 
 
 def winning_epoch(directory: StudyDirectory, settings: StudySettings, schema: Schema) -> ScoredEpoch:

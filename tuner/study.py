@@ -20,12 +20,13 @@ from privacy.ledger.study_record import RECEIPTS, keep_record
 from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.schedule import Schedule
 from privacy.policies import Door, policy_named
+from trainables.interrupts import Interruption, interrupted_by
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards
 from tuner.forgetting import Forgetting, forget_states
-from tuner.interrupts import Interruption, interrupted_by
+from tuner.interrupts import ends_tune
 from tuner.lock import only_one
 from tuner.optuna_search import StudySearch
 from tuner.phases import Phase, configurations, phases, secret_folder
@@ -184,7 +185,7 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
     forgetting = [Forgetting()] if phase.stage.reads_participants else []  # others may be gone on from
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     interruption = Interruption()
-    with closing(view), interruption.watched():
+    with closing(view), ends_tune(interruption):
         tune.run(
             tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
             name=phase.stage.name,

@@ -10,7 +10,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from analysis.epochs import reported
-from analysis.trial_log import Ended, SavedEpoch, TrialLog
+from trainables.trial_log import Ended, SavedEpoch, TrialLog
 
 
 class LoggedTrials(Callback):

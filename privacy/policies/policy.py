@@ -115,6 +115,10 @@ class Access(Protocol):
     def reads_participants(self) -> bool:
         """Whether real participants are read at all."""
 
+    @property
+    def shows_losses(self) -> bool:
+        """Whether a trial's losses may leave it; they are of participants, and no noise hides them."""
+
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Pay for a mechanism on the training participants, and open them for it.
 

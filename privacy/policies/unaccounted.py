@@ -41,6 +41,7 @@ class Freely:
     validation: Cohort
 
     reads_participants: ClassVar[bool] = True
+    shows_losses: ClassVar[bool] = True
 
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Charge a mechanism and open the training participants for it."""
