@@ -35,7 +35,8 @@ class StudySettings(BaseModel):
         search_space: The `--search-space` as given: a name or the path of a YAML file.
         policy: What the search may read and what it is charged.
         shares: Expected shares of participants in training, validation and test.
-        epsilon: The declared budget; under `unaccounted` the largest that a single trial's training may reach.
+        epsilon: The declared budget; under `unaccounted` the largest that a single trial's training may reach, which
+            is infinite in a run of the paper's command.
         delta: The delta that goes with every epsilon of the study.
         search_minutes: When a search by a secret number of runs ends; None where it ends with them.
         trials: How many trials the study runs.
@@ -60,7 +61,7 @@ class StudySettings(BaseModel):
     search_space: str = Field(min_length=1)
     policy: str
     shares: SplitShares = SplitShares()
-    epsilon: float = Field(gt=0, allow_inf_nan=False)
+    epsilon: float = Field(gt=0)
     delta: float = Field(gt=0, lt=1)
     search_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     trials: int = Field(ge=1)
@@ -189,6 +190,11 @@ class StudyDirectory:
         """What the trials of one of its searches reported."""
         return self.path / f"{name}.jsonl"
 
+    @property
+    def losses(self) -> Path:
+        """Mean losses of both networks by epoch, a line of JSON each, under a policy that shows them; never publish."""
+        return self.internal / "losses.jsonl"
+
     def declared_plan(self) -> DeclaredPlan:
         """Read what was declared and how it is divided.
 
@@ -196,7 +202,13 @@ class StudyDirectory:
             AnalysisError: it is missing or not valid.
         """
         from privacy.planning.allocation import DeclaredPlan  # here, so that --help need not wait for the accountant
+        from trainables.dp_gan.run import PaperRun
 
+        run = PaperRun.read(self.path)
+        if run is not None:
+            from analysis.paper_run import plan_of
+
+            return plan_of(run)
         try:
             return DeclaredPlan.model_validate_json(self.plan_file.read_bytes())
         except (OSError, ValidationError) as error:
@@ -216,8 +228,15 @@ class StudyDirectory:
         return self.path / "release"
 
     def settings(self) -> StudySettings:
-        """Read the study's settings; see `StudySettings.read`."""
-        return StudySettings.read(self.path)
+        """Read the study's settings; see `StudySettings.read`. A run of the paper's command is a study of one trial."""
+        from trainables.dp_gan.run import PaperRun  # here, so that --help need not wait for PyTorch
+
+        run = PaperRun.read(self.path)
+        if run is None:
+            return StudySettings.read(self.path)
+        from analysis.paper_run import settings_of
+
+        return StudySettings(**settings_of(run, self.path))
 
 
 def _require_this_format(directory: Path, content: bytes) -> None:

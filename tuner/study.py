@@ -174,7 +174,7 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
     )
     scheduler = _scheduler(schedule)
     view = StudyView(phase.optuna_study, schedule.trials, console)
-    logged = LoggedTrials(directory.trial_log(phase.stage.name))
+    logged = LoggedTrials(directory.trial_log(phase.stage.name), directory.losses)
     snapshot, seal = directory.path / f"{phase.stage.name}.snapshot", seal_of(settings.study, phase.stage.name)
     resumed = request.resumed and snapshot.exists()
     if resumed:

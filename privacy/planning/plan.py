@@ -56,7 +56,7 @@ class StudyPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: str
-    epsilon: float = Field(gt=0, allow_inf_nan=False)
+    epsilon: float = Field(gt=0)
     delta: float = Field(gt=0, lt=1)
     shares: SplitShares
     on_participants: Schedule

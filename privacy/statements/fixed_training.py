@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +15,8 @@ from privacy.ledger.summary import Summary, epsilon_by_pld
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.statements import sections
 from privacy.statements.events import charged_events
+
+LARGEST_BY_PLD = 100.0  # beyond it nothing is protected, and the grid of losses grows with epsilon
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class FixedTraining:
         noise: how the noise was asked for, in words.
         steps: that were charged: those planned, and what was repeated after a crash.
         epsilon_by_rdp: of all of them, by Renyi accounting; infinity without enough noise.
-        epsilon_by_pld: the same by privacy loss distributions.
+        epsilon_by_pld: the same by privacy loss distributions; None where that would take a grid too large.
         delta: of every epsilon.
         scored: whether epochs were scored, without noise, on participants who did not train.
         train_share: expected share of participants that train.
@@ -54,7 +55,7 @@ class FixedTraining:
     noise: str
     steps: int
     epsilon_by_rdp: float
-    epsilon_by_pld: float
+    epsilon_by_pld: float | None
     delta: float
     scored: bool
     train_share: float
@@ -92,8 +93,8 @@ class FixedTraining:
         own = replace(summary, entries=tuple(each for each in summary.entries if each.study == study))
         charges = [each.content for each in own.entries if isinstance(each.content, Charge)]
         training = composed(each.event for each in charges if (each.kind, each.account) == ("training", "release"))
-        by_pld = epsilon_by_pld(training, delta) if planned.private else math.inf
-        assert by_pld is not None
+        by_rdp = epsilon_by_rdp(training, delta)
+        by_pld = epsilon_by_pld(training, delta) if by_rdp <= LARGEST_BY_PLD else None
         return cls(
             study=study,
             cohort=cohort,
@@ -103,7 +104,7 @@ class FixedTraining:
             epochs=epochs,
             noise=noise,
             steps=_steps(training) if planned.private else planned.steps,
-            epsilon_by_rdp=epsilon_by_rdp(training, delta),
+            epsilon_by_rdp=by_rdp,
             epsilon_by_pld=by_pld,
             delta=delta,
             scored=scored,
@@ -118,7 +119,7 @@ class FixedTraining:
     @property
     def epsilon(self) -> float:
         """What is stated: the smaller figure."""
-        return min(self.epsilon_by_pld, self.epsilon_by_rdp)
+        return self.epsilon_by_rdp if self.epsilon_by_pld is None else min(self.epsilon_by_pld, self.epsilon_by_rdp)
 
     @property
     def first_line(self) -> str:
@@ -137,9 +138,11 @@ class FixedTraining:
 
     def events(self) -> dict[str, Any]:
         """Every charged event of the run, from which anyone may compute epsilon again."""
-        covers = (
-            "for the training alone, by privacy loss distributions (dp_accounting.pld); the figure above is by Renyi "
-            "accounting, which gives a little more"
+        covers = "for the training alone" + (
+            ", by privacy loss distributions (dp_accounting.pld); the figure above is by Renyi accounting, which gives a "
+            "little more"
+            if self.epsilon_by_pld is not None
+            else ""
         )
         return charged_events(self.summary, json_number(self.epsilon), covers, {})
 
@@ -194,9 +197,13 @@ class FixedTraining:
 
     def _figures(self) -> str:
         if self.planned.private:
+            by_pld = (
+                ""
+                if self.epsilon_by_pld is None
+                else f"| by privacy loss distributions | {self.epsilon_by_pld:.3f} |\n"
+            )
             return (
-                f"| all training, at delta {self.delta:g} | epsilon |\n|---|---|\n"
-                f"| by privacy loss distributions | {self.epsilon_by_pld:.3f} |\n"
+                f"| all training, at delta {self.delta:g} | epsilon |\n|---|---|\n{by_pld}"
                 f"| by Renyi accounting | {self.epsilon_by_rdp:.3f} |\n\n"
             )
         if not self.planned.noisy:

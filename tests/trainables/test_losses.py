@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from tests.trainables.training import CPU, made_up, paid, settings_of
 from trainables.gan.engine import PublicFigures, RandomStreams
 from trainables.gan.losses import Losses
-from trainables.gan.opacus_engine import OpacusEngine
+from trainables.gan.opacus_engine import OpacusEngine, ac_gan_losses
+from trainables.gan.packed.rows import Rows
+from trainables.gan.packed.steps import losses
 from trainables.gan.packed_engine import PackedEngine
 
 PUBLIC = PublicFigures(100, (0.5, 0.5), 6, (2, 3))
@@ -24,11 +27,21 @@ def trained(kind, steps=20, watched=True, **config):
     return engine.losses
 
 
-def test_both_engines_report_the_same_losses_of_the_same_steps():
+def test_a_loss_of_the_packed_engine_is_that_of_the_reference():
+    stream = torch.Generator().manual_seed(2)
+    logits, targets = torch.randn(1, 8, 3, generator=stream), torch.rand(1, 8, generator=stream)
+    arms = torch.randint(0, 2, (1, 8), generator=stream)
+    rows = Rows(torch.zeros(1, 8, 6), one_hot(arms, 2).float(), targets, torch.arange(8).lt(6).unsqueeze(0), None)
+    torch.testing.assert_close(losses(logits, rows)[0, :6], ac_gan_losses(logits[0], arms[0], targets[0])[:6])
+    assert losses(logits, rows)[0, 6:].tolist() == [0, 0], "rows that only fill up"
+
+
+def test_both_engines_count_the_same_steps_and_find_about_the_same_losses():
+    """They draw their inputs in another order, so that no two steps are the same."""
     opacus, packed = trained(OpacusEngine), trained(PackedEngine)
     assert (opacus.discriminator_steps, opacus.generator_steps) == (20, 10)
     assert (packed.discriminator_steps, packed.generator_steps) == (20, 10)
-    assert packed.means == pytest.approx(opacus.means, rel=1e-4)
+    assert packed.means == pytest.approx(opacus.means, rel=0.02)
 
 
 @pytest.mark.parametrize("kind", [OpacusEngine, PackedEngine])
