@@ -63,5 +63,6 @@ def plan_of(run: PaperRun) -> DeclaredPlan:
         on_participants=Schedule(trials=1, rungs=tuple(range(1, run.epochs + 1))),
         sampling_rate=training.sampling_rate,
         scored_by=tuple(steering()),
+        noisy_picks=True,
     )
     return DeclaredPlan(plan=plan, allocation=None)

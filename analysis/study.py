@@ -34,6 +34,7 @@ class StudySettings(BaseModel):
         data_dir: Folder of the trial's files, or None for the cohort's own place.
         search_space: The `--search-space` as given: a name or the path of a YAML file.
         policy: What the search may read and what it is charged.
+        preset: Whose study it makes again; None for nobody's.
         shares: Expected shares of participants in training, validation and test.
         epsilon: The declared budget; under `unaccounted` the largest that a single trial's training may reach, which
             is infinite in a run of the paper's command.
@@ -60,6 +61,7 @@ class StudySettings(BaseModel):
     data_dir: Path | None = None
     search_space: str = Field(min_length=1)
     policy: str
+    preset: str | None = None
     shares: SplitShares = SplitShares()
     epsilon: float = Field(gt=0)
     delta: float = Field(gt=0, lt=1)

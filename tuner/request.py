@@ -27,6 +27,7 @@ from tuner.domains import domains
 from tuner.errors import StudyError
 from tuner.options import DEFAULTS, RESULTS
 from tuner.plan import plan_study
+from tuner.presets import preset_named
 
 FEWEST_EXPECTED = 3
 RECORDED_PACKAGES = ("dpgan-tune", "dp-accounting", "opacus", "optuna", "ray", "scikit-learn", "torch")
@@ -126,8 +127,9 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
 
 def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
     """Settings from the options given and the defaults of the others."""
-    policy = policy_named(arguments.policy or DEFAULT)
-    defaults = {**DEFAULTS, **policy.defaults}
+    preset = preset_named(arguments.preset).defaults if arguments.preset else {}
+    policy = policy_named(arguments.policy or preset.get("policy", DEFAULT))
+    defaults = {**DEFAULTS, **policy.defaults, **preset}
     chosen = {name: _given(arguments, name, default) for name, default in defaults.items()}
     _check_numbers(chosen)
     cohort = str(chosen["cohort"])
@@ -145,6 +147,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
         data_dir=chosen["data"] and chosen["data"].resolve(),
         search_space=_resolved_space(chosen["search_space"]),
         policy=policy.name,
+        preset=chosen["preset"],
         epsilon=chosen["epsilon"],
         delta=chosen["delta"],
         search_minutes=chosen["search_minutes"],

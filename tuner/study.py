@@ -30,6 +30,7 @@ from tuner.interrupts import ends_tune
 from tuner.lock import only_one
 from tuner.optuna_search import StudySearch
 from tuner.phases import Phase, configurations, phases, secret_folder
+from tuner.presets import preset_named
 from tuner.ray_cluster import ray_cluster
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
@@ -171,6 +172,7 @@ def _search(request: StudyRequest, phase: Phase, resources: TrialResources, cons
         settings.seed,
         allocation=phase.stage.allocation,
         shortlist=phase.shortlist,
+        first=preset_named(settings.preset).configurations[: schedule.trials] if settings.preset else (),
     )
     scheduler = _scheduler(schedule)
     view = StudyView(phase.optuna_study, schedule.trials, console)

@@ -71,12 +71,13 @@ class Unaccounted:
             policy=self.name,
             epsilon=inputs.budget.epsilon,
             delta=inputs.budget.delta,
-            shares=SplitShares(),
+            shares=inputs.shares or SplitShares(),
             on_participants=Schedule(
                 trials=inputs.trials, rungs=inputs.rungs, reduction_factor=inputs.reduction_factor
             ),
             sampling_rate=inputs.sampling_rate,
             scored_by=inputs.scored_by,
+            noisy_picks=inputs.noisy_picks,
         )
 
     def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:

@@ -139,8 +139,8 @@ class FixedTraining:
     def events(self) -> dict[str, Any]:
         """Every charged event of the run, from which anyone may compute epsilon again."""
         covers = "for the training alone" + (
-            ", by privacy loss distributions (dp_accounting.pld); the figure above is by Renyi accounting, which gives a "
-            "little more"
+            ", by privacy loss distributions (dp_accounting.pld); the figure above is by Renyi accounting, which gives "
+            "a little more"
             if self.epsilon_by_pld is not None
             else ""
         )
