@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,8 +49,8 @@ class LoggedTrials(Callback):
         self._keep_losses(trial.trial_id, saved.metrics)
 
     def _keep_losses(self, trial: str, metrics: dict[str, Any]) -> None:
-        means = {network: metrics.get(f"{network}_loss") for network in ("discriminator", "generator")}
-        if None in means.values():
+        means = {network: metrics.get(f"{network}_loss", math.nan) for network in ("discriminator", "generator")}
+        if not all(map(math.isfinite, means.values())):
             return
         self._losses.parent.mkdir(exist_ok=True)
         with self._losses.open("a") as file:

@@ -148,10 +148,10 @@ class Training:
             self._score(generator)
 
     def _keep_losses(self) -> None:
-        means = {name: mean if math.isfinite(mean) else None for name, mean in self._losses.means.items()}
-        with self._folder.losses.open("a") as file:
-            print(json.dumps({"trial": TRIAL, "epoch": self.epoch, **means}), file=file, flush=True)
-        self._losses = Losses()
+        means, self._losses = self._losses.means, Losses()
+        if all(map(math.isfinite, means.values())):
+            with self._folder.losses.open("a") as file:
+                print(json.dumps({"trial": TRIAL, "epoch": self.epoch, **means}), file=file, flush=True)
 
     def _score(self, generator: GANGenerator) -> None:
         synthetic = generator.generate(training_size(self._schema), fresh_generator(self._device))
