@@ -97,8 +97,8 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--search-space",
         metavar="NAME|PATH.yaml",
-        help="measured, copula, default (GANs on a declared budget), unaccounted (GANs with a noise of their own), paper, "
-        "smoke, or your own (default: what suits the policy)",
+        help="measured, copula, default (GANs on a declared budget), unaccounted (GANs with noise of their own), "
+        "paper, smoke, or your own (default: what suits the policy)",
     )
     group.add_argument(
         "--trials",
