@@ -13,9 +13,21 @@ from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
 from privacy.policies.unaccounted import Unaccounted
-from trainables.dp_gan.run import SHARES, PaperRun
+from trainables.dp_gan.run import SHARES, PaperRun, RunError
 from trainables.gan.hyperparameters import Hyperparameters
 from trainables.scoring import steering
+
+
+def run_in(folder: Path) -> PaperRun | None:
+    """The run that a folder holds, if it is one's.
+
+    Raises:
+        AnalysisError: somebody edited what it was asked for.
+    """
+    try:
+        return PaperRun.read(folder)
+    except RunError as error:
+        raise AnalysisError(str(error)) from error
 
 
 def settings_of(run: PaperRun, folder: Path) -> dict[str, Any]:

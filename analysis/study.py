@@ -203,13 +203,11 @@ class StudyDirectory:
         Raises:
             AnalysisError: it is missing or not valid.
         """
-        from privacy.planning.allocation import DeclaredPlan  # here, so that --help need not wait for the accountant
-        from trainables.dp_gan.run import PaperRun
+        from analysis.paper_run import plan_of, run_in  # here, so that --help need not wait for the accountant
+        from privacy.planning.allocation import DeclaredPlan
 
-        run = PaperRun.read(self.path)
+        run = run_in(self.path)
         if run is not None:
-            from analysis.paper_run import plan_of
-
             return plan_of(run)
         try:
             return DeclaredPlan.model_validate_json(self.plan_file.read_bytes())
@@ -231,14 +229,10 @@ class StudyDirectory:
 
     def settings(self) -> StudySettings:
         """Read the study's settings; see `StudySettings.read`. A run of the paper's command is a study of one trial."""
-        from trainables.dp_gan.run import PaperRun  # here, so that --help need not wait for PyTorch
+        from analysis.paper_run import run_in, settings_of  # here, so that --help need not wait for PyTorch
 
-        run = PaperRun.read(self.path)
-        if run is None:
-            return StudySettings.read(self.path)
-        from analysis.paper_run import settings_of
-
-        return StudySettings(**settings_of(run, self.path))
+        run = run_in(self.path)
+        return StudySettings.read(self.path) if run is None else StudySettings(**settings_of(run, self.path))
 
 
 def _require_this_format(directory: Path, content: bytes) -> None:

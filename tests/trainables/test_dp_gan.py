@@ -110,6 +110,11 @@ def test_without_noise_it_is_the_papers_counterpart_that_protects_nobody(office)
     assert stated["epsilon"] == "infinity" and "it added no noise" in stated["statement"]
 
 
+def test_epochs_that_were_not_scored_cannot_be_picked_from(office, capsys):
+    assert analyse([str(office / "results" / name("d_", "0.0"))]) == 2
+    assert "was trained without --scores" in " ".join(capsys.readouterr().err.split())
+
+
 def test_an_interrupted_run_goes_on_where_it_was_and_pays_for_each_step_once(office, capsys, monkeypatch):
     monkeypatch.setattr("trainables.dp_gan.training.STRETCH_STEPS", 1)
     trained = Training._stretches

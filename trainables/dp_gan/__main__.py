@@ -77,14 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from cohorts import CohortError, storage
     from privacy import LedgerError
-    from trainables.dp_gan.command import RunError, carry_out, request
+    from trainables.dp_gan.command import carry_out, request
+    from trainables.dp_gan.run import RunError
     from trainables.interrupts import interrupted_by
 
     try:
         with storage.private_files(), interrupted_by():
             return carry_out(request(given), Console())
     except KeyboardInterrupt:
-        Console().print("Interrupted before anything new was kept.")
+        Console().print("Interrupted at once: nothing of the last steps was kept.")
         return 130
     except (CohortError, LedgerError, RunError) as error:
         Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False, soft_wrap=True)

@@ -24,7 +24,7 @@ from privacy.statements.events import CHECK_SCRIPT
 from privacy.statements.fixed_training import FixedTraining
 from privacy.statements.sections import CHECK_FILE, EVENTS_FILE
 from privacy.versions import installed_versions
-from trainables.dp_gan.run import RUN_FILE, SHARES, PaperRun, training_size
+from trainables.dp_gan.run import RUN_FILE, SHARES, PaperRun, RunError, training_size
 from trainables.dp_gan.training import Folder, Training
 from trainables.gan.engine import grid
 from trainables.gan.hyperparameters import Hyperparameters
@@ -34,10 +34,6 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 SETTLED_LATER = {"created", "versions"}
 PACKAGES = ("dpgan-tune", "dp-accounting", "opacus", "torch")
 STATEMENT_FILE, STATEMENT_JSON = "privacy_statement.md", "privacy_statement.json"
-
-
-class RunError(ValueError):
-    """A run that cannot begin or go on: one paragraph saying what is wrong, and what to do."""
 
 
 @dataclass(frozen=True)

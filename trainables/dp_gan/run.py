@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cohorts import Schema, SplitShares
 
@@ -14,6 +14,10 @@ RUN_FILE, TRIAL = "run.json", "dp_gan"
 
 SHARES = SplitShares(train=12 / 13, validation=0.5 / 13, test=0.5 / 13)
 """6,000 of SPRINT's 6,500 train, as in the paper; its other 500 are two halves, for scores and for the report."""
+
+
+class RunError(ValueError):
+    """A run that cannot begin or go on: one paragraph saying what is wrong, and what to do."""
 
 
 class PaperRun(BaseModel):
@@ -81,9 +85,19 @@ class PaperRun(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> PaperRun | None:
-        """What a run was asked for; None of a folder that is none."""
+        """What a run was asked for; None of a folder that is none.
+
+        Raises:
+            RunError: somebody edited it.
+        """
         file = folder / RUN_FILE
-        return cls.model_validate_json(file.read_bytes()) if file.exists() else None
+        try:
+            return cls.model_validate_json(file.read_bytes()) if file.exists() else None
+        except ValidationError:
+            raise RunError(
+                f"{file} is not what python -m trainables.dp_gan wrote. It is not meant to be edited; restore it, or "
+                "begin another run."
+            ) from None
 
 
 def training_size(schema: Schema) -> int:
