@@ -107,7 +107,8 @@ class UnaccountedSearch:
         if math.isinf(self.epsilon):
             return (
                 "This release is not differentially private: at least one of its generators was trained without noise, "
-                "and the search for hyperparameters and the selection of epochs are not covered by any guarantee."
+                "or with too little for any guarantee, and the search for hyperparameters and the selection of epochs "
+                "are not covered by any guarantee."
             )
         return (
             f"Epsilon {self.epsilon:.2f} (delta {self.delta:g}) covers the training of the chosen trials only: the "
@@ -119,7 +120,9 @@ class UnaccountedSearch:
     def method(self) -> str:
         """How the search read participants, in a few sentences."""
         trained = (
-            "without noise" if math.isinf(self.epsilon) else "with differentially private stochastic gradient descent"
+            "not all with enough noise for a guarantee"
+            if math.isinf(self.epsilon)
+            else "with differentially private stochastic gradient descent"
         )
         return (
             f"It trained {self.trials} generators with different hyperparameters, the chosen ones {trained}, "

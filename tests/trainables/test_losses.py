@@ -49,7 +49,7 @@ def test_networks_that_know_nothing_have_the_loss_of_guessing(kind):
     """ln 2 for real against generated, and ln 2 for two arms."""
     still = {"generator_learning_rate": 1e-12, "discriminator_learning_rate": 1e-12}
     assert trained(kind, **still).means == pytest.approx(
-        dict.fromkeys(["discriminator", "generator"], 2 * math.log(2)), rel=0.05
+        dict.fromkeys(["discriminator", "generator"], 2 * math.log(2)), rel=0.1
     )
 
 
