@@ -34,12 +34,22 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     paper = parser.add_argument_group("as in the paper")
-    paper.add_argument("--noise", type=float, default=0.0, metavar="F", help="0 trains without noise and clipping")
-    paper.add_argument("--clip_value", type=float, default=0.0, metavar="C", help="largest 2-norm of a gradient")
-    paper.add_argument("--epochs", type=int, default=200, metavar="N")
-    paper.add_argument("--lr", type=float, default=0.0002, metavar="F", help="Adam's step of both networks")
     paper.add_argument(
-        "--batch_size", type=int, default=100, metavar="B", help="participants that a step is expected to meet"
+        "--noise", type=float, default=0.0, metavar="F", help="0, the default, trains without noise and clipping"
+    )
+    paper.add_argument(
+        "--clip_value", type=float, default=0.0, metavar="C", help="largest 2-norm of a gradient (default: %(default)s)"
+    )
+    paper.add_argument("--epochs", type=int, default=200, metavar="N", help="(default: %(default)s)")
+    paper.add_argument(
+        "--lr", type=float, default=0.0002, metavar="F", help="Adam's step of both networks (default: %(default)s)"
+    )
+    paper.add_argument(
+        "--batch_size",
+        type=int,
+        default=100,
+        metavar="B",
+        help="participants that a step is expected to meet (default: %(default)s)",
     )
     paper.add_argument("--prefix", default="", metavar="TEXT", help="of the run's name")
     ours = parser.add_argument_group("not in the paper")
