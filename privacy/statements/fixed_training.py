@@ -174,7 +174,7 @@ class FixedTraining:
 
     def _charged(self) -> str:
         planned, repeated = self.planned, self.steps - self.planned.steps
-        again = f", {repeated:,} of them because a crash undid them" if repeated else ""
+        again = f", {repeated:,} of them paid for again after a run was cut short" if repeated else ""
         others = sections.ledger_records(
             self.ledger, self.other_studies, self.other_people, 0, "which the figures here leave out"
         )

@@ -34,23 +34,14 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     paper = parser.add_argument_group("as in the paper")
-    paper.add_argument(
-        "--noise", type=float, default=0.0, metavar="F", help="0, the default, trains without noise and clipping"
-    )
-    paper.add_argument(
-        "--clip_value", type=float, default=0.0, metavar="C", help="largest 2-norm of a gradient (default: %(default)s)"
-    )
-    paper.add_argument("--epochs", type=int, default=200, metavar="N", help="(default: %(default)s)")
-    paper.add_argument(
-        "--lr", type=float, default=0.0002, metavar="F", help="Adam's step of both networks (default: %(default)s)"
-    )
-    paper.add_argument(
-        "--batch_size",
-        type=int,
-        default=100,
-        metavar="B",
-        help="participants that a step is expected to meet (default: %(default)s)",
-    )
+    for flag, kind, default, metavar, words in (
+        ("--noise", float, 0.0, "F", "0 trains without noise and clipping"),
+        ("--clip_value", float, 0.0, "C", "largest 2-norm of a gradient"),
+        ("--epochs", int, 200, "N", "how many"),
+        ("--lr", float, 0.0002, "F", "Adam's step of both networks"),
+        ("--batch_size", int, 100, "B", "participants that a step is expected to meet"),
+    ):
+        paper.add_argument(flag, type=kind, default=default, metavar=metavar, help=f"{words} (default: %(default)s)")
     paper.add_argument("--prefix", default="", metavar="TEXT", help="of the run's name")
     ours = parser.add_argument_group("not in the paper")
     ours.add_argument("--cohort", default="sprint-simulated", metavar="NAME|PATH.yaml", help="(default: %(default)s)")

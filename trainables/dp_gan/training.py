@@ -28,6 +28,7 @@ from trainables.trial_log import Ended, SavedEpoch, TrialLog
 
 STRETCH_STEPS = 50  # after which somebody who wants the run to end is heard
 SAVED_EVERY_S = 600
+PAYMENTS_PER_EPOCH = 10
 
 
 @dataclass(frozen=True)
@@ -123,18 +124,20 @@ class Training:
 
     def _stretches(self) -> Iterator[None]:
         """Train what is left of the epoch begun, a stretch of steps at a time."""
-        paid = self._pay() if self.steps < self.steps_per_epoch else None
-        while paid and self.steps < self.steps_per_epoch:
-            stretch = min(STRETCH_STEPS, self.steps_per_epoch - self.steps)
-            self._engine.train(replace(paid, mechanism=paid.mechanism.of_steps(stretch)))
-            self.steps += stretch
-            self._losses += self._engine.losses
-            yield
+        while left := self.steps_per_epoch - self.steps:
+            steps = min(left, math.ceil(self.steps_per_epoch / PAYMENTS_PER_EPOCH))
+            paid = self._pay(steps)
+            for first in range(0, steps, STRETCH_STEPS):
+                stretch = min(STRETCH_STEPS, steps - first)
+                self._engine.train(replace(paid, mechanism=paid.mechanism.of_steps(stretch)))
+                self.steps += stretch
+                self._losses += self._engine.losses
+                yield
 
-    def _pay(self) -> PaidTraining:
-        """For what is left of the epoch begun; work that a crash undid is paid for again."""
-        mechanism = self._hyperparameters.training(1).of_steps(self.steps_per_epoch - self.steps)
-        reading = self._access.training(TRIAL, mechanism, f"train epoch {self.epoch + 1}")
+    def _pay(self, steps: int) -> PaidTraining:
+        """For some steps; those that an interrupt leaves undone, or a crash undoes, are paid for again."""
+        mechanism = self._hyperparameters.training(1).of_steps(steps)
+        reading = self._access.training(TRIAL, mechanism, f"train in epoch {self.epoch + 1}")
         return PaidTraining.of(reading, None, self._device, watched=True)
 
     def _end_epoch(self) -> None:
