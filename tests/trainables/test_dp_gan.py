@@ -141,6 +141,9 @@ def test_an_interrupted_run_goes_on_where_it_was_and_pays_for_each_step_once(off
     stated = statement(office, "e_", "1.5")
     assert stated["steps"] == EPOCHS * 3
 
+    assert command(office, *flags, "--resume") == 0, "a run that is over says so once more"
+    assert statement(office, "e_", "1.5") == stated
+
 
 @pytest.mark.parametrize(
     ("flags", "named"),

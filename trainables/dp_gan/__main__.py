@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from trainables.dp_gan.command import carry_out, request
     from trainables.dp_gan.run import RunError
     from trainables.interrupts import interrupted_by
+    from trainables.trial_log import TrialLogError
 
     try:
         with storage.private_files(), interrupted_by():
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         Console().print("Interrupted at once: nothing of the last steps was kept.")
         return 130
-    except (CohortError, LedgerError, RunError) as error:
+    except (CohortError, LedgerError, RunError, TrialLogError) as error:
         Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False, soft_wrap=True)
         return 2
 

@@ -56,6 +56,11 @@ class Folder:
         """From which training goes on."""
         return self.path / "state.pt"
 
+    @property
+    def over(self) -> bool:
+        """Whether all epochs are."""
+        return self.log.file.exists() and any(isinstance(line, Ended) for line in self.log.lines())
+
     def epoch(self, number: int) -> Path:
         """Where an epoch's generator is kept."""
         return self.path / "trials" / TRIAL / f"epoch_{number:06d}"
@@ -81,7 +86,9 @@ class Training:
         self._engine = new_engine(run.engine, self._hyperparameters.settings, public, self._device)
         self.epoch, self.steps, self._losses = 0, 0, Losses()  # epochs that are over, and steps of the one begun
         self._saved = time.monotonic()
-        if folder.state.exists():
+        if folder.over:
+            self.epoch = run.epochs
+        elif folder.state.exists():
             self._load()
 
     @property
@@ -118,7 +125,8 @@ class Training:
                 if time.monotonic() - self._saved > SAVED_EVERY_S:
                     self.save()
             self._end_epoch()
-        self._folder.log.append(Ended(trial=TRIAL, ended="completed"))
+        if not self._folder.over:
+            self._folder.log.append(Ended(trial=TRIAL, ended="completed"))
         self._folder.state.unlink(missing_ok=True)  # as of every trial that ended
         return True
 
