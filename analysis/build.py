@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -24,7 +25,7 @@ from analysis.reports.pictures import Shown
 from analysis.reports.public import Asked, public_report
 from analysis.reports.tried import Baseline, Tried, gaussian_baseline
 from analysis.sealing import PICKED, SEALED, drawn_before, is_sealed, seal, verified_ledger
-from analysis.selection import Selected, Selection, select
+from analysis.selection import Selected, Selection, select, select_noisily
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
@@ -112,9 +113,12 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
         task = progress.add_task("Reading trials", total=None)
         stage = policy.stages(declared)[-1]
         epochs = releasable_epochs(directory, settings, schema, stage)
-        selection = select(epochs, policy.picks(len(epochs)))
         spent, ledger = verified_ledger(directory, settings, epochs)
         with closing(ledger):
+            if declared.plan.noisy_picks:
+                selection = select_noisily(epochs, _noise_of_picks(ledger, settings))
+            else:
+                selection = select(epochs, policy.picks(len(epochs)))
             progress.update(task, description="Generating participants")
             sealed = None
             if not redraw and is_sealed(directory, settings, ledger):
@@ -146,6 +150,11 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                 f"{directory.internal} is not: {error}"
             ) from error
     return ReleaseSummary(directory, manifest, selection, transfer)
+
+
+def _noise_of_picks(ledger: Ledger, settings: StudySettings) -> np.random.Generator:
+    """The same for a study whenever its release is built, and known to nobody without the ledger's key."""
+    return np.random.default_rng(int(ledger.chain.fingerprint(["picks", settings.study]), 16))
 
 
 def chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: StudySettings) -> Chosen:

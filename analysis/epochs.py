@@ -16,13 +16,13 @@ from ray.train import Checkpoint
 
 from analysis.errors import AnalysisError
 from analysis.study import TRIALS, WINNER, WINNER_FILE, StudyDirectory, StudySettings
-from analysis.trial_log import SavedEpoch, TrialLog
 from cohorts import Schema
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.policies.policy import Stage
 from trainables.candidate import CANDIDATE, DEFAULT, Setting, candidate_of, hyperparameters_of
 from trainables.generators import GENERATOR_FILE
 from trainables.scoring import likenesses, steering
+from trainables.trial_log import Line, SavedEpoch, TrialLog, TrialLogError
 
 
 def steering_scores() -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def scored_epochs(
     Raises:
         AnalysisError: the study has no trials, is not finished, is unreadable, or no epoch can generate.
     """
-    expected, lines = trials_begun or settings.trials, tuple(TrialLog(directory.trial_log(experiment_name)).lines())
+    expected, lines = trials_begun or settings.trials, _lines(TrialLog(directory.trial_log(experiment_name)))
     ended = {line.trial for line in lines if not isinstance(line, SavedEpoch)}
     if len(ended) < expected:
         raise AnalysisError(
@@ -118,6 +118,13 @@ def releasable_epochs(
         return (winning_epoch(directory, settings, schema),)
     trials = 1 if stage.configurations == "shortlisted" else stage.schedule.trials  # a shortlist may be shorter
     return scored_epochs(directory, settings, schema, stage.name, trials)
+
+
+def _lines(log: TrialLog) -> tuple[Line, ...]:
+    try:
+        return tuple(log.lines())
+    except TrialLogError as error:
+        raise AnalysisError(str(error)) from error
 
 
 def winning_epoch(directory: StudyDirectory, settings: StudySettings, schema: Schema) -> ScoredEpoch:

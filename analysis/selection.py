@@ -12,8 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import dp_accounting
+import numpy as np
 
 from analysis.epochs import ScoredEpoch, last_epochs, steering_scores
+from privacy.statements.unaccounted_search import PAPERS_EPSILON, PAPERS_SIZE
 from trainables.scoring import steering
 
 PICKS_PER_CLASSIFIER = 5
@@ -76,6 +78,32 @@ def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> 
         for classifier in steering()
         for epoch in ranked(epochs, classifier)[: per_classifier or PICKS_PER_CLASSIFIER]
     )
+    return _selection(epochs, picks)
+
+
+def select_noisily(epochs: Sequence[ScoredEpoch], noise: np.random.Generator) -> Selection:
+    """Pick epochs as the paper did: by accuracy with Laplace noise, drawn anew for each pick.
+
+    Args:
+        epochs: all scored epochs, at least one.
+        noise: to draw from.
+
+    Source: Beaulieu-Jones et al. 2019, supplementary code (greenelab/SPRINT_gan), Analysis.ipynb, "noisy selection".
+    """
+    ordered = sorted(epochs, key=lambda epoch: (epoch.trial_id, epoch.epoch))
+    picked: dict[str, list[int]] = {classifier: [] for classifier in steering()}
+    size = PAPERS_SIZE
+    for _ in range(min(PICKS_PER_CLASSIFIER, len(ordered))):
+        for classifier, before in picked.items():
+            accuracies = np.array([epoch.scores[f"accuracy_{classifier}"] for epoch in ordered])  # (epochs,)
+            noisy = accuracies + noise.laplace(scale=1 / (PAPERS_EPSILON * size), size=len(ordered))
+            noisy[before] = -np.inf
+            before.append(int(noisy.argmax()))
+            size -= 1
+    return _selection(epochs, tuple(Selected(ordered[at], name) for name, places in picked.items() for at in places))
+
+
+def _selection(epochs: Iterable[ScoredEpoch], picks: tuple[Selected, ...]) -> Selection:
     last = last_epochs(epochs)
     chosen = sorted({pick.epoch.trial_id for pick in picks})
     best = max((pick.epoch for pick in picks), key=_score)

@@ -34,8 +34,10 @@ class StudySettings(BaseModel):
         data_dir: Folder of the trial's files, or None for the cohort's own place.
         search_space: The `--search-space` as given: a name or the path of a YAML file.
         policy: What the search may read and what it is charged.
+        preset: Whose study it makes again; None for nobody's.
         shares: Expected shares of participants in training, validation and test.
-        epsilon: The declared budget; under `unaccounted` the largest that a single trial's training may reach.
+        epsilon: The declared budget; under `unaccounted` the largest that a single trial's training may reach, which
+            is infinite in a run of the paper's command.
         delta: The delta that goes with every epsilon of the study.
         search_minutes: When a search by a secret number of runs ends; None where it ends with them.
         trials: How many trials the study runs.
@@ -59,8 +61,9 @@ class StudySettings(BaseModel):
     data_dir: Path | None = None
     search_space: str = Field(min_length=1)
     policy: str
+    preset: str | None = None
     shares: SplitShares = SplitShares()
-    epsilon: float = Field(gt=0, allow_inf_nan=False)
+    epsilon: float = Field(gt=0)
     delta: float = Field(gt=0, lt=1)
     search_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     trials: int = Field(ge=1)
@@ -189,14 +192,23 @@ class StudyDirectory:
         """What the trials of one of its searches reported."""
         return self.path / f"{name}.jsonl"
 
+    @property
+    def losses(self) -> Path:
+        """Mean losses of both networks by epoch, a line of JSON each, under a policy that shows them; never publish."""
+        return self.internal / "losses.jsonl"
+
     def declared_plan(self) -> DeclaredPlan:
         """Read what was declared and how it is divided.
 
         Raises:
             AnalysisError: it is missing or not valid.
         """
-        from privacy.planning.allocation import DeclaredPlan  # here, so that --help need not wait for the accountant
+        from analysis.paper_run import plan_of, run_in  # here, so that --help need not wait for the accountant
+        from privacy.planning.allocation import DeclaredPlan
 
+        run = run_in(self.path)
+        if run is not None:
+            return plan_of(run)
         try:
             return DeclaredPlan.model_validate_json(self.plan_file.read_bytes())
         except (OSError, ValidationError) as error:
@@ -216,8 +228,11 @@ class StudyDirectory:
         return self.path / "release"
 
     def settings(self) -> StudySettings:
-        """Read the study's settings; see `StudySettings.read`."""
-        return StudySettings.read(self.path)
+        """Read the study's settings; see `StudySettings.read`. A run of the paper's command is a study of one trial."""
+        from analysis.paper_run import run_in, settings_of  # here, so that --help need not wait for PyTorch
+
+        run = run_in(self.path)
+        return StudySettings.read(self.path) if run is None else StudySettings(**settings_of(run, self.path))
 
 
 def _require_this_format(directory: Path, content: bytes) -> None:

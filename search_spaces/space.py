@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from optuna import Trial
 
 from search_spaces.domain import Scalar
-from search_spaces.entry import Conditional, Entry
-from search_spaces.errors import SearchSpaceError
+from search_spaces.entry import Entry
 
 
 @dataclass(frozen=True)
@@ -52,21 +51,6 @@ class SearchSpace:
         for name, entry in self.entries:
             drawn[name] = entry.draw(name, trial, drawn)
         return drawn
-
-    def without(self, *hyperparameters: str) -> SearchSpace:
-        """The space less some hyperparameters, which are decided elsewhere.
-
-        Raises:
-            SearchSpaceError: another entry depends on one.
-        """
-        for name, entry in self.entries:
-            needed = {other for other, _ in entry.when} if isinstance(entry, Conditional) else set()
-            for hyperparameter in sorted(needed & set(hyperparameters)):
-                raise SearchSpaceError(
-                    f"{self.source}: {name} depends on {hyperparameter}, which the privacy budget decides here. "
-                    "Remove the condition, or search under a policy that declares no budget."
-                )
-        return replace(self, entries=tuple(entry for entry in self.entries if entry[0] not in hyperparameters))
 
     def to_yaml(self) -> str:
         """Write the space as a file that loads to the same entries."""

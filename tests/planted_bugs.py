@@ -97,12 +97,12 @@ PLANTED = [
     PlantedBug(
         "Adam's second moment is that of the gradient before noise (Opacus)",
         SafeDPOptimizer.add_noise,
-        "    if self.mechanism.private:\n",
+        "    if self.mechanism.noisy:\n",
         "    for each in self.params:\n"
         "        state = self.original_optimizer.state[each]\n"
         "        if 'exp_avg_sq' in state:\n"
         "            state['exp_avg_sq'] += 0.001 * each.summed_grad**2\n"
-        "    if self.mechanism.private:\n",
+        "    if self.mechanism.noisy:\n",
         f"{STEPS}::test_adam_remembers_the_noisy_gradients_and_nothing_else[OpacusEngine]",
     ),
     PlantedBug(
@@ -183,8 +183,8 @@ PLANTED = [
     PlantedBug(
         "empty batches get no noise where trials share a pack",
         steps.add_noise,
-        "if trial.mechanism.private:",
-        "if trial.mechanism.private and (len(block.trials) == 1 or len(trial.batch_stream._data.arms)):",
+        "if trial.mechanism.noisy:",
+        "if trial.mechanism.noisy and (len(block.trials) == 1 or len(trial.batch_stream._data.arms)):",
         f"{STEPS}::test_trials_that_share_a_pack_hide_an_empty_batch_like_any_other",
     ),
     PlantedBug(

@@ -6,7 +6,7 @@ charges, early stopping, checkpoints and releases are the same for all. ``regist
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Protocol
@@ -58,10 +58,12 @@ class Workplace:
     Args:
         access: what it pays through.
         shared: where trials train together; None has each train by itself.
+        losses: is told the mean losses of a candidate's networks, by name, where those may be shown.
     """
 
     access: Access
     shared: SharedTraining | None
+    losses: Callable[[Mapping[str, float]], None] | None = None
 
 
 class Generator(Protocol):

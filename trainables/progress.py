@@ -36,6 +36,8 @@ class Progress:
             Besides what the policy lets out of the scores:
 
             - ``epoch``, ``planned_epochs`` (where this trial ends if nothing stops it), ``epsilon`` so far,
+            - ``discriminator_loss`` and ``generator_loss``, means since the scored epoch before, where the policy shows
+              them,
             - ``score``, the mean AUC of the classifiers that steer, on validation participants,
             - ``ledger``, the cohort's ledger as of the trial's last charge (count and hash); empty where it paid
               nothing,
@@ -64,6 +66,7 @@ class Progress:
             "planned_epochs": self._planned_epochs,
             "epsilon": epsilon_by_rdp(trial.training(trial.epoch).event, trial.plan.delta) if reads else 0.0,
             "ledger": trial.receipt,
+            **{f"{network}_loss": loss for network, loss in trial.losses.items()},
         }
 
     def save(self, directory: Path) -> None:

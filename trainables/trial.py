@@ -113,6 +113,7 @@ class Trial:
         self.device = plan.packs.device if plan.packs else here
         self.epoch = 0
         self.receipt = ""  # the ledger as of this trial's last charge
+        self.losses: Mapping[str, float] = {}  # of the last training, where they may be shown
         for candidate in plan.candidates:
             register(candidate)
         self._kind = candidate_of(config)
@@ -142,8 +143,12 @@ class Trial:
         mechanism = self.training(epochs, pretraining=self.epoch < self.plan.pretraining)
         seeds = None if self.plan.seed is None else {name: self._segment_seed(name) for name in STREAMS}
         segment = Segment(self.name, mechanism, f"train epochs {self.epoch + 1} to {epoch}", epochs, seeds)
-        self.receipt = self.candidate.train(segment, Workplace(self.plan.access, self.plan.packs))
+        shown = self._take_losses if self.plan.access.shows_losses else None
+        self.receipt = self.candidate.train(segment, Workplace(self.plan.access, self.plan.packs, shown))
         self.epoch = epoch
+
+    def _take_losses(self, losses: Mapping[str, float]) -> None:
+        self.losses = losses
 
     def score(self) -> dict[str, float]:
         """Have as many synthetic participants as the public size of the training split judged.

@@ -14,9 +14,18 @@ from ray.tune.experiment import Trial
 
 from trainables.trial import STATE_FILE
 
+STATES_KEPT = 2
+
 
 class Forgetting(Callback):
-    """Removes the state of each trial when it ends."""
+    """Removes the state of each trial when it ends, and older ones while it trains."""
+
+    def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """It would go on from here; or, if this process is killed before that is written down, from the one before."""
+        kept = trial.run_metadata.checkpoint_manager
+        for saved in kept.best_checkpoint_results[-STATES_KEPT - 1 : -STATES_KEPT] if kept else ():
+            if saved.checkpoint is not None:
+                _remove(saved.checkpoint.filesystem, f"{saved.checkpoint.path}/{STATE_FILE}")
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """It will not go on."""

@@ -11,6 +11,7 @@ ENGINES = ("opacus", "packed")
 RESULTS = Path("results")
 
 DEFAULTS = {
+    "preset": None,
     "cohort": "sprint-simulated",
     "data": None,
     "policy": None,  # the registry knows which, and a policy its own search space, trials and epochs
@@ -99,10 +100,17 @@ def _add_cohort_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_search_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="paper: the sweep of Beaulieu-Jones et al. 2019 and its non-private twin, with every epoch scored; "
+        "options given beside it win. docs/paper.md says what it does",
+    )
+    group.add_argument(
         "--search-space",
         type=_name_or_path,
         metavar="NAME|PATH.yaml",
-        help="measured, copula, default (GANs), paper, smoke, or your own (default: what suits the policy)",
+        help="measured, copula, default (GANs on a declared budget), unaccounted (GANs with noise of their own), "
+        "paper, smoke, or your own (default: what suits the policy)",
     )
     group.add_argument(
         "--trials",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Number
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from ray.tune.search.optuna import OptunaSearch
 
 from privacy.planning.allocation import Allocation
 from search_spaces import SearchSpace
-from trainables.candidate import START, candidate_of, decided_by_budget
+from trainables.candidate import START, candidate_of
 
 # User attributes of an Optuna trial.
 TUNE_TRIAL = "tune_trial"  # the name Tune has for it
 FAILURE = "failure"  # why it has no value
+ASKED_FOR = "asked_for"  # that its configuration was settled before the search
 
 LOST = "the study was interrupted before this trial was saved"
 # Seconds to wait while optuna-dashboard holds the database.
@@ -47,6 +48,7 @@ class StudySearch(OptunaSearch):
         startup_trials: trials drawn at random before the sampler learns from results.
         prices: decide the noise of a configuration by its sampling rate, where the budget does and not the space.
         shortlist: configurations to run in place of what the sampler proposes, by the trial they begin from.
+        first: what is drawn for the first trials, by hyperparameter, before the sampler proposes anything.
     """
 
     def __init__(
@@ -58,9 +60,9 @@ class StudySearch(OptunaSearch):
         startup_trials: int = 10,
         allocation: Allocation | None = None,
         shortlist: Mapping[str, Mapping[str, Any]] | None = None,
+        first: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._allocation = allocation
-        space = space.without(*decided_by_budget()) if allocation else space
         self._database = RDBStorage(
             f"sqlite:///{database.resolve()}", engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE_S}}
         )
@@ -77,9 +79,12 @@ class StudySearch(OptunaSearch):
         self._seed = seed
         assert self._ot_study is not None  # made by Ray's constructor, because there is a space
         self._study: Study = self._ot_study
-        if shortlist and not self._study.get_trials(deepcopy=False):
-            for start, config in shortlist.items():
-                self._study.enqueue_trial(dict(config), user_attrs={START: start})
+        if self._study.get_trials(deepcopy=False):
+            return
+        for start, config in (shortlist or {}).items():
+            self._study.enqueue_trial(dict(config), user_attrs={ASKED_FOR: True, START: start})
+        for drawn in first:
+            self._study.enqueue_trial(dict(drawn), user_attrs={ASKED_FOR: True})
 
     def _sampler_with(self, seed: int | None) -> TPESampler:
         # Several trials run at once: constant_liar (Optuna 5's default) keeps them from crowding one spot.
@@ -171,8 +176,9 @@ class StudySearch(OptunaSearch):
             elif frozen.state == TrialState.RUNNING:
                 self._database.set_trial_user_attr(frozen._trial_id, FAILURE, LOST)
                 self._study.tell(frozen.number, state=TrialState.FAIL)
-                if START in frozen.user_attrs:  # of a shortlist none may go missing
-                    self._study.enqueue_trial(frozen.params, user_attrs={START: frozen.user_attrs[START]})
+                if ASKED_FOR in frozen.user_attrs:  # of these none may go missing
+                    kept = {name: frozen.user_attrs[name] for name in (ASKED_FOR, START) if name in frozen.user_attrs}
+                    self._study.enqueue_trial(frozen.params, user_attrs=kept)
 
 
 def _metrics(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.schedule import Schedule
 from privacy.policies import Door, Stage, policy_named
 from privacy.policies.in_secret import drawn_run
-from trainables.candidate import START, candidate_of, decided_by_budget
+from trainables.candidate import START, candidate_of
 from trainables.trial import TrialPlan
 from tuner.drawing import Drawing
 from tuner.errors import StudyError
@@ -121,7 +121,7 @@ class DrawnRuns:
 
     def _config(self) -> dict[str, Any]:
         if not self.phase.shortlist:
-            return Drawing(self.request.space.without(*decided_by_budget()))()
+            return Drawing(self.request.space)()
         start = secrets.choice(list(self.phase.shortlist))
         return {**self.phase.shortlist[start], START: start}
 

@@ -28,6 +28,7 @@ from search_spaces import SearchSpace
 from trainables.gan.hyperparameters import DEFAULT_SAMPLING_RATE
 from trainables.scoring import steering
 from tuner.asha import REDUCTION_FACTOR, rungs
+from tuner.presets import preset_named
 
 DRAWS, RATES = 99, 5
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
@@ -42,16 +43,18 @@ def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> S
     """
     ledger = _open_ledger(settings, schema)
     spent, shares = _before(ledger, schema)
+    preset = preset_named(settings.preset) if settings.preset else None
     policy, budget = policy_named(settings.policy), Budget(settings.epsilon, settings.delta)
     inputs = PlanInputs(
         budget=budget,
         schema=schema,
         trials=settings.trials,
-        rungs=rungs(settings.max_epochs),
-        reduction_factor=REDUCTION_FACTOR,
+        rungs=tuple(range(1, settings.max_epochs + 1)) if preset else rungs(settings.max_epochs),
+        reduction_factor=1 if preset else REDUCTION_FACTOR,
         sampling_rates=typical_sampling_rates(space),
         scored_by=tuple(steering()),
-        shares=shares,
+        shares=shares or (preset.shares if preset else None),
+        noisy_picks=preset is not None,
         spent=spent,
         search_minutes=settings.search_minutes,
     )

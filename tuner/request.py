@@ -23,12 +23,14 @@ from privacy.planning.plan import StudyPlan
 from privacy.policies import DEFAULT, policies, policy_named
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
+from trainables.candidate import decided_by_budget
 from trainables.gan.engine import grid
 from tuner.domains import domains
 from tuner.errors import StudyError
 from tuner.first_ledger import require_ledger, studies_in
 from tuner.options import DEFAULTS, RESULTS
 from tuner.plan import plan_study
+from tuner.presets import preset_named
 
 FEWEST_EXPECTED = 3
 MOST = 1_000_000  # trials, or epochs of one
@@ -99,6 +101,7 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
     schema = resolve_schema(settings.cohort)
     space = load_search_space(settings.search_space, domains())
     _check_schema(schema, settings, space)
+    _check_space(settings, space)
     digests = _digests(schema, space)
     if arguments.resume:
         _check_unchanged(settings, digests)
@@ -135,8 +138,9 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
 
 def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
     """Settings from the options given and the defaults of the others."""
-    policy = policy_named(arguments.policy or DEFAULT)
-    defaults = {**DEFAULTS, **policy.defaults}
+    preset = preset_named(arguments.preset).defaults if arguments.preset else {}
+    policy = policy_named(arguments.policy or preset.get("policy", DEFAULT))
+    defaults = {**DEFAULTS, **policy.defaults, **preset}
     chosen = {name: _given(arguments, name, default) for name, default in defaults.items()}
     _check_numbers(chosen)
     cohort = str(chosen["cohort"])
@@ -155,6 +159,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
             data_dir=chosen["data"] and chosen["data"].resolve(),
             search_space=_resolved_space(chosen["search_space"]),
             policy=policy.name,
+            preset=chosen["preset"],
             epsilon=chosen["epsilon"],
             delta=chosen["delta"],
             search_minutes=chosen["search_minutes"],
@@ -291,6 +296,22 @@ def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -
             f"The search space {space.name} asks for the paper's convolutional network, which needs the same measures "
             f"at every visit and no covariates or categories; {schema.name} has them. Use network: compact."
         )
+
+
+def _check_space(settings: StudySettings, space: SearchSpace) -> None:
+    """Raise StudyError where a line of the search space would not be used."""
+    if not policy_named(settings.policy).declares_budget:
+        return
+    for name in decided_by_budget():
+        if name in space.hyperparameters:
+            free = [policy.name for policy in policies() if not policy.declares_budget]
+            raise StudyError(
+                f"The search space {space.name} names {name}, which would not be used: under the policy "
+                f"{settings.policy} it follows from the declared budget: the least noise that the budget affords at a "
+                "trial's other hyperparameters, and none where trials read no participants. Remove that line of "
+                f"{space.source}; a search over sampling_rate is one over noise, at equal price. Or give --policy "
+                f"{' or '.join(free)}, under which trials have the noise that the search space says."
+            )
 
 
 def _rounded_down(number: float) -> float:

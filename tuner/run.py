@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cohorts import CohortError, storage
     from privacy import BudgetExhausted, LedgerError, LedgerUnavailable, PlanError
     from search_spaces import SearchSpaceError
+    from trainables.interrupts import interrupted_by
     from tuner.errors import MachineError, StudyError
-    from tuner.interrupts import interrupted_by
     from tuner.plan import print_plan
     from tuner.request import outline_study, request_study, resume_command
     from tuner.study import run_study

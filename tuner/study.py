@@ -21,16 +21,18 @@ from privacy.ledger.study_record import RECEIPTS, keep_record
 from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.schedule import Schedule
 from privacy.policies import Door, policy_named
+from trainables.interrupts import Interruption, interrupted_by
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards
 from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
-from tuner.interrupts import Interruption, interrupted_by
+from tuner.interrupts import ends_tune
 from tuner.lock import only_one
 from tuner.optuna_search import StudySearch
 from tuner.phases import Phase, configurations, phases, secret_folder
+from tuner.presets import preset_named
 from tuner.ray_cluster import ray_cluster
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
@@ -197,10 +199,11 @@ def _search(
         settings.seed,
         allocation=phase.stage.allocation,
         shortlist=phase.shortlist,
+        first=preset_named(settings.preset).configurations[: schedule.trials] if settings.preset else (),
     )
     scheduler = _scheduler(schedule)
     view = StudyView(phase.optuna_study, schedule.trials, console)
-    logged = LoggedTrials(directory.trial_log(phase.stage.name))
+    logged = LoggedTrials(directory.trial_log(phase.stage.name), directory.losses)
     snapshot, seal = directory.path / f"{phase.stage.name}.snapshot", seal_of(settings.study, phase.stage.name)
     resumed = request.resumed and snapshot.exists()
     if resumed:
@@ -211,7 +214,7 @@ def _search(
     forgetting = [Forgetting()] if phase.stage.reads_participants else []  # others may be gone on from
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     interruption = Interruption()
-    with closing(view), interruption.watched(), scheduler.refusal_raised():
+    with closing(view), ends_tune(interruption), scheduler.refusal_raised():
         tune.run(
             tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
             name=phase.stage.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,21 +11,22 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from analysis.epochs import reported
-from analysis.trial_log import Ended, SavedEpoch, TrialLog
+from trainables.trial_log import Ended, SavedEpoch, TrialLog
 
 
 class LoggedTrials(Callback):
-    """Logs each scored epoch when it has been saved, and each trial that ends.
+    """Logs each scored epoch when it has been saved, and each trial that ends; and where they are shown, its losses.
 
     Give it to Tune before ``Snapshots``: what Tune goes on from is then never ahead of the log, and an epoch that is
     redone after a kill is logged once more.
 
     Args:
         file: see ``TrialLog``.
+        losses: file of mean losses of both networks since the scored epoch before, a line of JSON each. Internal.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._log = TrialLog(file)
+    def __init__(self, file: Path, losses: Path) -> None:
+        self._log, self._losses = TrialLog(file), losses
 
     def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """An epoch can generate from now on."""
@@ -43,6 +45,16 @@ class LoggedTrials(Callback):
                 report=plain(report),
             )
         )
+
+        self._keep_losses(trial.trial_id, saved.metrics)
+
+    def _keep_losses(self, trial: str, metrics: dict[str, Any]) -> None:
+        means = {network: metrics.get(f"{network}_loss", math.nan) for network in ("discriminator", "generator")}
+        if not all(map(math.isfinite, means.values())):
+            return
+        self._losses.parent.mkdir(exist_ok=True)
+        with self._losses.open("a") as file:
+            print(json.dumps({"trial": trial, "epoch": metrics["epoch"], **plain(means)}), file=file)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """It came to its end, or was stopped."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from privacy.accounting.events import composed
 from privacy.accounting.rdp import epsilon_by_rdp
-from privacy.mechanisms.dpsgd import DPSGD
+from privacy.mechanisms.dpsgd import DPSGD, SMALLEST_NOISE
 
 
 def epsilon(training: Iterable[DPSGD], delta: float) -> float:
@@ -48,7 +48,8 @@ def affordable_epochs(
 
     Args:
         sampling_rate: ``q`` in (0, 1].
-        noise_multiplier: ``sigma``; 0 trains without privacy and is never stopped by the budget.
+        noise_multiplier: ``sigma``; below ``SMALLEST_NOISE`` it trains without privacy and is never stopped by the
+            budget.
         steps_per_epoch: discriminator steps in one epoch.
         max_epochs: never more than this.
         budget_epsilon: largest epsilon allowed; infinity allows everything.
@@ -64,7 +65,7 @@ def affordable_epochs(
         >>> affordable_epochs(0.05, 1.2, **limits), affordable_epochs(0.05, 1.5, **limits)
         (43, 83)
     """
-    if noise_multiplier == 0 or math.isinf(budget_epsilon):
+    if noise_multiplier < SMALLEST_NOISE or math.isinf(budget_epsilon):
         return max_epochs
 
     def too_much(epochs: int) -> bool:

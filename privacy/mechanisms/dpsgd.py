@@ -10,8 +10,8 @@ import dp_accounting
 
 from privacy.mechanisms.mechanism import Kind
 
-# Noise below this protects nobody, and far below it the accountant's arithmetic gives epsilon 0.
 SMALLEST_NOISE = 0.01
+"""Noise below this protects nobody, and far below it the accountant's arithmetic gives epsilon 0: it counts as none."""
 
 SUM_MARGIN = 2.0**-10
 """Noise is larger than charged by this share, for what float32 adds to one participant's part of a sum.
@@ -32,9 +32,10 @@ class DPSGD:
 
     Args:
         sampling_rate: probability ``q`` in (0, 1] with which a participant joins a batch.
-        noise_multiplier: standard deviation ``sigma`` of the noise in units of the clip norm; 0 is not private.
+        noise_multiplier: standard deviation ``sigma`` of the noise in units of the clip norm; below ``SMALLEST_NOISE``
+            it is charged as not private.
         steps: number of noisy gradient steps, empty batches included.
-        clip_norm: C, the largest 2-norm of one participant's gradient. Without noise nothing is clipped.
+        clip_norm: C, the largest 2-norm of one participant's gradient. Without any noise nothing is clipped.
 
     Raises:
         ValueError: for numbers that the accountant would take and misjudge.
@@ -47,9 +48,11 @@ class DPSGD:
         PoissonSampledDpEvent(sampling_probability=0.05, event=GaussianDpEvent(noise_multiplier=1.2))
         >>> round(mechanism.noise_sd, 2)
         0.6
-        >>> DPSGD(sampling_rate=0.05, noise_multiplier=0.001, steps=100)
+        >>> DPSGD(sampling_rate=0.05, noise_multiplier=0.001, steps=100).event
+        NonPrivateDpEvent()
+        >>> DPSGD(sampling_rate=0.05, noise_multiplier=-1, steps=100)
         Traceback (most recent call last):
-        ValueError: noise multiplier 0.001 is not usable: give 0 for none, or at least 0.01
+        ValueError: noise multiplier -1 is not a finite number of at least 0
     """
 
     sampling_rate: float
@@ -62,18 +65,20 @@ class DPSGD:
     def __post_init__(self) -> None:
         if not 0 < self.sampling_rate <= 1 or self.steps < 0:
             raise ValueError(f"sampling rate {self.sampling_rate!r} or steps {self.steps!r} cannot be accounted for")
-        if self.noise_multiplier != 0 and not SMALLEST_NOISE <= self.noise_multiplier < math.inf:
-            raise ValueError(
-                f"noise multiplier {self.noise_multiplier!r} is not usable: give 0 for none, or at least "
-                f"{SMALLEST_NOISE}"
-            )
+        if not 0 <= self.noise_multiplier < math.inf:
+            raise ValueError(f"noise multiplier {self.noise_multiplier!r} is not a finite number of at least 0")
         if not 0 < self.clip_norm < math.inf:
             raise ValueError(f"clip norm {self.clip_norm!r} is not a finite number above 0")
 
     @property
-    def private(self) -> bool:
+    def noisy(self) -> bool:
         """Whether there is any noise."""
         return self.noise_multiplier > 0
+
+    @property
+    def private(self) -> bool:
+        """Whether there is enough of it for a guarantee."""
+        return self.noise_multiplier >= SMALLEST_NOISE
 
     @property
     def noise_sd(self) -> float:

@@ -40,6 +40,7 @@ class PlanInputs:
         shares: of the splits, where an earlier study fixed them; the plan chooses otherwise.
         spent: what earlier studies ran on each split.
         search_minutes: after which a search by a secret number of runs ends; None where it ends with them.
+        noisy_picks: whether epochs are to be picked by noisy accuracy, as the paper did, where a policy leaves it open.
     """
 
     budget: Budget
@@ -52,6 +53,7 @@ class PlanInputs:
     shares: SplitShares | None = None
     spent: Spent = field(default_factory=dict)
     search_minutes: float | None = None
+    noisy_picks: bool = False
 
     @property
     def sampling_rate(self) -> float:

@@ -51,12 +51,13 @@ class StudyPlan(BaseModel):
             ``on_participants`` then is one run's schedule.
         search_minutes: after which a search by a secret number of runs ends, however many there are; None where it
             ends with them.
+        noisy_picks: whether epochs are picked by accuracy with the Laplace noise of the paper.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: str
-    epsilon: float = Field(gt=0, allow_inf_nan=False)
+    epsilon: float = Field(gt=0)
     delta: float = Field(gt=0, lt=1)
     shares: SplitShares
     on_participants: Schedule
@@ -66,6 +67,7 @@ class StudyPlan(BaseModel):
     scored_by: tuple[str, ...] = Field(min_length=1)
     runs: LawOfRuns | None = None
     search_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    noisy_picks: bool = False
 
     @property
     def budget(self) -> Budget:

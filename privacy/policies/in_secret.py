@@ -56,6 +56,7 @@ class InSecret:
     mechanism: NoisyScores
 
     reads_participants: ClassVar[bool] = True
+    shows_losses: ClassVar[bool] = False
 
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Open the training participants for a part of a run."""

@@ -35,6 +35,7 @@ class InTheOpen:
     mechanism: NoisyScores
 
     reads_participants: ClassVar[bool] = True
+    shows_losses: ClassVar[bool] = False
 
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Pay for a mechanism and open the training participants for it.

@@ -88,6 +88,7 @@ class OnMeasured:
     validation: Participants
 
     reads_participants: ClassVar[bool] = False
+    shows_losses: ClassVar[bool] = False
 
     @classmethod
     def of(cls, measured: Measured, schema: Schema, shares: SplitShares) -> OnMeasured:

@@ -115,6 +115,10 @@ class Access(Protocol):
     def reads_participants(self) -> bool:
         """Whether real participants are read at all."""
 
+    @property
+    def shows_losses(self) -> bool:
+        """Whether a trial's losses may leave it; they are of participants, and no noise hides them."""
+
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Pay for a mechanism on the training participants, and open them for it.
 
@@ -139,7 +143,7 @@ class Access(Protocol):
 
 
 GAN_SEARCH: Mapping[str, Any] = {"search_space": "default", "trials": 32, "max_epochs": 40}
-"""Defaults where GANs alone are searched."""
+"""Defaults where GANs alone are searched on a declared budget."""
 
 
 class Policy(Protocol):

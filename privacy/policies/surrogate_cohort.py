@@ -61,6 +61,7 @@ class OnSurrogate:
     validation: Participants
 
     reads_participants: ClassVar[bool] = False
+    shows_losses: ClassVar[bool] = False
 
     @classmethod
     def of(cls, moments: Sequence[ClassMoments], schema: Schema, shares: SplitShares) -> OnSurrogate:

@@ -41,6 +41,7 @@ class Freely:
     validation: Cohort
 
     reads_participants: ClassVar[bool] = True
+    shows_losses: ClassVar[bool] = True
 
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Charge a mechanism and open the training participants for it."""
@@ -61,7 +62,7 @@ class Unaccounted:
     declares_budget: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
     needs_label: ClassVar[bool] = True
-    defaults: ClassVar[Mapping[str, Any]] = GAN_SEARCH
+    defaults: ClassVar[Mapping[str, Any]] = {**GAN_SEARCH, "search_space": "unaccounted"}
     marking: ClassVar[str] = "unaccounted"
 
     def plan(self, inputs: PlanInputs) -> StudyPlan:
@@ -70,12 +71,13 @@ class Unaccounted:
             policy=self.name,
             epsilon=inputs.budget.epsilon,
             delta=inputs.budget.delta,
-            shares=SplitShares(),
+            shares=inputs.shares or SplitShares(),
             on_participants=Schedule(
                 trials=inputs.trials, rungs=inputs.rungs, reduction_factor=inputs.reduction_factor
             ),
             sampling_rate=inputs.sampling_rate,
             scored_by=inputs.scored_by,
+            noisy_picks=inputs.noisy_picks,
         )
 
     def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:

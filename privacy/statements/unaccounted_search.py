@@ -14,6 +14,9 @@ from privacy.statements import sections
 from privacy.statements.events import charged_events
 from privacy.statements.statement import SCORE, Chosen
 
+PAPERS_EPSILON, PAPERS_SIZE = 0.05, 500
+"""Of a pick in the paper: Laplace noise of scale 1 / (epsilon x size) on each epoch's accuracy, size falling by one."""
+
 
 @dataclass(frozen=True)
 class UnaccountedSearch:
@@ -39,6 +42,7 @@ class UnaccountedSearch:
         delta: the delta of every epsilon.
         shares: expected shares of participants in training, validation and test.
         nominal_size: public number of complete participants.
+        noisy_picks: whether epochs were picked by accuracy with the noise of the paper.
     """
 
     study: str
@@ -60,6 +64,7 @@ class UnaccountedSearch:
     delta: float
     shares: tuple[float, float, float]
     nominal_size: int
+    noisy_picks: bool
     summary: Summary = field(repr=False, compare=False)
 
     @classmethod
@@ -92,6 +97,7 @@ class UnaccountedSearch:
             delta=delta,
             shares=(plan.shares.train, plan.shares.validation, plan.shares.test),
             nominal_size=chosen.nominal_size,
+            noisy_picks=plan.noisy_picks,
             summary=summary,
         )
 
@@ -101,7 +107,8 @@ class UnaccountedSearch:
         if math.isinf(self.epsilon):
             return (
                 "This release is not differentially private: at least one of its generators was trained without noise, "
-                "and the search for hyperparameters and the selection of epochs are not covered by any guarantee."
+                "or with too little for any guarantee, and the search for hyperparameters and the selection of epochs "
+                "are not covered by any guarantee."
             )
         return (
             f"Epsilon {self.epsilon:.2f} (delta {self.delta:g}) covers the training of the chosen trials only: the "
@@ -113,7 +120,9 @@ class UnaccountedSearch:
     def method(self) -> str:
         """How the search read participants, in a few sentences."""
         trained = (
-            "without noise" if math.isinf(self.epsilon) else "with differentially private stochastic gradient descent"
+            "not all with enough noise for a guarantee"
+            if math.isinf(self.epsilon)
+            else "with differentially private stochastic gradient descent"
         )
         return (
             f"It trained {self.trials} generators with different hyperparameters, the chosen ones {trained}, "
@@ -128,10 +137,13 @@ class UnaccountedSearch:
     @property
     def picking(self) -> str:
         """How the released epochs were picked."""
-        return (
-            f"The release is made by {self.chosen_epochs} epochs of {self.chosen_trials} trials: those that each "
-            "classifier scored best."
-        )
+        best = "each classifier scored best"
+        if self.noisy_picks:
+            best = (
+                "each classifier was most accurate with, once noise was added as in the paper (Laplace, of scale "
+                f"{1 / (PAPERS_EPSILON * PAPERS_SIZE):g} or a little more, drawn anew for each pick)"
+            )
+        return f"The release is made by {self.chosen_epochs} epochs of {self.chosen_trials} trials: those that {best}."
 
     def events(self) -> dict[str, Any]:
         """Every charged event of the study and of those before it."""

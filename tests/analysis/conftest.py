@@ -74,7 +74,7 @@ def run_trials(directory: StudyDirectory, settings: StudySettings, shared_ray: S
                 storage_path=directory.storage_path(settings),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
                 stop=lambda _, result: result["config"]["clip_norm"] == STOPPED,
-                callbacks=[LoggedTrials(directory.trial_log())],
+                callbacks=[LoggedTrials(directory.trial_log(), directory.losses)],
                 verbose=0,
             ),
             tune_config=tune.TuneConfig(metric="score", mode="max", reuse_actors=True),

@@ -10,11 +10,11 @@ from ray.tune import ExperimentAnalysis
 from analysis import AnalysisError
 from analysis.epochs import scored_epochs
 from analysis.selection import select
-from analysis.trial_log import Ended, SavedEpoch, TrialLog
 from cohorts import resolve_schema
 from tests.analysis.conftest import FAILING, STOPPED, change_settings
 from trainables.generators import load_generator
 from trainables.service.trials import PICKLED, DPGANTrial
+from trainables.trial_log import Ended, SavedEpoch, TrialLog
 
 
 def gathered(study):

@@ -39,7 +39,7 @@ def filled(kit, place, rating, guess):
 
 
 def score(kit, sheet, capsys):
-    status = main(["paper", "score", str(kit), "--sheet", str(sheet)])
+    status = main(["score", str(kit), "--sheet", str(sheet)])
     return status, "".join(capsys.readouterr())
 
 
@@ -96,5 +96,5 @@ def test_a_sheet_of_another_kit_is_refused(kit, tmp_path, capsys):
 
 
 def test_a_missing_kit_ends_with_status_2(tmp_path, capsys):
-    assert main(["paper", "score", str(tmp_path / "nothing")]) == 2
+    assert main(["score", str(tmp_path / "nothing")]) == 2
     assert KEY_FILE in capsys.readouterr().err

@@ -53,10 +53,16 @@ def test_a_whole_noise_multiplier_costs_the_same_however_it_is_written(noise):
     assert epsilon([written_as_int], DELTA) == epsilon([written_as_float], DELTA) > 0
 
 
-@pytest.mark.parametrize("noise", [1e-160, 1e-9, -1.0, math.nan, math.inf])
-def test_noise_that_the_accountant_would_misjudge_is_refused(noise):
+@pytest.mark.parametrize("noise", [-1.0, math.nan, math.inf])
+def test_noise_that_there_cannot_be_is_refused(noise):
     with pytest.raises(ValueError, match="noise multiplier"):
         DPSGD(0.01, noise, 10)
+
+
+@pytest.mark.parametrize("noise", [1e-160, 1e-9, 0.0099])
+def test_noise_that_the_accountant_would_misjudge_is_charged_as_none(noise):
+    assert DPSGD(0.01, noise, 10).event == DPSGD(0.01, 0.0, 10).event
+    assert math.isinf(epsilon([DPSGD(0.01, noise, 10)], DELTA))
 
 
 @given(

@@ -23,6 +23,7 @@ SEARCH = UnaccountedSearch(
     delta=1e-5,
     shares=(0.75, 0.15, 0.10),
     nominal_size=400,
+    noisy_picks=False,
     summary=None,
 )
 
@@ -46,6 +47,11 @@ def test_a_release_without_noise_is_not_called_private():
     text = replace(SEARCH, epsilon=math.inf, winning_run_epsilon=math.inf).text()
     assert "not differentially private" in text.splitlines()[2]
     assert "no bound" in text
+
+
+def test_it_says_how_epochs_were_picked():
+    assert "those that each classifier scored best" in SEARCH.picking
+    assert "Laplace, of scale 0.04 or a little more" in replace(SEARCH, noisy_picks=True).picking
 
 
 def test_the_page_names_unit_neighbours_accountant_and_what_is_public():

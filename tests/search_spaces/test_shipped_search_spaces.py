@@ -18,8 +18,8 @@ def draws(name: str, count: int) -> list[BaseModel]:
     return [candidate_of(config).hyperparameters(**hyperparameters_of(config)) for config in configs]
 
 
-def test_the_project_comes_with_five_search_spaces():
-    assert SHIPPED == ("copula", "default", "measured", "paper", "smoke")
+def test_the_project_comes_with_six_search_spaces():
+    assert SHIPPED == ("copula", "default", "measured", "paper", "smoke", "unaccounted")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -35,7 +35,7 @@ def test_a_shipped_space_survives_pickling_as_ray_does_it(name):
 
 def test_the_paper_space_is_the_papers_sweep():
     drawn = draws("paper", 400)
-    assert {trial.noise_multiplier for trial in drawn} == {1, 2}
+    assert {trial.noise_multiplier for trial in drawn} == {0, 1, 2}, "0 is the non-private twin"
     assert {trial.clip_norm for trial in drawn} == {1e-5, 1e-4}
     learning_rates = {(trial.generator_learning_rate, trial.discriminator_learning_rate) for trial in drawn}
     assert learning_rates == {(2e-5, 2e-5), (2e-4, 2e-4)}, "the paper trains both networks at one rate"

@@ -30,16 +30,8 @@ def settings_of(config: dict) -> GANSettings:
 
 def mechanism_of(config: dict, number: int) -> DPSGD:
     """What is paid for a configuration; noise may be too little to be accounted for."""
-    defaults = Hyperparameters(**{name: value for name, value in config.items() if name not in MECHANISM})
-    noise = config.get("noise_multiplier", defaults.noise_multiplier)
-    mechanism = DPSGD(
-        config.get("sampling_rate", defaults.sampling_rate),
-        max(noise, 0.01) if noise else 0.0,
-        number,
-        config.get("clip_norm", defaults.clip_norm),
-    )
-    object.__setattr__(mechanism, "noise_multiplier", noise)
-    return mechanism
+    hyperparameters = Hyperparameters(**config)
+    return DPSGD(hyperparameters.sampling_rate, hyperparameters.noise_multiplier, number, hyperparameters.clip_norm)
 
 
 def paid(config: dict, data: TrainingData, number: int, streams: RandomStreams) -> PaidTraining:

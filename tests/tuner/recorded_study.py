@@ -29,6 +29,10 @@ class Recording:
     def reads_participants(self) -> bool:
         return self.access.reads_participants
 
+    @property
+    def shows_losses(self) -> bool:
+        return self.access.shows_losses
+
     def training(self, trial: str, mechanism: Any, words: str) -> Any:
         reading = self.access.training(trial, mechanism, words)
         figures = [mechanism.sampling_rate, mechanism.noise_multiplier, mechanism.steps]

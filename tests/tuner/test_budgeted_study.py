@@ -84,7 +84,8 @@ def test_a_composed_study_releases_and_its_statement_covers_everything(office, f
 def test_its_trials_report_nothing_exact(office, first):
     database = f"sqlite:///{office.study('first') / 'study.db'}"
     for trial in optuna.load_study(study_name="first", storage=database).trials:
-        assert not {"accuracy_random_forest", "spearman", "ks"} & trial.user_attrs.keys()
+        assert not {"accuracy_random_forest", "spearman", "ks", "discriminator_loss"} & trial.user_attrs.keys()
+    assert not StudyDirectory(office.study("first")).losses.exists()
 
 
 def scores_by_trial(directory: StudyDirectory) -> dict[str, list[int]]:

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from tuner.interrupts import STOPPING, Interruption, interrupted_by
+from trainables.interrupts import STOPPING, Interruption, interrupted_by
+from tuner.interrupts import ends_tune
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def tune_stops(monkeypatch):
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_search_that_is_told_to_end_ends_in_tunes_own_way_and_is_known_to_have_been(tune_stops, number):
     interruption = Interruption()
-    with interruption.watched():
+    with ends_tune(interruption):
         stops = tune_stops()
         assert not interruption.asked
         signal.raise_signal(number)
@@ -35,7 +36,7 @@ def test_a_search_that_is_told_to_end_ends_in_tunes_own_way_and_is_known_to_have
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_before_tune_listens_it_is_an_interrupt(number):
-    with pytest.raises(KeyboardInterrupt), Interruption().watched():
+    with pytest.raises(KeyboardInterrupt), ends_tune(Interruption()):
         signal.raise_signal(number)
 
 
@@ -48,7 +49,7 @@ def test_elsewhere_each_of_them_is_ctrl_c(number):
 def test_who_was_started_by_nohup_does_not_end_when_the_terminal_closes():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with interrupted_by(), Interruption().watched():
+        with interrupted_by(), ends_tune(Interruption()):
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -57,6 +58,6 @@ def test_who_was_started_by_nohup_does_not_end_when_the_terminal_closes():
 def test_handlers_are_as_they_were_afterwards():
     numbers = (*STOPPING, signal.SIGUSR1)
     before = [signal.getsignal(number) for number in numbers]
-    with interrupted_by(), Interruption().watched():
+    with interrupted_by(), ends_tune(Interruption()):
         pass
     assert [signal.getsignal(number) for number in numbers] == before

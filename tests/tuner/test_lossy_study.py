@@ -20,7 +20,6 @@ SPACE = {
     "candidate": {"categorical": ["gan", "measured", "copula", "moments"]},
     "generator_learning_rate": {"log_uniform": [1e-3, 1e-2]},
     "clip_norm": 1,
-    "noise_multiplier": 2,
     "sampling_rate": 0.05,
     "width": 8,
     "depth": 1,

@@ -8,7 +8,10 @@ import pytest
 import yaml
 
 from privacy.planning.allocation import DeclaredPlan
+from privacy.policies import policies
 from tests.cohorts.little_trial import schema_mapping, write_trial
+from trainables.candidate import candidate_of, hyperparameters_of
+from tuner.drawing import Drawing
 from tuner.options import parser
 from tuner.request import begin_study, outline_study, request_study
 from tuner.run import main
@@ -71,6 +74,33 @@ def test_a_search_space_at_fault_is_named_with_its_key(capsys, tmp_path, little,
     error = refused(capsys, tmp_path / "out", "--cohort", str(little), "--search-space", str(file))
     assert named in error
     assert "space.yaml" in error
+
+
+BUDGETED = [policy.name for policy in policies() if policy.declares_budget]
+FREE = [policy.name for policy in policies() if not policy.declares_budget]
+
+
+@pytest.mark.parametrize("policy", BUDGETED)
+@pytest.mark.parametrize("noise", ["1.5", "0", "{uniform: [1, 2]}"])
+def test_noise_that_a_declared_budget_would_replace_is_refused(capsys, tmp_path, little, policy, noise):
+    file = tmp_path / "space.yaml"
+    file.write_text(f"noise_multiplier: {noise}\n")
+    asked = ("--cohort", str(little), "--policy", policy, "--search-space", str(file))
+    error = refused(capsys, tmp_path / "out", *asked)
+    assert f"names noise_multiplier, which would not be used: under the policy {policy}" in error
+    assert "Remove that line" in error and "--policy unaccounted" in error
+
+
+@pytest.mark.parametrize("policy", FREE)
+@pytest.mark.parametrize(("noise", "drawn"), [("1.5", {1.5}), ("0", {0}), ("{categorical: [1, 2]}", {1, 2})])
+def test_without_a_declared_budget_trials_have_the_noise_that_the_space_says(tmp_path, little, policy, noise, drawn):
+    file = tmp_path / "space.yaml"
+    file.write_text(f"noise_multiplier: {noise}\n")
+    asked = ["--cohort", str(little), "--policy", policy, "--search-space", str(file), "--out", str(tmp_path / "out")]
+    draw = Drawing(outline_study(parser().parse_args(asked)).space)
+    configurations = [draw() for _ in range(20)]
+    mechanisms = [candidate_of(each).hyperparameters(**hyperparameters_of(each)).training(1) for each in configurations]
+    assert {each.noise_multiplier for each in mechanisms} == drawn
 
 
 def test_a_cohort_that_is_not_known_is_answered_with_those_that_are(capsys, tmp_path):

@@ -80,12 +80,19 @@ class GAN:
         if workplace.shared is not None:
             assert isinstance(self.engine, PackedEngine)
             self.engine.state, receipt = workplace.shared.train(segment, self._settings, self.engine.state)
+            self._tell(workplace)
             return receipt
-        paid = PaidTraining.of(segment.pay(workplace.access), segment.seeds, self._device)
+        watched = workplace.losses is not None
+        paid = PaidTraining.of(segment.pay(workplace.access), segment.seeds, self._device, watched)
         if segment.seeds is not None:
             torch.manual_seed(segment.seeds["dropout"])  # Opacus's modules take PyTorch's global stream
         self.engine.train(paid)
+        self._tell(workplace)
         return paid.receipt
+
+    def _tell(self, workplace: Workplace) -> None:
+        if workplace.losses is not None:
+            workplace.losses(self.engine.losses.means)
 
     def generator(self) -> GANGenerator:
         """The running average of the generator in training."""

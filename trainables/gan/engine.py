@@ -14,6 +14,7 @@ from cohorts import Encoding, Participants, Schema
 from privacy.ledger.reading import Reading
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.mechanisms.randomness import CryptographicStream, fresh_generator
+from trainables.gan.losses import Losses
 
 
 @dataclass(frozen=True)
@@ -124,15 +125,19 @@ class PaidTraining:
         mechanism: what was paid for them: sampling rate, noise, clip norm and number of steps of every step taken.
         streams: random numbers.
         receipt: the ledger as of the charge; empty where nothing was charged.
+        watched: whether losses are added up.
     """
 
     data: TrainingData
     mechanism: DPSGD
     streams: RandomStreams
     receipt: str = ""
+    watched: bool = False
 
     @classmethod
-    def of(cls, reading: Reading[DPSGD], seeds: Mapping[str, int] | None, device: torch.device) -> PaidTraining:
+    def of(
+        cls, reading: Reading[DPSGD], seeds: Mapping[str, int] | None, device: torch.device, watched: bool = False
+    ) -> PaidTraining:
         """What came through the door, on a device.
 
         Args:
@@ -140,14 +145,19 @@ class PaidTraining:
             seeds: of the streams; None, the only value allowed for a private cohort, has the operating system fill
                 them here, where the training happens.
             device: where.
+            watched: whether losses are added up.
         """
         streams = RandomStreams.secret(device) if seeds is None else RandomStreams.seeded(seeds, device)
         data = TrainingData.of(reading.participants, device)
-        return cls(data, reading.mechanism, streams, str(reading.receipt or ""))
+        return cls(data, reading.mechanism, streams, str(reading.receipt or ""), watched)
 
 
 class Engine(Protocol):
     """Trains the AC-GAN of one trial. It keeps no participants between two segments of training."""
+
+    @property
+    def losses(self) -> Losses:
+        """Of the last segment, where it was watched."""
 
     def train(self, paid: PaidTraining) -> None:
         """Take the discriminator steps that were paid for, with a generator step after every few."""

@@ -19,6 +19,7 @@ from privacy.mechanisms.standard_normal import StandardNormals
 from trainables.gan.averaging import GeneratorAverage
 from trainables.gan.engine import PaidTraining, PublicFigures, RandomStreams, TrainingData, draw_inputs
 from trainables.gan.hyperparameters import GANSettings
+from trainables.gan.losses import Losses
 from trainables.gan.networks import build_networks
 
 # Opacus hooks autograd in a way that PyTorch warns about at every trial; it concerns no user of ours.
@@ -60,7 +61,7 @@ class SafeDPOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus has no types
     def take_up(self, paid: PaidTraining, expected_batch: float) -> None:
         """Go by what was paid for: its noise, clip norm and rate, for the steps that follow."""
         self.mechanism, self.normals = paid.mechanism, StandardNormals(paid.streams.noise)
-        self.max_grad_norm = paid.mechanism.clip_norm if paid.mechanism.private else NO_CLIPPING
+        self.max_grad_norm = paid.mechanism.clip_norm if paid.mechanism.noisy else NO_CLIPPING
         self.expected_batch_size = expected_batch
 
     def clip_and_accumulate(self) -> None:
@@ -77,7 +78,7 @@ class SafeDPOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus has no types
     def add_noise(self) -> None:
         """Hide the sum behind one draw of noise for all parameters."""
         total = torch.cat([parameter.summed_grad.flatten() for parameter in self.params])
-        if self.mechanism.private:
+        if self.mechanism.noisy:
             hide_sum(total, self.mechanism.noise_sd, self.normals.draw(len(total)))
         for parameter, part in zip(self.params, total.split([each.numel() for each in self.params]), strict=True):
             parameter.grad = part.view_as(parameter).clone()
@@ -102,7 +103,7 @@ class OpacusEngine:
 
     def __init__(self, settings: GANSettings, public: PublicFigures, device: torch.device) -> None:
         self._settings, self._public = settings, public
-        self._steps = 0
+        self._steps, self._watched, self.losses = 0, False, Losses()
         generator, discriminator = build_networks(settings, public.features, public.arms, public.grid)
         self._generator = generator.to(device)
         self._average = GeneratorAverage(self._generator, settings.generator_averaging)
@@ -123,6 +124,7 @@ class OpacusEngine:
         """Take the discriminator steps that were paid for, with a generator step after every few."""
         expected_batch = self._public.expected_batch(paid.mechanism)
         self._discriminator_optimizer.take_up(paid, expected_batch)
+        self._watched, self.losses = paid.watched, Losses()
         generated = max(1, round(expected_batch))
         for _ in range(paid.mechanism.steps):
             batch = poisson_batch(len(paid.data.features), paid.mechanism.sampling_rate, paid.streams.participants)
@@ -142,13 +144,17 @@ class OpacusEngine:
         targets = torch.zeros(len(rows), device=rows.device)
         targets[: len(batch)] = 1 - self._settings.label_smoothing
 
+        total = torch.zeros((), device=rows.device)
         chunks = list(zip(rows.split(CHUNK_ROWS), arms.split(CHUNK_ROWS), targets.split(CHUNK_ROWS), strict=True))
         for number, (chunk_rows, chunk_arms, chunk_targets) in enumerate(chunks, start=1):
             losses = ac_gan_losses(self._discriminator(chunk_rows), chunk_arms, chunk_targets)
             losses.sum().backward()
+            total += losses.detach().sum()
             self._discriminator_optimizer.signal_skip_step(do_skip=number < len(chunks))
             self._discriminator_optimizer.step()  # clips; after the last chunk adds noise once and moves
             self._discriminator_optimizer.zero_grad(set_to_none=True)
+        if self._watched:
+            self.losses += Losses(discriminator=float(total) / len(rows), discriminator_steps=1)
 
     def _generator_step(self, participants: int, streams: RandomStreams) -> None:
         """One step of the generator against the discriminator; reads no participant."""
@@ -161,6 +167,8 @@ class OpacusEngine:
             parameter.grad = gradient
         self._generator_optimizer.step()
         self._average.update(self._generator)
+        if self._watched:
+            self.losses += Losses(generator=float(loss.detach()), generator_steps=1)
         self._discriminator.enable_hooks()
 
     def _draw(self, count: int, streams: RandomStreams) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from torch import nn
 
 from trainables.gan.engine import PaidTraining, PublicFigures
 from trainables.gan.hyperparameters import GANSettings
+from trainables.gan.losses import Losses
 from trainables.gan.networks import build_networks
 from trainables.gan.packed.networks import Shape
 from trainables.gan.packed.pack import Pack
@@ -43,6 +44,11 @@ class PackedEngine:
         ticket = pack.join(self._settings, self._public, self.state, paid)
         pack.advance(paid.mechanism.steps)
         self.state = pack.leave(ticket)
+
+    @property
+    def losses(self) -> Losses:
+        """Of the last segment, where it was watched."""
+        return self.state.losses
 
     @property
     def shape(self) -> Shape:

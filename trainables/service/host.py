@@ -72,7 +72,8 @@ class PackHost:
         Raises:
             BudgetExhausted: it does not fit any more; nobody was read.
         """
-        paid = PaidTraining.of(segment.pay(self._plan.access), segment.seeds, self.device)
+        access = self._plan.access
+        paid = PaidTraining.of(segment.pay(access), segment.seeds, self.device, access.shows_losses)
         try:
             return self._loop.train(settings, state, paid), paid.receipt
         except torch.AcceleratorError:  # a process whose GPU has failed once can do nothing on it any more

@@ -161,11 +161,13 @@ class Pack:
         due = [number for number, trial in enumerate(block.trials) if trial.batch_stream.generator_is_due]
         if len(due) == len(block.trials):
             against = slots.discriminators.parameters
-            generator_step(self._networks, block, slots.generators, slots.averages, against)
+            generator_step(self._networks, block, slots.generators, slots.averages, against, slots.losses[:, 2:])
         elif due:
             chosen, trials = placed(due, self._device), [block.trials[number] for number in due]
             some = Block.of(block.rows, trials, self._device)
             generators, averages = slots.generators.copied(chosen), slots.averages.index_select(0, chosen)
-            generator_step(self._networks, some, generators, averages, slots.discriminators.parameters_of(chosen))
+            against, losses = slots.discriminators.parameters_of(chosen), slots.losses[:, 2:].index_select(0, chosen)
+            generator_step(self._networks, some, generators, averages, against, losses)
             slots.generators.put(chosen, generators)
             slots.averages.index_copy_(0, chosen, averages)
+            slots.losses[:, 2:].index_copy_(0, chosen, losses)

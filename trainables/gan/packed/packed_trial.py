@@ -37,13 +37,13 @@ class PackedTrial:
         self.ticket, self.settings, self.mechanism, self.streams = ticket, settings, paid.mechanism, paid.streams
         self.expected_batch = public.expected_batch(paid.mechanism)
         """Public normaliser of a gradient."""
-        self.batch_stream = BatchStream(settings, public, paid, done)
+        self.batch_stream, self.watched = BatchStream(settings, public, paid, done), paid.watched
         self.normals = StandardNormals(paid.streams.noise)
 
     @property
     def clip_norm(self) -> float:
         """C; without noise nothing is clipped."""
-        return self.mechanism.clip_norm if self.mechanism.private else NO_CLIPPING
+        return self.mechanism.clip_norm if self.mechanism.noisy else NO_CLIPPING
 
     @property
     def noise_sd(self) -> float:
@@ -62,6 +62,7 @@ class Block:
         normalisers: public expected batch of each (K, 1), float64.
         real_targets: 1 less label smoothing (K, 1).
         averaging: decay of the generator's running average (K, 1), float64.
+        watched: whether losses of some are added up, and so of all.
     """
 
     rows: slice
@@ -70,6 +71,7 @@ class Block:
     normalisers: Tensor
     real_targets: Tensor
     averaging: Tensor
+    watched: bool
 
     @classmethod
     def of(cls, rows: slice, trials: list[PackedTrial], device: torch.device) -> Block:
@@ -85,6 +87,7 @@ class Block:
             normalisers=column([trial.expected_batch for trial in trials]),
             real_targets=1 - column([trial.settings.label_smoothing for trial in trials]).float(),
             averaging=column([trial.settings.generator_averaging for trial in trials]),
+            watched=any(trial.watched for trial in trials),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from privacy.mechanisms.gpu_noise import GPUNoise
 from trainables.gan.hyperparameters import GANSettings
+from trainables.gan.losses import Losses
 from trainables.gan.packed.layout import Weights
 from trainables.gan.packed.networks import Networks
 from trainables.gan.packed.stack import NetworkState, Stack
@@ -24,12 +25,14 @@ class TrialState:
         steps: discriminator steps taken.
         generator, discriminator: the two networks with their optimizers.
         average: the generator's running average, by parameter name.
+        losses: of the last segment, where it was watched; they are not kept.
     """
 
     steps: int
     generator: NetworkState
     discriminator: NetworkState
     average: Weights
+    losses: Losses = field(default_factory=Losses)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing but tensors, numbers and names."""
@@ -46,13 +49,13 @@ class TrialState:
             replace(state, weights=moved(state.weights), first=moved(state.first), second=moved(state.second))
             for state in (self.generator, self.discriminator)
         )
-        return TrialState(self.steps, generator, discriminator, moved(self.average))
+        return TrialState(self.steps, generator, discriminator, moved(self.average), self.losses)
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> TrialState:
         """From what ``state_dict`` gave."""
-        networks = {name: NetworkState(**state[name]) for name in ("generator", "discriminator")}
-        return cls(steps=state["steps"], average=state["average"], **networks)
+        generator, discriminator = (NetworkState(**state[name]) for name in ("generator", "discriminator"))
+        return cls(state["steps"], generator, discriminator, state["average"])
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,14 @@ class Slots:
         generators, discriminators: networks with optimizers.
         averages: the generators' running averages (K, P).
         noise: streams of the discriminators' noise; None where the host draws it.
+        losses: sums of ``Losses`` since each joined (K, 4), float64. Sensitive.
     """
 
     generators: Stack
     discriminators: Stack
     averages: Tensor
     noise: GPUNoise | None
+    losses: Tensor
 
     @classmethod
     def of(
@@ -90,6 +95,7 @@ class Slots:
             discriminator.learning_at(settings.discriminator_learning_rate, settings.adam_beta1),
             average,
             noise,
+            torch.zeros(1, len(fields(Losses)), dtype=torch.float64, device=device),
         )
 
     @classmethod
@@ -101,6 +107,7 @@ class Slots:
             Stack.joined([part.discriminators for part in parts]),
             torch.cat([part.averages for part in parts]),
             GPUNoise.joined(noise) if noise else None,
+            torch.cat([part.losses for part in parts]),
         )
 
     def rows(self, which: slice) -> Slots:
@@ -110,6 +117,7 @@ class Slots:
             self.discriminators.rows(which),
             self.averages[which],
             None if self.noise is None else self.noise.rows(which),
+            self.losses[which],
         )
 
     def forget(self) -> None:
@@ -124,4 +132,5 @@ class Slots:
             self.generators.state(row, latent_size),
             self.discriminators.state(row, latent_size),
             self.generators.layout.read(self.averages[row], latent_size),
+            Losses(*self.losses[row].tolist()),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from privacy.mechanisms.gradient_noise import hide_sum
 from trainables.gan.packed.adam import adam_step
@@ -31,11 +32,15 @@ def discriminator_step(networks: Networks, block: Block, padded: PaddedBatches, 
     slots.discriminators.gradient.zero_()
     for rows in padded.rows(step, _masks(networks, block)).chunks():
         logits, tape = network.forward(weights, rows.features, rows.masks)
+        if block.watched:
+            slots.losses[:, 0] += losses(logits, rows).sum(1) / padded.row_mask[step].sum(1)
         records, _ = network.backward(weights, tape, loss_backprops(logits, rows))
         factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
         add_clipped(slots.discriminators.gradients, records, factors)
     add_noise(slots, block)
     adam_step(slots.discriminators)
+    if block.watched:
+        slots.losses[:, 1] += 1
 
 
 def add_noise(slots: Slots, block: Block) -> None:
@@ -44,7 +49,7 @@ def add_noise(slots: Slots, block: Block) -> None:
         slots.noise.hide_sums(slots.discriminators.gradient)
         return
     for row, trial in zip(slots.discriminators.gradient, block.trials, strict=True):
-        if trial.mechanism.private:
+        if trial.mechanism.noisy:
             hide_sum(row, trial.noise_sd, trial.normals.draw(len(row)))
 
 
@@ -55,7 +60,9 @@ def generate(networks: Networks, padded: PaddedBatches, steps: slice, slots: Slo
     padded.take_generated(steps, torch.cat([networks.generator.forward(weights, part)[0] for part in latent], dim=1))
 
 
-def generator_step(networks: Networks, block: Block, generators: Stack, averages: Tensor, against: Weights) -> None:
+def generator_step(
+    networks: Networks, block: Block, generators: Stack, averages: Tensor, against: Weights, summed: Tensor
+) -> None:
     """One step of the generators against the discriminators; reads no participant.
 
     Args:
@@ -64,6 +71,7 @@ def generator_step(networks: Networks, block: Block, generators: Stack, averages
         generators: their rows.
         averages: the generators' running averages (K, P).
         against: the discriminators' weights by parameter name (K, *shape).
+        summed: losses of generators so far, and their steps (K, 2).
     """
     weights = generators.parameters
     generators.gradient.zero_()
@@ -73,12 +81,16 @@ def generator_step(networks: Networks, block: Block, generators: Stack, averages
     for rows in generator_rows(inputs, networks, _masks(networks, block)).chunks():
         features, tape = networks.generator.forward(weights, rows.features)
         logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
+        if block.watched:
+            summed[:, 0] += losses(logits, rows).sum(1) * shares[:, 0, 0]
         backprops = loss_backprops(logits, rows).mul_(shares)
         _, by_features = networks.discriminator.backward(against, discriminator_tape, backprops, to_inputs=True)
         records, _ = networks.generator.backward(weights, tape, by_features)
         for record in records:
             record.layer.add_gradient(generators.gradients, record.activations, record.backprops)
     adam_step(generators)
+    if block.watched:
+        summed[:, 1] += 1
     taken = generators.steps
     decay = torch.minimum(block.averaging, taken / (taken + 9))  # as in GeneratorAverage
     averages.lerp_(generators.weights, (1 - decay).float())
@@ -101,6 +113,13 @@ def loss_backprops(logits: Tensor, rows: Rows) -> Tensor:
     else:
         backprops = torch.cat([source.unsqueeze(2), logits[..., 1:].softmax(dim=2) - rows.arms], dim=2)
     return backprops.masked_fill_(~rows.row_mask.unsqueeze(2), 0.0)
+
+
+def losses(logits: Tensor, rows: Rows) -> Tensor:
+    """Each row's loss, ``ac_gan_losses`` (K, R); zero for rows that only fill up."""
+    source = binary_cross_entropy_with_logits(logits[..., 0], rows.targets, reduction="none")
+    arm = -(logits[..., 1:].log_softmax(dim=2) * rows.arms).sum(2)
+    return (source + arm).masked_fill_(~rows.row_mask, 0.0)
 
 
 def _masks(networks: Networks, block: Block) -> DropoutMasks:

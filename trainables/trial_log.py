@@ -1,4 +1,4 @@
-"""What the trials of a search reported, in a file of the study's own.
+"""What trials reported, in a file of their study's own.
 
 Ray Tune keeps the same in its experiment directory, together with pickles, and whoever reads those runs whatever the
 directory's author put into them. So what is read from a study's folder is this: a line of JSON for each scored epoch
@@ -14,9 +14,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from analysis.errors import AnalysisError
-
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.,=-]*$"  # of a folder: none but one below the experiment's own
+
+
+class TrialLogError(ValueError):
+    """A log that cannot be read: one paragraph saying why, and what to do."""
 
 
 class SavedEpoch(BaseModel):
@@ -81,12 +83,12 @@ class TrialLog:
         """All lines in their order, without those that were cut short.
 
         Raises:
-            AnalysisError: there is no such file, or a line is none of ours.
+            TrialLogError: there is no such file, or a line is none of ours.
         """
         try:
             written = self.file.read_bytes().split(b"\n")
         except OSError as error:
-            raise AnalysisError(
+            raise TrialLogError(
                 f"The study's trials cannot be read: {self.file}: {error.strerror}. Restore the file from a backup; if "
                 "the study was interrupted before its first trial was scored, resume it with tuner/run.py --resume."
             ) from error
@@ -98,7 +100,7 @@ class TrialLog:
         try:
             return _LINE.validate_json(line)
         except ValidationError:
-            raise AnalysisError(
-                f"The study's trials cannot be read: line {number} of {self.file} is none that tuner/run.py wrote. The "
+            raise TrialLogError(
+                f"The study's trials cannot be read: line {number} of {self.file} is none that this program wrote. The "
                 "file is not meant to be edited; restore it, or run the study again."
             ) from None

@@ -1,0 +1,1 @@
+"""The paper's own command: one configuration of its network, trained epoch by epoch, without a search."""
