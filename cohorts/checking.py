@@ -6,10 +6,13 @@ many, too coarse to tell whether one person is among them in most cases. Stateme
 
 from __future__ import annotations
 
+from functools import partial
+
 from rich.console import Console
 from rich.table import Table
 
 from cohorts.participants import Participants
+from cohorts.published import PUBLISHED
 from cohorts.report import LoadReport, RuleCount
 
 ROUNDED_TO = 10
@@ -18,7 +21,7 @@ MANY_INCOMPLETE = 0.1
 
 
 def show(cohort: Participants, report: LoadReport, console: Console) -> None:
-    """Print a cohort's schema in a line, what each rule dropped, a warning if that is much, and who is left."""
+    """Print a cohort's schema in a line, what each rule dropped, who is left, and a warning where one is due."""
     schema = cohort.schema
 
     def count(number: int) -> str:
@@ -51,9 +54,8 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
             markup=False,
             soft_wrap=True,
         )
-    counts = ", ".join(
-        f"{count(int((cohort.labels == index).sum()))} {each.name}" for index, each in enumerate(schema.label.classes)
-    )
+    sizes = [int((cohort.labels == index).sum()) for index in range(len(schema.label.classes))]
+    counts = ", ".join(f"{count(size)} {each.name}" for size, each in zip(sizes, schema.label.classes, strict=True))
     if len(schema.label.classes) == 1:
         counts = "no label, so nothing is to be predicted"
     console.print(
@@ -61,6 +63,10 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
+    published = PUBLISHED.get(schema.name)
+    if published is not None:
+        compared = published.compared(report.enrolled, sizes, partial(_coarse, exactly=schema.public))
+        console.print(compared, markup=False, soft_wrap=True)
     warning = many_incomplete(report, exactly=schema.public)
     if warning is not None:
         console.print(warning, style="bold red", markup=False, soft_wrap=True)

@@ -7,6 +7,8 @@ import pytest
 from cohorts import LoadReport, RuleCount, show_values
 from cohorts.__main__ import main
 from cohorts.checking import many_incomplete, shown
+from cohorts.published import PUBLISHED
+from cohorts.simulator import write_simulated
 from tests.cohorts.little_trial import people_frame, schema_mapping, visits_frame, write_trial
 
 
@@ -138,3 +140,23 @@ def test_draft_of_a_missing_file_ends_with_status_2_and_one_sentence(tmp_path):
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == f"The file {tmp_path / 'no.csv'} does not exist; check the path.\n"
+
+
+def test_files_that_are_not_the_published_sprint_are_told_from_it(tmp_path, capsys):
+    write_simulated(tmp_path, participants=400)
+    assert main(["sprint", "--data", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "not the published counts" in said
+    assert "9,361 enrolled, 6,502 complete (3,236/3,266)" in said
+
+
+def test_sprint_as_it_was_published_is_known_by_its_rounded_counts():
+    sprint = PUBLISHED["sprint"]
+
+    def said(*classes):
+        return sprint.compared(9361, classes, lambda count: round(count / 10))
+
+    assert "have the published counts" in said(3236, 3266)
+    assert said(3236, 3267) == said(3236, 3266)  # nobody can tell whether one more person is there
+    assert "not the published counts" in said(3236, 2266)
+    assert sprint.complete == sum(sprint.classes)
