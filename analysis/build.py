@@ -108,7 +108,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
     schema = resolve_schema(settings.cohort)
     check_seed(settings, schema)
     policy, declared = policy_named(settings.policy), directory.declared_plan()
-    with _progress(console) as progress:
+    with shown_progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
         stage = policy.stages(declared)[-1]
         epochs = releasable_epochs(directory, settings, schema, stage)
@@ -256,7 +256,8 @@ def _report(
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Progress]:
+def shown_progress(console: Console) -> Iterator[Progress]:
+    """How far a build has come, while it lasts."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeElapsedColumn())  # fmt: skip
     with Progress(*columns, console=console, transient=True) as progress:

@@ -30,7 +30,7 @@ WARNING = (
 
 def write_transfer(internal: Path, transfer: Transfer) -> None:
     """Write the transfer table as transfer.json and transfer.csv."""
-    _prepare(internal)
+    prepare(internal)
     text = json.dumps(transfer.as_json(), indent=2, allow_nan=False)
     storage.write_text(internal / "transfer.json", text + "\n")
     storage.write_text(internal / "transfer.csv", transfer.as_frame().to_csv(index=False))
@@ -38,13 +38,13 @@ def write_transfer(internal: Path, transfer: Transfer) -> None:
 
 def write_loading(internal: Path, report: LoadReport) -> None:
     """Write how many participants each loading rule dropped, as participants.json."""
-    _prepare(internal)
+    prepare(internal)
     storage.write_text(internal / "participants.json", json.dumps(asdict(report), indent=2) + "\n")
 
 
 def write_figures(internal: Path, panels: Sequence[Panel], real: Participants, study: str) -> None:
     """Write every measure's figure with real participants, and the numbers behind them as medians.csv."""
-    _prepare(internal)
+    prepare(internal)
     note = f"Study {study}. Real participants are shown: internal, never publish."
     pictures = figures(panels, real, note)
     for measure, name in figure_names(pictures, "internal").items():
@@ -57,7 +57,7 @@ def write_survival(internal: Path, synthetic: Participants, real: Participants, 
     ours, theirs = FollowUp.of(synthetic), FollowUp.of(real)
     if ours is None or theirs is None:
         return
-    _prepare(internal)
+    prepare(internal)
     note = f"Study {study}. Real participants are shown: internal, never publish."
     storage.write_bytes(internal / "survival-internal.png", survival_figure(ours, theirs, note))
     table = survival_table({"real": theirs, "release": ours})
@@ -66,7 +66,7 @@ def write_survival(internal: Path, synthetic: Participants, real: Participants, 
 
 def write_selection(internal: Path, selection: Selection) -> None:
     """Write the picked epochs with their scores and hyperparameters as selection.csv."""
-    _prepare(internal)
+    prepare(internal)
     rows = [
         {
             "selected_by": pick.selected_by,
@@ -83,12 +83,13 @@ def write_selection(internal: Path, selection: Selection) -> None:
 
 def write_report(internal: Path, report: Report) -> None:
     """Write the report as report.html, and its numbers as report.json."""
-    _prepare(internal)
+    prepare(internal)
     storage.write_text(internal / "report.html", report.as_html())
     storage.write_text(internal / "report.json", json.dumps(report.as_json(), indent=2, allow_nan=False) + "\n")
 
 
-def _prepare(internal: Path) -> None:
+def prepare(internal: Path) -> None:
+    """Make the folder, with its warning."""
     internal.mkdir(exist_ok=True)
     if not (internal / WARNING_FILE).exists():
         storage.write_text(internal / WARNING_FILE, WARNING)

@@ -74,7 +74,7 @@ def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> 
     picks = tuple(
         Selected(epoch, classifier)
         for classifier in steering()
-        for epoch in _best(epochs, f"auc_{classifier}", per_classifier or PICKS_PER_CLASSIFIER)
+        for epoch in ranked(epochs, classifier)[: per_classifier or PICKS_PER_CLASSIFIER]
     )
     last = last_epochs(epochs)
     chosen = sorted({pick.epoch.trial_id for pick in picks})
@@ -82,11 +82,13 @@ def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> 
     return Selection(picks, last[best.trial_id], tuple(last[trial].training for trial in chosen))
 
 
-def _best(epochs: Iterable[ScoredEpoch], score: str, count: int) -> list[ScoredEpoch]:
-    def rank(epoch: ScoredEpoch) -> tuple[float, int, str]:
-        return _taken_off(epoch) - epoch.scores[score], epoch.epoch, epoch.trial_id
+def ranked(epochs: Iterable[ScoredEpoch], classifier: str) -> list[ScoredEpoch]:
+    """Epochs as a classifier ranks them, best first; ties go to the earlier epoch, then to the trial's name."""
 
-    return sorted(epochs, key=rank)[:count]
+    def rank(epoch: ScoredEpoch) -> tuple[float, int, str]:
+        return _taken_off(epoch) - epoch.scores[f"auc_{classifier}"], epoch.epoch, epoch.trial_id
+
+    return sorted(epochs, key=rank)
 
 
 def _taken_off(epoch: ScoredEpoch) -> float:

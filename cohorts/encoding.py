@@ -127,9 +127,15 @@ class Encoding:
 
     def predictors(self, values: np.ndarray) -> np.ndarray:
         """Features of values (n, M, V) from which a label may be predicted: all but the label's own, float32 (n, P)."""
-        own = [cell.first for cell in self.cells if cell.stretches]
-        features = self.encode(values)
-        return np.ascontiguousarray(np.delete(features, own, axis=1)) if own else features
+        features, kept = self.encode(values), self.predicting
+        return features if kept.all() else np.ascontiguousarray(features[:, kept])
+
+    @property
+    def predicting(self) -> np.ndarray:
+        """Which features a label may be predicted from: bool (F,)."""
+        kept = np.ones(self.width, dtype=bool)
+        kept[[cell.first for cell in self.cells if cell.stretches]] = False
+        return kept
 
     def gone(self, attended: np.ndarray) -> np.ndarray:
         """Whether a participant had left before each cell's visit: bool (n, C).

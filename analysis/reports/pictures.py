@@ -242,7 +242,7 @@ def correlations(shown: Shown) -> Picture:
         for axes, (title, matrix) in zip(panels, maps, strict=True):
             picture = axes.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
             axes.set_title(title, fontsize=10, loc="left")
-            _name_blocks(axes, encoding, axes is panels[0])
+            name_blocks(axes, encoding, axes is panels[0])
         figure.colorbar(picture, ax=list(panels), shrink=0.7, label="correlation", pad=0.02)
         png = _png(figure)
     look_for = (
@@ -289,7 +289,7 @@ def _as_correlations(covariance: np.ndarray) -> np.ndarray:
     return found
 
 
-def _name_blocks(axes: Axes, encoding: Encoding, first: bool) -> None:
+def name_blocks(axes: Axes, encoding: Encoding, first: bool) -> None:
     """A measure's name beside its columns, and lines between measures."""
     owners = np.array([row for row, _, _ in encoding.places])
     ends = np.flatnonzero(np.diff(owners)) + 0.5

@@ -11,6 +11,7 @@ from opacus.accountants import PRVAccountant
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
 from privacy import DPSGD, affordable_epochs, epsilon
+from privacy.accounting.rdp import delta_by_rdp
 
 DELTA = 1e-5
 
@@ -104,3 +105,12 @@ def test_affordable_epochs_stay_within_the_budget_and_one_more_would_not(rate, n
     assert epsilon([DPSGD(rate, noise, epochs * steps)], DELTA) <= budget
     if epochs < longest:
         assert epsilon([DPSGD(rate, noise, (epochs + 1) * steps)], DELTA) > budget
+
+
+def test_delta_at_an_epsilon_is_the_one_that_the_epsilon_was_stated_at():
+    paper = DPSGD(sampling_rate=1 / 6000, noise_multiplier=1.0, steps=3_000_000)
+    assert delta_by_rdp(paper.event, epsilon([paper], DELTA)) == pytest.approx(DELTA, rel=1e-3)
+
+
+def test_without_noise_delta_is_1_at_any_epsilon():
+    assert delta_by_rdp(DPSGD(0.01, 0.0, 1).event, 100.0) == 1

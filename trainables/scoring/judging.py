@@ -59,6 +59,21 @@ class Fitted:
             return ranking
         return ranking[:, 1] if len(self._known) > 1 else np.full(len(features), self._known[0] - 0.5)
 
+    def on(self, participants: Participants) -> Prediction:
+        """What it does on participants. Sensitive where they are real."""
+        return Prediction(*_exactly(self.ranking(participants), participants))
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """What each predictor counts: a forest's importances, or a linear model's coefficients; float64 (P,).
+
+        Of more classes than two it is the coefficients' 2-norm. None where the classifier has nothing of the kind.
+        """
+        importances, rows = (getattr(self._model, name, None) for name in ("feature_importances_", "coef_"))
+        if importances is not None or rows is None:
+            return importances
+        return rows[0] if len(rows) == 1 else np.asarray(np.linalg.norm(rows, axis=0))
+
     def _of_known(self, features: np.ndarray) -> np.ndarray:
         """The ranking by the classes that were there to learn from, float64 (n, known); of two its second is used."""
         if self._model is None:
@@ -93,8 +108,7 @@ def evaluate(classifier: str, train: Participants, test: Participants, seed: int
     Returns:
         AUC and accuracy on ``test``.
     """
-    ranking = Fitted(classifiers()[classifier].new(seed), train).ranking(test)
-    return Prediction(*_exactly(ranking, test))
+    return Fitted(classifiers()[classifier].new(seed), train).on(test)
 
 
 def _exactly(ranking: np.ndarray, participants: Participants) -> tuple[float, float]:
