@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from analysis.commands import build, draw, verify
+from analysis.commands import build, draw, paper, score, verify
 
 COMMANDS = {
     "build": build,
     "draw": draw,
     "verify": verify,
+    "paper": paper,
+    "score": score,
 }  # each with SUMMARY, DESCRIPTION, EPILOG, add_arguments and run
 
 DESCRIPTION = """\

@@ -33,6 +33,8 @@ COMMANDS = {
     "analyse": Command("build the release and the report of a finished study", "analysis.__main__", ("build",)),
     "draw": Command("draw more participants from a sealed release, for nothing", "analysis.__main__", ("draw",)),
     "verify": Command("check a release that you were given, or are about to publish", "analysis.__main__", ("verify",)),
+    "paper": Command("draw the figures of the SPRINT paper for a study or several", "analysis.__main__", ("paper",)),
+    "score": Command("say whether a blinded reader knew who was real", "analysis.__main__", ("score",)),
     "ledger": Command("print and check what was read of a cohort's participants", "privacy.__main__"),
     "audit": Command("attack this installation's own code", "analysis.auditing.audit"),
 }

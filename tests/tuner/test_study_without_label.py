@@ -8,10 +8,14 @@ import optuna
 import pandas as pd
 import pytest
 
+from analysis.__main__ import main as analyse
+from analysis.reports.internal import BANNER
 from cohorts import load_participants
+from privacy.ledger.ledger import Ledger
+from privacy.ledger.summary import looks
 from tests.conftest import SMALL_SCHEMA
 from tests.shared_ray import SharedRay
-from tests.tuner.commands import Office
+from tests.tuner.commands import Office, run
 
 SCHEMA = {key: value for key, value in SMALL_SCHEMA.items() if key != "label"}
 
@@ -48,6 +52,22 @@ def test_no_document_speaks_of_a_prediction(study):
         text = (study / "release" / file).read_text()
         assert "predicts" not in text and "classifier" not in text
     assert "has no label that could be predicted" in (study / "release" / "README.md").read_text()
+
+
+def test_the_papers_figures_of_a_private_trial_are_internal_and_a_look_at_it(office, study, users_data):
+    ledger_file = users_data / "cohorts" / office.cohort / "ledger.db"
+    before = looks(Ledger.open(ledger_file, read_only=True).books.entries)
+    ran = run(office.folder, analyse, "paper", str(study), "--participants", "60")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "never publish" in ran.stdout
+    assert not (study / "paper").exists()
+    folder = study / "internal" / "paper"
+    assert not any(each.stat().st_mode & 0o077 for each in (folder, *folder.rglob("*")))
+    page = (folder / "index.html").read_text()
+    assert BANNER in page
+    assert "Nothing is predicted" in page and "there is no figure 5" in page
+    assert looks(Ledger.open(ledger_file, read_only=True).books.entries) == before + 1
+    assert office.check("one-arm").returncode == 0
 
 
 @pytest.mark.parametrize("policy", ["surrogate", "composed", "selection", "unaccounted"])
