@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from analysis import internal
+from analysis.copies import draw_copies
 from analysis.ensemble import generate, generate_ensemble, random_stream
 from analysis.epochs import ScoredEpoch, scored_epochs, winning_epoch
 from analysis.errors import AnalysisError
@@ -138,6 +139,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                     statement,
                     Judged(asked.quality, asked.shown.estimates, page),
                     synthetic.ensemble,
+                    draw_copies(directory, settings, schema),
                     synthetic.panels,
                     lambda digest: _seal(directory, settings, ledger, digest),
                 )

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from analysis.reports.public import PAID_FOR_FILE
 from analysis.study import StudyDirectory, StudySettings
 from analysis.survival import FollowUp, survival_table
 from analysis.survival_figure import survival_figure
-from cohorts import Participants, Schema, load_participants, write_cohort
+from cohorts import Participants, Schema, load_participants, write_cohort, write_copies
 from cohorts.storage import replaced_directory
 from privacy.accounting.events import json_number
 from privacy.ledger.commitment import digest_of
@@ -92,6 +92,7 @@ class Manifest(BaseModel):
         winning_run_epsilon: largest epsilon of a single chosen trial's training; likewise.
         ledger: receipt of the cohort's ledger that the release was made from.
         participants: synthetic participants, a public number.
+        copies: sets of as many participants, for intervals; 0 where there are none.
         generators: different epochs that were picked; each pick gives an equal share of the participants.
         chosen_trials: trials that the picked epochs come from.
         files: every other file of the release.
@@ -111,6 +112,7 @@ class Manifest(BaseModel):
     winning_run_epsilon: float | str
     ledger: str
     participants: int
+    copies: int = 0
     generators: int
     chosen_trials: int
     files: tuple[ReleasedFile, ...]
@@ -127,6 +129,7 @@ def write_release(
     statement: Statement,
     judged: Judged,
     ensemble: Participants,
+    copies: Sequence[Participants],
     panels: Sequence[Panel],
     seal: Callable[[str], None],
 ) -> Manifest:
@@ -139,6 +142,7 @@ def write_release(
         statement: of privacy, from a ledger that holds; without one there is no release.
         judged: what was found by what was paid for.
         ensemble: the synthetic participants to release.
+        copies: further ones, for intervals; perhaps none.
         panels: synthetic participants of the figures.
         seal: is given the digest of the whole release before it appears.
 
@@ -149,6 +153,8 @@ def write_release(
     with replaced_directory(directory.release) as building:
         synthetic = Participants(schema, ensemble.ids, ensemble.labels, ensemble.values)
         tables = write_cohort(synthetic, building, like=ensemble.schema)
+        if copies:
+            write_copies([replace(each, schema=schema) for each in copies], building)
         _write_schema(schema, building / schema_file_name(marking))
         note = f"Synthetic participants only. Study {settings.study}; read {STATEMENT_FILE} before use."
         pictures = figures(panels, None, note)
@@ -163,7 +169,9 @@ def write_release(
         (building / STATEMENT_JSON).write_text(_json(statement.as_json()))
         (building / EVENTS_FILE).write_text(_json(statement.events()))
         (building / CHECK_FILE).write_text(CHECK_SCRIPT)
-        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, judged.quality, tables))
+        (building / DATASHEET_FILE).write_text(
+            datasheet(settings, marking, schema, statement, judged.quality, tables, len(copies))
+        )
         (building / REPORT_FILE).write_text(judged.report.as_html())
         (building / REPORT_JSON).write_text(_json(judged.report.as_json()))
         if judged.estimates:
@@ -177,6 +185,7 @@ def write_release(
             winning_run_epsilon=json_number(statement.winning_run_epsilon),
             ledger=statement.receipt,
             participants=len(ensemble),
+            copies=len(copies),
             generators=statement.chosen_epochs,
             chosen_trials=statement.chosen_trials,
             files=tuple(_described(file, building) for file in sorted(building.iterdir())),

@@ -9,7 +9,7 @@ from cohorts.participants import Participants
 from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
 from cohorts.schema import Schema
 from cohorts.splits import SplitParticipants, Splits, SplitShares, split_cohort, split_key, split_participants
-from cohorts.writer import write_cohort
+from cohorts.writer import write_cohort, write_copies
 
 __all__ = [
     "BUNDLED",
@@ -36,4 +36,5 @@ __all__ = [
     "split_key",
     "split_participants",
     "write_cohort",
+    "write_copies",
 ]

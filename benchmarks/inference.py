@@ -1,0 +1,182 @@
+"""Whether intervals from copies hold: simulated trials of which the truth is known, with an effect and with none.
+
+``python -m benchmarks.inference --trials 200`` simulates so many trials of 500 participants with an effect and as many
+without one, measures each at epsilon 3, draws copies, analyses each copy and combines the results. ``--studies 10`` has
+whole studies by ``tuner/run.py`` do so, which also release a synthetic cohort of a searched generator. Beside them
+stand the trial itself, and what somebody finds who analyses a single synthetic cohort as if it were one. Each trial is
+added to benchmarks/results/inference.json as it comes, and those that are there are not repeated; the table of
+docs/intervals.md is written at the end. Several of these may run at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from filelock import FileLock
+from scipy.stats import beta
+
+from analysis import combine
+from analysis.release import read_release
+from benchmarks.ablation import Recipe, bought
+from benchmarks.page import write_section
+from benchmarks.simulated_trial import ANALYSES, SCHEMA, Found, analysed, simulated
+from cohorts import Participants, Schema, load_participants, write_cohort
+from trainables.measured.copies import Copies
+
+ROOT = Path(__file__).parent.parent
+RESULTS, PAGE = ROOT / "benchmarks" / "results" / "inference.json", ROOT / "docs" / "intervals.md"
+EFFECTS, COPIES, MEASURED_SHARE, Z = (0.0, 1.0), 10, 0.9, 1.959964
+POPULATION = 1_000_000
+"""Participants of whom the truth is computed."""
+
+WAYS = {
+    "trial": "the trial itself",
+    "copies": "10 copies, combined",
+    "single": "one copy, as if it were the trial",
+    "release": "the synthetic cohort, as if it were the trial",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=0, help="with an effect, and as many without")
+    parser.add_argument("--studies", type=int, default=0, help="likewise, of whole studies")
+    parser.add_argument("--effect", type=float, action="append", help="1 or 0; both unless given")
+    parser.add_argument("--participants", type=int, default=500)
+    parser.add_argument("--epsilon", type=float, default=3.0)
+    given = parser.parse_args()
+    for of, count, run in (("measurements", given.trials, measured_only), ("studies", given.studies, studied)):
+        for seed in range(count):
+            for effect in given.effect or EFFECTS:
+                key = {"of": of, "participants": given.participants, "epsilon": given.epsilon, "effect": effect}
+                if not any(row | key | {"seed": seed} == row for row in _rows()):
+                    found = run(given.participants, given.epsilon, effect, seed)
+                    _keep({**key, "seed": seed, "found": found})
+    write_table(_rows())
+
+
+def measured_only(participants: int, epsilon: float, effect: float, seed: int) -> dict[str, Any]:
+    """What is found of one trial that is measured and copied, without a search."""
+    randomness = np.random.default_rng([seed, int(effect), participants])
+    trial = simulated(participants, effect, randomness)
+    people = trial.take(np.flatnonzero(randomness.random(participants) < MEASURED_SHARE))
+    copies = Copies(bought(people, Recipe(), epsilon), trial.schema, randomness)
+    drawn = [analysed(copies.draw(participants)) for _ in range(COPIES)]
+    return {"trial": _alone(analysed(trial)), "copies": _combined(drawn), "single": _alone(drawn[0])}
+
+
+def studied(participants: int, epsilon: float, effect: float, seed: int) -> dict[str, Any]:
+    """What is found of one trial by a whole study."""
+    trial = simulated(participants, effect, np.random.default_rng([seed, int(effect), participants, 1]))
+    with tempfile.TemporaryDirectory() as folder:
+        write_cohort(trial, Path(folder))
+        named = Path(folder, f"simulated-{seed}-{effect:g}.yaml")
+        named.write_text(yaml.safe_dump({**SCHEMA, "name": named.stem, "nominal_size": participants}))
+        command = [sys.executable, ROOT / "tuner" / "run.py", "--cohort", named, "--epsilon", str(epsilon)]
+        environment = {**os.environ, "DPGAN_TUNE_DATA": f"{folder}/data"}
+        subprocess.run(
+            [*command, "--copies", str(COPIES), "--study", "s", "--out", folder, "--release-anyway"],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+        )
+        release = read_release(Path(folder, "s", "release"))[1]
+        drawn = [analysed(copy) for copy in released_copies(Path(folder, "s", "release"), release.schema)]
+    found = {"trial": trial, "release": replace(release, schema=trial.schema)}
+    return {**{name: _alone(analysed(each)) for name, each in found.items()}, "copies": _combined(drawn)}
+
+
+def released_copies(release: Path, schema: Schema) -> Iterable[Participants]:
+    """The copies of a release, read by the loader of trials."""
+    tables = {table: pd.read_csv(release / f"{schema.stem(table)}-copies.csv") for table in schema.tables}
+    for number in range(1, COPIES + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            for table, rows in tables.items():
+                rows[rows["copy"] == number].to_csv(Path(folder, schema.tables[table]), index=False)
+            content = schema.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+            Path(folder, "copy.yaml").write_text(yaml.safe_dump(content))
+            yield load_participants(f"{folder}/copy.yaml")[0]
+
+
+@cache
+def truth(effect: float) -> Mapping[str, float]:
+    """The same figures of a population, in which hardly any chance is left."""
+    found = analysed(simulated(POPULATION, effect, np.random.default_rng(0)))
+    return {name: each.estimate for name, each in found.items()}
+
+
+def _alone(found: Mapping[str, Found]) -> dict[str, list[float]]:
+    return {
+        name: _rounded(each.estimate, each.estimate - Z * each.error, each.estimate + Z * each.error)
+        for name, each in found.items()
+    }
+
+
+def _combined(copies: list[Mapping[str, Found]]) -> dict[str, list[float]]:
+    estimates, errors = (
+        [pd.Series({name: getattr(found, part) for name, found in copy.items()}) for copy in copies]
+        for part in ("estimate", "error")
+    )
+    table = combine(estimates, errors)
+    return {str(name): _rounded(*row[["estimate", "lower", "upper"]]) for name, row in table.iterrows()}
+
+
+def _rounded(*numbers: float) -> list[float]:
+    return [float(f"{number:.6g}") for number in numbers]
+
+
+def write_table(rows: list[dict[str, Any]]) -> None:
+    """Coverage of 95 % intervals, how often an effect is found where there is none, and widths beside the trial's."""
+    lines = ["| of | analysed | trials | what | coverage | found though there is none | width |", "|---" * 7 + "|"]
+    for of in dict.fromkeys(row["of"] for row in rows):
+        these = [row for row in rows if row["of"] == of]
+        for way in (way for way in WAYS if way in these[0]["found"]):
+            for what, tests in ANALYSES.items():
+                lines.append(f"| {of} | {WAYS[way]} | {len(these)} | {what} | {_figures(these, way, what, tests)} |")
+    print("\n".join(lines))
+    write_section("inference", "\n".join(lines), PAGE)
+
+
+def _figures(rows: list[dict[str, Any]], way: str, what: str, tests: bool) -> str:
+    found = np.array([row["found"][way][what] for row in rows])  # (n, 3)
+    real = np.array([row["found"]["trial"][what] for row in rows])
+    true, none = np.array([truth(row["effect"])[what] for row in rows]), np.array([not row["effect"] for row in rows])
+    covered = (found[:, 1] <= true) & (true <= found[:, 2])
+    wrongly = ((found[:, 1] > 0) | (found[:, 2] < 0))[none]
+    width = np.median((found[:, 2] - found[:, 1]) / (real[:, 2] - real[:, 1]))
+    return f"{_share(covered)} | {_share(wrongly) if tests and none.any() else ''} | {width:.2f}"
+
+
+def _share(which: np.ndarray) -> str:
+    """A share with the 95 % interval of Clopper and Pearson."""
+    hits, count = int(which.sum()), len(which)
+    low = beta.ppf(0.025, hits, count - hits + 1) if hits else 0.0
+    high = beta.ppf(0.975, hits + 1, count - hits) if hits < count else 1.0
+    return f"{hits / count:.1%} ({low:.1%} to {high:.1%})"
+
+
+def _rows() -> list[dict[str, Any]]:
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+
+
+def _keep(row: dict[str, Any]) -> None:
+    with FileLock(Path(tempfile.gettempdir(), "dpgan-tune-inference.lock")):
+        lines = ",\n".join(json.dumps(each) for each in [*_rows(), row])
+        RESULTS.write_text(f"[\n{lines}\n]\n")
+
+
+if __name__ == "__main__":
+    main()
