@@ -139,9 +139,9 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                     statement,
                     Judged(asked.quality, asked.shown.estimates, page),
                     synthetic.ensemble,
-                    draw_copies(directory, settings, schema),
                     synthetic.panels,
                     lambda digest: _seal(directory, settings, ledger, digest),
+                    draw_copies(directory, schema, settings.copies, random_stream(settings.seed)),
                 )
         progress.update(task, total=1, completed=1, description="Release sealed")
         try:

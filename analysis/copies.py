@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from analysis.study import StudyDirectory, StudySettings
+from analysis.study import StudyDirectory
 from cohorts import Participants, Schema
 from privacy.policies.on_measured import kept_measurements
 from trainables.measured.copies import Copies
 
 
-def draw_copies(directory: StudyDirectory, settings: StudySettings, schema: Schema) -> tuple[Participants, ...]:
-    """As many copies as a study was asked for, drawn from what it measured; none where it measured nothing.
+def draw_copies(
+    directory: StudyDirectory, schema: Schema, count: int, randomness: torch.Generator
+) -> tuple[Participants, ...]:
+    """Copies drawn from what a study measured; none where it measured nothing.
 
-    They do not depend on the search: whoever chose among copies by how they look would make intervals too narrow.
+    They do not depend on the search: to choose among copies by how they look would make intervals too narrow.
+
+    Args:
+        directory: the study.
+        schema: of the cohort.
+        count: how many.
+        randomness: stream to draw from.
     """
     measured = kept_measurements(directory.path)
-    if measured is None or not settings.copies:
+    if measured is None or not count:
         return ()
-    copies = Copies(measured, schema, np.random.default_rng(settings.seed))
-    return tuple(copies.draw(schema.nominal_size) for _ in range(settings.copies))
+    seed = int(torch.randint(2**63 - 1, (), generator=randomness))
+    copies = Copies(measured, schema, np.random.default_rng(seed))
+    return tuple(copies.draw(schema.nominal_size) for _ in range(count))

@@ -105,7 +105,7 @@ def datasheet(
     statement: Statement,
     quality: Quality,
     tables: Sequence[Path],
-    copies: int,
+    copies: int = 0,
 ) -> str:
     """The datasheet as Markdown.
 

@@ -129,9 +129,9 @@ def write_release(
     statement: Statement,
     judged: Judged,
     ensemble: Participants,
-    copies: Sequence[Participants],
     panels: Sequence[Panel],
     seal: Callable[[str], None],
+    copies: Sequence[Participants] = (),
 ) -> Manifest:
     """Write the release, in place of an older one, and seal it with its checksums.
 
@@ -142,9 +142,9 @@ def write_release(
         statement: of privacy, from a ledger that holds; without one there is no release.
         judged: what was found by what was paid for.
         ensemble: the synthetic participants to release.
-        copies: further ones, for intervals; perhaps none.
         panels: synthetic participants of the figures.
         seal: is given the digest of the whole release before it appears.
+        copies: of the trial, for intervals.
 
     Returns:
         The manifest, as written.

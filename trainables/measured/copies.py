@@ -36,8 +36,8 @@ from trainables.measured.network import standardised
 POOL = 4000
 """Draws of each class by which the middle of all copies is found."""
 
-FIRST_ROUNDS, ROUNDS = 12, 5
-"""How often a sample is moved: to find the middle, and from there to a copy."""
+FIRST_ROUNDS, ROUNDS = 16, 6
+"""How often a sample is moved, less each time: to find the middle, and from there to a copy."""
 
 LONGEST = 1.0
 """Of one move of a mean, in standard deviations."""
@@ -151,29 +151,32 @@ class Copies:
         """Moments by which standard normal draws of each class, [k] (n, W), give what is to be measured of them."""
         shares, before = self._sizes / self._sizes.sum(), self._scores.encoding.before
         found = alike_before(moments, before, shares)
-        for _ in range(rounds):
+        for gain in 1 - np.arange(rounds) / rounds:  # so that it settles, though shares of categories go by steps
             seen = [self._seen(each, own, label) for label, (each, own) in enumerate(zip(found, standard, strict=True))]
             squares = np.average([np.square(each.features).sum(axis=1).mean() for each in seen], weights=shares)
             scale = math.sqrt(self._scores.squares.sum() / LIMIT**2 / float(squares))
             moved = [
-                self._step(*each, scale, label) for label, each in enumerate(zip(found, seen, targets, strict=True))
+                self._step(*each, scale, gain, label)
+                for label, each in enumerate(zip(found, seen, targets, strict=True))
             ]
             found = alike_before(moved, before, shares)
         return found
 
-    def _step(self, moments: ClassMoments, seen: _Seen, target: Target, scale: float, label: int) -> ClassMoments:
+    def _step(
+        self, moments: ClassMoments, seen: _Seen, target: Target, scale: float, gain: float, label: int
+    ) -> ClassMoments:
         """Moments nearer to those that give what is to be measured: a step of a fixed-point iteration."""
         slopes = seen.mean_slope, seen.product_slope
         noise = self._measured.products[label].noise_sd / math.sqrt(2) / slopes[0]
-        trust = self._histograms.variances[label] / (self._histograms.variances[label] + noise**2)
+        trust = 1 / (1 + noise**2 / self._histograms.variances[label])  # in products, beside histograms
         by_products = (target.products - seen.products)[0, 1:] / slopes[0]
         shift = trust * by_products + (1 - trust) * (target.means - seen.features.mean(axis=0))
-        turn = self._turned * (target.products - seen.products)[1:, 1:] / slopes[1]
+        turn = gain * self._turned * (target.products - seen.products)[1:, 1:] / slopes[1]
         covariance = moments.covariance + turn
         size = np.sqrt(np.diag(covariance).clip(1e-3 / LIMIT**2))
-        factor = np.where(self._thresholded, 1 / (LIMIT * size), scale)
+        factor = np.where(self._thresholded, 1 / (LIMIT * size), scale**gain)
         covariance = nearest_covariance(covariance * np.outer(factor, factor), float(len(size)))
-        return ClassMoments(moments.mean + shift.clip(-LONGEST / LIMIT, LONGEST / LIMIT), covariance)
+        return ClassMoments(moments.mean + gain * shift.clip(-LONGEST / LIMIT, LONGEST / LIMIT), covariance)
 
     def _seen(self, moments: ClassMoments, standard: np.ndarray, label: int) -> _Seen:
         """What a study measures of draws of a class, rounding and limits included."""
