@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.inference --trials 200`` simulates so many trials of 500 participants with an effect and as many
 without one, measures each at epsilon 3, draws copies, analyses each copy and combines the results. ``--studies 10`` has
-whole studies by ``tuner/run.py`` do so, which also release a synthetic cohort of a searched generator. Beside them
+whole studies by ``tuner/run.py`` do so, which also release a synthetic cohort of a searched generator; and
+``--resampled 20`` takes so many samples of as many participants from ACTG175, with replacement, for trials. Beside them
 stand the trial itself, and what somebody finds who analyses a single synthetic cohort as if it were one. Each trial is
 added to benchmarks/results/inference.json as it comes, and those that are there are not repeated; the table of
 docs/intervals.md is written at the end. Several of these may run at once.
@@ -16,7 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -33,12 +34,16 @@ from analysis.release import read_release
 from benchmarks.ablation import Recipe, bought
 from benchmarks.page import write_section
 from benchmarks.simulated_trial import ANALYSES, SCHEMA, Found, analysed, simulated
-from cohorts import Participants, Schema, load_participants, write_cohort
+from cohorts import Encoding, Participants, Schema, load_participants, write_cohort
 from trainables.measured.copies import Copies
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "inference.json", ROOT / "docs" / "intervals.md"
 EFFECTS, COPIES, MEASURED_SHARE, Z = (0.0, 1.0), 10, 0.9, 1.959964
+RESAMPLED, MEANS, APART = "actg175", "means and shares of a class", "differences between classes"
+SEARCH = ("--trials", "4", "--max-epochs", "6")
+"""Of studies: short, since copies do not depend on it."""
+
 POPULATION = 1_000_000
 """Participants of whom the truth is computed."""
 
@@ -54,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=0, help="with an effect, and as many without")
     parser.add_argument("--studies", type=int, default=0, help="likewise, of whole studies")
+    parser.add_argument("--resampled", type=int, default=0, help="trials that are drawn from ACTG175's participants")
     parser.add_argument("--effect", type=float, action="append", help="1 or 0; both unless given")
     parser.add_argument("--participants", type=int, default=500)
     parser.add_argument("--epsilon", type=float, default=3.0)
@@ -65,17 +71,51 @@ def main() -> None:
                 if not any(row | key | {"seed": seed} == row for row in _rows()):
                     found = run(given.participants, given.epsilon, effect, seed)
                     _keep({**key, "seed": seed, "found": found})
+    for seed in range(given.resampled):
+        key = {"of": RESAMPLED, "epsilon": given.epsilon, "seed": seed}
+        if not any(row | key == row for row in _rows()):
+            _keep({**key, "found": resampled(given.epsilon, seed)})
     write_table(_rows())
 
 
 def measured_only(participants: int, epsilon: float, effect: float, seed: int) -> dict[str, Any]:
     """What is found of one trial that is measured and copied, without a search."""
     randomness = np.random.default_rng([seed, int(effect), participants])
-    trial = simulated(participants, effect, randomness)
-    people = trial.take(np.flatnonzero(randomness.random(participants) < MEASURED_SHARE))
+    return _copied(simulated(participants, effect, randomness), analysed, epsilon, randomness)
+
+
+def resampled(epsilon: float, seed: int) -> dict[str, Any]:
+    """The same of a trial whose participants are drawn from those of a real one, of whom the truth is known."""
+    real, randomness = load_participants(RESAMPLED)[0], np.random.default_rng(seed)
+    trial = real.take(randomness.integers(0, len(real), len(real)))
+    true = {name: _rounded(each.estimate)[0] for name, each in by_class(real).items()}
+    return {**_copied(trial, by_class, epsilon, randomness), "truth": true}
+
+
+def _copied(
+    trial: Participants,
+    analysis: Callable[[Participants], Mapping[str, Found]],
+    epsilon: float,
+    randomness: np.random.Generator,
+) -> dict[str, Any]:
+    people = trial.take(np.flatnonzero(randomness.random(len(trial)) < MEASURED_SHARE))
     copies = Copies(bought(people, Recipe(), epsilon), trial.schema, randomness)
-    drawn = [analysed(copies.draw(participants)) for _ in range(COPIES)]
-    return {"trial": _alone(analysed(trial)), "copies": _combined(drawn), "single": _alone(drawn[0])}
+    drawn = [analysis(copies.draw(trial.schema.nominal_size)) for _ in range(COPIES)]
+    return {"trial": _alone(analysis(trial)), "copies": _combined(drawn), "single": _alone(drawn[0])}
+
+
+def by_class(people: Participants) -> Mapping[str, Found]:
+    """Means of numbers and shares of categories, by class, and how far the second class is from the first."""
+    features = Encoding(people.schema).encode(people.values).astype(float)  # (n, F)
+    names, found = Encoding(people.schema).feature_names, {}
+    first, second = (features[people.labels == label] for label in (0, 1))
+    for number, name in enumerate(names):
+        one, other = (
+            Found(own[:, number].mean(), own[:, number].std(ddof=1) / np.sqrt(len(own))) for own in (first, second)
+        )
+        found[f"{MEANS}: {name}"] = one
+        found[f"{APART}: {name}"] = Found(other.estimate - one.estimate, np.hypot(one.error, other.error))
+    return found
 
 
 def studied(participants: int, epsilon: float, effect: float, seed: int) -> dict[str, Any]:
@@ -88,7 +128,7 @@ def studied(participants: int, epsilon: float, effect: float, seed: int) -> dict
         command = [sys.executable, ROOT / "tuner" / "run.py", "--cohort", named, "--epsilon", str(epsilon)]
         environment = {**os.environ, "DPGAN_TUNE_DATA": f"{folder}/data"}
         subprocess.run(
-            [*command, "--copies", str(COPIES), "--study", "s", "--out", folder, "--release-anyway"],
+            [*command, *SEARCH, "--copies", str(COPIES), "--study", "s", "--out", folder, "--release-anyway"],
             cwd=ROOT,
             env=environment,
             check=True,
@@ -144,20 +184,28 @@ def write_table(rows: list[dict[str, Any]]) -> None:
     for of in dict.fromkeys(row["of"] for row in rows):
         these = [row for row in rows if row["of"] == of]
         for way in (way for way in WAYS if way in these[0]["found"]):
-            for what, tests in ANALYSES.items():
+            for what, tests in {MEANS: False, APART: False}.items() if of == RESAMPLED else ANALYSES.items():
                 lines.append(f"| {of} | {WAYS[way]} | {len(these)} | {what} | {_figures(these, way, what, tests)} |")
     print("\n".join(lines))
     write_section("inference", "\n".join(lines), PAGE)
 
 
 def _figures(rows: list[dict[str, Any]], way: str, what: str, tests: bool) -> str:
-    found = np.array([row["found"][way][what] for row in rows])  # (n, 3)
-    real = np.array([row["found"]["trial"][what] for row in rows])
-    true, none = np.array([truth(row["effect"])[what] for row in rows]), np.array([not row["effect"] for row in rows])
+    cases = [
+        (found, row["found"]["trial"][name], _true(row, name), not row.get("effect", True))
+        for row in rows
+        for name, found in row["found"][way].items()
+        if name.split(": ")[0] == what
+    ]
+    found, real, true, none = (np.array(each) for each in zip(*cases, strict=True))  # (n, 3), (n, 3), (n,), (n,)
     covered = (found[:, 1] <= true) & (true <= found[:, 2])
     wrongly = ((found[:, 1] > 0) | (found[:, 2] < 0))[none]
-    width = np.median((found[:, 2] - found[:, 1]) / (real[:, 2] - real[:, 1]))
+    width = np.nanmedian((found[:, 2] - found[:, 1]) / (real[:, 2] - real[:, 1]))
     return f"{_share(covered)} | {_share(wrongly) if tests and none.any() else ''} | {width:.2f}"
+
+
+def _true(row: Mapping[str, Any], name: str) -> float:
+    return float(row["found"]["truth"][name] if "truth" in row["found"] else truth(row["effect"])[name])
 
 
 def _share(which: np.ndarray) -> str:

@@ -138,7 +138,7 @@ class Copies:
         targets = []
         for (products, means), seen, size, measured in zip(drawn, self._pool, sizes, self._sizes, strict=True):
             others = math.sqrt(max(1 / measured - 1 / size, 0.0)) * self._randomness.standard_normal(len(seen.features))
-            others -= others.mean()  # the error of having measured so many, not all, by Rubin's bootstrap
+            others -= others.mean()  # the error of having measured so many, not all, by a multiplier bootstrap
             vectors, root = seen.vectors, math.sqrt(len(seen.vectors))
             targets.append(
                 Target(products + (vectors * others[:, None]).T @ vectors / root, means + others @ seen.features / root)
