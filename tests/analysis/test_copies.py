@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,8 +11,9 @@ import pytest
 
 from analysis import AnalysisError, combine
 from analysis.datasheet import interval_section
+from analysis.release import released_schema
 from benchmarks.inference import measured_only, truth
-from benchmarks.simulated_trial import ANALYSES, analysed, schema_of, simulated
+from benchmarks.simulated_trial import ANALYSES, Found, analysed, schema_of, simulated
 from cohorts import Participants, Schema, write_copies
 from privacy.mechanisms.misfit import misfit
 from privacy.mechanisms.normal_scores import Measured, Measurements
@@ -92,21 +95,28 @@ def test_copies_are_written_with_their_numbers(copies, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("Rscript"), reason="needs R")
-def test_r_reads_the_copies_and_combines_them_as_we_do(copies, tmp_path):
+def test_r_reads_copies_as_the_page_and_the_datasheet_say_and_combines_them_as_we_do(copies, tmp_path):
     if subprocess.run(["Rscript", "-e", "library(mitools)"], capture_output=True).returncode:
         pytest.skip("needs R's package mitools")
-    write_copies(copies, tmp_path)
-    section = interval_section(schema_of(500), 10)
-    script = section.split("```r\n")[1].split("```")[0].replace("OUTCOME ~ ARM", "age ~ arm")
-    ran = subprocess.run(["Rscript", "-e", script], capture_output=True, text=True, cwd=tmp_path)
+    named = released_schema(schema_of(500), "synthetic")
+    write_copies([replace(copy, schema=named) for copy in copies], tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "intervals.md").read_text()
+    ran = run_r(page.split("```r\n")[1].split("```")[0], tmp_path)
+    by_r = [float(number) for number in ran.splitlines()[-1].split()[1:5]]
+    ours = combine(*zip(*[(each.estimate, each.error) for each in map(mean_pressure, copies)], strict=True))
+    assert by_r == pytest.approx(ours.iloc[0, :4].to_numpy(), rel=1e-5)
+    section = interval_section(named, 10).split("```r\n")[1].split("```")[0]
+    assert "arm" in run_r(section.replace("OUTCOME ~ ARM", "age ~ arm"), tmp_path)
+
+
+def mean_pressure(copy: Participants) -> Found:
+    return analysed(copy)["mean pressure of the treated"]
+
+
+def run_r(script: str, folder: Path) -> str:
+    ran = subprocess.run(["Rscript", "-e", script], capture_output=True, text=True, cwd=folder)
     assert ran.returncode == 0, ran.stderr
-    by_r = [float(number) for number in ran.stdout.split("arm ")[1].split()[:4]]
-    parts = [[copy.values[copy.labels == arm, 3, 0].astype(float) for arm in (1, 0)] for copy in copies]
-    means = [one.mean() - other.mean() for one, other in parts]
-    pooled = [(one.var() * len(one) + other.var() * len(other)) / (len(one) + len(other) - 2) for one, other in parts]
-    errors = [np.sqrt(v * (1 / len(one) + 1 / len(other))) for v, (one, other) in zip(pooled, parts, strict=True)]
-    ours = combine(means, errors)[["estimate", "standard_error", "lower", "upper"]].iloc[0]
-    assert by_r == pytest.approx(ours.to_numpy(), abs=1e-4, rel=1e-3)
+    return ran.stdout
 
 
 @pytest.mark.slow
