@@ -1,7 +1,7 @@
 """Scored epochs in, ensemble release out: selection, figures, transfer table, release.
 
-`build_release`, `exit_status` and `print_report` are imported when first asked for: they bring PyTorch, Ray and
-matplotlib.
+`build_release`, `combine`, `exit_status` and `print_report` are imported when first asked for: they bring PyTorch, Ray,
+matplotlib and SciPy.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from analysis.study import StudyDirectory, StudySettings
 if TYPE_CHECKING:
     from analysis.build import ReleaseSummary, build_release
     from analysis.report import exit_status, print_report
+    from analysis.rubin import combine
 
 __all__ = [
     "AnalysisError",
@@ -21,6 +22,7 @@ __all__ = [
     "StudyDirectory",
     "StudySettings",
     "build_release",
+    "combine",
     "exit_status",
     "print_report",
 ]
@@ -31,6 +33,10 @@ def __getattr__(name: str) -> Any:
         from analysis import build
 
         return getattr(build, name)
+    if name == "combine":
+        from analysis import rubin
+
+        return rubin.combine
     if name in ("exit_status", "print_report"):
         from analysis import report
 

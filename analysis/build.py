@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from analysis import internal
+from analysis.copies import draw_copies
 from analysis.ensemble import generate, generate_ensemble, random_stream
 from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
@@ -140,6 +141,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                     synthetic.ensemble,
                     synthetic.panels,
                     lambda digest: seal(directory, settings, ledger, {PICKED: selection.digest, SEALED: digest}),
+                    draw_copies(directory, schema, settings.copies, random_stream(settings.seed)),
                 )
         progress.update(task, total=1, completed=1, description="Release sealed")
         try:

@@ -26,6 +26,24 @@ PAID_FOR = """\
   noise, with 95 % intervals that hold noise and sampling; cite these rather than figures of synthetic participants
 """
 
+INTERVALS = """\
+Each of the {copies} copies could be the trial that was measured, as far as the noise tells; they differ by as much as
+the noise hides. Carry out an analysis on each copy by itself, as one would on the trial, and combine the results by
+Rubin's rules: the interval then holds the noise and the trial's own sampling. In R:
+
+```r
+library(mitools)
+data <- read.csv("{file}")
+copies <- imputationList(split(data, data[[1]]))
+summary(MIcombine(with(copies, lm(OUTCOME ~ ARM))))
+```
+
+In Python, `combine` of the module `analysis` takes the estimates and the standard errors of all copies. An interval
+from a single copy, or from the synthetic cohort itself, is too narrow. What the copies keep of the trial is how values
+are spread and how they hang together two by two, by class; of what only three or more of them show together, such as
+an interaction of two measures, they say nothing, and nor does an interval of it.
+"""
+
 TEMPLATE = """\
 # Synthetic cohort {cohort}
 
@@ -74,6 +92,10 @@ narrow. Confirm any finding on the trial itself.
 
 {quality}
 
+## Intervals
+
+{intervals}
+
 ## Licence and citation
 
 {licence}
@@ -87,6 +109,7 @@ def datasheet(
     statement: Statement,
     quality: Quality,
     tables: Sequence[Path],
+    copies: int = 0,
 ) -> str:
     """The datasheet as Markdown.
 
@@ -97,6 +120,7 @@ def datasheet(
         statement: of privacy; it counts what was released.
         quality: what the gate found.
         tables: the files that hold the synthetic participants.
+        copies: how many copies there are.
     """
     return TEMPLATE.format(
         cohort=statement.cohort,
@@ -105,19 +129,32 @@ def datasheet(
         method=statement.method,
         score=statement.score,
         picking=statement.picking,
-        files="\n".join(_file_lines(schema, tables, marking)),
+        files="\n".join([*_file_lines(schema, tables, marking), *_copy_lines(schema, copies)]),
         paid_for="" if quality.verdict == "not judged" else PAID_FOR,
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema) + _constraint_sentence(schema),
         good_for=quality.good_for(f"time and {schema.label.name}" if len(schema.label.classes) > 1 else "time"),
         quality=quality_section(quality),
+        intervals=interval_section(schema, copies),
         schema_file=schema_file_name(marking),
         descriptions=DESCRIPTIONS,
         sums=SUMS_FILE,
         reading=reading_lines(schema),
         licence=licence_section(schema, statement, settings.study),
     )
+
+
+def interval_section(schema: Schema, copies: int) -> str:
+    """How to get an interval that holds, in Markdown; or that there is none to be had, and why."""
+    if not copies:
+        return (
+            "No interval that holds can be computed from these participants: how far noise may have moved an estimate "
+            "cannot be seen in a single synthetic cohort, and this release has no copies beside it, because none were "
+            "asked for or nothing was measured that they could be drawn from."
+        )
+    table = next(iter(schema.tables))
+    return INTERVALS.format(copies=copies, file=f"{schema.stem(table)}-copies.csv")
 
 
 def quality_section(quality: Quality) -> str:
@@ -141,6 +178,15 @@ def quality_section(quality: Quality) -> str:
             *rows,
         ]
     )
+
+
+def _copy_lines(schema: Schema, copies: int) -> Iterable[str]:
+    for table in schema.tables if copies else ():
+        stem = schema.stem(table)
+        yield (
+            f"- `{stem}-copies.csv`, `{stem}-copies.parquet`: table `{table}` of {copies} further synthetic cohorts, "
+            "numbered in the first column, for intervals"
+        )
 
 
 def schema_file_name(marking: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from analysis.reports.public import PAID_FOR_FILE
 from analysis.study import StudyDirectory, StudySettings
 from analysis.survival import FollowUp, survival_table
 from analysis.survival_figure import survival_figure
-from cohorts import Participants, Schema, load_participants, write_cohort
+from cohorts import Participants, Schema, load_participants, write_cohort, write_copies
 from cohorts.storage import replaced_directory
 from privacy.accounting.events import json_number
 from privacy.ledger.commitment import digest_of
@@ -109,6 +109,7 @@ class Manifest(BaseModel):
         winning_run_epsilon: largest epsilon of a single chosen trial's training; likewise.
         ledger: receipt of the cohort's ledger that the release was made from.
         participants: synthetic participants, a public number.
+        copies: sets of as many participants, for intervals; 0 where there are none.
         generators: different epochs that were picked; each pick gives an equal share of the participants.
         chosen_trials: trials that the picked epochs come from.
         files: every other file of the release, but the checksums.
@@ -129,6 +130,7 @@ class Manifest(BaseModel):
     winning_run_epsilon: float | str
     ledger: str
     participants: int
+    copies: int = 0
     generators: int
     chosen_trials: int
     files: tuple[ReleasedFile, ...]
@@ -148,6 +150,7 @@ def write_release(
     ensemble: Participants,
     panels: Sequence[Panel],
     seal: Callable[[str], None],
+    copies: Sequence[Participants] = (),
 ) -> Manifest:
     """Write the release, in place of an older one, and seal it with its checksums.
 
@@ -160,6 +163,7 @@ def write_release(
         ensemble: the synthetic participants to release.
         panels: synthetic participants of the figures.
         seal: is given the digest of the whole release before it appears.
+        copies: of the trial, for intervals.
 
     Returns:
         The manifest, as written.
@@ -168,6 +172,8 @@ def write_release(
     with replaced_directory(directory.release) as building:
         synthetic = Participants(schema, ensemble.ids, ensemble.labels, ensemble.values)
         tables = write_cohort(synthetic, building, like=ensemble.schema)
+        if copies:
+            write_copies([replace(each, schema=schema) for each in copies], building)
         write_schema(schema, building / schema_file_name(marking))
         note = f"Synthetic participants only. Study {settings.study}; read {STATEMENT_FILE} before use."
         pictures = figures(panels, None, note)
@@ -179,7 +185,9 @@ def write_release(
             table = survival_table({"synthetic": followed})
             (building / survival_file(marking)).write_text(table.to_csv(index=False, float_format="%.4g"))
         write_statement(building, statement)
-        (building / DATASHEET_FILE).write_text(datasheet(settings, marking, schema, statement, judged.quality, tables))
+        (building / DATASHEET_FILE).write_text(
+            datasheet(settings, marking, schema, statement, judged.quality, tables, len(copies))
+        )
         (building / REPORT_FILE).write_text(judged.report.as_html())
         (building / REPORT_JSON).write_text(_json(judged.report.as_json()))
         if judged.estimates:
@@ -194,6 +202,7 @@ def write_release(
             winning_run_epsilon=json_number(statement.winning_run_epsilon),
             ledger=statement.receipt,
             participants=len(ensemble),
+            copies=len(copies),
             generators=statement.chosen_epochs,
             chosen_trials=statement.chosen_trials,
             files=described_files(building),

@@ -43,6 +43,7 @@ class StudySettings(BaseModel):
         trials: How many trials the study runs.
         max_epochs: The most epochs any trial trains.
         engine: Which training engine computes the trials.
+        copies: How many copies the release has beside the synthetic cohort, for intervals; 0 for none.
         seed: Seed of a repeatable study; only ever set for a public cohort.
         cpus_per_trial: CPU cores of one trial, may be a fraction; None to fit the machine.
         gpus_per_trial: GPUs of one trial, may be a fraction; None to fit the machine.
@@ -69,6 +70,7 @@ class StudySettings(BaseModel):
     trials: int = Field(ge=1)
     max_epochs: int = Field(ge=1)
     engine: Literal["packed", "opacus"]
+    copies: int = Field(default=0, ge=0)
     seed: int | None = None
     cpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     gpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)

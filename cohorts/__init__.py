@@ -10,7 +10,7 @@ from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
 from cohorts.schema import Schema
 from cohorts.split_keys import split_key
 from cohorts.splits import SplitParticipants, Splits, SplitShares, split_cohort, split_participants
-from cohorts.writer import write_cohort
+from cohorts.writer import write_cohort, write_copies
 
 __all__ = [
     "BUNDLED",
@@ -37,4 +37,5 @@ __all__ = [
     "split_key",
     "split_participants",
     "write_cohort",
+    "write_copies",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,31 @@ def write_cohort(cohort: Participants, directory: Path, like: Schema | None = No
             path = directory / f"{stem}{kind.written_as}"
             if _write(kind, frame, path, cohort.schema.format_of(table)):
                 written.append(path)
+    return written
+
+
+def write_copies(copies: Sequence[Participants], directory: Path) -> list[Path]:
+    """Write every table of several cohorts of one schema, one after the other, as CSV and Parquet.
+
+    Args:
+        copies: at least one.
+        directory: where to; it must exist.
+
+    Returns:
+        The files written: for each table `STEM-copies.csv` and `STEM-copies.parquet`, whose first column is `copy`, or
+        `copy_number` where the table has one of that name, with numbers from 1.
+    """
+    schema, written = copies[0].schema, []
+    for table in schema.tables:
+        frames = [table_frame(each, table) for each in copies]
+        name = next(name for name in ("copy", "copy_number", "number_of_copy") if name not in frames[0])
+        numbers = np.repeat(np.arange(1, len(copies) + 1), [len(each) for each in frames])
+        together = pd.concat(frames, ignore_index=True)
+        together.insert(0, name, numbers)
+        for kind in (DELIMITED, PARQUET):
+            path = directory / f"{schema.stem(table)}-copies{kind.written_as}"
+            kind.write(together, path, schema.format_of(table))
+            written.append(path)
     return written
 
 

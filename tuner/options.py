@@ -26,6 +26,7 @@ DEFAULTS = {
     "gpus_per_trial": None,
     "ledger": None,
     "storage": None,
+    "copies": 0,
     "seed": None,
 }
 
@@ -169,6 +170,13 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
         metavar="M",
         help="end a search by a secret number of runs this long after it began, however many there were, so that its "
         "duration does not reveal their number",
+    )
+    group.add_argument(
+        "--copies",
+        type=int,
+        metavar="M",
+        help="copies in the release, each from its own draw of what would have been measured without noise, for "
+        "intervals that hold (default: 10 under the policy measured, which alone can have them; 0 for none)",
     )
     group.add_argument(
         "--seed", type=int, metavar="N", help="make the study repeatable; refused for cohorts not marked public"

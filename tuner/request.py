@@ -21,6 +21,7 @@ from cohorts import SPLITS, Cohort, Schema, SplitShares, load_cohort, resolve_sc
 from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.plan import StudyPlan
 from privacy.policies import DEFAULT, policies, policy_named
+from privacy.policies.policy import Policy
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.candidate import decided_by_budget
@@ -143,6 +144,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
     defaults = {**DEFAULTS, **policy.defaults, **preset}
     chosen = {name: _given(arguments, name, default) for name, default in defaults.items()}
     _check_numbers(chosen)
+    _check_copies(chosen["copies"], policy)
     cohort = str(chosen["cohort"])
     if cohort.endswith((".yaml", ".yml")):
         cohort = str(Path(cohort).resolve())
@@ -166,6 +168,7 @@ def _settings_of_new(arguments: argparse.Namespace) -> StudySettings:
             trials=chosen["trials"],
             max_epochs=chosen["max_epochs"],
             engine=chosen["engine"],
+            copies=chosen["copies"],
             seed=chosen["seed"],
             cpus_per_trial=chosen["cpus_per_trial"],
             gpus_per_trial=chosen["gpus_per_trial"],
@@ -230,6 +233,21 @@ def _check_numbers(chosen: dict[str, Any]) -> None:
             raise StudyError(f"--{option.replace('_', '-')} {chosen[option]} leaves nothing to do. Give 1 or more.")
         if chosen[option] > MOST:
             raise StudyError(f"--{option.replace('_', '-')} is more than any machine could do. Give {MOST:,} or less.")
+
+
+def _check_copies(copies: int, policy: Policy) -> None:
+    """Raise StudyError for a number of copies that a release cannot have."""
+    if copies and "copies" not in policy.defaults:
+        able = " or ".join(each.name for each in policies() if "copies" in each.defaults)
+        raise StudyError(
+            f"--copies {copies} was given, but under the policy {policy.name} nothing is measured that copies could be "
+            f"drawn from. Leave --copies out, or use --policy {able}."
+        )
+    if copies < 0 or copies == 1:
+        raise StudyError(
+            f"--copies {copies} tells nothing: an interval needs copies that can differ. Give 2 or more, 10 being "
+            "usual, or 0 for none."
+        )
 
 
 def _settings_of_resumed(arguments: argparse.Namespace) -> tuple[StudyDirectory, StudySettings]:

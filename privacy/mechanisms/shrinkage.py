@@ -11,11 +11,15 @@ Source: Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, e
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from privacy.mechanisms.moments import NoisyProducts
 
@@ -24,6 +28,9 @@ FAR = 1e4
 
 LEARNED_FROM = 400
 """Products of a kind that say how alike they are, at most: that takes the cube of their number in time."""
+
+FEWEST_ALIKE = 24
+"""Products of a kind, of all classes together, that tell how alike they are; of fewer a posterior has a flat prior."""
 
 LARGEST_KIND = 4000
 """Products of a kind; of more, each stays as noisy as it was."""
@@ -44,19 +51,70 @@ def smooth_products(products: Sequence[NoisyProducts], places: Sequence[Place]) 
     Returns:
         Symmetric float64 (F + 1, F + 1) for each class.
     """
-    smooth, classes = [each.mean.copy() for each in products], equally_far(len(products))
+    smooth = [each.mean.copy() for each in products]
+    for each in _shrinkages(products, places):
+        _put(smooth, each.rows, each.others, each.middle)
+    return smooth
+
+
+class ProductPosterior:
+    """What the true products may be, beside the noisy ones.
+
+    Class means are what differences between arms are made of. Drawn towards each other, as in a release, they would say
+    too little of such a difference, and so would a kind of few products, which do not tell how alike they are: the
+    prior of these is flat.
+
+    Args:
+        products: of each class.
+        places: of the F scores.
+    """
+
+    def __init__(self, products: Sequence[NoisyProducts], places: Sequence[Place]) -> None:
+        self._products = products
+        self._shrinkages = [
+            each for each in _shrinkages(products, places) if len(each.noisy) >= FEWEST_ALIKE and each.rows.any()
+        ]
+        self.middle = [each.mean.copy() for each in products]
+        """Symmetric float64 (F + 1, F + 1) for each class."""
+        for each in self._shrinkages:
+            _put(self.middle, each.rows, each.others, each.middle)
+
+    def draw(self, randomness: np.random.Generator) -> list[np.ndarray]:
+        """One draw, a matrix for each class as ``middle`` has them."""
+        noise = [_symmetric_noise(each, randomness) for each in self._products]
+        drawn = [each.mean + own for each, own in zip(self._products, noise, strict=True)]
+        for each in self._shrinkages:
+            own = np.concatenate([matrix[each.rows, each.others] for matrix in noise])
+            _put(drawn, each.rows, each.others, each.middle + each.departure(own, randomness))
+        return drawn
+
+
+def _shrinkages(products: Sequence[NoisyProducts], places: Sequence[Place]) -> Iterator[_Shrinkage]:
+    """Of every kind that is not too large."""
+    classes = equally_far(len(products))
     for kind, members in _kinds(places).items():
+        if len(members) * len(products) > LARGEST_KIND:
+            continue
         rows, others = (np.array([member[place] for member in members]) for place in (0, 1))
         coordinates = np.array([[*member[2:], *place] for place in classes for member in members])
         noisy = np.concatenate([each.mean[rows, others] for each in products])
         variance = np.concatenate([each.noise_sd**2 * np.where(rows == others, 1, 0.5) for each in products])
-        if len(noisy) > LARGEST_KIND:
-            continue
-        middle = 0.0 if kind[0] is SINGLE else float(np.average(noisy, weights=1 / variance))
-        found = middle + _shrunken(coordinates, noisy - middle, variance)
-        for matrix, each in zip(smooth, np.split(found, len(products)), strict=True):
-            matrix[rows, others] = matrix[others, rows] = each
-    return smooth
+        around = 0.0 if kind[0] is SINGLE else float(np.average(noisy, weights=1 / variance))
+        yield _Shrinkage(rows, others, coordinates, noisy, variance, around)
+
+
+def _put(matrices: Sequence[np.ndarray], rows: np.ndarray, others: np.ndarray, found: np.ndarray) -> None:
+    """Set products of every class, (k n,), in its symmetric matrix."""
+    for matrix, each in zip(matrices, np.split(found, len(matrices)), strict=True):
+        matrix[rows, others] = matrix[others, rows] = each
+
+
+def _symmetric_noise(products: NoisyProducts, randomness: np.random.Generator) -> np.ndarray:
+    """Noise as it was bought: symmetric float64 (F + 1, F + 1)."""
+    noise = products.noise_sd * randomness.standard_normal(products.mean.shape)
+    below = np.tril(noise, -1) / math.sqrt(2)
+    symmetric: np.ndarray = below + below.T + np.diag(np.diag(noise))
+    return symmetric
 
 
 def equally_far(classes: int) -> np.ndarray:
@@ -98,29 +156,70 @@ def _kinds(places: Sequence[Place]) -> dict[tuple[Hashable, ...], list[Product]]
     return kinds
 
 
-def _shrunken(coordinates: np.ndarray, noisy: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Posterior means of a Gaussian process of mean 0 at its own coordinates.
+@dataclass(frozen=True)
+class _Shrinkage:
+    """Products of a kind, taken for a Gaussian process.
 
     Args:
-        coordinates: (n, 2 + k - 1), two of place, and those of the class.
+        rows: of the products in P P^T, (c,).
+        others: their columns, likewise.
+        coordinates: (n, 2 + k - 1), two of place, and those of the class; n is c for each of k classes.
         noisy: (n,).
         variance: of the noise, (n,).
+        around: the mean of the process.
     """
-    # These take longer to import than the rest of the package.
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-    unit = float(np.sqrt(variance.mean()))
-    excess = max(float(noisy.var()) / unit**2 - 1, 0.1)
-    ones, limits = [2] * (coordinates.shape[1] - 1), [(0.05, 100)] * (coordinates.shape[1] - 2)
-    alike = ConstantKernel(excess, (1e-4, 1e5)) * Matern([3, *ones], [(0.3, 200), (0.3, 200), *limits], nu=1.5)
-    process = GaussianProcessRegressor(alike + WhiteKernel(0.1, (1e-4, 1e3)), alpha=variance / unit**2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # where nothing is alike, one of the scales has no effect
-        some = np.linspace(0, len(noisy) - 1, min(len(noisy), LEARNED_FROM)).round().astype(int)
-        process.set_params(alpha=(variance / unit**2)[some])
-        learned = process.fit(coordinates[some], noisy[some] / unit).kernel_
-    prior = learned.k1(coordinates) + learned.k2.noise_level * np.eye(len(noisy))
-    found: np.ndarray = prior @ np.linalg.solve(prior + np.diag(variance / unit**2), noisy)
-    return found
+    rows: np.ndarray
+    others: np.ndarray
+    coordinates: np.ndarray
+    noisy: np.ndarray
+    variance: np.ndarray
+    around: float
+
+    @cached_property
+    def middle(self) -> np.ndarray:
+        """Posterior means, (n,)."""
+        return self.around + self._found(self.noisy - self.around)
+
+    def departure(self, noise: np.ndarray, randomness: np.random.Generator) -> np.ndarray:
+        """How far a draw of the posterior is from its mean, (n,): a draw of the process, less what would be found of
+        it through noise (n,) (Matheron's rule)."""
+        process = self._root @ randomness.standard_normal(len(noise))
+        departure: np.ndarray = process - self._found(process + noise)
+        return departure
+
+    def _found(self, noisy: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self._prior @ cho_solve(self._factor, noisy)
+        return found
+
+    @cached_property
+    def _factor(self) -> tuple[np.ndarray, bool]:
+        factor: tuple[np.ndarray, bool] = cho_factor(self._prior + np.diag(self.variance))
+        return factor
+
+    @cached_property
+    def _root(self) -> np.ndarray:
+        root: np.ndarray = np.linalg.cholesky(self._prior)
+        return root
+
+    @cached_property
+    def _prior(self) -> np.ndarray:
+        """The covariance that makes noisy products likeliest, (n, n)."""
+        # These take longer to import than the rest of the package.
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+        coordinates, noisy = self.coordinates, self.noisy - self.around
+        unit = float(np.sqrt(self.variance.mean()))
+        excess, alpha = max(float(noisy.var()) / unit**2 - 1, 0.1), self.variance / unit**2
+        ones, limits = [2] * (coordinates.shape[1] - 1), [(0.05, 100)] * (coordinates.shape[1] - 2)
+        alike = ConstantKernel(excess, (1e-4, 1e5)) * Matern([3, *ones], [(0.3, 200), (0.3, 200), *limits], nu=1.5)
+        process = GaussianProcessRegressor(alike + WhiteKernel(0.1, (1e-4, 1e3)), alpha=alpha)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # where nothing is alike, a scale has no effect
+            some = np.linspace(0, len(noisy) - 1, min(len(noisy), LEARNED_FROM)).round().astype(int)
+            process.set_params(alpha=alpha[some])
+            learned = process.fit(coordinates[some], noisy[some] / unit).kernel_
+        prior: np.ndarray = (learned.k1(coordinates) + learned.k2.noise_level * np.eye(len(noisy))) * unit**2
+        return prior

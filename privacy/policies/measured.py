@@ -36,7 +36,7 @@ class MeasuredOnce:
     declares_budget: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
     needs_label: ClassVar[bool] = False
-    defaults: ClassVar[Mapping[str, Any]] = {"search_space": "measured", "trials": 16, "max_epochs": 12}
+    defaults: ClassVar[Mapping[str, Any]] = {"search_space": "measured", "trials": 16, "max_epochs": 12, "copies": 10}
     marking: ClassVar[str] = "synthetic"
 
     def plan(self, inputs: PlanInputs) -> StudyPlan:

@@ -159,7 +159,8 @@ class Policy(Protocol):
     needs_label: ClassVar[bool]
     """Whether its choices are made by scores of classifiers alone, which need something to predict."""
     defaults: ClassVar[Mapping[str, Any]]
-    """What is meant where nobody says otherwise: ``search_space``, ``trials`` and ``max_epochs``."""
+    """What is meant where nobody says otherwise: ``search_space``, ``trials``, ``max_epochs``, and ``copies`` where a
+    release can have them."""
     marking: ClassVar[str]
     """What released files carry in their names."""
 

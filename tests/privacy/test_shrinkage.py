@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from privacy.mechanisms.moments import NoisyProducts
-from privacy.mechanisms.shrinkage import smooth_products
+from privacy.mechanisms.shrinkage import ProductPosterior, smooth_products
 
 VISITS = 8
 TRAJECTORIES = tuple((measure, 0, visit) for measure in (0, 1) for visit in range(VISITS))
@@ -67,3 +67,20 @@ def test_a_class_that_differs_keeps_its_difference():
     smooth = smooth_products(noisy(true, 0.05), TRAJECTORIES)
     apart = np.array([true[1] - true[0], smooth[1] - smooth[0]])[:, 1:, 1:]
     assert np.abs(apart[1] - apart[0]).mean() < 0.05 * np.abs(apart[0]).mean() + 0.02
+
+
+def test_the_truth_lies_as_far_from_the_middle_of_the_posterior_as_draws_do():
+    """Of what products are alike, and of class means, which keep all of their noise."""
+    places, randomness = TRAJECTORIES, np.random.default_rng(2)
+    true, noise_sd, ratios, upper = true_products(places), 0.1, [], np.triu_indices(len(places), 1)
+    for seed in range(6):
+        products = noisy(true, noise_sd, seed)
+        posterior = ProductPosterior(products, places)
+        draws = np.array([posterior.draw(randomness) for _ in range(20)])  # (20, k, F + 1, F + 1)
+        assert (draws == draws.transpose(0, 1, 3, 2)).all()
+        middle = np.stack(posterior.middle)
+        assert np.std(draws[:, :, 0, 1:] - middle[:, 0, 1:]) == pytest.approx(noise_sd / np.sqrt(2), rel=0.1)
+        among = np.square(draws - middle).mean(axis=0)[:, 1:, 1:]
+        off = np.square(np.stack(true) - middle)[:, 1:, 1:]
+        ratios.append([of[:, upper[0], upper[1]].mean() for of in (off, among)])
+    assert 0.5 < np.divide(*np.sum(ratios, axis=0)) < 2

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -228,12 +229,25 @@ def test_nothing_in_what_is_published_of_it_depends_on_participants_but_by_what_
         people = replace(people, ids=np.array([f"{office.cohort} {each}" for each in people.ids]))
         write_cohort(people, office.folder)
         build.build_release(StudyDirectory(directory), Console(quiet=True), redraw=True)
-        files = ("report.html", "report.json", "paid_for_estimates.csv", "visits-synthetic.csv")
+        tables = ("visits-synthetic.csv", "visits-synthetic-copies.csv")
+        files = ("report.html", "report.json", "paid_for_estimates.csv", *tables)
         published.append([(directory / "release" / name).read_bytes() for name in files])
         seen.append((directory / "internal" / "report.html").read_text())
     assert published[0] == published[1]
     assert seen[0] != seen[1]
     assert "Never publish" in seen[0] and b"Never publish" not in published[0][0]
+
+
+def test_its_release_has_copies_that_are_told_apart_and_differ(measured):
+    office, _ = measured
+    release = office.study("once") / "release"
+    manifest = json.loads((release / "manifest.json").read_text())
+    copies = pd.read_csv(release / "visits-synthetic-copies.csv")
+    rows = {each["path"]: each["rows"] for each in manifest["files"]}
+    assert manifest["copies"] == 10 and sorted(copies["copy"].unique()) == list(range(1, 11))
+    assert rows["visits-synthetic-copies.parquet"] == len(copies) == 10 * rows["visits-synthetic.csv"]
+    assert copies.groupby("copy")["pressure"].mean().nunique() == 10
+    assert "10 further synthetic cohorts" in (release / "README.md").read_text()
 
 
 def test_a_study_that_lost_what_it_measured_cannot_buy_it_again(measured):

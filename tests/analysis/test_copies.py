@@ -1,0 +1,133 @@
+"""Copies of a trial and Rubin's rules: intervals that hold the noise that was bought."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import AnalysisError, combine
+from analysis.datasheet import interval_section
+from analysis.release import released_schema
+from benchmarks.inference import measured_only, truth
+from benchmarks.simulated_trial import ANALYSES, Found, analysed, schema_of, simulated
+from cohorts import Participants, Schema, write_copies
+from privacy.mechanisms.misfit import misfit
+from privacy.mechanisms.normal_scores import Measured, Measurements
+from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
+from tests.conftest import SMALL_SCHEMA, small_cohort
+from trainables.measured.copies import Copies
+
+EFFECT, TRIALS = 1.0, 60
+
+
+def measured(people: Participants, rho: float) -> Measured:
+    return Measurements.costing(people.schema, 1.0, rho).release(people.values, people.labels)
+
+
+def copies_of(people: Participants, rho: float, count: int, seed: int = 0) -> list[Participants]:
+    copies = Copies(measured(people, rho), people.schema, np.random.default_rng(seed))
+    return [copies.draw(len(people)) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def trial() -> Participants:
+    return simulated(500, EFFECT, np.random.default_rng(3))
+
+
+@pytest.fixture(scope="module")
+def copies(trial) -> list[Participants]:
+    """Ten, at the noise of epsilon 3."""
+    return copies_of(trial, 0.22, 10)
+
+
+def test_what_is_measured_of_a_copy_is_what_was_bought_as_far_as_noise_tells():
+    for people in (lossy_cohort(400, Schema.model_validate({**LOSSY_SCHEMA, "nominal_size": 400}), 1),
+                   small_cohort(Schema.model_validate(SMALL_SCHEMA), 400)):  # fmt: skip
+        bought = measured(people, 0.2)
+        copy = Copies(bought, people.schema, np.random.default_rng(0)).draw(400)
+        assert misfit(bought, copy)["misfit_products"] < 2  # noise was added once more: twice its variance, no more
+
+
+def test_copies_differ_by_the_noise_and_by_hardly_anything_where_there_is_none(trial, copies):
+    def spread(drawn: list[Participants], name: str) -> float:
+        return float(np.std([analysed(each)[name].estimate for each in drawn]))
+
+    exact, found = copies_of(trial, 1e6, 5), analysed(trial)
+    for name in list(ANALYSES)[:4]:  # means, and differences between arms
+        assert spread(exact, name) < 0.35 * found[name].error < spread(copies, name)
+        middle = np.mean([analysed(each)[name].estimate for each in exact])
+        assert abs(middle - found[name].estimate) < found[name].error
+
+
+def test_arms_of_a_copy_are_alike_before_randomisation(copies):
+    apart = [
+        np.subtract(*(copy.values[copy.labels == arm, 0, 0].mean(dtype=float) for arm in (0, 1))) for copy in copies
+    ]
+    assert np.sqrt(np.mean(np.square(apart))) < 0.6  # mmHg; by chance it would be 1.2
+
+
+def test_combined_are_the_mean_and_both_variances():
+    found = combine([1.0, 2.0, 3.0], [0.5, 0.5, 0.5]).iloc[0]
+    assert found["estimate"] == 2 and found["standard_error"] == pytest.approx(np.sqrt(0.25 + 4 / 3))
+    assert found["df"] == pytest.approx(2 * (1 + 0.25 / (4 / 3)) ** 2)
+
+
+def test_coefficients_keep_their_names_and_one_copy_has_no_interval():
+    one = pd.Series({"arm": -8.0, "age": 0.4})
+    assert list(combine([one, one + 1], [one.abs(), one.abs()]).index) == ["arm", "age"]
+    with pytest.raises(AnalysisError, match="at least two"):
+        combine([1.0], [0.1])
+    with pytest.raises(AnalysisError, match="2 estimates and 1 standard errors"):
+        combine([1.0, 2.0], [0.1])
+
+
+def test_copies_are_written_with_their_numbers(copies, tmp_path):
+    names = [file.name for file in write_copies(copies, tmp_path)]
+    assert names == [f"{table}-copies.{kind}" for table in ("people", "visits") for kind in ("csv", "parquet")]
+    people = pd.read_parquet(tmp_path / "people-copies.parquet")
+    assert next(iter(people.columns)) == "copy" and people.groupby("copy").size().to_dict() == dict.fromkeys(
+        range(1, 11), 500
+    )
+
+
+@pytest.mark.skipif(not shutil.which("Rscript"), reason="needs R")
+def test_r_reads_copies_as_the_page_and_the_datasheet_say_and_combines_them_as_we_do(copies, tmp_path):
+    if subprocess.run(["Rscript", "-e", "library(mitools)"], capture_output=True).returncode:
+        pytest.skip("needs R's package mitools")
+    named = released_schema(schema_of(500), "synthetic")
+    write_copies([replace(copy, schema=named) for copy in copies], tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "intervals.md").read_text()
+    ran = run_r(page.split("```r\n")[1].split("```")[0], tmp_path)
+    by_r = [float(number) for number in ran.splitlines()[-1].split()[1:5]]
+    ours = combine(*zip(*[(each.estimate, each.error) for each in map(mean_pressure, copies)], strict=True))
+    assert by_r == pytest.approx(ours.iloc[0, :4].to_numpy(), rel=1e-5)
+    section = interval_section(named, 10).split("```r\n")[1].split("```")[0]
+    assert "arm" in run_r(section.replace("OUTCOME ~ ARM", "age ~ arm"), tmp_path)
+
+
+def mean_pressure(copy: Participants) -> Found:
+    return analysed(copy)["mean pressure of the treated"]
+
+
+def run_r(script: str, folder: Path) -> str:
+    ran = subprocess.run(["Rscript", "-e", script], capture_output=True, text=True, cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.slow
+def test_intervals_from_copies_hold_and_those_of_a_single_copy_do_not():
+    found = [measured_only(500, 3.0, EFFECT, seed) for seed in range(1000, 1000 + TRIALS)]
+    true = truth(EFFECT)
+
+    def coverage(way: str) -> float:
+        return float(
+            np.mean([row[way][what][1] <= true[what] <= row[way][what][2] for row in found for what in ANALYSES])
+        )
+
+    assert 0.93 < coverage("copies") < 0.995
+    assert coverage("single") < 0.9
