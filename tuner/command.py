@@ -33,6 +33,8 @@ COMMANDS = {
     "analyse": Command("build the release and the report of a finished study", "analysis.__main__", ("build",)),
     "draw": Command("draw more participants from a sealed release, for nothing", "analysis.__main__", ("draw",)),
     "verify": Command("check a release that you were given, or are about to publish", "analysis.__main__", ("verify",)),
+    "paper": Command("draw the SPRINT paper's figures of studies, for a reader too", "analysis.__main__", ("paper",)),
+    "score": Command("score the sheet of a blinded reader of these figures", "analysis.__main__", ("score",)),
     "ledger": Command(
         "print and check what was read of a cohort's participants; back up ledgers and restore them", "privacy.__main__"
     ),

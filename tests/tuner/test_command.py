@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis import __main__ as analysis
 from tests.cohorts.little_trial import write_trial
 from tuner.command import COMMANDS, main
 
@@ -28,6 +29,11 @@ def test_help_teaches_every_command_and_waits_for_nothing_heavy():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(f"\n  {name} " in said for name in COMMANDS)
     assert "Publish results/STUDY/release and nothing else" in said
+
+
+def test_no_command_of_the_analysis_is_missing():
+    handed_on = {each.words[0] for each in COMMANDS.values() if each.module == analysis.__name__}
+    assert handed_on == set(analysis.COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
