@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
     trials: int
     max_epochs: int
     engine: str
+    copies: int
     policy: str
     epsilon: float
     delta: float
