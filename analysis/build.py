@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -18,6 +17,7 @@ from analysis.ensemble import generate, generate_ensemble, random_stream
 from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
+from analysis.picking import picked
 from analysis.quality.estimates import estimates
 from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
 from analysis.release import Judged, Manifest, read_release, write_release
@@ -26,7 +26,7 @@ from analysis.reports.pictures import Shown
 from analysis.reports.public import Asked, public_report
 from analysis.reports.tried import Baseline, Tried, gaussian_baseline
 from analysis.sealing import PICKED, SEALED, drawn_before, is_sealed, seal, verified_ledger
-from analysis.selection import Selected, Selection, select, select_noisily
+from analysis.selection import Selected, Selection
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
@@ -116,10 +116,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
         epochs = releasable_epochs(directory, settings, schema, stage)
         spent, ledger = verified_ledger(directory, settings, epochs)
         with closing(ledger):
-            if declared.plan.noisy_picks:
-                selection = select_noisily(epochs, _noise_of_picks(ledger, settings))
-            else:
-                selection = select(epochs, policy.picks(len(epochs)))
+            selection = picked(epochs, settings, declared, ledger)
             progress.update(task, description="Generating participants")
             sealed = None
             if not redraw and is_sealed(directory, settings, ledger):
@@ -152,11 +149,6 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                 f"{directory.internal} is not: {error}"
             ) from error
     return ReleaseSummary(directory, manifest, selection, transfer)
-
-
-def _noise_of_picks(ledger: Ledger, settings: StudySettings) -> np.random.Generator:
-    """The same for a study whenever its release is built, and known to nobody without the ledger's key."""
-    return np.random.default_rng(int(ledger.chain.fingerprint(["picks", settings.study]), 16))
 
 
 def chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: StudySettings) -> Chosen:

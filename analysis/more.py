@@ -17,6 +17,7 @@ from analysis.datasheet import schema_file_name
 from analysis.ensemble import generate_ensemble, random_stream
 from analysis.epochs import releasable_epochs
 from analysis.errors import AnalysisError
+from analysis.picking import picked
 from analysis.release import (
     DATASHEET_FILE,
     PACKAGES,
@@ -29,7 +30,7 @@ from analysis.release import (
     write_statement,
 )
 from analysis.sealing import DRAWN, PICKED, is_sealed, seal, verified_ledger
-from analysis.selection import Selection, select
+from analysis.selection import Selection
 from analysis.study import StudyDirectory, StudySettings
 from cohorts import Participants, Schema, resolve_schema, write_cohort
 from cohorts.schema import MINIMUM_PARTICIPANTS
@@ -107,9 +108,9 @@ def draw_participants(
         raise AnalysisError(f"--seed {seed} is out of range. Give a whole number from 0 on, such as 7.")
     policy, declared = policy_named(settings.policy), directory.declared_plan()
     epochs = releasable_epochs(directory, settings, schema, policy.stages(declared)[-1])
-    selection = select(epochs, policy.picks(len(epochs)))
     spent, ledger = verified_ledger(directory, settings, epochs)
     with closing(ledger):
+        selection = picked(epochs, settings, declared, ledger)
         _require_ensemble(directory, settings, ledger, selection)
         drawn = Drawn(number=_number(ledger, settings), group=group, seed=seed)
         target = folder or directory.path / FOLDER / str(drawn.number)

@@ -110,6 +110,16 @@ def test_without_noise_it_is_the_papers_counterpart_that_protects_nobody(office)
     assert stated["epsilon"] == "infinity" and "it added no noise" in stated["statement"]
 
 
+def test_a_private_cohorts_ledger_is_not_begun_unasked(tmp_path, office, capsys):
+    schema = {**yaml.safe_load((office / "small.yaml").read_text()), "name": "paper-private", "public": False}
+    write_cohort(small_cohort(Schema.model_validate(schema), 400, 2), tmp_path)
+    (tmp_path / "private.yaml").write_text(yaml.safe_dump(schema))
+    asked = [*FLAGS, "--noise", "1", "--cohort", str(tmp_path / "private.yaml"), "--out", str(tmp_path / "out")]
+    assert main(asked) == 2
+    assert "--new-ledger" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_epochs_that_were_not_scored_cannot_be_picked_from(office, capsys):
     assert analyse([str(office / "results" / name("d_", "0.0"))]) == 2
     assert "was trained without --scores" in " ".join(capsys.readouterr().err.split())

@@ -58,6 +58,11 @@ def test_each_classifier_picks_five_epochs_and_the_same_ones_whenever_the_releas
     pd.testing.assert_frame_equal(pd.read_csv(picked), before)
 
 
+def test_more_participants_are_drawn_from_the_epochs_that_were_picked(office):
+    drawn = run(office.folder, rebuild, "draw", str(office.study("paper")), "--participants", "50")
+    assert drawn.returncode == 0, drawn.stderr
+
+
 def test_the_statement_says_that_picks_were_noisy_and_that_nothing_covers_them(office):
     release = office.study("paper") / "release"
     assert "noise was added as in the paper (Laplace, of scale 0.04" in (release / "privacy_statement.md").read_text()

@@ -21,7 +21,8 @@ example (the paper's own; 6,000 steps an epoch):
       --prefix 1_0.0001_2e-05_
 
 Ctrl-C keeps what was trained; the same command with --resume goes on. Exit status: 0 when all epochs are over, 2 when
-there is something to mend, with a paragraph that says what, 130 after an interrupt.
+there is something to mend and 1 when the ledger cannot be written to just now, both with a paragraph, 130 after an
+interrupt.
 """
 
 
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     ours.add_argument("--delta", type=float, default=1e-5, metavar="D", help="(default: %(default)s)")
     ours.add_argument("--ledger", type=Path, metavar="FILE", help="the cohort's ledger, if not in your data directory")
+    ours.add_argument("--new-ledger", action="store_true", help="as of tuner/run.py")
     ours.add_argument("--adopt-ledger", action="store_true", help="as of tuner/run.py")
     ours.add_argument("--other-people", action="store_true", help="as of tuner/run.py")
     ours.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="(default: %(default)s)")
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from cohorts import CohortError, storage
-    from privacy import LedgerError
+    from privacy import LedgerError, LedgerUnavailable
     from trainables.dp_gan.command import carry_out, request
     from trainables.dp_gan.run import RunError
     from trainables.interrupts import interrupted_by
@@ -91,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (CohortError, LedgerError, RunError, TrialLogError) as error:
         Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False, soft_wrap=True)
-        return 2
+        return 1 if isinstance(error, LedgerUnavailable) else 2
 
 
 if __name__ == "__main__":

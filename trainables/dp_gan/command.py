@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cohorts import Cohort, Schema, load_cohort, resolve_schema, split_cohort, storage
+from privacy import LedgerUnavailable
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
 from privacy.ledger.study_record import RECEIPTS, keep_record
@@ -47,6 +48,7 @@ class Requested:
         begun: whether it was begun earlier.
         adopt_ledger: whether a ledger begun with other files or another schema is this cohort's all the same.
         other_people: whether another cohort's ledger that knows the same identifiers is about other people.
+        new_ledger: whether a private cohort's ledger is begun, if it has none.
     """
 
     run: PaperRun
@@ -55,6 +57,7 @@ class Requested:
     begun: bool
     adopt_ledger: bool
     other_people: bool
+    new_ledger: bool
 
 
 def request(given: argparse.Namespace) -> Requested:
@@ -81,6 +84,7 @@ def request(given: argparse.Namespace) -> Requested:
         begun=before is not None,
         adopt_ledger=given.adopt_ledger or schema.public,
         other_people=given.other_people,
+        new_ledger=given.new_ledger,
     )
 
 
@@ -168,6 +172,9 @@ def carry_out(requested: Requested, console: Console) -> int:
     try:
         with interruption.noted(), _progress(training, run, console) as advance:
             finished = training.go_on(lambda: not interruption.asked, advance)
+    except LedgerUnavailable:
+        training.save()
+        raise
     finally:
         assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
         record_receipt(folder.path / RECEIPTS, ledger.receipt)
@@ -185,7 +192,9 @@ def carry_out(requested: Requested, console: Console) -> int:
 
 def _open_ledger(requested: Requested, cohort: Cohort) -> Ledger:
     run, receipts = requested.run, requested.folder.path / RECEIPTS
-    ledger = Ledger.for_cohort(cohort, run.ledger, requested.adopt_ledger, SHARES, requested.other_people)
+    ledger = Ledger.for_cohort(
+        cohort, run.ledger, requested.adopt_ledger, SHARES, requested.other_people, requested.new_ledger
+    )
     ledger.verify(read_receipts(receipts) if receipts.exists() else ())
     return ledger
 
