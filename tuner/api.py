@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Options(TypedDict, total=False):
     """What a study may be asked: the options of ``tuner/run.py``, whose help explains each, with the same defaults."""
 
+    preset: str
     cohort: str | Path
     data: str | Path
     search_space: str | Path
