@@ -50,8 +50,11 @@ def refused(capsys: pytest.CaptureFixture, out: Path, *arguments: str) -> str:
         (["--seed", "1"], "not marked public"),
         (["--seed", "-1"], "--seed -1"),
         (["--seed", "5000000000"], "--seed 5000000000"),
-        (["--copies", "5"], "--copies 5 was given, but under the policy unaccounted nothing is measured"),
-        (["--policy", "measured", "--copies", "1"], "--copies 1 tells nothing"),
+        (
+            ["--policy", "unaccounted", "--copies", "5"],
+            "--copies 5 was given, but under the policy unaccounted nothing is measured",
+        ),
+        (["--copies", "1"], "--copies 1 tells nothing"),
         (["--study", "../elsewhere"], "../elsewhere"),
         (["--search-space", "nowhere.yaml"], "nowhere.yaml"),
         (["--search-space", "defautl"], "defautl"),
