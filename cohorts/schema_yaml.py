@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+
 
 class SchemaProblem(yaml.constructor.ConstructorError):
     """Valid YAML that no schema holds; the problem is already in our words."""
@@ -32,6 +34,9 @@ class SchemaLoader(yaml.SafeLoader):
             raise SchemaProblem(None, None, problem, node.start_mark) from None
         if isinstance(value, int | float) and _means_another_number(node.value, value):
             problem = f"YAML reads {node.value} as {value}; put it in quotes if it is text"
+            raise SchemaProblem(None, None, problem, node.start_mark)
+        if isinstance(value, str) and HALF_A_CHARACTER.search(value):
+            problem = r"an escape such as \uD83D stands for half a character; write the character itself"
             raise SchemaProblem(None, None, problem, node.start_mark)
         return value
 
