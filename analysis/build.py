@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +34,7 @@ from cohorts import CohortError, Participants, Schema, resolve_schema
 from privacy.errors import LedgerError
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.summary import looks
+from privacy.planning.allocation import DeclaredPlan
 from privacy.policies import policy_named
 from privacy.policies.on_measured import kept_measurements
 from privacy.statements.statement import Chosen, Statement
@@ -116,10 +117,7 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
         epochs = releasable_epochs(directory, settings, schema, stage)
         spent, ledger = verified_ledger(directory, settings, epochs)
         with closing(ledger):
-            if declared.plan.noisy_picks:
-                selection = select_noisily(epochs, _noise_of_picks(ledger, settings))
-            else:
-                selection = select(epochs, policy.picks(len(epochs)))
+            selection = selected(epochs, settings, declared, ledger)
             progress.update(task, description="Generating participants")
             sealed = None
             if not redraw and is_sealed(directory, settings, ledger):
@@ -152,6 +150,15 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
                 f"{directory.internal} is not: {error}"
             ) from error
     return ReleaseSummary(directory, manifest, selection, transfer)
+
+
+def selected(
+    epochs: Sequence[ScoredEpoch], settings: StudySettings, declared: DeclaredPlan, ledger: Ledger
+) -> Selection:
+    """The epochs that a study's policy picks of some; the same whenever it is asked."""
+    if declared.plan.noisy_picks:
+        return select_noisily(epochs, _noise_of_picks(ledger, settings))
+    return select(epochs, policy_named(settings.policy).picks(len(epochs)))
 
 
 def _noise_of_picks(ledger: Ledger, settings: StudySettings) -> np.random.Generator:
