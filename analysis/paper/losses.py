@@ -6,15 +6,16 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis.errors import AnalysisError
 from analysis.figures import QUIET
-from analysis.paper.plates import Plate, colour_of, dress, panels, styled
+from analysis.paper.plates import Plate, colour_of, dress, numbers, panels, styled
 from analysis.paper.series import Series
 
-LOSSES_FILE = "losses.jsonl"
 LETTERS = "DEFGHIJK"
+NETWORKS = ("discriminator", "generator")
 EQUILIBRIUM = math.log(2)
 LOOK_FOR = (
     "Both losses add up two cross-entropies: whether a participant is real, and which class one is of. The broken line "
@@ -30,16 +31,16 @@ class Losses(BaseModel):
     Args:
         trial: Ray Tune's name of it.
         epoch: which.
-        discriminator: its mean loss.
-        generator: its mean loss.
+        discriminator: its mean loss; NaN where it took no step.
+        generator: likewise.
     """
 
     model_config = ConfigDict(frozen=True)
 
     trial: str
     epoch: int
-    discriminator: FiniteFloat
-    generator: FiniteFloat
+    discriminator: float = math.nan
+    generator: float = math.nan
 
 
 def losses_of(series: Series) -> list[Losses]:
@@ -48,7 +49,7 @@ def losses_of(series: Series) -> list[Losses]:
     Raises:
         AnalysisError: the file holds something else.
     """
-    file = series.directory.internal / LOSSES_FILE
+    file = series.directory.losses
     if not file.exists():
         return []
     found: dict[int, Losses] = {}
@@ -82,13 +83,14 @@ def loss_plate(series: Sequence[Series], losses: Sequence[Sequence[Losses]]) -> 
     data = []
     for letter, axes, each, own in zip(LETTERS, row, series, losses, strict=False):
         epochs = [line.epoch for line in own]
-        for number, network in enumerate(("discriminator", "generator")):
+        for number, network in enumerate(NETWORKS):
             axes.plot(epochs, [getattr(line, network) for line in own], color=colour_of(number), linewidth=1.3,
                       label=network)  # fmt: skip
         axes.axhline(EQUILIBRIUM, color=QUIET, linestyle=(0, (4, 3)), linewidth=1)
         dress(axes, f"{each.name}, trial {each.selection.last.trial_id}", letter)
         axes.set_xlabel("Epoch")
-        data.append({"series": each.name, "losses": [line.model_dump() for line in own]})
+        lines = {network: numbers(np.array([getattr(line, network) for line in own])) for network in NETWORKS}
+        data.append({"series": each.name, "epochs": epochs, **lines})
     row[0].set_ylabel("Loss")
     row[0].legend(frameon=False, fontsize=8.5)
     last = LETTERS[len(series) - 1]

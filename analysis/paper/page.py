@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from analysis.paper.accuracy import accuracy_table
 from analysis.paper.classifying import COMBINED, SUBSETS, Classified
 from analysis.paper.correlation import Likeness
-from analysis.paper.losses import LOSSES_FILE
 from analysis.paper.plates import Plate
 from analysis.paper.series import NON_PRIVATE, Series
 from analysis.paper.times import VisitTimes
@@ -115,11 +114,11 @@ _NO_DELTAS = "No trial that is shown was trained on participants with noise, epo
 
 
 def _no_losses(series: Sequence[Series]) -> str:
-    without = sorted({each.settings.study for each in series})
+    files = dict.fromkeys(str(each.directory.losses) for each in series)
     return (
-        f"The losses of both networks are not known: no internal/{LOSSES_FILE} with the trials shown is in the folder "
-        f"of {' or '.join(without)}. They are written by python -m trainables.dp_gan and by a study with --preset "
-        "paper, and by no other search, since the discriminator's loss on real participants is not paid for."
+        f"The losses of both networks are not known: {' or '.join(files)} with those of the best trial is not there. "
+        "They are written by python -m trainables.dp_gan and under the policy unaccounted, and by no search with a "
+        "budget, since the discriminator's loss on real participants is not paid for."
     )
 
 

@@ -14,8 +14,9 @@ import torch
 from analysis.ensemble import generate
 from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
+from analysis.picking import picked
 from analysis.sealing import is_sealed, verified_ledger
-from analysis.selection import Selection, ranked, select
+from analysis.selection import Selection, ranked
 from analysis.study import StudyDirectory, StudySettings
 from cohorts import Participants, Schema, resolve_schema
 from privacy.policies import policy_named
@@ -142,9 +143,8 @@ def draw(epochs: Sequence[ScoredEpoch], participants: int, schema: Schema, rando
 
 def _of_study(directory: StudyDirectory) -> Iterable[Series]:
     settings = directory.settings()
-    schema = resolve_schema(settings.cohort)
-    policy, declared = policy_named(settings.policy), directory.declared_plan()
-    epochs = releasable_epochs(directory, settings, schema, policy.stages(declared)[-1])
+    schema, declared = resolve_schema(settings.cohort), directory.declared_plan()
+    epochs = releasable_epochs(directory, settings, schema, policy_named(settings.policy).stages(declared)[-1])
     _, ledger = verified_ledger(directory, settings, epochs)
     with closing(ledger):
         if not is_sealed(directory, settings, ledger):
@@ -152,11 +152,11 @@ def _of_study(directory: StudyDirectory) -> Iterable[Series]:
                 f"The study {settings.study} has no sealed release, and real participants are looked at only after one "
                 f"was drawn. Build it first: python -m analysis {directory.path}"
             )
-    for name in KINDS:
-        own = [each for each in epochs if _kind(each) == name]
-        if own:
-            selection = select(own, policy.picks(len(epochs)))
-            yield Series(name, directory, settings, schema, own, selection, name == PRIVATE)
+        for name in KINDS:
+            own = [each for each in epochs if _kind(each) == name]
+            if own:
+                selection = picked(own, settings, declared, ledger)
+                yield Series(name, directory, settings, schema, own, selection, name == PRIVATE)
 
 
 def _kind(epoch: ScoredEpoch) -> str:

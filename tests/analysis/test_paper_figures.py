@@ -13,7 +13,7 @@ from analysis.paper.accuracy import accuracy_plate, accuracy_table
 from analysis.paper.classifying import COMBINED, classify, count_of_models, in_subsets, selections
 from analysis.paper.correlation import likeness
 from analysis.paper.deltas import delta_plate, deltas_of
-from analysis.paper.losses import LOSSES_FILE, loss_plate, losses_of
+from analysis.paper.losses import loss_plate, losses_of
 from analysis.paper.medians import quartiles
 from analysis.paper.series import require_one_cohort, shown_epochs
 from analysis.paper.times import visit_times
@@ -178,7 +178,7 @@ def test_what_columns_count_is_alike_where_participants_are(classified):
 def losing(folder, *lines):
     directory = StudyDirectory(folder)
     directory.internal.mkdir()
-    (directory.internal / LOSSES_FILE).write_text("\n".join(lines))
+    directory.losses.write_text("\n".join(lines))
     return series(scored("a", 1, 0.7, 0.8), directory=directory)
 
 
@@ -190,7 +190,7 @@ def test_losses_are_those_of_the_trial_that_is_shown_each_epoch_once(tmp_path):
     found = losing(tmp_path, line("a", 1, 9), line("b", 1, 2), line("a", 2, 3), line("a", 1, 1), line("a", 3, 4)[:-7])
     losses = losses_of(found)
     assert [(each.epoch, each.discriminator) for each in losses] == [(1, 1), (2, 3)]
-    assert loss_plate([found], [losses]).picture.data[0]["losses"][0]["generator"] == 1.5
+    assert loss_plate([found], [losses]).picture.data[0]["generator"] == [1.5, 1.5]
 
 
 def test_losses_that_training_did_not_write_are_named_by_their_line(tmp_path):
