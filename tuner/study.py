@@ -13,6 +13,7 @@ from ray.tune import Callback, CheckpointConfig
 from rich.console import Console
 
 from cohorts import split_cohort
+from cohorts.lock import only_one
 from privacy.ledger.actor import serve_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
@@ -29,7 +30,6 @@ from tuner.dashboards import Dashboards, dashboards
 from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
 from tuner.interrupts import ends_tune
-from tuner.lock import only_one
 from tuner.optuna_search import StudySearch
 from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.presets import preset_named
@@ -72,7 +72,7 @@ def run_study(
         True when every trial has ended; False after an interrupt, from which it can be resumed.
     """
     settings, directory = request.settings, request.directory
-    with ray_cluster(address) as info, interrupted_by(), only_one(directory.path):
+    with ray_cluster(address) as info, interrupted_by(), only_one(directory.path, StudyError):
         packed = settings.engine == "packed"
         resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines(), packed)
         ledger = open_ledger(request)

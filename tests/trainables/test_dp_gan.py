@@ -14,6 +14,7 @@ from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDp
 
 from analysis.__main__ import main as analyse
 from cohorts import Schema, write_cohort
+from cohorts.lock import only_one
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
 from tests.conftest import SMALL_SCHEMA, small_cohort
@@ -123,6 +124,12 @@ def test_a_private_cohorts_ledger_is_not_begun_unasked(tmp_path, office, capsys)
 def test_epochs_that_were_not_scored_cannot_be_picked_from(office, capsys):
     assert analyse([str(office / "results" / name("d_", "0.0"))]) == 2
     assert "was trained without --scores" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_run_that_another_process_is_at_is_refused(office, trained, capsys):
+    with only_one(trained, RuntimeError):
+        assert command(office, "--noise", "1.5", "--prefix", "a_", "--scores", "--resume") == 2
+    assert f"being run by process {os.getpid()}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_interrupted_run_goes_on_where_it_was_and_pays_for_each_step_once(office, capsys, monkeypatch):

@@ -11,15 +11,15 @@ import ray
 
 import tuner.ray_cluster
 from cohorts import storage
+from cohorts.lock import only_one
 from tuner.errors import MachineError, StudyError
-from tuner.lock import only_one
 from tuner.ray_cluster import ray_cluster, ray_folder
 
 HOLDER = """
 import sys
 from pathlib import Path
-from tuner.lock import only_one
-with only_one(Path(sys.argv[1])):
+from cohorts.lock import only_one
+with only_one(Path(sys.argv[1]), ValueError):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -31,17 +31,20 @@ def test_a_study_that_another_process_runs_is_refused_and_says_who_runs_it(tmp_p
         [sys.executable, "-c", HOLDER, str(study)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert other.stdout.readline() == "held\n"
-    with pytest.raises(StudyError, match=rf"first is being run by process {other.pid} on \S+\."), only_one(study):
+    with (
+        pytest.raises(StudyError, match=rf"first is being run by process {other.pid} on \S+\."),
+        only_one(study, StudyError),
+    ):
         pass
     other.kill()  # it leaves its file, and the system lets go
     other.communicate()
-    with only_one(study):
+    with only_one(study, StudyError):
         (study / "study.json").touch()
     assert [file.name for file in study.iterdir()] == ["study.json"]
 
 
 def test_a_study_that_was_refused_leaves_no_folder(tmp_path):
-    with pytest.raises(StudyError, match="no room"), only_one(tmp_path / "results" / "first"):
+    with pytest.raises(StudyError, match="no room"), only_one(tmp_path / "results" / "first", StudyError):
         raise StudyError("no room")
     assert not (tmp_path / "results" / "first").exists()
 

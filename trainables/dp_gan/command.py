@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cohorts import Cohort, Schema, load_cohort, resolve_schema, split_cohort, storage
+from cohorts.lock import only_one
 from privacy import LedgerUnavailable
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
@@ -156,7 +157,13 @@ def carry_out(requested: Requested, console: Console) -> int:
 
     Raises:
         CohortError, LedgerError: nobody was read.
+        RunError: another process is at it.
     """
+    with only_one(requested.folder.path, RunError):
+        return _carry_out(requested, console)
+
+
+def _carry_out(requested: Requested, console: Console) -> int:
     run, folder = requested.run, requested.folder
     cohort = load_cohort(run.cohort, run.data_dir)
     ledger = _open_ledger(requested, cohort)

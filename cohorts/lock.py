@@ -1,4 +1,4 @@
-"""One process for each study."""
+"""One process for each study, or other folder of results."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tuner.errors import StudyError
-
 LOCK_FILE = "lock"
 
 
 @contextmanager
-def only_one(study: Path) -> Iterator[None]:
+def only_one(study: Path, refusal: type[Exception]) -> Iterator[None]:
     """Hold a study's folder, which is made if it is missing, and removed if nothing was written there.
 
     The system lets go of it when this process ends, however it does.
 
-    Raises:
-        StudyError: another process holds it.
+    Args:
+        study: its folder.
+        refusal: the error to raise where another process holds it.
     """
     study.mkdir(parents=True, exist_ok=True)
     file = study / LOCK_FILE
@@ -30,9 +29,9 @@ def only_one(study: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             held.seek(0)
-            raise StudyError(
+            raise refusal(
                 f"The study {study.name} is being run by {held.read().strip() or 'another process'}. Wait until it "
-                "has ended, or stop it; or begin another study under another --study name."
+                "has ended, or stop it; or begin another study under another name."
             ) from None
         held.truncate(0)
         print(f"process {os.getpid()} on {socket.gethostname()}", file=held, flush=True)
