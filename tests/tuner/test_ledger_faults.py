@@ -30,10 +30,6 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def remount(disk: Path, option: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)
-
-
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> Office:
     return Office.of(tmp_path_factory.mktemp("faults"), "faulty-disk", shared_ray)
@@ -67,16 +63,15 @@ def test_no_trial_is_given_up_for_it(office, stopped):
     assert not (office.study("full") / "release").exists()
 
 
-def test_a_disk_that_only_reads_stops_it_again_and_with_room_it_ends_as_if_nothing_had_been(
+def test_it_stops_again_while_the_disk_is_full_and_with_room_it_ends_as_if_nothing_had_been(
     office, stopped, small_disk
 ):
     before = charges(small_disk / "ledger.db")
     assert before > 0
-    remount(small_disk, "ro")
     again = office.resume("full")
     assert again.returncode == 1, again.stdout + again.stderr
-    assert "writable" in again.stderr
-    remount(small_disk, "rw,size=64m")
+    assert "make room on its disk" in " ".join(again.stderr.split())
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     resumed = office.resume("full")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert (office.study("full") / "release" / "privacy_statement.json").exists()
