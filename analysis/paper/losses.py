@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis.errors import AnalysisError
@@ -89,6 +90,7 @@ def loss_plate(series: Sequence[Series], losses: Sequence[Sequence[Losses]]) -> 
         axes.axhline(EQUILIBRIUM, color=QUIET, linestyle=(0, (4, 3)), linewidth=1)
         dress(axes, f"{each.name}, trial {each.selection.last.trial_id}", letter)
         axes.set_xlabel("Epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         lines = {network: numbers(np.array([getattr(line, network) for line in own])) for network in NETWORKS}
         data.append({"series": each.name, "epochs": epochs, **lines})
     row[0].set_ylabel("Loss")

@@ -145,8 +145,11 @@ def _summary(found: Numbers, names: Sequence[str]) -> str:
     words = []
     for name in names:
         accuracies = [each.accuracy for each in forest.by_selection[COMBINED][name]]
-        words.append(f"{sum(accuracies) / len(accuracies):.3f} trained on {name} participants")
-    return f"{text} Accuracy of a random forest: {forest.real.accuracy:.3f} trained on real, {', '.join(words)}."
+        words.append(f"{name} {sum(accuracies) / len(accuracies):.3f}")
+    return (
+        f"{text} Accuracy of a random forest on real participants, by what it was trained on: real "
+        f"{forest.real.accuracy:.3f}, {', '.join(words)}."
+    )
 
 
 def _what_is_shown(series: Sequence[Series], times: VisitTimes) -> Section:
