@@ -22,6 +22,7 @@ def only_one(study: Path, refusal: type[Exception]) -> Iterator[None]:
         study: its folder.
         refusal: the error to raise where another process holds it.
     """
+    first_here = not study.parent.exists()
     study.mkdir(parents=True, exist_ok=True)
     file = study / LOCK_FILE
     with file.open("a+") as held:
@@ -41,3 +42,5 @@ def only_one(study: Path, refusal: type[Exception]) -> Iterator[None]:
             file.unlink()
             with suppress(OSError):  # it holds something
                 study.rmdir()
+                if first_here:
+                    study.parent.rmdir()
