@@ -82,6 +82,38 @@ def test_both_files_differ_only_in_where_the_machines_come_from():
     assert installing == also
 
 
+METADATA = """#!/bin/bash
+case "${@: -1}" in
+  */api/token) [[ "$*" == *"-X PUT"* ]] && echo a-token ;;
+  */meta-data/mac) [[ "$*" == *"token: a-token"* ]] && echo 0e:00 ;;
+  */macs/0e:00/vpc-ipv4-cidr-block) [[ "$*" == *"token: a-token"* ]] && echo 172.31.0.0/16 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_heads_disk_is_shared_with_the_clusters_own_network_or_with_nobody(tmp_path, answers):
+    """Against an imitation of AWS's metadata service, which may also not answer."""
+    for name, text in (
+        ("curl", METADATA if answers else "#!/bin/false\n"),
+        ("sudo", f"#!/bin/bash\ntee {tmp_path}/exports"),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    configuration = yaml.safe_load((CHECKOUT / "cluster.yaml").read_text())
+    (share,) = [each for each in configuration["head_setup_commands"] if "/etc/exports.d" in each]
+    done = subprocess.run(["bash", "-c", share], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True)
+    exports = tmp_path / "exports"
+    said = exports.read_text() if exports.exists() else ""
+    assert said == ("/srv/dpgan-tune 172.31.0.0/16(rw,no_subtree_check)\n" if answers else "")
+    assert (done.returncode == 0) is answers
+
+
+def test_only_programs_that_can_ask_for_a_token_learn_a_machines_keys():
+    kinds = yaml.safe_load((CHECKOUT / "cluster.yaml").read_text())["available_node_types"].values()
+    assert {kind["node_config"]["MetadataOptions"]["HttpTokens"] for kind in kinds} == {"required"}
+
+
 def test_aws_opens_ssh_and_the_nodes_to_each_other_and_nothing_else(monkeypatch, tmp_path):
     """Against an imitation of AWS: what Ray would ask of the real one."""
     moto = pytest.importorskip("moto", reason="needs pip install 'moto[ec2,iam]'")
