@@ -110,7 +110,7 @@ def test_nothing_is_released_and_the_error_says_why(study, own, capsys, wrong):
     assert WRONGS[wrong].lower() in said.lower()
     assert "Traceback" not in said
     assert not study.release.exists()
-    assert not study.internal.exists()
+    assert [file.name for file in study.internal.iterdir()] == ["losses.jsonl"]  # which training wrote
 
 
 def test_an_older_release_is_left_as_it_was(study, own, capsys):

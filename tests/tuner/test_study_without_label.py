@@ -66,6 +66,7 @@ def test_the_papers_figures_of_a_private_trial_are_internal_and_a_look_at_it(off
     page = (folder / "index.html").read_text()
     assert BANNER in page
     assert "Nothing is predicted" in page and "there is no figure 5" in page
+    assert "losses of both networks are not known" in page
     assert looks(Ledger.open(ledger_file, read_only=True).books.entries) == before + 1
     assert office.check("one-arm").returncode == 0
 
