@@ -50,7 +50,7 @@ def main() -> None:
         "## Beside other people's work\n\n"
         f"Measured by `python -m benchmarks.share` on {date.today():%d %B %Y}, {psutil.cpu_count()} cores: processor "
         f"time of all processes of the\nstudy above in {WINDOW_S} seconds from the start of its first pack, as a share "
-        f"of the machine; medians of {1 + max(row['run'] for row in runs)} runs.\n\n"
+        f"of the machine; medians over runs, of which there were {1 + max(row['run'] for row in runs)}.\n\n"
         "| beside | niceness of the study's workers | share of the machine |\n|---|---|---|\n" + "\n".join(lines) + "\n"
     )
     write_section("share", text)
