@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from analysis import internal
 from analysis.copies import draw_copies
 from analysis.ensemble import generate, generate_ensemble, random_stream
-from analysis.epochs import ScoredEpoch, releasable_epochs
+from analysis.epochs import ScoredEpoch, check_failures, releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.figures import Panel
 from analysis.picking import picked
@@ -85,7 +85,9 @@ class _Synthetic:
     panels: tuple[Panel, ...]
 
 
-def build_release(directory: StudyDirectory, console: Console, redraw: bool = False) -> ReleaseSummary:
+def build_release(
+    directory: StudyDirectory, console: Console, redraw: bool = False, despite_failures: bool = False
+) -> ReleaseSummary:
     """Build `release/` and `internal/` of a finished study.
 
     The release is made from the trials' generators and public figures alone and sealed before the cohort's files
@@ -96,13 +98,14 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
         directory: the study.
         console: where progress is shown.
         redraw: draw another release all the same; its statement says so.
+        despite_failures: draw one though most trials failed for good.
 
     Returns:
         What was built.
 
     Raises:
-        AnalysisError: the study is missing, unfinished, unreadable, or has nothing to release; or, after the
-            release is sealed, the cohort's files cannot be read.
+        AnalysisError: the study is missing, unfinished, unreadable, has nothing to release or lost most of its trials;
+            or, after the release is sealed, the cohort's files cannot be read.
         CohortError: the cohort's schema cannot be read.
         LedgerError: the study's copy of the cohort's ledger is missing, damaged, or not found in the cohort's own.
     """
@@ -122,6 +125,8 @@ def build_release(directory: StudyDirectory, console: Console, redraw: bool = Fa
             if not redraw and is_sealed(directory, settings, ledger):
                 manifest, sealed = read_release(directory.release)
                 sealed = replace(sealed, schema=schema)
+            elif not despite_failures:
+                check_failures(directory, settings, stage)
             synthetic = _generate(selection, schema, random_stream(settings.seed), sealed)
             statement = policy.statement(spent, declared, chosen(schema, selection, ledger, settings))
             asked = _asked(directory, settings, statement, synthetic.ensemble, Tried(epochs, selection))

@@ -214,8 +214,8 @@ def _add_study_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--release-anyway",
         action="store_true",
-        help="end with status 0, not 3, though the release strays from what was measured further than noise explains; "
-        "it is written either way, and says so",
+        help="end with status 0, not 3, though the release strays from what was measured further than noise explains: "
+        "it is written either way, and says so; and release what there is though most trials failed for good",
     )
     group.add_argument("--out", type=_path, default=RESULTS, metavar="DIR", help="where studies are written")
 

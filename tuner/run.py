@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 request = request_study(options)
             finished = run_study(request, options.address, console, options.dashboard)
             if finished:
-                summary = build_release(request.directory, console)
+                summary = build_release(request.directory, console, despite_failures=options.release_anyway)
     except KeyboardInterrupt:
         finished = False
     except (*mistakes, MachineError) as error:

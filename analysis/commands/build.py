@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--release-anyway",
         action="store_true",
-        help="end with status 0 though the release strays from what was measured",
+        help="release what there is though most trials failed, and end with status 0 though the release strays from "
+        "what was measured",
     )
 
 
@@ -52,6 +53,6 @@ def run(given: argparse.Namespace, console: Console) -> int:
     from analysis.report import exit_status, print_report
     from analysis.study import StudyDirectory
 
-    summary = build_release(StudyDirectory(given.study), console, given.redraw)
+    summary = build_release(StudyDirectory(given.study), console, given.redraw, given.release_anyway)
     print_report(summary, console)
     return exit_status(summary.quality, given.release_anyway)

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from analysis.__main__ import main
+from trainables.trial_log import Ended, TrialLog
 
 
 def test_a_finished_study_is_rebuilt_and_what_was_written_is_said(study, capsys):
@@ -13,6 +14,19 @@ def test_a_finished_study_is_rebuilt_and_what_was_written_is_said(study, capsys)
     assert "transfer.json" in said
     assert "logistic regression" in said
     assert "NOT covered" in said
+
+
+def test_with_most_trials_lost_there_is_no_release_unless_it_is_asked_for(study, capsys):
+    log = TrialLog(study.trial_log())
+    completed = [line.trial for line in log.lines() if isinstance(line, Ended) and line.ended == "completed"]
+    for trial in completed[:2]:  # a third has failed already
+        log.append(Ended(trial=trial, ended="failed"))
+    assert main([str(study.path)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "3 of the 4 trials of the study small failed for good" in said and "--release-anyway" in said
+    assert not study.release.exists()
+    assert main([str(study.path), "--release-anyway"]) == 0
+    assert main([str(study.path)]) == 0, "a release that was sealed stays"
 
 
 def test_a_missing_study_ends_with_status_2_and_one_paragraph(tmp_path, capsys):
