@@ -31,23 +31,21 @@ def show(summary: Summary, console: Console, entries: bool = False) -> None:
 
 def show_places(console: Console) -> None:
     """Print where ledgers are looked for and what each of them holds; new ones go into the first folder."""
-    for folder in ledgers_folders():
-        console.print(f"Folder for ledgers: {folder}", markup=False, soft_wrap=True)
-    table = Table("cohort", "ledger", "entries", "last entry (UTC)", "what is missing beside it")
-    for file in ledgers():
-        table.add_row(*(Text(cell) for cell in _place(file)))
-    console.print(table)
+    folders = [f"Folder for ledgers: {folder}" for folder in ledgers_folders()]
+    for line in (*folders, *(f"\n{file}\n  {_place(file)}" for file in ledgers())):
+        console.print(line, markup=False, soft_wrap=True)
 
 
-def _place(file: Path) -> tuple[str, str, str, str, str]:
-    """One ledger's row; what cannot be opened says why."""
+def _place(file: Path) -> str:
+    """What one ledger holds; of one that cannot be opened, why."""
     try:
         with closing(Journal.open(file, read_only=True)) as journal:
             entries, cohort = journal.books.entries, journal.cohort
-            missing = "" if journal.public or split_key_file(cohort).exists() else "split.key"
+            keyless = not journal.public and not split_key_file(cohort).exists()
     except LedgerError as error:
-        return file.parent.name, str(file), "", "", str(error)
-    return cohort, str(file), str(len(entries)), entries[-1].time[:19] if entries else "", missing
+        return str(error)
+    last = f", the last of {entries[-1].time[:19].replace('T', ' ')} UTC" if entries else ""
+    return f"cohort {cohort}, {len(entries)} entries{last}{'; its split.key is missing' if keyless else ''}"
 
 
 def _headline(summary: Summary) -> Text:
