@@ -20,10 +20,8 @@ from analysis.errors import AnalysisError
 from analysis.picking import picked
 from analysis.release import (
     DATASHEET_FILE,
-    PACKAGES,
     Drawn,
     Manifest,
-    described_files,
     finish,
     released_schema,
     write_schema,
@@ -35,11 +33,9 @@ from analysis.study import StudyDirectory, StudySettings
 from cohorts import Participants, Schema, resolve_schema, write_cohort
 from cohorts.schema import MINIMUM_PARTICIPANTS
 from cohorts.storage import replaced_directory
-from privacy.accounting.events import json_number
 from privacy.ledger.ledger import Ledger
 from privacy.policies import policy_named
 from privacy.statements.statement import Statement
-from privacy.versions import installed_versions
 
 FOLDER = "draws"
 SLACK = 1.1  # how many more than expected are drawn at first where only one class is wanted
@@ -200,20 +196,4 @@ def _write(
             licence=licence_section(schema, statement, settings.study),
         )
     )
-    return Manifest(
-        study=settings.study,
-        cohort=statement.cohort,
-        policy=settings.policy,
-        epsilon=json_number(statement.epsilon),
-        delta=statement.delta,
-        winning_run_epsilon=json_number(statement.winning_run_epsilon),
-        ledger=statement.receipt,
-        participants=count,
-        generators=statement.chosen_epochs,
-        chosen_trials=statement.chosen_trials,
-        files=described_files(folder),
-        statement=statement.text(),
-        versions=installed_versions(PACKAGES),
-        begun=settings.created.date(),
-        drawn=drawn,
-    )
+    return Manifest.of(folder, settings, statement, count, drawn=drawn)

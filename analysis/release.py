@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet
 import yaml
@@ -140,6 +141,35 @@ class Manifest(BaseModel):
     begun: date
     drawn: Drawn | None = None
 
+    @classmethod
+    def of(cls, folder: Path, settings: StudySettings, statement: Statement, participants: int, **own: Any) -> Manifest:
+        """Of a folder that is written but for its manifest and checksums.
+
+        Args:
+            folder: where everything else lies.
+            settings: what the study was asked to do.
+            statement: its privacy statement.
+            participants: synthetic participants.
+            own: fields that only some manifests have.
+        """
+        return cls(
+            study=settings.study,
+            cohort=statement.cohort,
+            policy=settings.policy,
+            epsilon=json_number(statement.epsilon),
+            delta=statement.delta,
+            winning_run_epsilon=json_number(statement.winning_run_epsilon),
+            ledger=statement.receipt,
+            participants=participants,
+            generators=statement.chosen_epochs,
+            chosen_trials=statement.chosen_trials,
+            files=described_files(folder),
+            statement=statement.text(),
+            versions=installed_versions(PACKAGES),
+            begun=settings.created.date(),
+            **own,
+        )
+
 
 def write_release(
     directory: StudyDirectory,
@@ -193,24 +223,8 @@ def write_release(
         if judged.estimates:
             as_frame(judged.estimates).to_csv(building / PAID_FOR_FILE, index=False)
         describe(building, schema, statement, settings.study, len(ensemble))
-        manifest = Manifest(
-            study=settings.study,
-            cohort=statement.cohort,
-            policy=settings.policy,
-            epsilon=json_number(statement.epsilon),
-            delta=statement.delta,
-            winning_run_epsilon=json_number(statement.winning_run_epsilon),
-            ledger=statement.receipt,
-            participants=len(ensemble),
-            copies=len(copies),
-            generators=statement.chosen_epochs,
-            chosen_trials=statement.chosen_trials,
-            files=described_files(building),
-            statement=statement.text(),
-            quality=judged.quality,
-            versions=installed_versions(PACKAGES),
-            begun=settings.created.date(),
-        )
+        own = {"copies": len(copies), "quality": judged.quality}
+        manifest = Manifest.of(building, settings, statement, len(ensemble), **own)
         finish(building, manifest, seal)
     return manifest
 
