@@ -48,7 +48,8 @@ def main() -> None:
         lines.append(f"| {'one busy loop for each core' if busy else 'nobody'} | {niceness} | {share_of:.0%} |")
     text = (
         "## Beside other people's work\n\n"
-        f"Measured by `python -m benchmarks.share --runs {1 + max(row['run'] for row in runs)}` on {date.today():%d %B %Y}, {psutil.cpu_count()} cores: processor "
+        f"Measured by `python -m benchmarks.share --runs {1 + max(row['run'] for row in runs)}` on "
+        f"{date.today():%d %B %Y}, {psutil.cpu_count()} cores: processor "
         f"time of all processes of the\nstudy above in {WINDOW_S} seconds from the start of its first pack, as a share "
         "of the machine; medians over the runs.\n\n"
         "| beside | niceness of the study's workers | share of the machine |\n|---|---|---|\n" + "\n".join(lines) + "\n"
