@@ -134,6 +134,15 @@ def json_number(number: float) -> float | str:
     return "infinity" if math.isinf(number) else number
 
 
+def json_fields(record: object, *left_out: str) -> dict[str, Any]:
+    """The fields of a dataclass as JSON can hold them, but for some."""
+    return {
+        name: json_number(value) if isinstance(value, float) else value
+        for name, value in vars(record).items()
+        if name not in left_out
+    }
+
+
 def canonical_json(value: Any) -> str:
     """The one spelling of a value: what is hashed and compared."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import dp_accounting
 
-from privacy.accounting.events import composed, json_number
+from privacy.accounting.events import composed, json_fields, json_number
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.ledger.charge import Charge
 from privacy.ledger.summary import Summary, epsilon_by_pld
@@ -148,12 +148,7 @@ class FixedTraining:
 
     def as_json(self) -> dict[str, Any]:
         """The statement for machines."""
-        planned = {name: json_number(value) for name, value in vars(self.planned).items()}
-        fields = {
-            name: json_number(value) if isinstance(value, float) else value
-            for name, value in vars(self).items()
-            if name not in ("summary", "planned")
-        }
+        planned, fields = json_fields(self.planned), json_fields(self, "summary", "planned")
         return {"statement": self.first_line, "epsilon": json_number(self.epsilon), **planned, **fields}
 
     def text(self) -> str:

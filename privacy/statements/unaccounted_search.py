@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from privacy.accounting.events import json_number
+from privacy.accounting.events import json_fields, json_number
 from privacy.ledger.summary import Summary, epsilon_of_study
 from privacy.planning.plan import StudyPlan
 from privacy.statements import sections
@@ -152,12 +152,7 @@ class UnaccountedSearch:
 
     def as_json(self) -> dict[str, Any]:
         """The same for machines."""
-        fields = {
-            name: json_number(value) if isinstance(value, float) else value
-            for name, value in vars(self).items()
-            if name != "summary"
-        }
-        return {"statement": self.first_line, "accounted": False, **fields}
+        return {"statement": self.first_line, "accounted": False, **json_fields(self, "summary")}
 
     def text(self) -> str:
         """The whole statement, one page of Markdown."""
