@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 AT_A_TIME := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# A file that is not the one that was locked is refused. The lock files name everything, so no dependency is looked for.
+LOCKED := --quiet --require-hashes --no-deps --requirement
+HASHED := $(VENV)-lock/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate -
 FREEZE := $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//'
 
 .PHONY: help setup run test test-all test-minimum test-dataset test-cluster check audit bench bench-engine bench-growth bench-gpu \
@@ -11,20 +14,21 @@ FREEZE := $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | se
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock requirements-torch.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "dpgan-tune needs Python 3.11 or newer; say which with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install $(LOCKED) requirements.lock
+	$(BIN)/pip install --quiet --requirement requirements-torch.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
-	$(BIN)/pip install --quiet --requirement requirements-dev.lock
+	$(BIN)/pip install $(LOCKED) requirements-dev.lock
 	@touch $@
 
 $(VENV)/.installed-audit: $(VENV)/.installed-dev requirements-audit.lock
-	$(BIN)/pip install --quiet --requirement requirements-audit.lock
+	$(BIN)/pip install $(LOCKED) requirements-audit.lock
 	@touch $@
 
 setup: $(VENV)/.installed  ## install into .venv, from the lock file
@@ -44,8 +48,9 @@ test-minimum:   ## the fast tests with the lowest versions that pyproject.toml a
 	  allowed = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
 	  print(*(re.sub(r"\[.*]", "", each).split(",")[0].replace(">=", "==") for each in allowed), sep="\n")' \
 	  > $(VENV)-minimum/lowest.txt
+	sed -n 's/ \\$$//p' requirements-dev.lock | grep == > $(VENV)-minimum/dev.txt
 	$(VENV)-minimum/bin/pip install --quiet --constraint $(VENV)-minimum/lowest.txt \
-	  --constraint requirements-dev.lock --editable '.[test]'
+	  --constraint $(VENV)-minimum/dev.txt --editable '.[test]'
 	$(VENV)-minimum/bin/python -m pytest $(AT_A_TIME)
 	rm -rf $(VENV)-minimum
 
@@ -84,14 +89,19 @@ bench-study: setup  ## the same study through Ray Tune with both engines
 
 lock:           ## bring the lock files up to date with pyproject.toml
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock/uv && $(VENV)-lock/uv/bin/pip install --quiet uv
 	$(VENV)-lock/bin/pip install --quiet setuptools wheel .
-	{ echo "# Exact versions of everything dpgan-tune runs with, made by make lock."; $(FREEZE); } > requirements.lock
+	$(FREEZE) > $(VENV)-lock/all
 	$(VENV)-lock/bin/pip install --quiet '.[dev]'
-	{ echo "# What tests and checks need besides requirements.lock, made by make lock."; \
-	  $(FREEZE) | grep -vxFf requirements.lock; } > requirements-dev.lock
+	$(FREEZE) | grep -vxFf $(VENV)-lock/all > $(VENV)-lock/dev
 	$(VENV)-lock/bin/pip install --quiet '.[dev,audit]'
-	{ echo "# What make test-all needs besides requirements-dev.lock, made by make lock."; \
-	  $(FREEZE) | grep -vxFf requirements.lock | grep -vxFf requirements-dev.lock; } > requirements-audit.lock
+	$(FREEZE) | grep -vxFf $(VENV)-lock/all | grep -vxFf $(VENV)-lock/dev > $(VENV)-lock/audit
+	{ echo "# PyTorch, without hashes: each kind of device has a build of its own, of one version. Made by make lock."; \
+	  grep '^torch==' $(VENV)-lock/all; } > requirements-torch.lock
+	{ echo "# Everything else that dpgan-tune runs with: exact versions, and the SHA-256 of each of their files."; \
+	  grep -v '^torch==' $(VENV)-lock/all | $(HASHED); } > requirements.lock
+	{ echo "# What tests and checks need besides."; $(HASHED) < $(VENV)-lock/dev; } > requirements-dev.lock
+	{ echo "# What make test-all needs besides."; $(HASHED) < $(VENV)-lock/audit; } > requirements-audit.lock
 	rm -rf $(VENV)-lock
 
 clean:          ## remove the virtual environments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,14 @@ PROJECT, SETTINGS = PYPROJECT["project"], PYPROJECT["tool"]
 NEEDED = [Requirement(each) for each in PROJECT["dependencies"]]
 OPTIONAL = [Requirement(each) for extra in PROJECT["optional-dependencies"].values() for each in extra]
 TOP_LEVEL = SETTINGS["importlinter"]["root_packages"]
+LOCKS = sorted(ROOT.glob("requirements*.lock"))
+
+
+def locked(file: Path) -> list[tuple[str, str, list[str]]]:
+    """Name, version and hashes of all that a lock file names."""
+    entries = re.sub(r"\s*\\\n\s*", " ", file.read_text()).splitlines()
+    parts = [entry.split() for entry in entries if not entry.startswith("#")]
+    return [(canonicalize_name(pin.split("==")[0]), pin.split("==")[1], hashes) for pin, *hashes in parts]
 
 
 def test_every_folder_with_code_is_shipped():
@@ -43,9 +52,14 @@ def test_no_version_is_allowed_whose_private_members_nobody_has_looked_at(name):
 
 
 def test_locked_versions_are_allowed_and_none_is_missing():
-    lines = [line for file in ROOT.glob("requirements*.lock") for line in file.read_text().splitlines()]
-    locked = dict(line.split("==") for line in lines if not line.startswith("#"))
-    versions = {canonicalize_name(name): version for name, version in locked.items()}
+    versions = {name: version for file in LOCKS for name, version, _ in locked(file)}
     for each in [*NEEDED, *OPTIONAL]:
         if each.name != PROJECT["name"]:
             assert versions[canonicalize_name(each.name)] in each.specifier, each
+
+
+@pytest.mark.parametrize("file", LOCKS, ids=lambda file: file.name)
+def test_a_file_that_was_not_locked_is_not_installed(file):
+    """PyTorch alone has no hashes: each kind of device has a build of its own."""
+    without = [name for name, _, hashes in locked(file) if not hashes]
+    assert without == (["torch"] if file.name == "requirements-torch.lock" else [])

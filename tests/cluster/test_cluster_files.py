@@ -12,6 +12,7 @@ import yaml
 from tests.cluster.machines import CHECKOUT
 
 FILES = ("cluster.yaml", "clusters/onprem.yaml")
+LOCKS = ("requirements.lock", "requirements-torch.lock")
 
 
 @pytest.fixture(params=FILES)
@@ -45,7 +46,7 @@ def test_every_package_travels_and_nothing_private_does(configuration):
     packages = set(project["tool"]["importlinter"]["root_packages"])
     sources = {remote: local for remote, local in configuration["file_mounts"].items() if local != "~/.ray/auth_token"}
     assert packages <= set(sources.values())
-    needed_to_install = {"pyproject.toml", "requirements.lock", project["project"]["readme"]}
+    needed_to_install = {"pyproject.toml", *LOCKS, project["project"]["readme"]}
     assert needed_to_install | set(project["project"]["license-files"]) <= set(sources.values())
     assert not {"data", "results", ".", ".venv", ".git"} & set(sources.values())
     assert all((CHECKOUT / local).exists() for local in sources.values())
@@ -70,8 +71,9 @@ def test_only_the_head_itself_reaches_the_dashboard(configuration):
 
 def test_nodes_install_what_the_lock_file_says(configuration):
     installing = [command for command in all_commands(configuration) if "pip install" in command]
-    assert any("--requirement ~/dpgan-tune/requirements.lock" in command for command in installing)
-    assert all("requirements.lock" in c or "--no-deps" in c or "==" in c for c in installing)
+    for lock in LOCKS:
+        assert any(f"--requirement ~/dpgan-tune/{lock}" in command for command in installing)
+    assert all("requirements" in c or "--no-deps" in c or "==" in c for c in installing)
 
 
 def test_both_files_differ_only_in_where_the_machines_come_from():
