@@ -28,7 +28,12 @@ never publish that. `python -m analysis results/STUDY` builds both.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command.
+
+    Returns:
+        Exit status of the command; 2 when the user has something to mend, 1 when the ledger or the machine cannot be
+        used just now.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] not in (*COMMANDS, "-h", "--help"):
         words.insert(0, "build")
@@ -36,14 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     # Imported here so that --help does not wait for PyTorch and Ray.
     from analysis.errors import AnalysisError
+    from analysis.machine import MachineError, machine_errors
     from cohorts import CohortError
-    from privacy import LedgerError, PlanError
+    from privacy import LedgerError, LedgerUnavailable, PlanError
 
     try:
-        return int(given.run(given, Console()))
-    except (AnalysisError, CohortError, LedgerError, PlanError) as error:
+        with machine_errors():
+            return int(given.run(given, Console()))
+    except (AnalysisError, CohortError, LedgerError, MachineError, PlanError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return 2
+        return 1 if isinstance(error, LedgerUnavailable | MachineError) else 2
 
 
 def _parser() -> argparse.ArgumentParser:

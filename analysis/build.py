@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from analysis import internal
 from analysis.copies import draw_copies
 from analysis.ensemble import generate, generate_ensemble, random_stream
-from analysis.epochs import ScoredEpoch, check_failures, releasable_epochs
+from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
+from analysis.failures import Failures
 from analysis.figures import Panel
 from analysis.picking import picked
 from analysis.quality.estimates import estimates
@@ -31,7 +32,7 @@ from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
 from cohorts import CohortError, Participants, Schema, resolve_schema
-from privacy.errors import LedgerError
+from privacy.errors import LedgerError, LedgerUnavailable
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.summary import looks
 from privacy.policies import policy_named
@@ -116,7 +117,7 @@ def build_release(
     with shown_progress(console) as progress:
         task = progress.add_task("Reading trials", total=None)
         stage = policy.stages(declared)[-1]
-        epochs = releasable_epochs(directory, settings, schema, stage)
+        epochs, failures = releasable_epochs(directory, settings, schema, stage), Failures.of(directory, stage)
         spent, ledger = verified_ledger(directory, settings, epochs)
         with closing(ledger):
             selection = picked(epochs, settings, declared, ledger)
@@ -126,10 +127,10 @@ def build_release(
                 manifest, sealed = read_release(directory.release)
                 sealed = replace(sealed, schema=schema)
             elif not despite_failures:
-                check_failures(directory, settings, stage)
+                failures.check(directory, settings, stage)
             synthetic = _generate(selection, schema, random_stream(settings.seed), sealed)
             statement = policy.statement(spent, declared, chosen(schema, selection, ledger, settings))
-            asked = _asked(directory, settings, statement, synthetic.ensemble, Tried(epochs, selection))
+            asked = _asked(directory, settings, statement, synthetic.ensemble, Tried(epochs, selection, failures))
             if sealed is None:
                 progress.update(task, description="Writing the release")
                 scores_are_paid_for = policy.declares_budget and not stage.runs
@@ -149,7 +150,8 @@ def build_release(
         try:
             transfer = _report(directory, settings, selection, synthetic, asked, progress)
         except (CohortError, LedgerError) as error:
-            raise AnalysisError(
+            kind = LedgerUnavailable if isinstance(error, LedgerUnavailable) else AnalysisError
+            raise kind(
                 f"The release is complete in {directory.release}, but its comparison with real participants in "
                 f"{directory.internal} is not: {error}"
             ) from error

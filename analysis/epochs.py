@@ -22,7 +22,7 @@ from privacy.policies.policy import Stage
 from trainables.candidate import CANDIDATE, DEFAULT, Setting, candidate_of, hyperparameters_of
 from trainables.generators import GENERATOR_FILE
 from trainables.scoring import likenesses, steering
-from trainables.trial_log import Ended, Line, SavedEpoch, TrialLog, TrialLogError
+from trainables.trial_log import Line, SavedEpoch, TrialLog, TrialLogError
 
 
 def steering_scores() -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def scored_epochs(
     Raises:
         AnalysisError: the study has no trials, is not finished, is unreadable, or no epoch can generate.
     """
-    expected, lines = trials_begun or settings.trials, _lines(TrialLog(directory.trial_log(experiment_name)))
+    expected, lines = trials_begun or settings.trials, trial_lines(TrialLog(directory.trial_log(experiment_name)))
     ended = {line.trial for line in lines if not isinstance(line, SavedEpoch)}
     if len(ended) < expected:
         raise AnalysisError(
@@ -120,26 +120,12 @@ def releasable_epochs(
     return scored_epochs(directory, settings, schema, stage.name, trials)
 
 
-def check_failures(directory: StudyDirectory, settings: StudySettings, stage: Stage) -> None:
-    """Raise AnalysisError where most trials of a study's last search failed for good.
+def trial_lines(log: TrialLog) -> tuple[Line, ...]:
+    """What the trials of a search reported.
 
-    What is left of such a search is not what was asked for. How secret runs went is not looked at.
+    Raises:
+        AnalysisError: it is missing or cannot be read.
     """
-    if stage.runs:
-        return
-    lines = _lines(TrialLog(directory.trial_log(stage.name)))
-    ended = {line.trial: line.ended for line in lines if isinstance(line, Ended)}
-    failed = sum(each == "failed" for each in ended.values())
-    if 2 * failed > len(ended):
-        raise AnalysisError(
-            f"{failed} of the {len(ended)} trials of the study {settings.study} failed for good, so its release would "
-            f"be made of what few are left. Why they failed stands in error.txt of their folders under "
-            f"{directory.experiment(settings, stage.name)}. Mend the cause and begin another study, or release what "
-            f"there is: python -m analysis {directory.path} --release-anyway"
-        )
-
-
-def _lines(log: TrialLog) -> tuple[Line, ...]:
     try:
         return tuple(log.lines())
     except TrialLogError as error:

@@ -158,6 +158,7 @@ class Study:
         from rich.console import Console
 
         from analysis import build_release
+        from analysis.machine import machine_errors
         from cohorts import storage
         from privacy.policies import policy_named
         from trainables.interrupts import interrupted_by
@@ -166,7 +167,7 @@ class Study:
         from tuner.study import run_study
 
         console, ended = console or Console(quiet=True), Ended()
-        with storage.private_files(), interrupted_by():
+        with machine_errors(), storage.private_files(), interrupted_by():
             request = request_study(self._arguments)
             self._arguments.study = request.settings.study
             watched = watched_by(callbacks, policy_named(request.settings.policy), request.cohort.schema.public)

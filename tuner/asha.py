@@ -12,9 +12,10 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
+from analysis.machine import MachineError, machine_error
 from privacy import LedgerError
 from tuner.errors import StudyError
-from tuner.ledger_faults import ledger_error_of
+from tuner.failures import error_of, ledger_error
 
 REDUCTION_FACTOR = 3
 GRACE_EPOCHS = 1
@@ -47,8 +48,8 @@ class StudyASHA(ASHAScheduler):
         self._decisions: dict[str, dict[int, str]] = {}
         # What can save the experiment; Tune hands it out nowhere else.
         self.controller: TuneController | None = None
-        self.refused: LedgerError | None = None
-        """Why the ledger let a trial read nobody; the search ends at once, and may be resumed from its snapshot."""
+        self.stopped_by: LedgerError | MachineError | None = None
+        """What no trial can help: the ledger or the machine. The search ends, and may be resumed from its snapshot."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -73,26 +74,28 @@ class StudyASHA(ASHAScheduler):
         return decisions[epoch]
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Let a trial be tried again or given up, unless it was the ledger that failed.
+        """Let a trial be tried again or given up, unless it was the ledger that failed, or the machine.
 
         Tune asks here first, so nothing of the failure is in Optuna's study, the log of trials or the snapshot yet.
 
         Raises:
-            LedgerError: it was.
+            LedgerError: the ledger let the trial read nobody.
+            MachineError: its disk is full, say.
         """
-        self.refused = ledger_error_of(trial)
-        if self.refused:
-            raise self.refused
+        error = error_of(trial)
+        self.stopped_by = ledger_error(error) or machine_error(error)
+        if self.stopped_by:
+            raise self.stopped_by
         super().on_trial_error(tune_controller, trial)
 
     @contextmanager
-    def refusal_raised(self) -> Iterator[None]:
-        """Have ``refused`` leave this block as it is, whatever Tune makes of it on the way."""
+    def stop_raised(self) -> Iterator[None]:
+        """Have ``stopped_by`` leave this block as it is, whatever Tune makes of it on the way."""
         try:
             yield
         except Exception:
-            if self.refused:
-                raise self.refused from None
+            if self.stopped_by:
+                raise self.stopped_by from None
             raise
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from analysis.machine import MachineError
+
+__all__ = ["MachineError", "StudyError"]
+
 
 class StudyError(ValueError):
     """A study that cannot start or go on: one paragraph saying what is wrong, where, and what to do."""
-
-
-class MachineError(RuntimeError):
-    """A machine that cannot run the study now, through nobody's mistake: one paragraph, and what to try."""

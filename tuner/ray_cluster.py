@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from analysis.epochs import first_line
+from trainables.interrupts import interrupted_by
 from tuner.dashboards import local_ray_auth, ray_token
 from tuner.errors import MachineError, StudyError
 from tuner.terminal import quiet_ray
@@ -37,10 +39,16 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
     Raises:
         StudyError: no cluster answers at the address.
         MachineError: Ray does not start here.
+        KeyboardInterrupt: SIGTERM came while it started, or any of ``STOPPING`` in the block.
     """
-    context = _started() if address is None else _joined(address)
+    # Its handler in C++ would end this process with a stack dump at SIGTERM.
+    ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
     try:
-        yield dict(context.address_info)
+        context = _started() if address is None else _joined(address)
+        with interrupted_by():  # once more, because Ray put a handler of its own in place
+            yield dict(context.address_info)
+    except SystemExit:  # what that one raises
+        raise KeyboardInterrupt from None
     finally:
         ray.shutdown()
 

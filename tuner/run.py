@@ -22,11 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from analysis import AnalysisError, build_release, exit_status, print_report
+    from analysis.machine import MachineError, machine_errors
     from cohorts import CohortError, storage
     from privacy import BudgetExhausted, LedgerError, LedgerUnavailable, PlanError
     from search_spaces import SearchSpaceError
     from trainables.interrupts import interrupted_by
-    from tuner.errors import MachineError, StudyError
+    from tuner.errors import StudyError
     from tuner.plan import print_plan
     from tuner.request import outline_study, request_study, resume_command
     from tuner.study import run_study
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 outline = outline_study(options)
             print_plan(outline.settings, outline.schema, outline.plan, console)
             return 0
-        with storage.private_files(), interrupted_by():
+        with machine_errors(), storage.private_files(), interrupted_by():
             with console.status("Checking the request, dividing the budget, loading the cohort"):
                 request = request_study(options)
             finished = run_study(request, options.address, console, options.dashboard)

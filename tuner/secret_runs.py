@@ -33,7 +33,7 @@ from trainables.service.answers import PackLost
 from trainables.service.driver import served
 from trainables.trial import Trial, TrialPlan
 from tuner.errors import StudyError
-from tuner.ledger_faults import ledger_error
+from tuner.failures import ledger_error
 from tuner.resources import TrialResources, running_machines
 
 RETRIES = 3  # on a node that is taken away; what a run may do again is bounded by what was charged

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from cohorts import split_cohort
 from cohorts.lock import only_one
+from privacy import LedgerError
 from privacy.ledger.actor import serve_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
@@ -22,13 +23,14 @@ from privacy.ledger.study_record import RECEIPTS, keep_record
 from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.schedule import Schedule
 from privacy.policies import Door, policy_named
-from trainables.interrupts import Interruption, interrupted_by
+from trainables.interrupts import Interruption
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.dashboards import Dashboards, dashboards
 from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
+from tuner.giving_up import GivesUp
 from tuner.interrupts import ends_tune
 from tuner.optuna_search import StudySearch
 from tuner.phases import Phase, configurations, phases, secret_folder
@@ -64,7 +66,7 @@ def run_study(
 
     Raises:
         StudyError: the machines cannot run it, or another process does; nothing was written.
-        MachineError: Ray did not start.
+        MachineError: Ray did not start, or a trial met a full disk, say; the study can be resumed.
         LedgerUnavailable: the ledger's disk is full, say; the study can be resumed.
         KeyboardInterrupt: between searches.
 
@@ -72,30 +74,36 @@ def run_study(
         True when every trial has ended; False after an interrupt, from which it can be resumed.
     """
     settings, directory = request.settings, request.directory
-    with ray_cluster(address) as info, interrupted_by(), only_one(directory.path, StudyError):
+    with ray_cluster(address) as info, only_one(directory.path, StudyError):
         packed = settings.engine == "packed"
         resources = trial_resources(settings.cpus_per_trial, settings.gpus_per_trial, machines(), packed)
-        ledger = open_ledger(request)
-        declared = declare_budget(request, ledger)
-        begin_study(request, declared)  # nothing is written before everything was found in order
-        quiet_ray(directory.path / RAY_LOG_FILE)
-        splits = split_cohort(request.cohort, ledger.split_key, settings.shares)
-        books = serve_ledger(ledger)
-        door = Door(settings.study, request.cohort.schema, splits, ledger, books, directory.path)
-        shown = request.cohort.schema.public if shown is None else shown
-        with dashboards(directory.database if shown else None, info) as watching:
-            _announce(console, request, resources, watching)
-            finished = all(
-                _run(request, phase, declared, door, resources, console, callbacks)
-                for phase in phases(request, declared, door)
-            )
-        assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
-        record_receipt(directory.path / RECEIPTS, ledger.receipt)
-        if finished:
-            for stage in policy_named(settings.policy).stages(declared):
-                forget_states(directory.experiment(settings, stage.name))
-            keep_record(ledger, directory.path, settings.study, settings.delta)
+        with closing(open_ledger(request)) as ledger:
+            declared = declare_budget(request, ledger)
+            begin_study(request, declared)  # nothing is written before everything was found in order
+            quiet_ray(directory.path / RAY_LOG_FILE)
+            splits = split_cohort(request.cohort, ledger.split_key, settings.shares)
+            books = serve_ledger(ledger)
+            door = Door(settings.study, request.cohort.schema, splits, ledger, books, directory.path)
+            shown = request.cohort.schema.public if shown is None else shown
+            with dashboards(directory.database if shown else None, info) as watching:
+                _announce(console, request, resources, watching)
+                finished = all(
+                    _run(request, phase, declared, door, resources, console, callbacks)
+                    for phase in phases(request, declared, door)
+                )
+            _keep_books(request, declared, ledger, finished)
         return finished
+
+
+def _keep_books(request: StudyRequest, declared: DeclaredPlan, ledger: Ledger, finished: bool) -> None:
+    """Leave with the study what it was told of the ledger; of one that has finished, nothing to train on from."""
+    settings, directory = request.settings, request.directory
+    assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
+    record_receipt(directory.path / RECEIPTS, ledger.receipt)
+    if finished:
+        for stage in policy_named(settings.policy).stages(declared):
+            forget_states(directory.experiment(settings, stage.name))
+        keep_record(ledger, directory.path, settings.study, settings.delta)
 
 
 def open_ledger(request: StudyRequest) -> Ledger:
@@ -115,7 +123,11 @@ def open_ledger(request: StudyRequest) -> Ledger:
         request.ledgers_elsewhere,
     )
     receipts = request.directory.path / RECEIPTS
-    ledger.verify(read_receipts(receipts) if receipts.exists() else ())
+    try:
+        ledger.verify(read_receipts(receipts) if receipts.exists() else ())
+    except LedgerError:
+        ledger.close()
+        raise
     return ledger
 
 
@@ -214,7 +226,7 @@ def _search(
     forgetting = [Forgetting()] if phase.stage.reads_participants else []  # others may be gone on from
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     interruption = Interruption()
-    with closing(view), ends_tune(interruption), scheduler.refusal_raised():
+    with closing(view), ends_tune(interruption), scheduler.stop_raised():
         tune.run(
             tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
             name=phase.stage.name,
@@ -226,6 +238,7 @@ def _search(
             callbacks=[
                 SavedRungs(scheduler, resumed),
                 logged,
+                GivesUp(scheduler),
                 Snapshots(scheduler, snapshot, seal),
                 view,
                 *forgetting,

@@ -29,7 +29,8 @@ example:
 A release that is already sealed stays as it is, and only the report is rebuilt: drawing another release once real
 results have been seen is a choice that epsilon does not cover. --redraw does so anyway, and the statement says so.
 Exit status: 0 when both folders are written, 3 when they are and the release strays from what was measured further than
-noise explains, 2 when the study cannot be used, with a paragraph that says why.
+noise explains, 2 when the study cannot be used and 1 when the ledger or the machine cannot just now, with a paragraph
+that says why.
 """
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.epochs import ScoredEpoch
+from analysis.failures import Failures
 from analysis.quality.gate import judge
 from analysis.reports.blocks import Section, Table
 from analysis.reports.numbers import number
@@ -49,11 +50,13 @@ class Tried:
     Args:
         epochs: every scored epoch whose scores may be published.
         selection: those that were picked.
+        failures: of trials, which then have no further epochs.
         baselines: of the release itself and of what else could have been made of the measurements.
     """
 
     epochs: Sequence[ScoredEpoch]
     selection: Selection
+    failures: Failures
     baselines: Sequence[Baseline] = ()
 
 
@@ -91,7 +94,8 @@ def tried_section(tried: Tried) -> Section:
             f"Trials of the search{more}",
             (*columns, "shares of the release"),
             rows,
-            "All had the same budget, which covers them together. The trials at the top should be hardly apart: then "
+            f"All had the same budget, which covers them together.{_lost(tried.failures)} The trials at the top "
+            "should be hardly apart: then "
             f"another search would have found as good a release.{ABOUT_MISFIT if measures_misfit else ''}",
         )
     ]
@@ -102,6 +106,13 @@ def tried_section(tried: Tried) -> Section:
         )
         blocks.append(Table("Made from the same measurements", ("", "misfit", "figures that stray"), rows, look_for))
     return Section("What was tried", (), tuple(blocks))
+
+
+def _lost(failures: Failures) -> str:
+    """Which trials are not there, or not to their end."""
+    if not failures.failed:
+        return ""
+    return f" {failures.failed} of {failures.ended} trials failed for good, and are there with what they had reached."
 
 
 def _score(epoch: ScoredEpoch) -> float:

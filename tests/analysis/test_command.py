@@ -1,9 +1,12 @@
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from analysis.__main__ import main
+from cohorts import load_cohort
+from privacy.ledger.ledger import Ledger
 from trainables.trial_log import Ended, TrialLog
 
 
@@ -26,7 +29,17 @@ def test_with_most_trials_lost_there_is_no_release_unless_it_is_asked_for(study,
     assert "3 of the 4 trials of the study small failed for good" in said and "--release-anyway" in said
     assert not study.release.exists()
     assert main([str(study.path), "--release-anyway"]) == 0
+    report = " ".join((study.internal / "report.html").read_text().split())
+    assert "3 of 4 trials failed for good" in report
     assert main([str(study.path)]) == 0, "a release that was sealed stays"
+
+
+def test_a_ledger_that_is_busy_is_nobodys_mistake_and_ends_with_status_1(study, capsys, monkeypatch):
+    ledger = Ledger.for_cohort(load_cohort(study.settings().cohort), study.settings().ledger)
+    monkeypatch.setattr("privacy.ledger.database.WAIT_FOR_OTHERS_S", 0.01)
+    with closing(ledger), ledger.chain.alone():
+        assert main([str(study.path)]) == 1
+    assert "another process holds it" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_missing_study_ends_with_status_2_and_one_paragraph(tmp_path, capsys):

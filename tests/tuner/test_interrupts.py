@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -61,3 +63,33 @@ def test_handlers_are_as_they_were_afterwards():
     with interrupted_by(), ends_tune(Interruption()):
         pass
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+STARTING_RAY = """
+import signal, sys
+import ray._private.worker as worker
+from trainables.interrupts import interrupted_by
+from tuner.ray_cluster import ray_cluster
+
+connected = worker.connect
+
+def connect(*arguments, **options):
+    connected(*arguments, **options)
+    signal.raise_signal(int(sys.argv[1]))
+
+worker.connect = connect
+try:
+    with interrupted_by(), ray_cluster(None):
+        print("not interrupted")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", STOPPING)
+def test_while_ray_starts_they_are_no_crash_of_it(number):
+    """Ray's library takes signals away from Python when it connects."""
+    command = [sys.executable, "-c", STARTING_RAY, str(int(number))]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (said.returncode, said.stdout) == (0, "interrupted\n"), said.stderr
