@@ -61,10 +61,20 @@ class Dashboards:
         return said
 
 
-def local_ray_auth() -> Path | None:
-    """Make the Ray that ``ray.init`` will start here ask for a token and listen on the loopback address only.
+NO_METRICS = {
+    "RAY_enable_metrics_collection": "0",
+    "AUTOSCALER_METRIC_PORT": "-1",
+    "DASHBOARD_METRIC_PORT": "-1",
+}
+"""Ray's three Prometheus servers ask for no token. One has a switch; a port that cannot be opened keeps two shut."""
 
-    Call it before ``ray.init``; processes started later inherit both settings. A token is made where there is none,
+
+def local_ray_auth() -> Path | None:
+    """Make the Ray that ``ray.init`` will start here ask for a token, and listen on the loopback address only.
+
+    It serves no metrics, which it would show to whoever asks.
+
+    Call it before ``ray.init``; processes started later inherit these settings. A token is made where there is none,
     readable by its owner alone.
 
     Returns:
@@ -74,6 +84,7 @@ def local_ray_auth() -> Path | None:
     # Ray has no documented switch for this one. It takes the loopback address as its own on systems where it runs on
     # one machine only, and this variable says which those are.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ.update(NO_METRICS)
     if "ray" in sys.modules:
         from ray._private import ray_constants
 
