@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from privacy.errors import LedgerError
 from privacy.ledger.database import PASSING, PASSING_ERRORS, PRIMARY
 
 
@@ -23,7 +22,7 @@ def machine_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (LedgerError, MachineError):
+    except (MachineError, ValueError):  # errors of our own are ValueErrors, and have said it better
         raise
     except Exception as error:
         said = machine_error(error)
@@ -39,7 +38,7 @@ def machine_error(error: BaseException | None) -> MachineError | None:
             return _cannot_go_on("there is no memory left")
         if isinstance(each, OSError) and each.errno in PASSING_ERRORS:
             return _cannot_go_on(f"{each.strerror}{f' ({each.filename})' if each.filename else ''}")
-        if isinstance(each, sqlite3.OperationalError) and each.sqlite_errorcode & PRIMARY in PASSING:
+        if isinstance(each, sqlite3.OperationalError) and getattr(each, "sqlite_errorcode", 0) & PRIMARY in PASSING:
             return _cannot_go_on(f"the database of the study cannot be used ({each})")
     return None
 
