@@ -34,6 +34,7 @@ from trainables.service.driver import served
 from trainables.trial import Trial, TrialPlan
 from tuner.errors import StudyError
 from tuner.failures import ledger_error
+from tuner.own_machine import LOOK_EVERY_S, require_own_machine
 from tuner.resources import TrialResources, running_machines
 
 RETRIES = 3  # on a node that is taken away; what a run may do again is bounded by what was charged
@@ -84,7 +85,7 @@ def run_secretly(search: SecretSearch, resources: TrialResources, console: Conso
     try:
         with console.status("Searching. How many runs there are, and how well they do, is kept secret."):
             plan, drawn = ray.put(served(search.plan)), ray.put(search.configurations)
-            ray.get([share.remote(plan, drawn, search.folder, worker, workers) for worker in range(workers)])
+            _complete([share.remote(plan, drawn, search.folder, worker, workers) for worker in range(workers)])
             _keep_best(search)
             _wait(search.until)
     except KeyboardInterrupt:
@@ -95,6 +96,14 @@ def run_secretly(search: SecretSearch, resources: TrialResources, console: Conso
             raise refused from None
         raise
     return True
+
+
+def _complete(shares: list[Any]) -> None:
+    """Wait for all shares; the first error ends it, and so does the loss of this machine."""
+    while shares:
+        done, shares = ray.wait(shares, timeout=LOOK_EVERY_S)
+        ray.get(done)
+        require_own_machine()
 
 
 def _wait(until: datetime | None) -> None:

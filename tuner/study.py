@@ -33,6 +33,7 @@ from tuner.forgetting import Forgetting, forget_states
 from tuner.giving_up import GivesUp
 from tuner.interrupts import ends_tune
 from tuner.optuna_search import StudySearch
+from tuner.own_machine import EndsWithMachine
 from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.presets import preset_named
 from tuner.ray_cluster import ray_cluster
@@ -239,6 +240,7 @@ def _search(
                 SavedRungs(scheduler, resumed),
                 logged,
                 GivesUp(scheduler),
+                EndsWithMachine(),
                 Snapshots(scheduler, snapshot, seal),
                 view,
                 *forgetting,

@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
+import ray
 from optuna.trial import TrialState
 from ray import cloudpickle, tune
 from ray.exceptions import ActorDiedError, ObjectLostError, RayActorError
@@ -23,6 +24,7 @@ from tuner.asha import StudyASHA
 from tuner.failures import will_repeat
 from tuner.giving_up import GivesUp
 from tuner.optuna_search import StudySearch
+from tuner.own_machine import EndsWithMachine
 from tuner.trial_log import LoggedTrials
 
 RESTARTS = 3
@@ -106,6 +108,15 @@ def test_a_trial_that_meets_a_full_disk_stops_the_study_and_is_not_given_up(tmp_
         search(tmp_path, 2, "full")
     assert TrialState.FAIL not in states(tmp_path).values()
     assert not (tmp_path / "trials.jsonl").exists()
+
+
+def test_a_search_does_not_wait_for_a_machine_that_ray_has_lost(monkeypatch):
+    monkeypatch.setattr("tuner.own_machine.LOOK_EVERY_S", 0.0)
+    EndsWithMachine().on_step_end(1, [])
+    lost = [{**node, "Alive": False} for node in ray.nodes()]
+    monkeypatch.setattr(ray, "nodes", lambda: lost)
+    with pytest.raises(MachineError, match="raylet"):
+        EndsWithMachine().on_step_end(1, [])
 
 
 def test_a_trial_that_cannot_begin_is_judged_by_why():
