@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 from tuner.options import parse
@@ -17,7 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupt.
     """
     options = parse(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        print("Interrupted; nothing was under way.", file=sys.stderr)
+        return 130
 
+
+def _run(options: Namespace) -> int:
+    """Run what was asked for; returns the exit status."""
     # Imported here so that --help does not wait for PyTorch and Ray.
     from rich.console import Console
 

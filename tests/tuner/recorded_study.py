@@ -11,11 +11,12 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tuner.phases
-from privacy.policies import Access
 from tuner.run import main
+
+if TYPE_CHECKING:
+    from privacy.policies import Access
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def write(file: str, **fields: Any) -> None:
 
 def recorded(file: str) -> None:
     """Have every plan of trials on real participants carry an access that records."""
+    import tuner.phases  # takes long, and this process may be interrupted meanwhile
+
     planned = tuner.phases.TrialPlan
 
     def recording_plan(access: Access, **others: Any) -> Any:
@@ -66,5 +69,8 @@ def recorded(file: str) -> None:
 if __name__ == "__main__":
     from tests.tuner import recorded_study  # so that Ray's workers find the class under its own name
 
-    recorded_study.recorded(str(Path(sys.argv[1]).resolve()))
+    try:
+        recorded_study.recorded(str(Path(sys.argv[1]).resolve()))
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(main(sys.argv[2:]))

@@ -65,6 +65,25 @@ def test_handlers_are_as_they_were_afterwards():
     assert [signal.getsignal(number) for number in numbers] == before
 
 
+IMPORTING = """
+import sys
+from tuner.run import main
+
+class Interrupt:
+    def find_spec(self, name, *others):
+        if name == "torch":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+sys.exit(main(["--cohort", "actg175"]))
+"""
+
+
+def test_while_libraries_are_loaded_ctrl_c_is_no_traceback():
+    said = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, timeout=300)
+    assert said.returncode == 130 and said.stderr.startswith("Interrupted")
+
+
 STARTING_RAY = """
 import signal, sys
 import ray._private.worker as worker
