@@ -146,7 +146,7 @@ class Ground:
         paid = sum(charge.split == "validation" for charge in charges)
         under, over = _surplus(ran, charged), _surplus(charged, ran)
         less = epsilon_by_rdp(composed(charged), 1e-5) < epsilon_by_rdp(composed(ran), 1e-5) * (1 - 1e-12)
-        return Counted(under + less, over, max(0, scores - paid), max(0, paid - scores))
+        return Counted(max(under, less), over, max(0, scores - paid), max(0, paid - scores))
 
     def is_released(self) -> bool:
         """Whether there is a release, and the study's ledger passes its check."""
