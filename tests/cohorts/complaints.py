@@ -23,8 +23,16 @@ def complaint(tmp_path: Path, text: str) -> str:
     return message.removeprefix(f"{path}, ").removesuffix(" docs/cohorts.md explains every key.")
 
 
-def said(path: str) -> str:
+def said(path: str, data_dir: Path | None = None) -> str:
     """The error of a trial that cannot be loaded."""
     with pytest.raises(CohortError) as caught:
-        load_participants(path)
+        load_participants(path, data_dir)
     return str(caught.value)
+
+
+def refusal(path: str, *parts: object, data_dir: Path | None = None) -> None:
+    """That error is one paragraph, which names each of the parts."""
+    message = said(path, data_dir)
+    assert "\n" not in message
+    for part in parts:
+        assert str(part) in message
