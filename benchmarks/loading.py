@@ -120,12 +120,18 @@ def load(what: str, trial: Path) -> tuple[float, float]:
     else:
         before = cpu_s()
         pd.read_csv(trial.parent / "visits.csv", usecols=columns())
-    return cpu_s() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return cpu_s() - before, peak_gb()
 
 
 def cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def peak_gb() -> float:
+    """Resident memory at most (Linux); getrusage would count what the parent process had, too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024**2
 
 
 if __name__ == "__main__":
