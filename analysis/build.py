@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from analysis import internal
 from analysis.copies import draw_copies
-from analysis.ensemble import generate, generate_ensemble, random_stream
+from analysis.ensemble import generate, generate_ensemble, random_stream, share_mended
 from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.failures import Failures
@@ -27,7 +27,7 @@ from analysis.reports.pictures import Shown
 from analysis.reports.public import Asked, public_report
 from analysis.reports.tried import Baseline, Tried, gaussian_baseline
 from analysis.sealing import PICKED, SEALED, drawn_before, is_sealed, seal, verified_ledger
-from analysis.selection import Selected, Selection
+from analysis.selection import Selected, Selection, picker_titles
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
@@ -40,7 +40,6 @@ from privacy.policies.on_measured import kept_measurements
 from privacy.statements.statement import Chosen, Statement
 from privacy.versions import installed_versions
 from trainables.candidate import candidate_of
-from trainables.scoring import steering
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,14 @@ class ReleaseSummary:
         manifest: of the release.
         selection: the picked epochs. Sensitive: their scores are not private.
         transfer: scores on test participants; None where there is no label to predict. Sensitive.
+        mended: share of the participants drawn by the epoch picked first whom constraints changed.
     """
 
     directory: StudyDirectory
     manifest: Manifest
     selection: Selection
     transfer: Transfer | None
+    mended: float
 
     @property
     def written(self) -> tuple[Path, ...]:
@@ -155,7 +156,8 @@ def build_release(
                 f"The release is complete in {directory.release}, but its comparison with real participants in "
                 f"{directory.internal} is not: {error}"
             ) from error
-    return ReleaseSummary(directory, manifest, selection, transfer)
+    mended = share_mended(selection.picks[0].epoch, schema, random_stream(settings.seed))
+    return ReleaseSummary(directory, manifest, selection, transfer, mended)
 
 
 def chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: StudySettings) -> Chosen:
@@ -216,8 +218,8 @@ def _generate(
         for key, epoch in {_key(each): each for each in (*epochs, selection.last)}.items()
     }
     best = [
-        Panel(f"best_{name}", f"best epoch by {each.title}", cohorts[_key(selection.best_by(name))])
-        for name, each in steering().items()
+        Panel(f"best_{name}", f"best epoch by {picker_titles()[name]}", cohorts[_key(epoch)])
+        for name, epoch in selection.best.items()
     ]
     panels = (
         Panel("last_epoch", "last epoch of the best trial", cohorts[_key(selection.last)]),

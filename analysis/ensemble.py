@@ -21,15 +21,15 @@ def random_stream(seed: int | None) -> torch.Generator:
     return fresh_generator() if seed is None else torch.Generator().manual_seed(seed)
 
 
-def read_generator(epoch: ScoredEpoch) -> tuple[Generator, Schema]:
-    """The generator of an epoch, and the schema of the cohort it imitates.
+def read_generator(epoch: ScoredEpoch, constrained: bool = True) -> tuple[Generator, Schema]:
+    """The generator of an epoch, and the schema of the cohort it imitates; see ``load_generator``.
 
     Raises:
         AnalysisError: its file is unreadable.
     """
     try:
         with epoch.checkpoint.as_directory() as directory:  # a download where the storage is remote
-            return load_generator(Path(directory))
+            return load_generator(Path(directory), constrained)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise AnalysisError(
             f"The generator of trial {epoch.trial_id}, epoch {epoch.epoch}, cannot be read from "
@@ -91,3 +91,20 @@ def generate_ensemble(
         labels=np.concatenate([part.labels for part in parts])[order],
         values=np.concatenate([part.values for part in parts])[order],
     )
+
+
+def share_mended(epoch: ScoredEpoch, schema: Schema, randomness: torch.Generator) -> float:
+    """Share of the participants an epoch draws who break a constraint, and are changed until they do not.
+
+    Args:
+        epoch: the epoch.
+        schema: what the study's cohort is now said to be.
+        randomness: to draw from.
+    """
+    if not schema.constraints:
+        return 0.0
+    generator, _ = read_generator(epoch, constrained=False)
+    drawn = generator.generate(schema.nominal_size, randomness).values
+    kept = schema.constrained().kept(drawn)
+    same = (kept == drawn) | (np.isnan(kept) & np.isnan(drawn))
+    return float((~same.all(axis=(1, 2))).mean())

@@ -26,7 +26,7 @@ from trainables.trial_log import Line, SavedEpoch, TrialLog, TrialLogError
 
 
 def steering_scores() -> tuple[str, ...]:
-    """Names of the scores that every scored epoch has."""
+    """Names of the scores that every scored epoch has, where there is a label to predict."""
     return tuple(each.score.name for each in steering().values())
 
 
@@ -235,8 +235,10 @@ def _numbers(report: Mapping[str, float | str | bool | None]) -> dict[str, float
 
 
 def _is_scored(numbers: Mapping[str, float]) -> bool:
-    """Whether every AUC was reported; a trial whose budget allows no epoch reports none."""
-    return not any(math.isnan(numbers.get(name, math.nan)) for name in (*steering_scores(), "epoch", "epsilon"))
+    """Whether every AUC was reported, or without a label the misfit; a trial whose budget allows no epoch has none."""
+    aucs = steering_scores()
+    by = aucs if any(name in numbers for name in aucs) else ("misfit",)
+    return not any(math.isnan(numbers.get(name, math.nan)) for name in (*by, "epoch", "epsilon"))
 
 
 def first_line(error: Exception) -> str:

@@ -1,8 +1,9 @@
 """Figure 2 of the SPRINT paper: the median of a measure by visit and arm, real against synthetic.
 
 Four panels, one for each way to pick participants: the last epoch, the best epoch by logistic regression, the
-best by random forest, and the ensemble. Drawn with real participants for the data steward, and without them for
-the release; nothing in the second drawing, its axes included, is computed from real participants.
+best by random forest, and the ensemble; without a label the best by misfit stands for both classifiers. Drawn with real
+participants for the data steward, and without them for the release; nothing in the second drawing, its axes included,
+is computed from real participants.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def median_figure(measure: Measure, panels: Sequence[Panel], real: Participants 
 
     Args:
         measure: what to draw.
-        panels: four of them, in reading order.
+        panels: four of them, in reading order; three where the cohort has no label.
         real: real participants. Sensitive: with them the figure is not private; None leaves them out.
         note: the line under the title, saying what the figure may be used for.
 
@@ -108,16 +109,19 @@ def median_figure(measure: Measure, panels: Sequence[Panel], real: Participants 
         grid = figure.subplots(2, 2, sharex=True, sharey=True)
         figure.subplots_adjust(left=0.075, right=0.89, top=0.845, bottom=0.08, wspace=0.29, hspace=0.2)
         schema = panels[0].synthetic.schema
-        for letter, axes, panel, lines in zip("ABCD", grid.flat, panels, synthetic, strict=True):
+        for letter, axes, panel, lines in zip("ABCD", grid.flat, panels, synthetic, strict=False):
             _draw_panel(axes, schema, lines, truth)
             axes.set_title(letter, loc="left", fontsize=10, fontweight="bold", pad=7)
             axes.annotate(panel.title, (0, 1), xycoords="axes fraction", xytext=(16, 7), textcoords="offset points")
-        for axes in grid[1]:
+        for axes in grid.flat[len(panels) :]:
+            axes.set_axis_off()
+        for axes in grid.flat[len(panels) - 2 : len(panels)]:  # the lowest of each column
             axes.set_xlabel("Visit")
+            axes.tick_params(labelbottom=True)
         for axes in grid[:, 0]:
             axes.set_ylabel(_quantity(measure))
         _set_limits(grid[0, 0], [*synthetic, *([] if truth is None else [truth])])
-        for axes, lines in zip(grid.flat, synthetic, strict=True):
+        for axes, lines in zip(grid.flat, synthetic, strict=False):
             _name_arms(axes, schema, lines)
         arms = f" and {schema.label.name}" if len(schema.label.classes) > 1 else ""
         write_heading(figure, f"Median {measure.name} by visit{arms}", note, truth is not None)

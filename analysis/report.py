@@ -11,6 +11,8 @@ from analysis.quality.gate import Quality
 
 STRAYS = 3
 """Exit status where a release is written that strays from what was measured."""
+MANY_MENDED = 0.1
+"""Above this share of participants changed by constraints the steward is told."""
 
 
 def print_report(summary: ReleaseSummary, console: Console) -> None:
@@ -31,6 +33,15 @@ def print_report(summary: ReleaseSummary, console: Console) -> None:
         for file in summary.written:
             if file.parent == folder:
                 console.print(f"  {escape(file.name)}", highlight=False)
+    if summary.mended > MANY_MENDED:
+        console.print(
+            f"{summary.mended:.0%} of the participants that are drawn break a constraint of the schema before they are "
+            "brought in line with it, since generators are not taught constraints. That moves shares and means; "
+            "report.html says whether any of them strays.",
+            style="yellow",
+            soft_wrap=True,
+            highlight=False,
+        )
     console.print()
     console.print(Panel(escape(_quality_in_words(summary.quality)), title="Quality", title_align="left"))
     console.print(Panel(escape(summary.statement_summary), title="Privacy statement", title_align="left"))

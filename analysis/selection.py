@@ -19,6 +19,8 @@ from privacy.statements.unaccounted_search import PAPERS_EPSILON, PAPERS_SIZE
 from trainables.scoring import steering
 
 PICKS_PER_CLASSIFIER = 5
+MISFIT = "misfit"
+"""What picks epochs where there is no label that a classifier could predict."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Selected:
 
     Args:
         epoch: the epoch.
-        selected_by: classifier whose AUC on validation participants picked it.
+        selected_by: classifier whose AUC on validation participants picked it; or the misfit.
     """
 
     epoch: ScoredEpoch
@@ -54,9 +56,13 @@ class Selection:
         named = [(pick.epoch.trial_id, pick.epoch.epoch, pick.selected_by) for pick in self.picks]
         return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
-    def best_by(self, classifier: str) -> ScoredEpoch:
-        """The first pick of a classifier."""
-        return next(pick.epoch for pick in self.picks if pick.selected_by == classifier)
+    @property
+    def best(self) -> dict[str, ScoredEpoch]:
+        """The first pick of each classifier, by its name; or of the misfit."""
+        best: dict[str, ScoredEpoch] = {}
+        for pick in self.picks:
+            best.setdefault(pick.selected_by, pick.epoch)
+        return best
 
 
 def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> Selection:
@@ -75,7 +81,7 @@ def select(epochs: Sequence[ScoredEpoch], per_classifier: int | None = None) -> 
     """
     picks = tuple(
         Selected(epoch, classifier)
-        for classifier in steering()
+        for classifier in pickers(epochs)
         for epoch in ranked(epochs, classifier)[: per_classifier or PICKS_PER_CLASSIFIER]
     )
     return _selection(epochs, picks)
@@ -110,11 +116,23 @@ def _selection(epochs: Iterable[ScoredEpoch], picks: tuple[Selected, ...]) -> Se
     return Selection(picks, last[best.trial_id], tuple(last[trial].training for trial in chosen))
 
 
+def pickers(epochs: Iterable[ScoredEpoch]) -> tuple[str, ...]:
+    """What picks some of these epochs: each classifier that steers; or, where none scored them, the misfit."""
+    names = tuple(steering())
+    return names if any(f"auc_{name}" in epoch.scores for epoch in epochs for name in names) else (MISFIT,)
+
+
+def picker_titles() -> dict[str, str]:
+    """What epochs may be picked by, for people."""
+    return {name: each.title for name, each in steering().items()} | {MISFIT: MISFIT}
+
+
 def ranked(epochs: Iterable[ScoredEpoch], classifier: str) -> list[ScoredEpoch]:
-    """Epochs as a classifier ranks them, best first; ties go to the earlier epoch, then to the trial's name."""
+    """Epochs as a classifier, or the misfit, ranks them, best first; ties go to the earlier, then by name."""
 
     def rank(epoch: ScoredEpoch) -> tuple[float, int, str]:
-        return _taken_off(epoch) - epoch.scores[f"auc_{classifier}"], epoch.epoch, epoch.trial_id
+        own = _score(epoch) if classifier == MISFIT else epoch.scores[f"auc_{classifier}"] - _taken_off(epoch)
+        return -own, epoch.epoch, epoch.trial_id
 
     return sorted(epochs, key=rank)
 
@@ -126,7 +144,7 @@ def _taken_off(epoch: ScoredEpoch) -> float:
 
 def _score(epoch: ScoredEpoch) -> float:
     """What the policy steered by: the mean AUC unless it said otherwise."""
-    return epoch.scores.get("score", _mean_auc(epoch))
+    return epoch.scores["score"] if "score" in epoch.scores else _mean_auc(epoch)
 
 
 def _mean_auc(epoch: ScoredEpoch) -> float:

@@ -72,7 +72,7 @@ def main() -> None:
     if not given.table:
         for cohort in given.cohort or ("sprint-simulated", "actg175"):
             real = load_participants(cohort)[0]
-            if not _known(real.schema.name, REAL, "", None, 0.0):
+            if _labelled(real) and not _known(real.schema.name, REAL, "", None, 0.0):
                 _keep(row_of_real(real))
             for epsilon in given.epsilon or (3.0,):
                 for peer in given.peer or ():
@@ -116,28 +116,43 @@ def peer_row(real: Participants, peer: str, epsilon: float) -> dict[str, Any]:
 
 
 def quality(synthetic: Participants, real: Participants) -> dict[str, float]:
-    """Figures of one release, beside all real participants and beside those who had no part in the search."""
-    test = split_participants(real, split_key(real.schema)).test
+    """Figures of one release, beside all real participants and beside those who had no part in the search.
+
+    Without a label there is nothing to predict, and no classes to set against each other.
+    """
     ours, theirs = (Encoding(each.schema).encode(each.values) for each in (synthetic, real))  # (n, F), (m, F)
-    figures = {f"auc_{name}": evaluate(name, synthetic, real, 0).auc for name in JUDGES}
-    figures |= {f"test_auc_{name}": evaluate(name, synthetic, test, 0).auc for name in JUDGES}
     our_pairs, their_pairs = (_pairs(*each) for each in ((ours, synthetic.labels), (theirs, real.labels)))
-    errors, classes = contrast_errors(synthetic, real), range(len(real.schema.label.classes))
+    classes = range(len(real.schema.label.classes))
+    figures = _of_classes(synthetic, real) if _labelled(real) else {}
     figures |= {
         "spearman": float(spearmanr(our_pairs, their_pairs).statistic),
         "correlation_error": float(np.abs(our_pairs - their_pairs).mean()),
         "ks": _ks(ours, theirs),
         "ks_by_class": float(np.mean([_ks(ours[synthetic.labels == c], theirs[real.labels == c]) for c in classes])),
         "detection": detection(synthetic, real),
-        "contrast_error": float(np.median(np.abs(errors))),
-        "contrast_error_last": float(errors[-1]),
         "spread": float(np.median([np.std(ours[synthetic.labels == c], axis=0).mean()
                                    / np.std(theirs[real.labels == c], axis=0).mean() for c in classes])),
         "change": _change(synthetic) / _change(real),
-        "real_on_synthetic": evaluate("random_forest", real, synthetic, 0).auc - ceiling("random_forest", real),
         "distinct": len(np.unique(ours, axis=0)) / len(ours),
     }  # fmt: skip
     return {name: round(value, 4) for name, value in figures.items() if np.isfinite(value)}
+
+
+def _labelled(people: Participants) -> bool:
+    return len(people.schema.label.classes) > 1
+
+
+def _of_classes(synthetic: Participants, real: Participants) -> dict[str, float]:
+    """What is predicted, and how far differences of classes are from the trial's."""
+    test = split_participants(real, split_key(real.schema)).test
+    errors = contrast_errors(synthetic, real)
+    figures = {f"auc_{name}": evaluate(name, synthetic, real, 0).auc for name in JUDGES}
+    figures |= {f"test_auc_{name}": evaluate(name, synthetic, test, 0).auc for name in JUDGES}
+    return figures | {
+        "contrast_error": float(np.median(np.abs(errors))),
+        "contrast_error_last": float(errors[-1]),
+        "real_on_synthetic": evaluate("random_forest", real, synthetic, 0).auc - ceiling("random_forest", real),
+    }
 
 
 def contrast_errors(synthetic: Participants, real: Participants) -> np.ndarray:

@@ -22,7 +22,7 @@ from cohorts.per_participant import one_per_participant
 from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
 from cohorts.schema import MINIMUM_PARTICIPANTS, Schema
 from cohorts.tables import Table, factorize, read_table, table_path
-from cohorts.visit_rows import VisitRows, rows_by_visit
+from cohorts.visit_rows import VisitRows, rows_by_visit, rows_of_kind
 from cohorts.visit_times import visit_times
 
 NEARLY_NOBODY = 0.1
@@ -77,7 +77,7 @@ def read_participants(
     if for_a_study and kept.sum() < MINIMUM_PARTICIPANTS:
         raise _too_few(schema, tables, int(kept.sum()), rules)
     cohort = Participants(schema, people.ids[kept], labels[kept].astype(np.int64), values[kept].astype(np.float32))
-    counts = tuple(_counted(name, tables[name], rows) for name in schema.visit_tables)
+    counts = tuple(_counted(schema, name, tables[name], rows) for name in schema.visit_tables)
     if for_a_study:
         _require_both_classes(cohort, tables)
     return cohort, LoadReport(len(kept), len(cohort), rules, counts, (*counted, *cells))
@@ -93,14 +93,15 @@ def _rows(schema: Schema, tables: dict[str, Table], people: _Enrolled) -> dict[R
     return rows
 
 
-def _counted(name: str, table: Table, rows: dict[RowKind, VisitRows]) -> RowCount:
+def _counted(schema: Schema, name: str, table: Table, rows: dict[RowKind, VisitRows]) -> RowCount:
     here = [each for kind, each in rows.items() if kind.table == name]
+    constant = [rows_of_kind(schema, kind, table) for kind in schema.all_row_kinds(name) if kind not in rows]
     return RowCount(
         str(table.path),
         len(table) + table.left_out,
         other_visits=sum(each.other_visits for each in here),
         superseded=sum(each.superseded for each in here),
-        other_parameters=len(table) - sum(each.considered for each in here),
+        other_parameters=len(table) - sum(each.considered for each in here) - sum(int(each.sum()) for each in constant),
         not_where=table.left_out,
     )
 
@@ -142,7 +143,7 @@ def _enrolled(schema: Schema, tables: dict[str, Table]) -> _Enrolled:
                 _remedy_for_strangers(schema, name, source),
                 len(strangers) - 1,
             )
-        if name not in schema.visit_tables:
+        if not schema.all_row_kinds(name):
             _require_one_row_each(schema, table, ids[name], position[name])
     return _Enrolled(np.array(texts, dtype=str), position)
 
@@ -193,8 +194,9 @@ def _values(
     cells: list[CellCount] = []
 
     def static(column: str, measure: Measure) -> np.ndarray:
-        table = tables[measure.table]
-        by_row, counts = measure_values(table, column, measure, np.arange(len(table)))
+        table, by_row = tables[measure.table], np.full(len(tables[measure.table]), np.nan)
+        own = np.flatnonzero(rows_of_kind(schema, RowKind(measure.table, measure.parameter), table))
+        by_row[own], counts = measure_values(table, column, measure, own)
         cells.extend(counts)
         return one_per_participant(schema, table, column, by_row, people.ids, people.position[measure.table])
 

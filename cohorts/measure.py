@@ -24,7 +24,8 @@ class Measure(CellRules):
     of an ordinal one ascend. Who lacks a value where one is expected is left out, unless `missing` is `allowed`: then
     that it is missing is part of the data. On the scale `log` a value counts by its logarithm, and zero by itself.
     With an `origin` its cells are dates, and its values the days since the participant's date in that column.
-    With `parameter` it stands in those rows of its table that have this code, by default in the column `AVAL`.
+    With `parameter` it stands in those rows of its table that have this code, by default in the column `AVAL`; a
+    covariate that does is the same in all of a participant's.
     """
 
     name: Name

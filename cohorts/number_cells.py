@@ -41,8 +41,10 @@ def numbers(table: Table, column: str, rows: np.ndarray, codes: Sequence[object]
 def _parsed(
     table: Table, column: str, rows: np.ndarray, texts: np.ndarray, missing: np.ndarray, dates: str = ""
 ) -> np.ndarray:
-    pointed = _with_points(pd.Series(texts, dtype=object), table.content.decimal)
-    parsed = pd.to_numeric(pointed.mask(missing, "nan"), errors="coerce").to_numpy(float)
+    codes, distinct = pd.factorize(texts)
+    pointed = _with_points(pd.Series(distinct, dtype=object), table.content.decimal)
+    parsed = pd.to_numeric(pointed, errors="coerce").to_numpy(float)[codes]
+    parsed[missing] = np.nan
     wrong = np.flatnonzero(np.isnan(parsed) & ~missing)
     if len(wrong):
         problem, remedy = _why_no_number(texts[wrong[0]], table.content.decimal, dates)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cohorts.parts import Frozen, Name
 from cohorts.schema_defaults import PARAMETER, VALUE
-from cohorts.spelling import require_distinct, typed
+from cohorts.spelling import canonical, require_distinct, typed
 
 if TYPE_CHECKING:
     from cohorts.files import Format
@@ -27,7 +27,10 @@ class Parameters(Frozen):
 
 @dataclass(frozen=True)
 class RowKind:
-    """Rows of which a participant has one at each visit: those of a table, or of one of its parameters."""
+    """Rows of which a participant has one at each visit: those of a table, or of one of its parameters.
+
+    Of a covariate's parameter a participant has one row, or several that say the same.
+    """
 
     table: str
     parameter: str | None = None
@@ -38,25 +41,27 @@ class RowKind:
         return "" if self.parameter is None else f" of the parameter {self.parameter}"
 
 
-def check_covariate(covariate: Measure) -> None:
-    """Raise ValueError if a covariate asks for rows of a parameter."""
-    if covariate.parameter is not None:
-        raise ValueError(
-            f"covariate {covariate.name} has a parameter, whose rows are by visit; make it a measure and name the "
-            "visit at which it is known, as in visits: [baseline]"
-        )
-
-
-def check_parameters(table: str, measures: Sequence[Measure], how: Format) -> None:
-    """Raise ValueError unless the measures of a table can share its rows and columns of values.
+def check_parameters(table: str, measures: Sequence[Measure], covariates: Sequence[Measure], how: Format) -> None:
+    """Raise ValueError unless the measures of a table, and covariates by parameter, can share its rows and columns.
 
     Args:
         table: its name.
         measures: all of the table.
+        covariates: likewise.
         how: what is said about its file.
     """
-    if all(measure.parameter is None for measure in measures):
+    covariates = [covariate for covariate in covariates if covariate.parameter is not None]
+    if all(measure.parameter is None for measure in measures) and not covariates:
         return
+    known = {canonical(each.parameter): each.name for each in measures if each.parameter is not None}
+    for covariate in covariates:
+        other = known.get(canonical(covariate.parameter))
+        if other is not None:
+            raise ValueError(
+                f"covariate {covariate.name} has the parameter of the measure {other} ({covariate.parameter}), whose "
+                "rows are by visit; make it a measure and name the visit at which it is known, as in visits: [baseline]"
+            )
+    measures = [*measures, *covariates]
     for measure in measures:
         if measure.parameter is None:
             raise ValueError(

@@ -20,7 +20,7 @@ from cohorts.labels.outcome_label import OutcomeLabel
 from cohorts.labels.survival_label import Status, SurvivalLabel
 from cohorts.measure import Measure
 from cohorts.origin import Origin, place_of
-from cohorts.parameters import Parameters, RowKind, check_covariate, check_parameters
+from cohorts.parameters import Parameters, RowKind, check_parameters
 from cohorts.parts import NO_TABLE, Category, Frozen, Name
 from cohorts.publication import Publication
 from cohorts.schema_defaults import BY_TABLE, filled_in
@@ -91,7 +91,10 @@ class Schema(Frozen):
         self._check_curves()
         self._check_visit_columns()
         for table in self.tables:
-            check_parameters(table, [each for each in self.measures if each.table == table], self.format_of(table))
+            measures, covariates = (
+                [each for each in those if each.table == table] for those in (self.measures, self.covariates)
+            )
+            check_parameters(table, measures, covariates, self.format_of(table))
         self._check_columns_are_used_once()
         self.constrained()
         return self
@@ -103,7 +106,7 @@ class Schema(Frozen):
             texts += [str(value) for value in self.label.texts if self.label.table == table]
             texts += [str(category) for m in self.all_measures if m.table == table for category in m.categories]
             texts += [str(value) for value in self.where.get(table, {}).values()]
-            texts += [kind.parameter for kind in self.row_kinds(table) if kind.parameter is not None]
+            texts += [kind.parameter for kind in self.all_row_kinds(table) if kind.parameter is not None]
             for text in texts:
                 try:
                     text.encode(how.encoding or "utf-8")
@@ -161,7 +164,6 @@ class Schema(Frozen):
                     f"nothing is measured at the visit {visit}; name it in a measure's visits, or remove it"
                 )
         for covariate in self.covariates:
-            check_covariate(covariate)
             if covariate.column is None or covariate.visits is not None:
                 raise ValueError(
                     f"covariate {covariate.name} has one value per participant; give column, not columns or visits"
@@ -236,19 +238,26 @@ class Schema(Frozen):
 
     def by_parameter(self, table: str) -> bool:
         """Whether a table has a row per participant, visit and parameter."""
-        return any(kind.parameter is not None for kind in self.row_kinds(table))
+        return any(kind.parameter is not None for kind in self.all_row_kinds(table))
 
     def row_kinds(self, table: str) -> tuple[RowKind, ...]:
         """The kinds of rows that a participant has in a table by visits; none in another table."""
         long = [measure for measure in self.measures if measure.table == table and measure.columns is None]
         return tuple(dict.fromkeys(RowKind(table, measure.parameter) for measure in long))
 
+    def all_row_kinds(self, table: str) -> tuple[RowKind, ...]:
+        """These, then those of its covariates' parameters."""
+        constant = [each for each in self.covariates if each.table == table and each.parameter is not None]
+        return (*self.row_kinds(table), *dict.fromkeys(RowKind(table, each.parameter) for each in constant))
+
     def measures_of(self, kind: RowKind) -> dict[int, Measure]:
-        """The measures that rows of a kind hold, by their place among all."""
+        """The measures, or covariates, that rows of a kind hold, by their place among all."""
+        by_row = [each.columns is None for each in self.measures]
+        by_row += [each.parameter is not None for each in self.covariates]
         return {
             m: measure
-            for m, measure in enumerate(self.measures)
-            if measure.columns is None and RowKind(measure.table, measure.parameter) == kind
+            for m, measure in enumerate(self.recorded)
+            if by_row[m] and RowKind(measure.table, measure.parameter) == kind
         }
 
     @property

@@ -65,9 +65,7 @@ def _by_table(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_value_columns(given: dict[str, Any]) -> dict[str, Any]:
-    """A measure of a parameter stands in the table's column of values unless it names another."""
-    if not isinstance(given.get("measures"), list | tuple):
-        return given
+    """What has a parameter stands in the table's column of values unless it names another."""
     said = given.get("parameters")
 
     def filled(part: Any) -> Any:
@@ -77,4 +75,5 @@ def _with_value_columns(given: dict[str, Any]) -> dict[str, Any]:
         value = of_table.get("value", VALUE) if isinstance(of_table, dict) else of_table.value
         return {**part, "column": value}
 
-    return {**given, "measures": [filled(part) for part in given["measures"]]}
+    lists = [key for key in ("measures", "covariates") if isinstance(given.get(key), list | tuple)]
+    return given | {key: [filled(part) for part in given[key]] for key in lists}

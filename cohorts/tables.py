@@ -86,7 +86,7 @@ class Table:
         """
         missing = {canonical(code) for code in (*self.missing_values, *codes)}
         places, texts = factorize(self.columns[column])
-        have_none = [text.lower() in MISSING or canonical(text) in missing for text in texts]
+        have_none = [text.lower() in MISSING or (bool(missing) and canonical(text) in missing) for text in texts]
         by_row: np.ndarray = np.array(have_none, dtype=bool)[places]
         return by_row
 

@@ -65,7 +65,7 @@ def rows_by_visit(
         CohortError: for a participant with two rows at one visit code or time, or a visit or parameter that never
             occurs.
     """
-    considered = _of_parameter(schema, kind, table)
+    considered = rows_of_kind(schema, kind, table)
     if times is None:
         chosen = _by_code(schema, kind, table, ids, participant, considered)
     else:
@@ -78,12 +78,16 @@ def rows_by_visit(
     return chosen
 
 
-def _of_parameter(schema: Schema, kind: RowKind, table: Table) -> np.ndarray:
-    """Which rows are of a kind: bool (rows,)."""
+def rows_of_kind(schema: Schema, kind: RowKind, table: Table) -> np.ndarray:
+    """Which rows are of a kind: bool (rows,).
+
+    Raises:
+        CohortError: for a parameter that never occurs.
+    """
     if kind.parameter is None:
         return np.ones(len(table), dtype=bool)
     column = schema.parameters_of(kind.table).column
-    kinds = schema.row_kinds(kind.table)
+    kinds = schema.all_row_kinds(kind.table)
     known = Meanings([(str(each.parameter), k) for k, each in enumerate(kinds)])
     codes, texts = factorize(table.columns[column])
     own = np.array([known.of(text, table.commas) == kinds.index(kind) for text in texts])
@@ -91,7 +95,7 @@ def _of_parameter(schema: Schema, kind: RowKind, table: Table) -> np.ndarray:
         shown = quoted(f"the file has {_listed(texts)}", "--show-values shows which codes the file has")
         raise CohortError(
             f"{table.path}, column {column}: the parameter {kind.parameter} of the schema never occurs; {shown}. "
-            "Correct the code in the schema, or remove the measure."
+            "Correct the code in the schema, or remove what has it."
         )
     of_kind: np.ndarray = own[codes]
     return of_kind

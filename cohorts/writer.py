@@ -92,7 +92,8 @@ def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
     """One table of a cohort in the trial's own columns.
 
     It has a row per participant; or one per participant and visit attended; or one per participant, parameter and visit
-    attended at which the parameter is expected, with an empty value where that is missing.
+    attended at which the parameter is expected, with an empty value where that is missing. A covariate's parameter is
+    expected at the first visit.
     """
     schema, rows = cohort.schema, _rows(cohort, table)
     ids = zip(schema.id_columns, apart(cohort.ids, len(schema.id_columns)), strict=True)
@@ -105,14 +106,14 @@ def table_frame(cohort: Participants, table: str) -> pd.DataFrame:
     for column, value in schema.where.get(table, {}).items():
         columns[column] = _repeated(value, rows)
     if schema.by_parameter(table):
-        codes = typed([kind.parameter for kind in schema.row_kinds(table)])
+        codes = typed([kind.parameter for kind in schema.all_row_kinds(table)])
         columns[schema.parameters_of(table).column] = codes[rows.kind]
     if schema.label.table == table:
         columns.update(_label(cohort, rows.who))
     for m, measure in enumerate(schema.recorded):
-        if measure.table == table:
+        if measure.table == table and measure.parameter is None:
             columns.update(_once_per_participant(schema, m, cohort.values[rows.who, m]))
-    long = [measure for kind in schema.row_kinds(table) for measure in schema.measures_of(kind).values()]
+    long = [measure for kind in schema.all_row_kinds(table) for measure in schema.measures_of(kind).values()]
     for shared in dict.fromkeys(str(measure.column) for measure in long):
         columns[shared] = _values_by_visit(cohort, table, shared, rows)
     in_order = list(dict.fromkeys(column for column, _ in schema.column_uses(table)))
@@ -131,13 +132,18 @@ class _Rows:
 def _rows(cohort: Participants, table: str) -> _Rows:
     """The rows of a table: none of a visit without a value, but one of everybody."""
     schema = cohort.schema
-    if table not in schema.visit_tables:
+    kinds = schema.all_row_kinds(table)
+    if not kinds:
         return _Rows(np.arange(len(cohort)), *np.zeros((2, len(cohort)), dtype=np.int64))
-    measures = [list(schema.measures_of(kind)) for kind in schema.row_kinds(table)]
-    expected = np.stack([schema.observed[there].any(axis=0) for there in measures])  # (K, V)
-    attended = ~np.isnan(cohort.values[:, np.concatenate(measures)]).all(axis=1)  # (n, V)
-    attended[~attended.any(axis=1), expected.any(axis=0).argmax()] = True
-    who, kind, visit = np.nonzero(attended[:, None] & expected)
+    places = [list(schema.measures_of(kind)) for kind in kinds]
+    by_visit = len(schema.row_kinds(table))
+    expected = np.stack([schema.observed[there].any(axis=0) for there in places])  # (K, V)
+    there = np.broadcast_to(expected, (len(cohort), *expected.shape)).copy()  # (n, K, V)
+    if by_visit:
+        attended = ~np.isnan(cohort.values[:, np.concatenate(places[:by_visit])]).all(axis=1)  # (n, V)
+        attended[~attended.any(axis=1), expected[:by_visit].any(axis=0).argmax()] = True
+        there[:, :by_visit] &= attended[:, None]
+    who, kind, visit = np.nonzero(there)
     return _Rows(who, visit, kind)
 
 
@@ -174,7 +180,7 @@ def _once_per_participant(schema: Schema, m: int, values: np.ndarray) -> dict[st
 def _values_by_visit(cohort: Participants, table: str, column: str, rows: _Rows) -> Any:
     """A column that has a value of some measure in each row (rows,)."""
     parts = []
-    for k, kind in enumerate(cohort.schema.row_kinds(table)):
+    for k, kind in enumerate(cohort.schema.all_row_kinds(table)):
         of_kind = np.flatnonzero(rows.kind == k)
         for m, measure in cohort.schema.measures_of(kind).items():
             if measure.column == column:

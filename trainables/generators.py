@@ -29,8 +29,12 @@ def save_generator(directory: Path, candidate: str, generator: Generator, schema
     torch.save(content, directory / GENERATOR_FILE)
 
 
-def load_generator(directory: Path) -> tuple[Generator, Schema]:
+def load_generator(directory: Path, constrained: bool = True) -> tuple[Generator, Schema]:
     """Read a generator from a trial's checkpoint directory, and the schema of the cohort it imitates.
+
+    Args:
+        directory: of the checkpoint.
+        constrained: whether its draws are brought in line with the schema's constraints, which it was not taught.
 
     Raises:
         FileNotFoundError: the directory holds no generator.pt.
@@ -39,7 +43,8 @@ def load_generator(directory: Path) -> tuple[Generator, Schema]:
 
     content: dict[str, Any] = torch.load(directory / GENERATOR_FILE, weights_only=True)
     schema = Schema.model_validate(content["schema"])
-    return candidate_named(content["candidate"]).restored(content, schema), schema
+    imitated = schema if constrained else schema.model_copy(update={"constraints": ()})
+    return candidate_named(content["candidate"]).restored(content, imitated), schema
 
 
 def numbered_ids(participants: int) -> np.ndarray:

@@ -166,7 +166,8 @@ class Trial:
         scorers = self.plan.scorers or self.plan.scoring
         metrics, receipt = scorers.score(Scoring(self.name, self.epoch, synthetic, seeds))
         self.receipt = str(receipt or "")
-        return {"score": sum(metrics[f"auc_{name}"] for name in names) / len(names), **metrics}
+        aucs = [metrics[name] for name in map("auc_{}".format, names) if name in metrics]  # none without a label
+        return {"score": sum(aucs) / len(aucs), **metrics} if aucs else metrics
 
     def generator(self) -> Generator:
         """What participants can be made with, as of now."""

@@ -215,7 +215,8 @@ def _search(
         first=preset_named(settings.preset).configurations[: schedule.trials] if settings.preset else (),
     )
     scheduler = _scheduler(schedule)
-    view = StudyView(phase.optuna_study, schedule.trials, console)
+    labelled = len(request.cohort.schema.label.classes) > 1
+    view = StudyView(phase.optuna_study, schedule.trials, console, labelled=labelled)
     logged = LoggedTrials(directory.trial_log(phase.stage.name), directory.losses)
     snapshot, seal = directory.path / f"{phase.stage.name}.snapshot", seal_of(settings.study, phase.stage.name)
     resumed = request.resumed and snapshot.exists()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 REFRESHES_PER_S = 4
 LINE_EVERY_S = 60
+MISFIT = "misfit"
 # Below this much of the study done, a guess at the time left is not worth showing.
 SHARE_TO_JUDGE_BY = 0.02
 
@@ -100,10 +101,12 @@ class StudyView(Callback):
         trials: how many trials it will run.
         console: where to show it; lines are printed where it is not a terminal.
         rows: most trials shown at once.
+        labelled: whether the cohort has a label; without one there are no AUCs, and misfits are shown.
     """
 
-    def __init__(self, study: str, trials: int, console: Console, rows: int = 12) -> None:
+    def __init__(self, study: str, trials: int, console: Console, rows: int = 12, labelled: bool = True) -> None:
         self._study, self._trials, self._console, self._rows = study, trials, console, rows
+        self._figures = _aucs() if labelled else {MISFIT: MISFIT}
         self._live: Live | None = None
         self._best: Mapping[str, Any] = {}
         self._views: list[TrialView] = []
@@ -217,10 +220,10 @@ class StudyView(Callback):
         table = Table(title=f"study {escape(self._study)}", title_justify="left", box=None, pad_edge=False)
         table.add_column("trial", no_wrap=True)
         table.add_column("", no_wrap=True)
-        for heading in ("epoch", *_auc_headings(), "epsilon", "best\nscore"):
+        for heading in ("epoch", *self._figures.values(), "epsilon", "best\nscore"):
             table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
         for view in most_telling(views, min(self._rows, max(1, self._console.height - 10))):
-            table.add_row(*_cells(view), style="dim" if view.state in (STOPPED, FAILED) else "")
+            table.add_row(*_cells(view, self._figures), style="dim" if view.state in (STOPPED, FAILED) else "")
         return Group(
             table,
             Text(),
@@ -243,9 +246,9 @@ def most_telling(views: Sequence[TrialView], rows: int) -> list[TrialView]:
     return [*training, *others][:rows]
 
 
-def _cells(view: TrialView) -> list[str | Text]:
+def _cells(view: TrialView, shown: Iterable[str]) -> list[str | Text]:
     report = view.report
-    figures = [report.get(each.score.name) for each in steering().values()]
+    figures = [report.get(name) for name in shown]
     return [
         view.name,
         Text(view.state, style=COLOURS[view.state]),
@@ -256,8 +259,9 @@ def _cells(view: TrialView) -> list[str | Text]:
     ]
 
 
-def _auc_headings() -> list[str]:
-    return [f"AUC\n{each.short}" for each in steering().values()]
+def _aucs() -> dict[str, str]:
+    """The heading of each AUC, by its name."""
+    return {each.score.name: f"AUC\n{each.short}" for each in steering().values()}
 
 
 def _scores(report: Mapping[str, Any]) -> str:
@@ -306,15 +310,16 @@ def best_epochs_table(picks: Iterable[Selected]) -> Table:
     costs = any(
         epoch.epsilon for epoch in epochs.values()
     )  # no trial reads anybody where participants are measured once
-    for heading in ("trial", "epoch", *_auc_headings(), "epsilon" if costs else "misfit", "picked by"):
+    aucs = {name: said for name, said in _aucs().items() if any(name in epoch.scores for epoch in epochs.values())}
+    for heading in ("trial", "epoch", *aucs.values(), "epsilon" if costs else MISFIT, "picked by"):
         left = heading in ("trial", "picked by")
         table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)
     for key, epoch in epochs.items():
         table.add_row(
             epoch.trial_id,
             str(epoch.epoch),
-            *(f"{epoch.scores[each.score.name]:.3f}" for each in steering().values()),
-            f"{epoch.epsilon if costs else epoch.scores.get('misfit', math.nan):.2f}",
+            *(f"{epoch.scores[name]:.3f}" for name in aucs),
+            f"{epoch.epsilon if costs else epoch.scores.get(MISFIT, math.nan):.2f}",
             pickers[key][0] if len(pickers[key]) == 1 else "both",
         )
     return table

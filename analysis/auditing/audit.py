@@ -14,7 +14,7 @@ from rich.text import Text
 
 from analysis.auditing.bounds import Auc, Finding, Hits, epsilon_by_events
 from analysis.auditing.gradient_canaries import ENGINES, CanaryPlan, findings, run_canaries
-from analysis.auditing.measurements import RHO, SCHEMA, audit_measurements
+from analysis.auditing.measurements import AUDITED, RHO, audit_measurements
 from analysis.auditing.membership import attack_release
 from analysis.auditing.study_canaries import StudyAudit, audit_study
 from analysis.errors import AnalysisError
@@ -24,7 +24,7 @@ from cohorts import CohortError
 from cohorts.arguments import path
 from privacy import LedgerError
 from privacy.accounting.rdp import epsilon_by_rdp
-from privacy.mechanisms.auc import NoisyScores, ScoreFloors
+from privacy.mechanisms.auc import Floors, NoisyScores, ScoreFloors
 from privacy.mechanisms.normal_scores import Measurements
 
 DESCRIPTION = """\
@@ -33,7 +33,8 @@ Attack this installation's own code, and say what the attacks prove.
 An attack gives a lower bound on epsilon that holds at 95 %. A bound above the stated epsilon means that the code does
 not do what is charged. Four things are attacked: one training run with planted canaries, whose every noisy gradient is
 seen; the noise of scores; what is measured once, histograms and products together; and a whole small study with
-canaries, of which everything that leaves it is seen. No participant is read.
+canaries, of which everything that leaves it is seen. Training runs and studies are of three arms, with missing values
+and drop-out; scores and measurements are attacked for two arms and complete participants, too. No participant is read.
 
 With --study, the study's release is attacked as well: does it show who was trained on and who was not? That reads the
 real participants, for the data steward alone; it is charged to the ledger's internal account and written to
@@ -42,8 +43,10 @@ internal/audit.json.
 
 DELTA = 1e-5
 RELEASES = 10_000
-MEASUREMENTS = Measurements.costing(SCHEMA, 1.0, RHO)
-SCORES = NoisyScores(ScoreFloors.two(40, 40), 1, 0.02)
+SCORES = {
+    "a score": NoisyScores(ScoreFloors.two(40, 40), 1, 0.02),
+    "a score of three classes": NoisyScores(ScoreFloors((Floors(40, 80),) * 3), 1, 0.015),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,36 +84,54 @@ def _findings(engines: Sequence[str], runs: int, console: Console) -> list[Findi
         for engine, number in product(engines, range(1, runs + 1)):
             ticks = ticking(f"Training run {number} of {runs}, {engine} engine", plan.steps)
             found += findings(run_canaries(plan, engine, tick=ticks), plan, engine)
-        found.append(audit_scores(SCORES, ticking("Scores", 2)))
-        found.append(audit_measurements(MEASUREMENTS, DELTA, tick=ticking("Measurements", 2)))
+        for name, scores in SCORES.items():
+            found.append(audit_scores(scores, name, ticking(f"Noise of {name}", 2)))
+        for name, schema in AUDITED.items():
+            measured, ticks = f"what is measured once, {name}", ticking(f"Measurements, {name}", 2)
+            found.append(audit_measurements(Measurements.costing(schema, 1.0, RHO), DELTA, of=measured, tick=ticks))
         for study in (StudyAudit(engine=engine) for engine in engines):
             found.append(audit_study(study, ticking(f"Whole study, {study.engine} engine", study.trials)))
     return found
 
 
-def audit_scores(mechanism: NoisyScores, tick: Callable[[], None] = lambda: None) -> Finding:
+def audit_scores(mechanism: NoisyScores, of: str = "a score", tick: Callable[[], None] = lambda: None) -> Finding:
     """Release the score of two data sets that differ in one participant as much as a score can, many times each.
 
     Args:
-        mechanism: one classifier's, of two classes.
+        mechanism: one classifier's.
+        of: what is attacked, in words.
         tick: called after each data set.
     """
-    # Class 1 is one short of its floor; the one who is added wins against everybody of class 0, which is far above its.
-    (floors,) = mechanism.floors.of_each
-    labels = np.array([1] * (floors.positive - 1) + [0] * 10 * floors.negative)
-    ranking = np.where(labels == 1, 0.5, np.linspace(0, 0.9, len(labels)))
+    labels, added = _neighbours(mechanism.floors)
+    ranking = np.full((len(labels) + 1, mechanism.floors.classes), 0.5)
+    # The one who is added wins against everybody where its class is set against others, and loses everywhere else.
+    ranking[-1] = np.arange(mechanism.floors.classes) == added
+    ranking = ranking[:, 1] if mechanism.floors.classes == 2 else ranking
     samples = []
-    for people, ranks in ((labels, ranking), (np.append(labels, 1), np.append(ranking, 1.0))):
+    for people, ranks in ((labels, ranking[:-1]), (np.append(labels, added), ranking)):
         samples.append(np.array([mechanism.release([ranks], people)[0] for _ in range(RELEASES)]))
         tick()
     without, with_one = samples
     middle, sd = float(np.median(np.concatenate(samples))), mechanism.noise_sd
     events = [Hits.above(line, with_one, without) for line in (middle, middle + sd, middle + 2 * sd)]
     return Finding.bound(
-        f"a score's noise: {RELEASES} releases of each of two neighbouring data sets",
+        f"noise of {of}: {RELEASES} releases of each of two neighbouring data sets",
         epsilon_by_rdp(mechanism.event, DELTA),
         epsilon_by_events(events, DELTA),
     )
+
+
+def _neighbours(floors: ScoreFloors) -> tuple[np.ndarray, int]:
+    """Labels of a data set, and the class of one who moves its score most.
+
+    Class 1 is one short of its floor. Of two, class 0 is far above its own, so that noise by true counts shows; of
+    more, others are at their floors, so that to each of them all others together are one short, too.
+    """
+    if floors.classes == 2:
+        counts = [10 * floors.of_each[0].negative, floors.of_each[0].positive - 1]
+    else:
+        counts = [each.positive - (label == 1) for label, each in enumerate(floors.of_each)]
+    return np.repeat(np.arange(len(counts)), counts), 1
 
 
 def _membership(directory: StudyDirectory, console: Console) -> dict[str, Auc]:

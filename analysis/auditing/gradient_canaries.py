@@ -31,6 +31,8 @@ from analysis.auditing.bounds import (
     one_run_guesses,
 )
 from analysis.auditing.instruments import MARK, Instrument, OpacusInstrument, PackedInstrument
+from analysis.auditing.made_up import THREE_ARMS, made_up_schema, made_up_values
+from cohorts import Encoding
 from privacy import DPSGD, epsilon
 from privacy.mechanisms.dpsgd import SUM_MARGIN
 from trainables.gan.engine import STREAMS, Engine, PaidTraining, PublicFigures, RandomStreams, TrainingData
@@ -42,12 +44,23 @@ from trainables.gan.packed_engine import PackedEngine
 RAW_NORM = 100.0
 # One guess in so many canaries, half of them "in", when all steps are looked at together.
 ONE_GUESS_IN = 20
-FEATURES = 36
+SCHEMA = made_up_schema(
+    "audited-training",
+    4000,
+    weeks=range(8),
+    measures=[
+        {"name": "pressure", "kind": "integer", "lower": 80, "upper": 200},
+        {"name": "dose", "kind": "continuous", "lower": 0, "upper": 10, "missing": "allowed"},
+        {"name": "grade", "kind": "categorical", "categories": [1, 2, 3], "missing": "allowed"},
+    ],
+    arms=THREE_ARMS,
+    dropout=True,
+)
 
 
 @dataclass(frozen=True)
 class CanaryPlan:
-    """A run to audit. Everything is made up; no participant is read.
+    """A run to audit. Everything is made up, by ``SCHEMA``; no participant is read.
 
     Args:
         hyperparameters: of the run; q, sigma and C are what is audited.
@@ -113,7 +126,7 @@ def run_canaries(
     """
     randomness = torch.Generator().manual_seed(seed if seed is not None else torch.seed() % 2**63)
     make_engine, make_instrument = ENGINES[engine]
-    public = PublicFigures(plan.nominal_size, (0.5, 0.5), FEATURES, grid=(3, 12))
+    public = PublicFigures.of(SCHEMA, plan.nominal_size / SCHEMA.nominal_size)
     torch.manual_seed(int(torch.randint(2**62, (1,), generator=randomness)))
     trained = make_engine(plan.hyperparameters.settings, public, torch.device("cpu"))
     instrument = make_instrument(trained)
@@ -138,12 +151,14 @@ def run_canaries(
 
 def _participants(plan: CanaryPlan, included: Tensor, randomness: torch.Generator) -> TrainingData:
     """Ordinary participants and the included canaries."""
-    numbers = torch.nonzero(included).squeeze(1)
-    canaries = torch.zeros(len(numbers), FEATURES)
+    encoding, numbers = Encoding(SCHEMA), torch.nonzero(included).squeeze(1)
+    canaries = torch.zeros(len(numbers), encoding.width)
     canaries[:, 0] = MARK + numbers
-    others = 2 * torch.rand(plan.others, FEATURES, generator=randomness) - 1
-    features = torch.cat([others, canaries])  # (n, F)
-    return TrainingData(features, torch.randint(2, (len(features),), generator=randomness))
+    stream = np.random.default_rng(int(torch.randint(2**62, (1,), generator=randomness)))
+    others = made_up_values(SCHEMA, stream.random((plan.others, len(encoding.cells))), stream)
+    features = torch.cat([torch.from_numpy(encoding.encode(others)), canaries])  # (n, F)
+    arms = torch.randint(len(SCHEMA.label.classes), (len(features),), generator=randomness)
+    return TrainingData(features, arms)
 
 
 def thresholds(hyperparameters: Hyperparameters) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from analysis.auditing.bounds import Finding, one_run_epsilon, one_run_guesses
-from analysis.auditing.made_up import made_up_schema
+from analysis.auditing.made_up import THREE_ARMS, made_up_schema, made_up_values
 from cohorts import Cohort, Encoding, Participants, Split, SplitShares, split_key
 from privacy.accounting.budget import Budget
 from privacy.ledger.ledger import Ledger
@@ -37,10 +37,13 @@ SCHEMA = made_up_schema(
     4000,
     weeks=range(12),
     measures=[
-        {"name": name, "unit": "1", "kind": "continuous", "lower": -1, "upper": 1}
-        for name in ("first", "second", "third")
+        {"name": name, "unit": "1", "kind": "continuous", "lower": -1, "upper": 1, "missing": missing}
+        for name, missing in (("first", "drop"), ("second", "drop"), ("third", "allowed"))
     ],
+    arms=THREE_ARMS,
+    dropout=True,
 )
+CELLS = len(Encoding(SCHEMA).cells)
 
 
 @dataclass(frozen=True)
@@ -149,19 +152,21 @@ def _remembered(trial: Trial, canaries: Participants) -> np.ndarray:
 
 
 def _ordinary(count: int, rng: np.random.Generator) -> Participants:
-    labels = rng.integers(0, 2, count)
-    values = np.clip(rng.normal(0.3 * labels[:, None, None], 0.2, (count, 3, 12)), -1, 1)
-    return _participants("P", labels, values)
+    labels = rng.integers(0, len(THREE_ARMS), count)
+    places = np.clip(rng.normal(0.5 + 0.15 * labels[:, None], 0.1, (count, CELLS)), 0, 1)
+    return _participants("P", labels, places, rng)
 
 
 def _outliers(count: int, rng: np.random.Generator) -> Participants:
     """Participants unlike anybody, each at another corner."""
-    return _participants("C", rng.integers(0, 2, count), rng.choice([-1.0, 1.0], (count, 3, 12)))
+    return _participants("C", rng.integers(0, len(THREE_ARMS), count), rng.choice([0.0, 1.0], (count, CELLS)), rng)
 
 
-def _participants(prefix: str, labels: np.ndarray, values: np.ndarray) -> Participants:
+def _participants(prefix: str, labels: np.ndarray, places: np.ndarray, rng: np.random.Generator) -> Participants:
+    """Those who leave do so in the second half of the trial."""
     ids = np.array([f"{prefix}{number}" for number in range(len(labels))])
-    return Participants(SCHEMA, ids, labels.astype(np.int64), values.astype(np.float32))
+    places[:, -1] = rng.uniform(0.5, 1, len(labels))
+    return Participants(SCHEMA, ids, labels.astype(np.int64), made_up_values(SCHEMA, places, rng))
 
 
 def _joined(first: Participants, second: Participants) -> Participants:

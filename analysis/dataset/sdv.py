@@ -28,7 +28,7 @@ def sdv_metadata(schema: Schema) -> dict[str, Any]:
     A table with a row per participant has a primary key; one by visits is its child, or, alone, a set of sequences.
     SDV knows keys of one column only, so participants whose id is several columns have none.
     """
-    whole = [table for table in schema.tables if table not in schema.visit_tables]
+    whole = [table for table in schema.tables if not schema.all_row_kinds(table)]
     parent = whole[0] if whole and len(schema.id_columns) == 1 else None
     key = schema.id_columns[0]
     tables: dict[str, dict[str, Any]] = {

@@ -30,10 +30,10 @@ from analysis.paper.series import Chosen, Series, draw, series_of, shown_epochs
 from analysis.paper.times import visit_times
 from analysis.paper.weighing import weight_plate
 from analysis.reports.blocks import Report
+from analysis.selection import picker_titles
 from analysis.steward import OpenedCohort, open_for_steward
 from analysis.study import StudyDirectory
 from cohorts import Participants, storage
-from trainables.scoring import steering
 
 PAGE_FILE, NUMBERS_FILE, FOLDER, KIT = "index.html", "numbers.json", "paper", "reader"
 MOST_IN_SUBSET = 5000
@@ -114,7 +114,7 @@ def _draw(series: Sequence[Series], in_subset: int, randomness: torch.Generator)
         wanted = {key: one.epoch for key, one in shown.items() if one.epoch is not None}
         chosen[each.name] = shown
         singles[each.name] = {key: generate(one, in_subset, each.schema, randomness) for key, one in wanted.items()}
-        picks = {COMBINED: each.picked} | {name: (each.selection.best_by(name),) for name in steering()}
+        picks = {COMBINED: each.picked} | {name: (best,) for name, best in each.selection.best.items()}
         subsets[each.name] = {
             key: in_subsets(draw(epochs, SUBSETS * in_subset, each.schema, randomness)) for key, epochs in picks.items()
         }
@@ -153,7 +153,7 @@ def _plates(series: Sequence[Series], drawn: Drawn, opened: OpenedCohort, found:
 def _shown(drawn: Drawn, names: Sequence[str]) -> list[Shown]:
     """The panels of figure 2; one for which no series has an epoch left is not drawn."""
     titles = {"last": "last epoch of the best trial"}
-    titles |= {name: f"best epoch by {each.title}" for name, each in steering().items()}
+    titles |= {name: f"best epoch by {title}" for name, title in picker_titles().items()}
     panels = []
     for key, title in titles.items():
         cohorts = {name: own[key] for name, own in drawn.singles.items() if key in own}

@@ -12,31 +12,36 @@ from scipy.stats import rankdata
 
 from analysis.paper.plates import Plate, colour_of, dress, marker_of, numbers, panels, styled, whole_numbers
 from analysis.paper.series import Series
-from trainables.scoring import steering
+from analysis.selection import MISFIT, picker_titles, pickers
 
 ENOUGH = 30
 """Scored epochs from which on a trend is drawn."""
 DODGE = 0.012
 """How far the marks of two classifiers are apart, in widths of a panel, so that neither hides the other."""
 LOOK_FOR = (
-    "Each mark is a scored epoch of a trial; filled ones were picked. Scores are those that steered the search: areas "
-    "under the ROC curve of a classifier that was trained on the epoch's synthetic participants. Rank 1 is the best. "
-    "Where scores still rise at the right-hand end, longer training would have paid."
+    "Each mark is a scored epoch of a trial; filled ones were picked. Scores are those that steered the search: "
+    "{scores}. Rank 1 is the best. Where scores still get better at the right-hand end, longer training pays."
 )
+SCORES = {
+    "Score (AUC)": "areas under the ROC curve of a classifier that was trained on the epoch's synthetic participants",
+    "Misfit": "how far they are from what was measured, 1 where noise alone makes the difference",
+}
 
 
 @styled
 def rank_plate(series: Sequence[Series]) -> Plate:
     """Draw scores above ranks, a column for each series. Sensitive where scores were not paid for."""
     figure, grid = panels(2, len(series), 5.2, 2.9, sharex="col")
-    data = []
+    data, steered_by = [], pickers(epoch for each in series for epoch in each.epochs)
+    score, better = ("Misfit", 1) if MISFIT in steered_by else ("Score (AUC)", -1)
     for column, each in enumerate(series):
         epochs = np.array([epoch.epoch for epoch in each.epochs])
-        for number, classifier in enumerate(steering()):
-            scores = np.array([epoch.scores[f"auc_{classifier}"] for epoch in each.epochs])
+        for number, classifier in enumerate(steered_by):
+            name = MISFIT if classifier == MISFIT else f"auc_{classifier}"
+            scores = np.array([epoch.scores[name] for epoch in each.epochs])
             picked = [id(p.epoch) for p in each.selection.picks if p.selected_by == classifier]
             chosen = np.array([id(epoch) in picked for epoch in each.epochs])
-            ranks = rankdata(-scores)
+            ranks = rankdata(better * scores)
             places = epochs + DODGE * epochs.max() * (number - 0.5)
             for axes, heights in zip(grid[:, column], (scores, ranks), strict=True):
                 _draw(axes, places, heights, chosen, number)
@@ -53,14 +58,14 @@ def rank_plate(series: Sequence[Series]) -> Plate:
     bottom, top = zip(*(axes.get_ylim() for axes in grid[0]), strict=True)
     for axes in grid[0]:
         axes.set_ylim(min(bottom), max(top))
-    grid[0, 0].set_ylabel("Score (AUC)")
+    grid[0, 0].set_ylabel(score)
     grid[1, 0].set_ylabel("Rank")
     keys = [
-        Line2D([], [], color=colour_of(number), marker=marker_of(number), linestyle="", markersize=5, label=each.title)
-        for number, each in enumerate(steering().values())
+        Line2D([], [], color=colour_of(number), marker=marker_of(number), linestyle="", markersize=5, label=label)
+        for number, label in enumerate(picker_titles()[each] for each in steered_by)
     ]
     figure.legend(handles=keys, loc="outside upper right", ncols=len(keys), frameon=False, fontsize=8.5)
-    return Plate.of("epochs", "Scores of epochs, and their ranks", figure, LOOK_FOR, data)
+    return Plate.of("epochs", "Scores of epochs, and their ranks", figure, LOOK_FOR.format(scores=SCORES[score]), data)
 
 
 def _draw(axes: Axes, epochs: np.ndarray, heights: np.ndarray, chosen: np.ndarray, number: int) -> None:

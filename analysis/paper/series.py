@@ -16,11 +16,10 @@ from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.picking import picked
 from analysis.sealing import is_sealed, verified_ledger
-from analysis.selection import Selection, ranked
+from analysis.selection import Selection, pickers, ranked
 from analysis.study import StudyDirectory, StudySettings
 from cohorts import Participants, Schema, resolve_schema
 from privacy.policies import policy_named
-from trainables.scoring import steering
 
 NON_PRIVATE, TOO_LITTLE, PRIVATE = "non-private", "noise as published", "private"
 KINDS = (NON_PRIVATE, TOO_LITTLE, PRIVATE)
@@ -114,7 +113,7 @@ def shown_epochs(series: Series) -> dict[str, Chosen]:
         By ``last`` and each classifier's name.
     """
     shown = {"last": Chosen(series.selection.last)}
-    for classifier in steering():
+    for classifier in pickers(series.epochs):
         taken = {_key(each.epoch) for each in shown.values() if each.epoch is not None}
         ranking = enumerate(ranked(series.epochs, classifier), 1)
         shown[classifier] = next(

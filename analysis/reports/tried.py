@@ -73,7 +73,11 @@ def tried_section(tried: Tried) -> Section:
             best[each.trial_id] = each
     picks = [pick.epoch.trial_id for pick in tried.selection.picks]
     ranked = sorted(best.values(), key=lambda each: (-_score(each), each.trial_id))
-    aucs = {each.score.name: f"AUC, {each.title}" for each in steering().values()}
+    aucs = {
+        each.score.name: f"AUC, {each.title}"
+        for each in steering().values()
+        if any(each.score.name in epoch.scores for epoch in ranked)
+    }
     measures_misfit = any("misfit" in each.scores for each in ranked)
     columns = ("trial", "candidate", "best epoch", "score", *aucs.values(), *(["misfit"] if measures_misfit else []))
     rows = [
@@ -116,5 +120,7 @@ def _lost(failures: Failures) -> str:
 
 
 def _score(epoch: ScoredEpoch) -> float:
+    if "score" in epoch.scores:
+        return float(epoch.scores["score"])
     aucs = [epoch.scores[each.score.name] for each in steering().values()]
-    return float(epoch.scores.get("score", sum(aucs) / len(aucs)))
+    return float(sum(aucs) / len(aucs))

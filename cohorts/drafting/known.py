@@ -43,6 +43,7 @@ class Known:
         limits: in the usual unit first; none where it has categories.
         categories: its categories, empty where the protocol must say them.
         numeric_categories: the same where the column holds numbers.
+        scale: as in a schema: log of what is skewed in most trials.
         once: whether it is known once per participant.
         guess: whether categories differ between trials.
         source: where the limits come from.
@@ -54,6 +55,7 @@ class Known:
     limits: tuple[Limits, ...]
     categories: tuple[object, ...]
     numeric_categories: tuple[object, ...]
+    scale: str
     once: bool
     guess: bool
     source: str
@@ -107,6 +109,7 @@ def _known(given: dict[str, Any]) -> Known:
         tuple(limits),
         categories,
         tuple(given.get("numeric_categories", categories)),
+        given.get("scale", "linear"),
         given.get("once", False),
         given.get("guess", False),
         given["source"],

@@ -219,7 +219,8 @@ def _values(each: Quantity) -> list[str]:
     known, column = each.known, each.column
     if _labelled(column) and (known is None or not known.limits):
         said = f"guess: the file's value labels ({_codes(column)}), to be checked against the protocol"
-        return _categories([_code(code) for code, _ in column.codes], said)
+        kind = "ordinal" if known is not None and known.kind == "ordinal" else "categorical"
+        return _categories([_code(code) for code, _ in column.codes], said, kind)
     if known is None:
         return list(_UNKNOWN_VALUES)
     if known.limits:
@@ -228,11 +229,12 @@ def _values(each: Quantity) -> list[str]:
     if not categories:
         todo = line("    categories:", f"TODO: how {column.name} spells its categories, from the data dictionary")
         return [f"    kind: {known.kind}", todo]
-    return _categories(list(categories), f"guess: check how {column.name} is coded ({known.source})")
+    said = f"guess: check how {column.name} is coded ({known.source})"
+    return _categories(list(categories), f"{said}; in ascending order" if known.kind == "ordinal" else said, known.kind)
 
 
-def _categories(categories: list[object], said: str) -> list[str]:
-    kind = "binary" if len(categories) == 2 else "categorical"
+def _categories(categories: list[object], said: str, kind: str = "categorical") -> list[str]:
+    kind = "binary" if len(categories) == 2 else kind
     return [f"    kind: {kind}", line(f"    categories: [{_flow(categories)}]", said)]
 
 
@@ -252,7 +254,13 @@ def _limits(known: Known, limits: Limits, column: Column) -> list[str]:
         f"    upper: {limits.upper:g}",
     ]
     said = "guess: as the trial records it" if column.decimals is None else "by the file's format"
-    return [*lines, line(f"    decimals: {decimals}", said)] if kind == "continuous" and decimals else lines
+    lines += [line(f"    decimals: {decimals}", said)] if kind == "continuous" and decimals else []
+    skewed = known.scale == "log" and (decimals or kind == "integer" or limits.lower > 0)
+    return (
+        [*lines, line("    scale: log", "guess: skewed in most trials; equal steps are equal ratios")]
+        if skewed
+        else lines
+    )
 
 
 def _stub(each: Quantity, several: bool) -> str:

@@ -150,9 +150,10 @@ def _table(path: Path, columns: list[str], layout: _Layout, threads: bool = True
 
 
 def _texts(column: pa.ChunkedArray) -> np.ndarray:
-    codes, texts = pd.factorize(column.to_numpy())
-    stripped: np.ndarray = np.array([item.strip() for item in texts], dtype=object)[codes]
-    return stripped
+    encoded = column.dictionary_encode().combine_chunks()  # a text is made once, however many cells have it
+    stripped = np.array([item.strip() for item in encoded.dictionary.to_pylist()], dtype=object)
+    cells: np.ndarray = stripped[encoded.indices.to_numpy()]
+    return cells
 
 
 def _fail_undecodable(path: Path, layout: _Layout) -> NoReturn:

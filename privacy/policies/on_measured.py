@@ -109,8 +109,8 @@ class OnMeasured:
         """AUCs on participants drawn from what was measured, and how far the trial's own are from what was measured.
 
         AUC alone would reward classes that are easier to tell apart than the real ones, so ``score`` is the mean AUC
-        less ``MISFIT_WEIGHT`` times the logarithm of the misfit.
+        less ``MISFIT_WEIGHT`` times the logarithm of the misfit. Without a label it is the misfit that decides.
         """
         metrics = {**judge.exact(self.validation), **misfit(self.measured, judge.synthetic)}
-        auc = sum(metrics[f"auc_{name}"] for name in judge.classifiers) / len(judge.classifiers)
+        auc = sum(metrics[f"auc_{name}"] for name in judge.classifiers) / max(1, len(judge.classifiers))
         return {**metrics, "score": auc - MISFIT_WEIGHT * math.log(metrics["misfit"])}, None

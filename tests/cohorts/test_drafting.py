@@ -16,7 +16,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cohorts import CohortError, Schema, load_participants
+from cohorts import CohortError, Measure, Schema, load_participants
 from cohorts.drafting import draft_schema, write_draft
 from cohorts.drafting.headers import header_line, names_in, read_header
 from tests.cohorts.little_trial import visits_frame, write_trial
@@ -214,6 +214,36 @@ def test_labels_formats_and_value_labels_are_used(tmp_path):
     assert schema["covariates"] == [{"name": "V2", "kind": "binary", "categories": [1, 2], "column": "V2"}]
     assert [(each["name"], each["value"]) for each in schema["label"]["classes"]] == [("Placebo", 1), ("Active", 2)]
     assert "{name: V3, kind: binary, categories: [0, 1], column: V3}  # Diabetes: 0 no, 1 yes" in draft_schema([path])
+
+
+def test_what_is_skewed_in_most_trials_is_suggested_on_a_log_scale(tmp_path):
+    path = tmp_path / "labs.csv"
+    path.write_text("id,alt,CRP (mg/dl),hb,nyha,NT-proBNP\n")
+    found = drafted(path)
+    measures = {each["name"]: each for each in (*found["measures"], *found.get("covariates", ()))}
+    assert {name: each.get("scale", "linear") for name, each in measures.items()} == {
+        "alt": "log", "CRP": "log", "hb": "linear", "nyha": "linear", "NT-proBNP": "log"
+    }  # fmt: skip
+    for each in measures.values():
+        Measure.model_validate({**each, "table": "labs", "column": "c", "columns": None})
+
+
+@pytest.mark.parametrize(("name", "categories"), [("NYHA", ["I", "II", "III", "IV"]), ("ECOG", [0, 1, 2, 3, 4, 5])])
+def test_classes_that_ascend_are_ordinal(tmp_path, name, categories):
+    path = tmp_path / "status.csv"
+    path.write_text(f"id,{name}\n")
+    (measure,) = drafted(path)["measures"]
+    assert (measure["kind"], measure["categories"]) == ("ordinal", categories)
+
+
+def test_value_labels_of_classes_that_ascend_are_ordinal_and_others_are_not(tmp_path):
+    labels = {"nyhacls": {1: "no limitation", 2: "slight", 3: "marked"}, "stage": {1: "a", 2: "b", 3: "c"}}
+    frame = pd.DataFrame({"id": [1], "nyhacls": [1], "stage": [2]})
+    pyreadstat.write_sav(frame, str(tmp_path / "x.sav"), variable_value_labels=labels)
+    text = draft_schema([tmp_path / "x.sav"])
+    (measure,) = yaml.safe_load(text)["measures"]
+    assert (measure["kind"], measure["categories"]) == ("ordinal", [1, 2, 3])
+    assert "kind: categorical, categories: [1, 2, 3]" in text  # the stub of the other
 
 
 def test_labels_made_of_every_text_in_a_column_are_not_suggested(tmp_path):

@@ -27,16 +27,15 @@ def test_no_name_means_two_measures():
 def test_every_suggestion_is_a_sound_measure(name):
     known = KNOWN[name]
     for limits in known.limits:
-        measure = Measure(
-            name=name, kind="continuous", lower=limits.lower, upper=limits.upper, decimals=limits.decimals, table="t",
-            column="c",
-        )  # fmt: skip
+        given = {"kind": "continuous", "decimals": limits.decimals} if limits.decimals else {"kind": "integer"}
+        given |= {"lower": limits.lower, "upper": limits.upper, "scale": known.scale, "table": "t", "column": "c"}
+        measure = Measure.model_validate({"name": name, **given})
         assert measure.range > 0
     for categories in (known.categories, known.numeric_categories):
         if categories:
             given = {"name": name, "kind": known.kind, "categories": categories, "table": "t", "column": "c"}
             assert Measure.model_validate(given).count == len(categories)
-    assert known.limits or known.kind in ("binary", "categorical")
+    assert known.limits or known.kind in ("binary", "categorical", "ordinal")
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pyreadstat
 import pytest
 from rich.console import Console
 
-from cohorts import CohortError, Participants, RowCount, Schema, load_participants, resolve_schema, write_cohort
+from cohorts import Participants, RowCount, Schema, load_participants, resolve_schema, write_cohort
 from cohorts.checking import show
 from cohorts.loader import read_participants
 from cohorts.simulator import simulate
+from tests.cohorts.complaints import said
 from tests.cohorts.little_trial import visits_frame, write_trial
 from tests.cohorts.parameter_trial import adam_mapping, parameters, subjects, write_adam
 from tests.cohorts.test_cohort_files import assert_same
@@ -20,12 +21,6 @@ from tests.cohorts.test_cohort_files import assert_same
 
 def assert_same_trial(one: Participants, other: Participants) -> None:
     assert_same(Participants(other.schema, one.ids, one.labels, one.values), other)
-
-
-def said(path: str) -> str:
-    with pytest.raises(CohortError) as caught:
-        load_participants(path)
-    return str(caught.value)
 
 
 @pytest.fixture
@@ -297,7 +292,11 @@ def test_mistakes_in_the_file_are_named_with_their_line(tmp_path):
     [
         (lambda schema: schema["measures"][0].update(parameter=None, column="AVAL"), "measure SBP has no parameter"),
         (lambda schema: schema["measures"][0].update(parameter="HGB"), "HB has the parameter and column of SBP"),
-        (lambda schema: schema["covariates"][0].update(parameter="AGE"), "covariate age has a parameter"),
+        (
+            lambda schema: schema["covariates"][0].update(table="ADVS", parameter="HGB", column="AVAL"),
+            "covariate age has the parameter of the measure HB (HGB), whose rows are by visit; make it a measure",
+        ),
+        (lambda schema: schema["covariates"][0].update(parameter="AGE", visits=["V0"]), "one value per participant"),
         (lambda schema: schema["measures"][0].update(columns={"V0": "a"}), "leave columns out, or parameter"),
         (lambda schema: schema["measures"][0].update(column="PARAMCD"), "PARAMCD of table 'ADVS' is named twice"),
         (lambda schema: schema.update(where={"ADXX": {"A": "Y"}}), "where: table 'ADXX' is not among tables"),

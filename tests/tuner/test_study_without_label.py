@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -10,12 +12,13 @@ import pytest
 
 from analysis.__main__ import main as analyse
 from analysis.reports.internal import BANNER
-from cohorts import load_participants
+from benchmarks.quality import quality
+from cohorts import Schema, load_participants
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.summary import looks
-from tests.conftest import SMALL_SCHEMA
+from tests.conftest import SMALL_SCHEMA, small_cohort
 from tests.shared_ray import SharedRay
-from tests.tuner.commands import Office, run
+from tests.tuner.commands import Office, Ran, run
 
 SCHEMA = {key: value for key, value in SMALL_SCHEMA.items() if key != "label"}
 
@@ -27,10 +30,15 @@ def office(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> O
 
 
 @pytest.fixture(scope="module")
-def study(office: Office) -> Path:
+def ran(office: Office) -> Ran:
     ran = office.begin("one-arm", *["--epsilon", "20", "--trials", "3", "--max-epochs", "2", "--release-anyway"])
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert office.check("one-arm").returncode == 0
+    return ran
+
+
+@pytest.fixture(scope="module")
+def study(office: Office, ran: Ran) -> Path:
     return office.study("one-arm")
 
 
@@ -38,6 +46,7 @@ def test_the_release_is_what_came_nearest_to_what_was_measured(study):
     picked = pd.read_csv(study / "internal" / "selection.csv")
     trials = optuna.load_study(study_name="one-arm", storage=f"sqlite:///{study / 'study.db'}").trials
     assert picked["misfit"].min() == picked["misfit"].iloc[0] and len(trials) == 3
+    assert set(picked["selected_by"]) == {"misfit"} and not picked.duplicated(["trial", "epoch"]).any()
     assert picked["score"].max() >= max(trial.value for trial in trials) - 1e-9  # of their last epochs
 
 
@@ -52,6 +61,33 @@ def test_no_document_speaks_of_a_prediction(study):
         text = (study / "release" / file).read_text()
         assert "predicts" not in text and "classifier" not in text
     assert "has no label that could be predicted" in (study / "release" / "README.md").read_text()
+
+
+def test_no_figure_is_of_a_prediction(ran, study):
+    assert "AUC" not in ran.stdout and "misfit" in ran.stdout
+    internal = json.loads((study / "internal" / "report.json").read_text())
+    assert not any("Trained on" in title for title in titles(internal))
+    for file in (*study.glob("*.jsonl"), *(study / "release").glob("*.*"), study / "internal" / "selection.csv"):
+        if file.suffix in (".md", ".csv", ".json", ".jsonl", ".html"):
+            text = file.read_text()
+            assert "AUC" not in text and "auc_" not in text and "accuracy_" not in text, file.name
+    trials = optuna.load_study(study_name="one-arm", storage=f"sqlite:///{study / 'study.db'}").trials
+    assert not any(name.startswith(("auc", "accuracy")) for trial in trials for name in trial.user_attrs)
+
+
+def titles(part: object) -> Iterator[str]:
+    """Every title in a report's numbers."""
+    for value in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from titles(value)
+    if isinstance(part, dict) and isinstance(part.get("title"), str):
+        yield part["title"]
+
+
+def test_releases_are_compared_by_what_does_not_need_a_label():
+    schema = Schema.model_validate(SCHEMA)
+    figures = quality(small_cohort(schema, 300, 1), small_cohort(schema, 300, 2))
+    assert figures["ks"] < 0.2 < figures["detection"] and figures["spread"] == pytest.approx(1, abs=0.1)
+    assert not any(name.startswith(("auc", "test_auc", "contrast", "real_on")) for name in figures)
 
 
 def test_the_papers_figures_of_a_private_trial_are_internal_and_a_look_at_it(office, study, users_data):

@@ -211,6 +211,21 @@ def test_where_no_trial_read_anybody_its_misfit_stands_in_place_of_its_epsilon()
     assert row.split() == ["aaa", "9", "0.910", "0.930", "1.20", "random", "forest"]
 
 
+def test_without_a_label_there_is_no_auc_and_the_misfit_is_shown():
+    pick = SimpleNamespace(
+        epoch=SimpleNamespace(trial_id="aaa", epoch=9, scores={"misfit": 1.204}, epsilon=0.0), selected_by="misfit"
+    )
+    to = console(terminal=False)
+    to.print(best_epochs_table([pick]))  # type: ignore[list-item]
+    assert "AUC" not in output(to) and output(to).splitlines()[-1].split() == ["aaa", "9", "1.20", "misfit"]
+    running = trial("aaa", Trial.RUNNING, 9, 0.8)
+    report = {"epoch": 9, "planned_epochs": 40, "score": -0.06, "misfit": 1.204, "epsilon": 0.0}
+    running.run_metadata.last_result = report
+    lines = shown([running], labelled=False)
+    assert not any("AUC" in line for line in lines) and any("misfit" in line for line in lines)
+    assert any("1.204" in line for line in lines)
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05")])
 def test_a_duration_reads_as_a_clock(seconds, said):
     assert clock(seconds) == said

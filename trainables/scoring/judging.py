@@ -112,9 +112,7 @@ def evaluate(classifier: str, train: Participants, test: Participants, seed: int
 
 
 def _exactly(ranking: np.ndarray, participants: Participants) -> tuple[float, float]:
-    """AUC, to which a class that is missing adds 0, and accuracy; where there is but one class, those of a guess."""
-    if len(participants.schema.label.classes) == 1:
-        return 0.5, 1.0
+    """AUC, to which a class that is missing adds 0, and accuracy."""
     floors = ScoreFloors.none(len(participants.schema.label.classes))
     accuracy = float(accuracy_score(participants.labels, predicted(ranking)))
     return floored_auc(ranking, participants.labels, floors), accuracy
@@ -124,13 +122,14 @@ class SyntheticJudge:
     """The steering classifiers, trained on synthetic participants: what a policy tries on real ones.
 
     Args:
-        synthetic: participants to learn from.
+        synthetic: participants to learn from; where they have no label, nothing is learned.
         seeds: the seed of each classifier.
     """
 
     def __init__(self, synthetic: Participants, seeds: Mapping[str, int]) -> None:
         self.synthetic = synthetic
-        self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in self.makers().items()}
+        makers = self.makers() if len(synthetic.schema.label.classes) > 1 else {}
+        self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in makers.items()}
 
     @classmethod
     def makers(cls) -> Mapping[str, Callable[[int], Any]]:
@@ -144,8 +143,8 @@ class SyntheticJudge:
 
     @property
     def classifiers(self) -> tuple[str, ...]:
-        """Names of the classifiers."""
-        return self.names()
+        """Names of those that learned something."""
+        return tuple(self._fitted)
 
     def rankings(self, participants: Participants) -> list[np.ndarray]:
         """What each classifier says of each participant: float64 (n,) or (n, k) each."""

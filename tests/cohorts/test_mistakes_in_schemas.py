@@ -1,254 +1,27 @@
-"""Every mistake a file or schema can hold gets one paragraph that names the place, the value and the remedy."""
+"""A mistake in a schema gets one paragraph that names the file, the key and what may stand there."""
 
-import string
-
-import pandas as pd
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cohorts import CohortError, load_participants, show_values
-from tests.cohorts.little_trial import people_frame, schema_mapping, visits_frame, write_trial
+from cohorts import CohortError, load_participants
+from tests.cohorts.complaints import refusal
+from tests.cohorts.little_trial import schema_mapping, write_trial
 
 spoil = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(autouse=True)
-def values_shown():
-    show_values(True)
-    yield
-    show_values(False)
-
-
-def complaint(name: str, *parts: object, data_dir=None) -> str:
-    """The one-paragraph error of loading, which must name each of the parts."""
-    with pytest.raises(CohortError) as caught:
-        load_participants(name, data_dir)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in parts:
-        assert str(part) in message
-    return message
-
-
-def test_a_missing_file(tmp_path):
-    path = write_trial(tmp_path)
-    (tmp_path / "visits.csv").unlink()
-    complaint(path, tmp_path / "visits.csv", "does not exist")
-
-
-def test_a_missing_column(tmp_path):
-    complaint(
-        write_trial(tmp_path, visits=visits_frame().drop(columns="hb")),
-        "visits.csv",
-        "no column hb",
-        "id, visit, sbp, nyha",
-    )
-
-
-@pytest.mark.parametrize("content", ["", "\n"])
-def test_an_empty_file(tmp_path, content):
-    path = write_trial(tmp_path)
-    (tmp_path / "visits.csv").write_text(content)
-    complaint(path, "visits.csv", "is empty")
-
-
-def test_a_file_with_a_header_and_no_rows(tmp_path):
-    complaint(write_trial(tmp_path, visits=visits_frame().iloc[:0]), "visits.csv", "no rows")
-
-
-def test_a_row_with_a_field_too_many(tmp_path):
-    path = write_trial(tmp_path)
-    with (tmp_path / "visits.csv").open("a") as file:
-        file.write("P080,V0,1,200,12.0,I\n")
-    complaint(path, "visits.csv, line 162", "6 fields", "5", "1,200")
-
-
-def test_a_file_that_is_no_parquet(tmp_path):
-    schema = schema_mapping()
-    schema["tables"]["visits"] = "visits.parquet"
-    path = write_trial(tmp_path, schema=schema)
-    (tmp_path / "visits.parquet").write_text("id,visit\n")
-    complaint(path, "visits.parquet", "not readable as Parquet")
-
-
-def test_a_visit_code_of_the_schema_that_the_file_does_not_know(tmp_path):
-    schema = schema_mapping()
-    schema["visits"]["codes"] = ["V0", "V1", "V7"]
-    complaint(write_trial(tmp_path, schema=schema), "visits.csv", "column visit", "V7", "V0, V1")
-
-
-def test_a_window_that_no_row_falls_into(tmp_path):
-    schema = schema_mapping()
-    schema["visits"] = {
-        "column": "day",
-        "windows": [{"name": "V0", "from": 0, "to": 1}, {"name": "V1", "from": 500, "to": 600}],
-    }
-    complaint(
-        write_trial(tmp_path, visits=visits_frame().assign(day=0).iloc[::2], schema=schema),
-        "visits.csv",
-        "column day",
-        "window V1",
-        "500 to 600",
-    )
-
-
-@spoil
-@given(row=st.integers(0, 159), value=st.integers(-(10**6), 59) | st.integers(241, 10**6) | st.just("inf"))
-def test_a_value_outside_its_bounds(tmp_path, row, value):
-    visits = visits_frame()
-    visits.loc[row, "sbp"] = value
-    complaint(
-        write_trial(tmp_path, visits=visits),
-        f"visits.csv, line {row + 2}, column sbp",
-        f"SBP is {value}, outside",
-        "60 to 240 mmHg",
-        "lower or upper",
-    )
-
-
-def looks_like_a_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text.strip().lower() in ("", ".", "na", "n/a", "nan", "null", "none") or "x" in text.lower()
-    return True
-
-
-@spoil
-@given(
-    row=st.integers(0, 159),
-    text=st.text(string.ascii_letters + "<>% ;-", min_size=1, max_size=8)
-    .map(str.strip)
-    .filter(lambda text: not looks_like_a_number(text)),
-)
-def test_text_in_a_numeric_column(tmp_path, row, text):
-    visits = visits_frame()
-    visits.loc[row, "hb"] = text
-    complaint(
-        write_trial(tmp_path, visits=visits), f"visits.csv, line {row + 2}, column hb", f"{text!r} is not a number"
-    )
-
-
-def test_half_a_count(tmp_path):
-    visits = visits_frame()
-    visits.loc[5, "sbp"] = 120.5
-    complaint(write_trial(tmp_path, visits=visits), "visits.csv, line 7, column sbp", "120.5", "whole number")
-
-
-def test_an_unknown_category(tmp_path):
-    visits = visits_frame()
-    visits.loc[5, "nyha"] = "IV"
-    complaint(write_trial(tmp_path, visits=visits), "visits.csv, line 7, column nyha", "'IV'", "I, II, III")
-
-
-@spoil
-@given(row=st.integers(0, 79))
-def test_a_participant_without_label(tmp_path, row):
-    people = people_frame()
-    people.loc[row, "arm"] = ""
-    complaint(
-        write_trial(tmp_path, people=people),
-        f"people.csv, line {row + 2}, column arm",
-        f"participant P{row:03d} has no label",
-    )
-
-
-def test_a_participant_of_another_table_without_label(tmp_path):
-    complaint(
-        write_trial(tmp_path, people=people_frame().drop(index=9)),
-        "visits.csv, line 20, column id",
-        "participant P009 has no label",
-        "people.csv",
-    )
-
-
-def test_a_row_without_participant(tmp_path):
-    visits = visits_frame()
-    visits.loc[4, "id"] = ""
-    complaint(write_trial(tmp_path, visits=visits), "visits.csv, line 6, column id", "identifier is missing")
-
-
-def test_a_label_with_one_value(tmp_path):
-    complaint(
-        write_trial(tmp_path, people=people_frame().assign(arm="C")), "people.csv, column arm", "arm = T (treated)"
-    )
-
-
-def test_an_unknown_label_value(tmp_path):
-    people = people_frame()
-    people.loc[2, "arm"] = "X"
-    complaint(write_trial(tmp_path, people=people), "people.csv, line 4, column arm", "'X'", "C (control), T (treated)")
-
-
-@spoil
-@given(row=st.integers(0, 159))
-def test_a_participant_twice_at_one_visit(tmp_path, row):
-    visits = visits_frame()
-    twice = pd.concat([visits, visits.iloc[[row]]])
-    complaint(
-        write_trial(tmp_path, visits=twice),
-        "visits.csv, line 162, column visit",
-        f"participant P{row // 2:03d} has a second row at visit V{row % 2}",
-    )
-
-
-def test_a_participant_twice_at_one_time(tmp_path):
-    schema = schema_mapping()
-    schema["visits"] = {"column": "day", "windows": [{"name": "V0", "from": 0, "to": 9}]}
-    visits = pd.concat([visits_frame().iloc[::2], visits_frame().iloc[[4]]]).assign(day=3)
-    complaint(
-        write_trial(tmp_path, visits=visits, schema=schema),
-        "visits.csv, line 82, column day",
-        "participant P002 has a second row at day 3",
-    )
-
-
-def test_a_participant_twice_in_a_table_without_visits(tmp_path):
-    people = people_frame()
-    complaint(
-        write_trial(tmp_path, people=pd.concat([people, people.iloc[[4]]])),
-        "people.csv, line 82, column id",
-        "participant P004 has a second row",
-    )
-
-
-def test_a_constant_that_changes(tmp_path):
-    schema = schema_mapping()
-    schema["covariates"][0].update(table="visits", column="age")
-    visits = visits_frame().assign(age=50)
-    visits.loc[9, "age"] = 51
-    complaint(
-        write_trial(tmp_path, visits=visits, schema=schema),
-        "visits.csv, line 11, column age",
-        "participant P004",
-        "'51' here",
-    )
-
-
-def test_fewer_than_50_complete_participants(tmp_path):
-    visits = visits_frame()
-    visits.loc[0:63:2, "hb"] = ""
-    complaint(
-        write_trial(tmp_path, visits=visits),
-        "Only 48 participants",
-        "visits.csv",
-        "at least 50",
-        "measure HB has no value at some visit",
-    )
-
-
 def test_an_unknown_cohort_name():
-    complaint("sprnt", "'sprnt'", "sprint, sprint-simulated, actg175, actg175-treat", ".yaml")
+    refusal("sprnt", "'sprnt'", "sprint, sprint-simulated, actg175, actg175-treat", ".yaml")
 
 
 def test_absent_sprint_files(tmp_path):
-    complaint("sprint", tmp_path / "baseline.csv", "BioLINCC", "sprint-simulated", data_dir=tmp_path)
+    refusal("sprint", tmp_path / "baseline.csv", "BioLINCC", "sprint-simulated", data_dir=tmp_path)
 
 
 def test_a_missing_schema_file(tmp_path):
-    complaint(str(tmp_path / "no.yaml"), tmp_path / "no.yaml", "does not exist")
+    refusal(str(tmp_path / "no.yaml"), tmp_path / "no.yaml", "does not exist")
 
 
 @pytest.mark.parametrize(
@@ -265,7 +38,7 @@ def test_a_missing_schema_file(tmp_path):
 def test_a_schema_that_is_no_yaml_mapping(tmp_path, text, said):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    complaint(str(path), path, said)
+    refusal(str(path), path, said)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +57,7 @@ def test_an_unknown_key_in_the_schema(tmp_path, where, said):
     for step in where:
         part = part[step]
     part["namee"] = 1
-    complaint(write_trial(tmp_path, schema=schema), "little.yaml", said)
+    refusal(write_trial(tmp_path, schema=schema), "little.yaml", said)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +80,7 @@ def test_a_missing_key_in_the_schema(tmp_path, where, key, said):
     for step in where:
         part = part[step]
     del part[key]
-    complaint(write_trial(tmp_path, schema=schema), "little.yaml", said)
+    refusal(write_trial(tmp_path, schema=schema), "little.yaml", said)
 
 
 @spoil
@@ -315,7 +88,7 @@ def test_a_missing_key_in_the_schema(tmp_path, where, key, said):
 def test_a_lower_bound_that_is_not_below_the_upper(tmp_path, lower, below):
     schema = schema_mapping()
     schema["measures"][0].update(lower=lower, upper=lower - below)
-    complaint(
+    refusal(
         write_trial(tmp_path, schema=schema),
         "little.yaml",
         "measures[0]",
@@ -424,7 +197,7 @@ def edit(path: tuple, value: object):
 def test_a_schema_that_contradicts_itself(tmp_path, change, said):
     schema = schema_mapping()
     change(schema)
-    complaint(write_trial(tmp_path, schema=schema), "little.yaml", said)
+    refusal(write_trial(tmp_path, schema=schema), "little.yaml", said)
 
 
 json_like = st.recursive(
