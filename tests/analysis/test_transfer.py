@@ -28,7 +28,7 @@ def measured(cohorts):
     ]
     steps = []
     result = measure_transfer(train, test, release, singles, 0, lambda: steps.append(1))
-    assert len(steps) == count_of_models(singles) == 4 * len(classifiers())
+    assert len(steps) == count_of_models(singles) == 3 * len(classifiers())
     return result
 
 
@@ -64,7 +64,7 @@ def test_the_json_has_the_agreed_form(cohorts):
 
 def test_the_frame_has_a_row_for_each_score(cohorts):
     frame = measured(cohorts).as_frame()
-    assert len(frame) == 4 * len(classifiers())
+    assert len(frame) == 3 * len(classifiers())
     assert set(frame["trained_on"]) == {"real", "release", "epoch"}
 
 
