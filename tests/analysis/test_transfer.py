@@ -64,7 +64,7 @@ def test_the_json_has_the_agreed_form(cohorts):
 
 def test_the_frame_has_a_row_for_each_score(cohorts):
     frame = measured(cohorts).as_frame()
-    assert len(frame) == 3 * len(classifiers())
+    assert len(frame) == 4 * len(classifiers())
     assert set(frame["trained_on"]) == {"real", "release", "epoch"}
 
 
