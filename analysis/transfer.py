@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from analysis.selection import Selected
 from cohorts import Participants
 from trainables.scoring import classifiers
-from trainables.scoring.judging import Prediction, evaluate
+from trainables.scoring.judging import Fitted, Prediction
 
 Scores = Mapping[str, Prediction]
 UNKNOWN = Prediction(auc=math.nan, accuracy=math.nan)
@@ -115,17 +115,17 @@ def measure_transfer(
     """
     cohorts = {id(cohort): cohort for cohort in (train, release, *(cohort for _, cohort in singles))}
     scores: dict[int, dict[str, Prediction]] = {key: {} for key in cohorts}
+    reverse = {}
     # One after another: scikit-learn's forests reset the warning filters of the whole process while they predict.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for key, cohort in cohorts.items():
-            for classifier in classifiers():
-                scores[key][classifier] = _score(classifier, cohort, test, seed)
+            for name, classifier in classifiers().items():
+                fitted = Fitted(classifier.new(seed), cohort)
+                scores[key][name] = _score(fitted, cohort, test)
+                if cohort is train:
+                    reverse[name] = _score(fitted, cohort, release)
                 advance()
-        reverse = {}
-        for classifier in classifiers():
-            reverse[classifier] = _score(classifier, train, release, seed)
-            advance()
     return Transfer(
         real=scores[id(train)],
         release=scores[id(release)],
@@ -140,13 +140,12 @@ def measure_transfer(
 
 def count_of_models(singles: Sequence[tuple[Selected, Participants]]) -> int:
     """How many classifiers `measure_transfer` trains."""
-    return (3 + len({id(cohort) for _, cohort in singles})) * len(classifiers())
+    return (2 + len({id(cohort) for _, cohort in singles})) * len(classifiers())
 
 
-def _score(classifier: str, train: Participants, test: Participants, seed: int) -> Prediction:
-    if min(len(np.unique(each.labels)) for each in (train, test)) < len(test.schema.label.classes):
-        return UNKNOWN
-    return evaluate(classifier, train, test, seed)
+def _score(fitted: Fitted, train: Participants, test: Participants) -> Prediction:
+    classes = len(test.schema.label.classes)
+    return fitted.on(test) if all(len(np.unique(each.labels)) == classes for each in (train, test)) else UNKNOWN
 
 
 def _json(scores: Scores) -> dict[str, dict[str, float | None]]:

@@ -5,18 +5,23 @@ It has one core, so trials on it have one pack and one scorer; studies by the co
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
 
 import pytest
 import ray
+from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
 
+from tests import forked_workers
 from tuner.dashboards import ray_token
 
 PROGRAM = """
@@ -35,16 +40,19 @@ class SharedRay:
     Args:
         address: where it listens.
         token: that it asks for.
+        worker: the command that begins one of its workers.
     """
 
     address: str
     token: str
+    worker: str
 
     @contextmanager
     def let_in(self) -> Iterator[str]:
         """Whoever connects in this block, here or in a child, has the token; yields the address."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RAY_AUTH_TOKEN", self.token)
+            patch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, json.dumps({"runtime_env": {"py_executable": self.worker}}))
             ray_token()
             yield self.address
 
@@ -61,33 +69,40 @@ class SharedRay:
 
 @contextmanager
 def started(data: Path) -> Iterator[SharedRay]:
-    """A Ray in a child of this process, as long as the block lasts.
+    """A Ray in a child of this process, as long as the block lasts, and another child that its workers are forks of.
 
     Args:
         data: where what runs on it finds split keys.
     """
     token = secrets.token_hex(32)
-    head = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        env={
-            **os.environ,
-            "DPGAN_TUNE_DATA": str(data),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": token,
-        },
+    environment = {**os.environ, "DPGAN_TUNE_DATA": str(data), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+    with ExitStack() as running, TemporaryDirectory() as folder:
+        forks = f"{folder}/forks"
+        commands = (["-c", PROGRAM], ["-m", forked_workers.__name__, forks])
+        said = [running.enter_context(_child(command, environment)) for command in commands]
+        address, ready = (output.readline().strip() for output in said)
+        assert address, "Ray did not start"
+        assert ready, "the process that its workers are forks of did not start"
+        yield SharedRay(address, token, f"{sys.executable} -S -E {forked_workers.__file__} {forks}")
+
+
+@contextmanager
+def _child(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[IO[str]]:
+    """What a Python says that ends when its standard input does, and takes with it what it started."""
+    child = subprocess.Popen(
+        [sys.executable, *command],
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert head.stdin and head.stdout
+    assert child.stdin and child.stdout
     try:
-        address = head.stdout.readline().strip()
-        assert address, "Ray did not start"
-        yield SharedRay(address, token)
+        yield child.stdout
     finally:
-        head.stdin.close()  # it was waiting for this, and takes Ray down with it
+        child.stdin.close()
         try:
-            head.wait(timeout=60)
+            child.wait(timeout=60)
         except subprocess.TimeoutExpired:
-            head.kill()
+            child.kill()

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from analysis.figures import INK, drawn_measures
 from analysis.paper.plates import dress, panels, styled, time_axis, whole_numbers
-from analysis.paper.times import VisitTimes, visit_times
+from analysis.paper.times import visit_times
 from cohorts import Measure, Participants, Schema, storage
 
 PLOTS = 100
@@ -85,9 +87,9 @@ def write_kit(folder: Path, real: Participants, synthetic: Participants, randomn
     with storage.replaced_directory(folder) as building:
         plots = building / READER / "plots"
         plots.mkdir(parents=True)
-        limits = [_limits(items, schema.all_measures.index(each)) for each in drawn_measures(schema)]
+        drawn = _Plots(schema, items)
         for item in items:
-            (plots / f"{item.name}.png").write_bytes(_plot(item, schema, limits))
+            (plots / f"{item.name}.png").write_bytes(drawn.of(item))
         classes = [each.name for each in schema.label.classes]
         guessed = [ARM] if len(classes) > 1 else []
         sheet = [{PLOT: item.name, RATING: "", **dict.fromkeys(guessed, "")} for item in items]
@@ -108,30 +110,60 @@ def _items(real: Participants, synthetic: Participants, randomness: np.random.Ge
     return sorted(items, key=lambda item: item.name)
 
 
-def _limits(items: Sequence[Item], row: int) -> tuple[float, float]:
-    """The same vertical range for all plots."""
-    drawn = np.concatenate([item.values[row] for item in items])
+def _limits(drawn: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The same range for all plots."""
     low, high = float(np.nanmin(drawn)), float(np.nanmax(drawn))
     room = 0.05 * max(high - low, 1.0)
     return low - room, high + room
 
 
-@styled
-def _plot(item: Item, schema: Schema, limits: Sequence[tuple[float, float]]) -> bytes:
-    measures, times = drawn_measures(schema), visit_times(schema)
-    figure, grid = panels(len(measures), 1, 6.4, 1.7, sharex=True)
-    for axes, measure, (low, high) in zip(grid[:, 0], measures, limits, strict=True):
-        _course(axes, times, item.values[schema.all_measures.index(measure)], measure)
-        axes.set_ylim(low, high)
-        dress(axes, f"{measure.name} ({measure.unit})" if measure.unit else measure.name)
-    time_axis(grid[-1, 0], times, schema.visit_names)
-    stated = [
-        _stated(covariate, item.values[row, 0]) for row, covariate in enumerate(schema.covariates, len(schema.measures))
-    ]
-    figure.supxlabel(textwrap.fill(" · ".join(stated), 95), fontsize=8)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=100, metadata={"Software": None})
-    return picture.getvalue()
+class _Plots:
+    """The axes that all plots have, drawn once, so that a participant costs only a line in each of them.
+
+    Args:
+        schema: of the cohort.
+        items: to be plotted; their values set the limits.
+    """
+
+    @styled
+    def __init__(self, schema: Schema, items: Sequence[Item]) -> None:
+        self._schema, measures, times = schema, drawn_measures(schema), visit_times(schema)
+        self._figure, grid = panels(len(measures), 1, 6.4, 1.7, sharex=True)
+        self._figure.set_dpi(100)
+        self._places = np.array(times.places)
+        self._courses = {}
+        for axes, measure in zip(grid[:, 0], measures, strict=True):
+            row = schema.all_measures.index(measure)
+            (self._courses[row],) = axes.plot([], [], color=INK, linewidth=1.3, marker="o", markersize=4, animated=True)
+            axes.set_ylim(*_limits([item.values[row] for item in items]))
+            if measure.kind == "integer":
+                whole_numbers(axes)
+            dress(axes, f"{measure.name} ({measure.unit})" if measure.unit else measure.name)
+        axes.set_xlim(*_limits([self._places]))
+        time_axis(axes, times, schema.visit_names)
+        said = [self._said(item) for item in items]
+        self._text = self._figure.supxlabel(max(said, key=lambda each: each.count("\n")), fontsize=8, animated=True)
+        self._canvas = FigureCanvasAgg(self._figure)
+        self._canvas.draw()  # type: ignore[no-untyped-call]
+        self._empty = self._canvas.copy_from_bbox(self._figure.bbox)  # type: ignore[no-untyped-call]
+
+    @styled
+    def of(self, item: Item) -> bytes:
+        """One participant's, as PNG."""
+        self._canvas.restore_region(self._empty)  # type: ignore[no-untyped-call]
+        for row, course in self._courses.items():
+            known = ~np.isnan(item.values[row])
+            course.set_data(self._places[known], item.values[row][known])
+            course.axes.draw_artist(course)
+        self._text.set_text(self._said(item))
+        self._figure.draw_artist(self._text)
+        picture = io.BytesIO()
+        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(picture, format="png")  # type: ignore[no-untyped-call]
+        return picture.getvalue()
+
+    def _said(self, item: Item) -> str:
+        covariates = enumerate(self._schema.covariates, len(self._schema.measures))
+        return textwrap.fill(" · ".join(_stated(each, item.values[row, 0]) for row, each in covariates), 95)
 
 
 def _stated(covariate: Measure, value: float) -> str:
@@ -141,13 +173,6 @@ def _stated(covariate: Measure, value: float) -> str:
     if covariate.discrete:
         return f"{covariate.name} {covariate.categories[int(value)]}"
     return f"{covariate.name} {value:.{min(covariate.digits or 0, 1)}f} {covariate.unit}".rstrip()
-
-
-def _course(axes: Any, times: VisitTimes, values: np.ndarray, measure: Measure) -> None:
-    known = ~np.isnan(values)
-    axes.plot(np.array(times.places)[known], values[known], color=INK, linewidth=1.3, marker="o", markersize=4)
-    if measure.kind == "integer":
-        whole_numbers(axes)
 
 
 def _instructions(schema: Schema, plots: int) -> str:

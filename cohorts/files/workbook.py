@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openpyxl
 import pandas as pd
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.utils.exceptions import InvalidFileException
 
 from cohorts.errors import CohortError
 from cohorts.files.format import Format
@@ -22,6 +19,8 @@ from cohorts.files.kind import Content, FileKind, doubles, text_of, texts_of
 
 
 def _rows(path: Path, how: Format) -> Iterator[tuple[Any, ...]]:
+    import openpyxl  # takes half a second, and few trials are kept in workbooks
+
     with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
         if how.sheet is not None and how.sheet not in book.sheetnames:
             raise CohortError(
@@ -52,6 +51,8 @@ def _read(path: Path, columns: Sequence[str], how: Format) -> Content:
 
 
 def _write(frame: pd.DataFrame, path: Path, how: Format) -> None:
+    import openpyxl
+
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet(how.sheet)
     sheet.append([_cell(sheet, str(name)) for name in frame.columns])
@@ -71,6 +72,8 @@ def _cell(sheet: Any, value: Any) -> Any:
     """A cell that holds text as text, even where it looks like a formula."""
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return None
+    from openpyxl.cell import WriteOnlyCell
+
     cell = WriteOnlyCell(sheet, value=value.item() if isinstance(value, np.generic) else value)
     if isinstance(value, str):
         cell.data_type = "s"
@@ -84,5 +87,5 @@ WORKBOOK = FileKind(
     _read,
     _write,
     ".xlsx",
-    (zipfile.BadZipFile, InvalidFileException, KeyError),
+    (zipfile.BadZipFile, KeyError),
 )

@@ -28,7 +28,7 @@ def measured(cohorts):
     ]
     steps = []
     result = measure_transfer(train, test, release, singles, 0, lambda: steps.append(1))
-    assert len(steps) == count_of_models(singles) == 4 * len(classifiers())
+    assert len(steps) == count_of_models(singles) == 3 * len(classifiers())
     return result
 
 
