@@ -203,14 +203,15 @@ def write_table(rows: list[dict[str, Any]]) -> None:
         for cohort, epsilon, policy, space, trials in keys:
             these = _known(cohort, policy, space, trials or None, epsilon)
             said = " ".join([policy, *([f"({space})"] if space else []), *([f"{trials} trials"] if trials else [])])
-            cells = [_cell([each[name] for each in these if name in each]) for name in COLUMNS]
+            cells = [cell([each[name] for each in these if name in each]) for name in COLUMNS]
             budget = f"{epsilon:g}" if epsilon else ""
             lines.append(f"| {cohort} | {budget} | {said} | {len(these)} | {' | '.join(cells)} |")
         print("\n".join(lines))
         write_section(section, "\n".join(lines), PAGE)
 
 
-def _cell(values: list[float]) -> str:
+def cell(values: list[float]) -> str:
+    """Median and range; nothing of nothing."""
     if not values:
         return ""
     if len(values) == 1:

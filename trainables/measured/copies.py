@@ -123,14 +123,18 @@ class Copies:
             A cohort in the trial's own units with ids S000001 and so on.
         """
         labels = labels_by_shares(self._schema, participants, self._randomness)
+        return self._of(labels, self._targets(np.bincount(labels, minlength=len(self._sizes))))
+
+    def _of(self, labels: np.ndarray, targets: Sequence[Target]) -> Participants:
+        """Participants of these classes (n,), of whom what is measured is what is aimed at."""
         with threadpool_limits(limits=1):
             sizes = np.bincount(labels, minlength=len(self._sizes))
             standard = [self._standard(int(size)) for size in sizes]
-            moments = self._aligned(self._middle, standard, self._targets(sizes), ROUNDS)
-        scores = np.empty((participants, self._scores.width))
+            moments = self._aligned(self._middle, standard, targets, ROUNDS)
+        scores = np.empty((len(labels), self._scores.width))
         for label, (each, own) in enumerate(zip(moments, standard, strict=True)):
             scores[labels == label] = _moved(each, own)
-        return Participants(self._schema, numbered_ids(participants), labels, self._scores.values(scores, labels))
+        return Participants(self._schema, numbered_ids(len(labels)), labels, self._scores.values(scores, labels))
 
     def _targets(self, sizes: np.ndarray) -> list[Target]:
         """A draw of what is to be measured of classes of so many, (k,)."""
