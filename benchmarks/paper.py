@@ -91,9 +91,10 @@ def main() -> None:
     given = parser.parse_args()
     length = Length(given.epochs, given.batch_size, given.learning_rate)
     if not given.table:
-        noise = length.noise()
+        wanted = given.series or list(SERIES)
+        noise = length.noise() if any(map(_noisy, wanted)) else 0.0
         for number in range(1, given.runs + 1):
-            for series in given.series or SERIES:
+            for series in wanted:
                 if not _known(series, number, length):
                     _keep({**_key(series, number, length), "noise": noise if _noisy(series) else None,
                            "figures": made(given.out, series, number, length, noise, given.participants)})  # fmt: skip
@@ -225,7 +226,8 @@ def _cell(names: tuple[str, ...], runs: list[dict[str, float]]) -> str:
         return "not applicable"
 
     def medians(which: str) -> str:
-        return ", ".join(f"{statistics.median(run[f'{which}{name}'] for run in runs):.3f}" for name in names)
+        found = (statistics.median(run[f"{which}{name}"] for run in runs) for name in names)
+        return ", ".join(f"{each:.3f}" if abs(each) < 1 else f"{each:.4g}" for each in found)
 
     return medians("") + (f" (real {medians('real ')})" if all(f"real {name}" in runs[0] for name in names) else "")
 

@@ -19,7 +19,7 @@ FIGURES: tuple[tuple[str, tuple[str, ...], tuple[str, str]], ...] = (
     ("best epoch's accuracy by logistic regression, likewise",
      ("best accuracy_logistic_regression",), ("not printed", "0.741")),
     ("mean SBP, DBP, drug classes (real 129.0, 72.0, 2.27)",
-     ("mean SBP", "mean DBP", "mean MEDS"), ("128.3, 72.4, 1.96", "127.7, 73.5, 2.05")),
+     ("mean SBP", "mean DBP", "mean N_BPCLASSES"), ("128.3, 72.4, 1.96", "127.7, 73.5, 2.05")),
     ("reader's rating, real / synthetic", (), ("", "5.08 / 4.52")),
     ("t test; Mann-Whitney, one-sided", (), ("", "p = 0.170; p = 0.083")),
     ("arm guessed right, real / synthetic", (), ("", "86 % / 86 %")),
