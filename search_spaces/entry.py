@@ -23,6 +23,9 @@ class Entry(Protocol):
     def values(self) -> tuple[Scalar, ...]:
         """The values listed for it; empty for a range."""
 
+    def least(self) -> float:
+        """The least number it may give; only of an entry that gives numbers."""
+
     def spec(self) -> Any:
         """The entry as a search space file says it."""
 
@@ -44,6 +47,10 @@ class Fixed:
     def values(self) -> tuple[Scalar, ...]:
         """The value."""
         return (self.value,)
+
+    def least(self) -> float:
+        """The value."""
+        return float(self.value)
 
     def spec(self) -> Any:
         """The bare value."""
@@ -70,6 +77,10 @@ class Uniform:
         """Nothing: a range lists no values."""
         return ()
 
+    def least(self) -> float:
+        """Where the range begins."""
+        return self.low
+
     def spec(self) -> Any:
         """``{uniform: [low, high]}`` or ``{log_uniform: [low, high]}``."""
         return {"log_uniform" if self.log else "uniform": [self.low, self.high]}
@@ -95,6 +106,10 @@ class Integer:
         """Nothing: a range lists no values."""
         return ()
 
+    def least(self) -> float:
+        """Where the range begins."""
+        return self.low
+
     def spec(self) -> Any:
         """``{integer: [low, high]}``, with ``log: true`` where it applies."""
         return {"integer": [self.low, self.high], **({"log": True} if self.log else {})}
@@ -119,6 +134,10 @@ class Categorical:
     def values(self) -> tuple[Scalar, ...]:
         """The choices."""
         return self.choices
+
+    def least(self) -> float:
+        """The smallest choice."""
+        return min(map(float, self.choices))
 
     def spec(self) -> Any:
         """``{categorical: [...]}``."""
@@ -146,6 +165,10 @@ class Conditional:
     def values(self) -> tuple[Scalar, ...]:
         """The values listed for either branch."""
         return (*self.entry.values(), self.otherwise)
+
+    def least(self) -> float:
+        """The smaller one of both branches."""
+        return min(self.entry.least(), float(self.otherwise))
 
     def spec(self) -> Any:
         """The entry with ``when`` and ``otherwise`` beside it."""

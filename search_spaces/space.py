@@ -38,6 +38,10 @@ class SearchSpace:
         """The values listed for a hyperparameter; empty for a range and for one the space does not mention."""
         return next((entry.values() for name, entry in self.entries if name == hyperparameter), ())
 
+    def least(self, hyperparameter: str) -> float | None:
+        """The least number that a hyperparameter may be; None for one that the space does not mention."""
+        return next((entry.least() for name, entry in self.entries if name == hyperparameter), None)
+
     def __call__(self, trial: Trial) -> dict[str, Scalar]:
         """Draw one configuration.
 

@@ -92,6 +92,8 @@ class Candidate(Protocol):
     """Names, types and legal ranges of what a configuration may say."""
     decided_by_budget: ClassVar[frozenset[str]]
     """Hyperparameters that ``priced`` settles under a declared budget, whatever the search space says."""
+    one_of: ClassVar[frozenset[str]]
+    """Hyperparameters of which a search space may name one under a declared budget: the others follow from it."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any], setting: Setting) -> Candidate:
@@ -99,7 +101,7 @@ class Candidate(Protocol):
 
     @classmethod
     def priced(cls, config: Mapping[str, Any], allocation: Allocation) -> dict[str, Any]:
-        """A configuration with the noise that it can afford."""
+        """A configuration as it was drawn, with what its price settles."""
 
     @classmethod
     def mechanism(
@@ -176,6 +178,11 @@ def decided_by_budget() -> tuple[str, ...]:
     """Hyperparameters of any candidate that a declared budget settles, whatever a search space says."""
     decided = (candidate_named(name).decided_by_budget for name in candidate_names())
     return tuple(sorted(frozenset().union(*decided)))
+
+
+def one_of() -> tuple[frozenset[str], ...]:
+    """Hyperparameters of any candidate of which a declared budget leaves one to the search space."""
+    return tuple(frozenset(each) for name in candidate_names() if (each := candidate_named(name).one_of))
 
 
 def candidate_of(config: Mapping[str, Any]) -> type[Candidate]:

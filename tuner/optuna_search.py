@@ -46,7 +46,7 @@ class StudySearch(OptunaSearch):
         study_name: Optuna's name for the study.
         seed: makes the choices repeatable, also across an interrupt; None draws from the operating system.
         startup_trials: trials drawn at random before the sampler learns from results.
-        prices: decide the noise of a configuration by its sampling rate, where the budget does and not the space.
+        allocation: settles what of a configuration follows from its price; None where the space says everything.
         shortlist: configurations to run in place of what the sampler proposes, by the trial they begin from.
         first: what is drawn for the first trials, by hyperparameter, before the sampler proposes anything.
     """
@@ -109,7 +109,7 @@ class StudySearch(OptunaSearch):
         return self._completed(super().suggest(trial_id), trial)
 
     def _completed(self, config: dict[str, Any] | None, trial: Trial) -> dict[str, Any] | None:
-        """A configuration with what the space does not draw: the noise it can afford, and where it begins."""
+        """A configuration with what the space does not draw: what follows from its price, and where it begins."""
         if config is None:
             return None
         if self._allocation:

@@ -94,7 +94,16 @@ def _before(ledger: Ledger | None, schema: Schema) -> tuple[Spent, SplitShares |
     return ledger.spent(), SplitShares(train=train, validation=validation, test=test)
 
 
-def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan, console: Console) -> None:
+def draft_allocation(settings: StudySettings, schema: Schema, plan: StudyPlan) -> tuple[RenyiFilter, Allocated]:
+    """What a plan would declare, and what its parts could then cost; nothing is written."""
+    ledger = _open_ledger(settings, schema)
+    spent, _ = _before(ledger, schema)
+    events = plan.events(schema, spent)
+    declared = ledger.draft(plan.budget, events, schema.public) if ledger else first_filter(plan, events)
+    return declared, allocate(plan, schema, declared)
+
+
+def print_plan(settings: StudySettings, schema: Schema, space: SearchSpace, plan: StudyPlan, console: Console) -> None:
     """Show what a study would cost and how its budget is divided."""
     if not policy_named(settings.policy).declares_budget:
         console.print(
@@ -102,22 +111,18 @@ def print_plan(settings: StudySettings, schema: Schema, plan: StudyPlan, console
             f"{settings.epsilon:g} limits each trial's training, and scores are used without noise."
         )
         return
-    ledger = _open_ledger(settings, schema)
-    spent, _ = _before(ledger, schema)
-    events = plan.events(schema, spent)
-    declared = ledger.draft(plan.budget, events, schema.public) if ledger else first_filter(plan, events)
-    allocation = allocate(plan, schema, declared)
+    declared, allocation = draft_allocation(settings, schema, plan)
     table = Table(
         show_header=False, box=None, title=f"Plan for {schema.name}: no participant was read", title_justify="left"
     )
-    for name, value in _rows(settings, schema, plan, allocation, declared):
+    for name, value in _rows(schema, space, plan, allocation, declared):
         table.add_row(name, value)
     console.print(table)
 
 
 def _rows(
-    settings: StudySettings,
     schema: Schema,
+    space: SearchSpace,
     plan: StudyPlan,
     allocation: Allocated,
     declared: RenyiFilter,
@@ -155,13 +160,25 @@ def _rows(
         rows += [(where, _described(plan.on_participants))]
     return [
         *rows,
-        ("training noise", f"multiplier {allocation.noise_multiplier(plan.sampling_rate):.2f} at sampling rate "
-         f"{plan.sampling_rate:.3g}; at other rates what costs the same"),
+        ("training noise", _noise(space, plan, allocation)),
         ("noise of one score", f"standard deviation {guide.noise_sd:.4f}"),
         (f"keeps the better by {ADVANTAGE:g}", f"with probability {guide.keeps_the_better:.2f} among three; 1/3 is "
          "chance"),
         ("Renyi orders", f"{orders['train']:g} for training, {orders['validation']:g} for validation participants"),
     ]  # fmt: skip
+
+
+def _noise(space: SearchSpace, plan: StudyPlan, allocation: Allocated) -> str:
+    least = space.least("noise_multiplier")
+    if least is None:
+        return (
+            f"multiplier {allocation.noise_multiplier(plan.sampling_rate):.2f} at sampling rate "
+            f"{plan.sampling_rate:.3g}; at other rates what costs the same"
+        )
+    return (
+        f"as searched, from multiplier {least:g} on, where the sampling rate is "
+        f"{allocation.sampling_rate_at(least):.3g}; with more noise the rate that costs the same"
+    )
 
 
 def _measured_rows(plan: StudyPlan, allocation: Allocated, orders: Mapping[Split, float]) -> list[tuple[str, str]]:

@@ -24,7 +24,6 @@ from privacy.policies import DEFAULT, policies, policy_named
 from privacy.policies.policy import Policy
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
-from trainables.candidate import decided_by_budget
 from trainables.gan.engine import grid
 from tuner.domains import domains
 from tuner.errors import StudyError
@@ -32,6 +31,7 @@ from tuner.first_ledger import require_ledger, studies_in
 from tuner.options import DEFAULTS, RESULTS
 from tuner.plan import plan_study
 from tuner.presets import preset_named
+from tuner.priced_spaces import require_affordable, require_used
 
 FEWEST_EXPECTED = 3
 MOST = 1_000_000  # trials, or epochs of one
@@ -102,13 +102,14 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
     schema = resolve_schema(settings.cohort)
     space = load_search_space(settings.search_space, domains())
     _check_schema(schema, settings, space)
-    _check_space(settings, space)
+    require_used(settings, space)
     digests = _digests(schema, space)
     if arguments.resume:
         _check_unchanged(settings, digests)
         plan = directory.declared_plan().plan
     else:
         plan = plan_study(settings, schema, space)
+        require_affordable(settings, schema, space, plan)
         settings = settings.model_copy(update={"digests": digests, "shares": plan.shares})
     _check_splits(schema, settings.shares)
     return StudyOutline(settings, directory, schema, space, plan)
@@ -314,22 +315,6 @@ def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -
             f"The search space {space.name} asks for the paper's convolutional network, which needs the same measures "
             f"at every visit and no covariates or categories; {schema.name} has them. Use network: compact."
         )
-
-
-def _check_space(settings: StudySettings, space: SearchSpace) -> None:
-    """Raise StudyError where a line of the search space would not be used."""
-    if not policy_named(settings.policy).declares_budget:
-        return
-    for name in decided_by_budget():
-        if name in space.hyperparameters:
-            free = [policy.name for policy in policies() if not policy.declares_budget]
-            raise StudyError(
-                f"The search space {space.name} names {name}, which would not be used: under the policy "
-                f"{settings.policy} it follows from the declared budget: the least noise that the budget affords at a "
-                "trial's other hyperparameters, and none where trials read no participants. Remove that line of "
-                f"{space.source}; a search over sampling_rate is one over noise, at equal price. Or give --policy "
-                f"{' or '.join(free)}, under which trials have the noise that the search space says."
-            )
 
 
 def _rounded_down(number: float) -> float:

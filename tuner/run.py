@@ -56,7 +56,7 @@ def _run(options: Namespace) -> int:
         if options.plan:
             with console.status("Dividing the budget"):
                 outline = outline_study(options)
-            print_plan(outline.settings, outline.schema, outline.plan, console)
+            print_plan(outline.settings, outline.schema, outline.space, outline.plan, console)
             return 0
         with machine_errors(), storage.private_files(), interrupted_by():
             with console.status("Checking the request, dividing the budget, loading the cohort"):

@@ -96,6 +96,7 @@ def build_page(directories: Sequence[StudyDirectory], console: Console, in_subse
         plates = _plates(series, drawn, opened, found)
         folder = folder_of(where, public=schema.public)
         command = f"python -m analysis paper {' '.join(str(each.path) for each in directories)}"
+        command += f" --participants {in_subset}" if in_subset else ""
         judged = series[-1]
         report = page(series, visit_times(schema), plates, found, command, _on_kit(folder, judged))
         _write(folder, report, plates, opened.everybody, drawn.combined[judged.name], first.settings.seed)

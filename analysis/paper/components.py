@@ -47,7 +47,8 @@ def component_plate(real: Participants, cohorts: Mapping[str, Participants]) -> 
         spread[name] = numbers(ours.std(axis=0))
         dress(axes, f"{name}, n = {count:,} of each")
         axes.set_xlabel(f"First component ({explained[0]:.0%} of the variance)")
-        keys = axes.legend(frameon=False, fontsize=8.5, markerscale=2.5, loc="upper right")
+        keys = axes.legend(frameon=False, fontsize=8.5, markerscale=2.5, loc="upper center", ncols=2,
+                           bbox_to_anchor=(0.5, -0.13))  # fmt: skip
         for key in keys.legend_handles:
             key.set_alpha(0.9)
     row[0].set_ylabel(f"Second component ({explained[1]:.0%})")

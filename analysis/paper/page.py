@@ -215,6 +215,8 @@ _NUMBERS = ("noise_multiplier", "clip_norm", "generator_learning_rate", "discrim
 def _epsilon(series: Series) -> str:
     if not series.private:
         return "none: without noise" if series.name.startswith(NON_PRIVATE) else "none: too little noise"
+    if series.selection.last.epsilon == 0:
+        return "0: it was trained on what was measured"
     return f"{series.selection.last.epsilon:.3g} (delta {series.settings.delta:g})"
 
 

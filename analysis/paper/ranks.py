@@ -16,6 +16,8 @@ from analysis.selection import MISFIT, picker_titles, pickers
 
 ENOUGH = 30
 """Scored epochs from which on a trend is drawn."""
+TREND_POINTS = 10
+"""Of which it has at most so many: medians of neighbouring epochs, of all trials that were scored there."""
 DODGE = 0.012
 """How far the marks of two classifiers are apart, in widths of a panel, so that neither hides the other."""
 LOOK_FOR = (
@@ -74,6 +76,7 @@ def _draw(axes: Axes, epochs: np.ndarray, heights: np.ndarray, chosen: np.ndarra
         axes.plot(epochs[which], heights[which], linestyle="", marker=marker, markersize=4.5, color=colour,
                   markerfacecolor=face)  # fmt: skip
     if len(epochs) >= ENOUGH:
-        parts = np.array_split(np.argsort(epochs, kind="stable"), 10)
+        distinct = np.unique(epochs)
+        parts = [np.isin(epochs, part) for part in np.array_split(distinct, min(TREND_POINTS, len(distinct)))]
         places, middles = ([float(np.median(values[part])) for part in parts] for values in (epochs, heights))
         axes.plot(places, middles, color=colour, linewidth=1.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
 
@@ -104,6 +105,41 @@ def smallest_noise_multiplier(sampling_rate: float, steps: int, room: Room) -> f
     while left(root) <= 0:
         root += NOISE_PRECISION / 4
     return math.exp(root)
+
+
+def fewest_steps(training: Callable[[int], DPSGD], room: Room, most: int) -> int:
+    """The fewest steps an epoch at which training with a given noise fits: the fewer, the larger the batches.
+
+    In each of k steps an epoch a participant takes part by a chance of 1/k, and the price falls as k grows. It is
+    bracketed from the fewest, as the noise is from the least.
+
+    Args:
+        training: all that is to fit, by the number of steps an epoch.
+        room: from ``room_in``, or made of it.
+        most: steps an epoch may have.
+
+    Raises:
+        BudgetExhausted: when these are not enough.
+
+    Example:
+        Half the noise asks for about four times as many steps, each on fewer participants.
+
+        >>> room = room_in(Budget(epsilon=3.0, delta=1e-5))
+        >>> [fewest_steps(lambda k: DPSGD(1 / k, noise, 40 * k), room, most=1000) for noise in (4.0, 2.0)]
+        [7, 27]
+    """
+
+    def fits(steps: float) -> bool:
+        return room(training(min(int(steps), most)).event) >= 0
+
+    found = bracket(fits, 1, most)
+    if found is None:
+        raise BudgetExhausted(
+            f"Not even {most:,} steps an epoch make training with noise multiplier {training(most).noise_multiplier:g} "
+            "fit in this part of the budget: declare a larger epsilon, or add more noise."
+        )
+    too_few, enough = map(int, found)
+    return too_few + bisect.bisect_left(range(too_few, min(enough, most)), True, key=fits)
 
 
 def largest_rho(fits: Callable[[float], bool]) -> float:

@@ -8,8 +8,8 @@ import dp_accounting
 from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Schema
-from privacy.accounting.calibration import largest_rho, room_at, smallest_noise_multiplier
-from privacy.accounting.private_selection import dominated, dominated_noise
+from privacy.accounting.calibration import fewest_steps, largest_rho, room_at, smallest_noise_multiplier
+from privacy.accounting.private_selection import dominated, dominated_noise, room_under
 from privacy.accounting.rdp import rdp_at
 from privacy.errors import PlanError
 from privacy.ledger.filter import RenyiFilter
@@ -18,6 +18,9 @@ from privacy.mechanisms.dpsgd import DPSGD
 from privacy.mechanisms.moments import NoisyMoments
 from privacy.mechanisms.normal_scores import Measurements
 from privacy.planning.plan import MEASURED_SPLITS, StudyPlan, segment_epochs, steps_per_epoch
+
+MOST_STEPS = 2**14
+"""Of an epoch: about one participant a step, where that many train."""
 
 
 class Allocation(BaseModel):
@@ -37,6 +40,19 @@ class Allocation(BaseModel):
         """The least noise that DP-SGD with this sampling rate can afford."""
         raise NotImplementedError
 
+    def sampling_rate_at(self, noise_multiplier: float) -> float:
+        """The largest sampling rate that DP-SGD with this noise can afford, one over a whole number of steps an epoch.
+
+        Raises:
+            BudgetExhausted: it is less than ``least_noise``.
+        """
+        raise NotImplementedError
+
+    @property
+    def least_noise(self) -> float:
+        """The least noise that DP-SGD can afford at any sampling rate."""
+        raise NotImplementedError
+
     def trial_allows(self, event: dp_accounting.DpEvent) -> bool:
         """Whether an event costs at most what one trial may, all its epochs together."""
         raise NotImplementedError
@@ -54,6 +70,15 @@ class MeasurementAllocation(Allocation):
 
     def noise_multiplier(self, sampling_rate: float) -> float:
         """None is needed: what trials train on was released already."""
+        return 0.0
+
+    def sampling_rate_at(self, noise_multiplier: float) -> float:
+        """Everybody, for the same reason."""
+        return 1.0
+
+    @property
+    def least_noise(self) -> float:
+        """None."""
         return 0.0
 
     @property
@@ -79,6 +104,16 @@ class EpochAllocation(Allocation):
         """The least noise at which an epoch costs what an epoch may."""
         steps = steps_per_epoch(sampling_rate)
         return smallest_noise_multiplier(sampling_rate, steps, room_at(self.train_order, self.epoch))
+
+    def sampling_rate_at(self, noise_multiplier: float) -> float:
+        """The largest rate at which an epoch costs what an epoch may."""
+        room = room_at(self.train_order, self.epoch)
+        return 1 / fewest_steps(lambda steps: DPSGD(1 / steps, noise_multiplier, steps), room, MOST_STEPS)
+
+    @property
+    def least_noise(self) -> float:
+        """With the smallest batches."""
+        return self.noise_multiplier(1 / MOST_STEPS)
 
     def trial_allows(self, event: dp_accounting.DpEvent) -> bool:
         """Whether an event costs at most what the epochs of an average trial do."""
@@ -108,6 +143,19 @@ class RunAllocation(Allocation):
         if sampling_rate == self.sampling_rate:
             return self.run_noise
         return dominated_noise(self.run, sampling_rate, self.epochs * steps_per_epoch(sampling_rate))
+
+    def sampling_rate_at(self, noise_multiplier: float) -> float:
+        """The largest rate at which a run costs at most as much as the one that stands for all, at every order.
+
+        It is no smaller than that one's: more steps with less noise cost more at high orders, however small batches.
+        """
+        room, most = room_under(self.run.event), steps_per_epoch(self.sampling_rate)
+        return 1 / fewest_steps(lambda steps: DPSGD(1 / steps, noise_multiplier, self.epochs * steps), room, most)
+
+    @property
+    def least_noise(self) -> float:
+        """That of the run that stands for all."""
+        return self.noise_multiplier(1 / steps_per_epoch(self.sampling_rate))
 
     def trial_allows(self, event: dp_accounting.DpEvent) -> bool:
         """Whether an event costs at most as much as the run that stands for all, at every order."""

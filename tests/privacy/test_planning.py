@@ -9,7 +9,7 @@ from dp_accounting import dp_event
 from cohorts import SplitShares, resolve_schema
 from privacy.accounting.budget import Budget
 from privacy.accounting.rdp import rdp_at
-from privacy.errors import PlanError
+from privacy.errors import BudgetExhausted, PlanError
 from privacy.ledger.filter import RenyiFilter
 from privacy.mechanisms.auc import NoisyScores, ScoreFloors
 from privacy.planning.allocation import DeclaredPlan, EpochAllocation, RunAllocation, allocate
@@ -92,6 +92,18 @@ def test_an_epoch_costs_no_more_than_its_price_at_any_sampling_rate():
         run = plan.model_copy(update={"sampling_rate": rate, "on_participants": Schedule(trials=1, rungs=(1,))})
         event = run.training(allocation.noise_multiplier(rate)).event
         assert rdp_at(event, declared.declaration.orders["train"]) <= allocation.epoch
+
+
+@pytest.mark.parametrize("policy", ["composed", "selection"])
+def test_the_rate_at_some_noise_is_the_largest_that_costs_no_more(policy):
+    _, allocation = priced(choose_plan(inputs(sampling_rates=(0.0125,)), policy))
+    for noise in (allocation.least_noise, 3.0, 8.0):
+        steps = round(1 / allocation.sampling_rate_at(noise))
+        assert allocation.noise_multiplier(1 / steps) <= noise * 1.0002  # itself rounded up by one in ten thousand
+        assert allocation.noise_multiplier(1 / (steps - 1)) > noise
+    assert allocation.sampling_rate_at(1000.0) == 1.0
+    with pytest.raises(BudgetExhausted, match="add more noise"):
+        allocation.sampling_rate_at(0.98 * allocation.least_noise)
 
 
 def test_a_secret_number_of_runs_fits_whole_whatever_they_draw():

@@ -111,6 +111,13 @@ def test_without_noise_it_is_the_papers_counterpart_that_protects_nobody(office)
     assert stated["epsilon"] == "infinity" and "it added no noise" in stated["statement"]
 
 
+def test_the_generator_is_averaged_only_where_that_is_asked_for(office, trained):
+    assert command(office, "--noise", "0", "--prefix", "e_", "--scores", "--averaging", "0.9") == 0
+    for folder, decay in ((trained, 0), (office / "results" / name("e_", "0.0"), 0.9)):
+        epoch = json.loads((folder / "trials.jsonl").read_text().splitlines()[0])
+        assert epoch["config"]["generator_averaging"] == decay
+
+
 def test_a_private_cohorts_ledger_is_not_begun_unasked(tmp_path, office, capsys):
     schema = {**yaml.safe_load((office / "small.yaml").read_text()), "name": "paper-private", "public": False}
     write_cohort(small_cohort(Schema.model_validate(schema), 400, 2), tmp_path)

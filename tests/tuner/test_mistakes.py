@@ -1,5 +1,6 @@
 """A user's mistake is answered with one paragraph and status 2, and leaves nothing behind."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from privacy.policies import policies
 from tests.cohorts.little_trial import schema_mapping, write_trial
 from trainables.candidate import candidate_of, hyperparameters_of
 from tuner.drawing import Drawing
+from tuner.errors import StudyError
 from tuner.options import parser
-from tuner.request import begin_study, outline_study, request_study
+from tuner.plan import draft_allocation
+from tuner.request import StudyOutline, begin_study, outline_study, request_study
 from tuner.run import main
 
 
@@ -86,14 +89,64 @@ FREE = [policy.name for policy in policies() if not policy.declares_budget]
 
 
 @pytest.mark.parametrize("policy", BUDGETED)
-@pytest.mark.parametrize("noise", ["1.5", "0", "{uniform: [1, 2]}"])
-def test_noise_that_a_declared_budget_would_replace_is_refused(capsys, tmp_path, little, policy, noise):
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ("noise_multiplier: 0", "may draw noise_multiplier 0, at which no budget covers anything"),
+        ("noise_multiplier: {categorical: [0, 2]}", "may draw noise_multiplier 0"),
+        ("noise_multiplier: 2\nsampling_rate: 0.01", "names noise_multiplier and sampling_rate"),
+        ("rho: 1", "names rho, which would not be used"),
+    ],
+)
+def test_what_a_declared_budget_would_have_to_replace_is_refused(capsys, tmp_path, little, policy, space, said):
     file = tmp_path / "space.yaml"
-    file.write_text(f"noise_multiplier: {noise}\n")
+    file.write_text(f"{space}\n")
     asked = ("--cohort", str(little), "--policy", policy, "--search-space", str(file))
     error = refused(capsys, tmp_path / "out", *asked)
-    assert f"names noise_multiplier, which would not be used: under the policy {policy}" in error
-    assert "Remove that line" in error and "--policy unaccounted" in error
+    assert said in error and str(file) in error
+    assert "--policy unaccounted" in error or "rho" in space
+
+
+def outlined(folder: Path, policy: str, noise: str) -> StudyOutline:
+    """What a study of the simulated trial with a search space for noise would be."""
+    file = folder / "space.yaml"
+    file.write_text(f"noise_multiplier: {noise}\n")
+    return outline_study(parser().parse_args(["--policy", policy, "--search-space", str(file), "--out", str(folder)]))
+
+
+def test_where_trials_read_nobody_a_search_space_has_no_say_in_noise(tmp_path):
+    with pytest.raises(StudyError, match="trials read no participants, so they add no noise"):
+        outlined(tmp_path, "measured", "2")
+
+
+READING = ("composed", "selection", "surrogate")
+
+
+@pytest.mark.parametrize("policy", READING)
+def test_noise_too_little_for_the_budget_is_refused_with_the_least_that_is_enough(tmp_path, policy):
+    with pytest.raises(StudyError, match="The least that works") as found:
+        outlined(tmp_path, policy, "{uniform: [0.2, 9]}")
+    named = float(re.search(r"policy \w+ is ([\d.]+):", str(found.value))[1])
+    assert outlined(tmp_path, policy, f"{{uniform: [{named}, 9]}}")
+    with pytest.raises(StudyError):
+        outlined(tmp_path, policy, f"{{uniform: [{0.98 * named}, 9]}}")
+
+
+@pytest.mark.parametrize("policy", READING)
+@pytest.mark.parametrize("noise", ["3", "{uniform: [3, 8]}"])
+def test_under_a_declared_budget_a_trial_has_the_noise_that_was_drawn_at_the_rate_that_it_affords(
+    tmp_path, policy, noise
+):
+    outline = outlined(tmp_path, policy, noise)
+    _, allocation = draft_allocation(outline.settings, outline.schema, outline.plan)
+    drawn = Drawing(outline.space)()
+    config = candidate_of(drawn).priced(drawn, allocation)
+    assert config["noise_multiplier"] == drawn["noise_multiplier"]
+    steps = 1 / config["sampling_rate"]
+    assert steps == pytest.approx(round(steps))
+    fitting, too_little = (allocation.noise_multiplier(1 / each) for each in (round(steps), round(steps) - 1))
+    assert fitting <= drawn["noise_multiplier"] * 1.0001 and drawn["noise_multiplier"] < too_little
+    assert candidate_of(config).priced(config, allocation) == pytest.approx(config, rel=1e-3), "a price settles once"
 
 
 @pytest.mark.parametrize("policy", FREE)

@@ -94,4 +94,4 @@ def test_beside_it_a_policy_that_declares_a_budget_refuses_the_papers_noise(tmp_
     from tuner.run import main
 
     assert main(["--preset", "paper", "--policy", "composed", "--out", str(tmp_path)]) == 2
-    assert "names noise_multiplier, which would not be used" in " ".join(capsys.readouterr().err.split())
+    assert "names noise_multiplier and sampling_rate" in " ".join(capsys.readouterr().err.split())

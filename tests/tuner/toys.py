@@ -81,6 +81,7 @@ class Centres:
     name: ClassVar[str] = "centres"
     hyperparameters = CentresHyperparameters
     decided_by_budget = frozenset({"rho"})
+    one_of = frozenset()
 
     def __init__(self, config: Mapping[str, Any], setting: Setting) -> None:
         self.schema, self.spread = setting.schema, config["spread"]

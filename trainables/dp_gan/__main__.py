@@ -56,6 +56,14 @@ def parser() -> argparse.ArgumentParser:
         "behind the published figures had it, which protects nobody (default: %(default)s)",
     )
     ours.add_argument(
+        "--averaging",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="keep a running average of the generator with this decay, such as 0.999, in its place; 0 keeps the "
+        "generator itself, as the paper did (default: %(default)s)",
+    )
+    ours.add_argument(
         "--scores",
         action="store_true",
         help="score every epoch on participants who do not train, so that python -m analysis can pick the best; the "

@@ -115,6 +115,7 @@ def _run(given: argparse.Namespace) -> PaperRun:
             batch_size=given.batch_size,
             engine=given.engine,
             paper_noise=given.paper_noise,
+            averaging=given.averaging,
             scores=given.scores,
             delta=given.delta,
             created=datetime.now(UTC),

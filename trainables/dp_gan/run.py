@@ -35,6 +35,7 @@ class PaperRun(BaseModel):
         batch_size: participants that a step is expected to meet.
         engine: what does the arithmetic.
         paper_noise: what ``noise`` is a multiple of: of C, as was meant, or of C squared, as was published.
+        averaging: decay of the generator's running average, which is kept in its place; 0 keeps the generator itself.
         scores: whether every epoch is scored, without noise, on participants who do not train.
         delta: the delta of every epsilon.
         created: when it began.
@@ -54,6 +55,7 @@ class PaperRun(BaseModel):
     batch_size: int = Field(ge=1)
     engine: Literal["packed", "opacus"] = "packed"
     paper_noise: Literal["meant", "published"] = "meant"
+    averaging: float = Field(default=0.0, ge=0, lt=1)
     scores: bool = False
     delta: float = Field(gt=0, lt=1)
     created: datetime
@@ -76,7 +78,7 @@ class PaperRun(BaseModel):
             "discriminator_steps": 1,
             "latent_size": 100,
             "adam_beta1": 0.5,
-            "generator_averaging": 0,
+            "generator_averaging": self.averaging,
             "label_smoothing": 0,
             "clip_norm": self.clip_value or 1.0,
             "noise_multiplier": self.noise_multiplier,

@@ -19,6 +19,8 @@ from trainables.gan.networks import build_networks
 from trainables.gan.packed_engine import PackedEngine
 from trainables.segment import Segment
 
+NOISE, RATE = "noise_multiplier", "sampling_rate"
+
 
 class GAN:
     """An AC-GAN whose discriminator is trained on participants by DP-SGD.
@@ -30,7 +32,8 @@ class GAN:
 
     name: ClassVar[str] = "gan"
     hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
-    decided_by_budget: ClassVar[frozenset[str]] = frozenset({"noise_multiplier"})
+    decided_by_budget: ClassVar[frozenset[str]] = frozenset()
+    one_of: ClassVar[frozenset[str]] = frozenset({NOISE, RATE})
 
     def __init__(self, hyperparameters: Hyperparameters, setting: Setting) -> None:
         self._settings, self._schema, self._device = hyperparameters.settings, setting.schema, setting.device
@@ -44,9 +47,14 @@ class GAN:
 
     @classmethod
     def priced(cls, config: Mapping[str, Any], allocation: Allocation) -> dict[str, Any]:
-        """With the least noise that its sampling rate can afford."""
+        """With the largest sampling rate that its noise can afford, or else the least noise that its rate can.
+
+        A configuration that has both was priced before: it keeps its rate, and has no less noise than it had.
+        """
+        if NOISE in config and RATE not in config:
+            return {**config, RATE: allocation.sampling_rate_at(config[NOISE])}
         rate = Hyperparameters(**hyperparameters_of(config)).sampling_rate
-        return {**config, "noise_multiplier": allocation.noise_multiplier(rate)}
+        return {**config, NOISE: max(allocation.noise_multiplier(rate), config.get(NOISE, 0.0))}
 
     @classmethod
     def mechanism(cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False) -> DPSGD:

@@ -16,6 +16,7 @@ class MeasuredOnce:
     """The part of a ``Candidate`` that does not depend on what is measured."""
 
     decided_by_budget: ClassVar[frozenset[str]] = frozenset({"rho"})
+    one_of: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def priced(cls, config: Mapping[str, Any], allocation: Allocation) -> dict[str, Any]:
