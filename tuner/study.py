@@ -26,11 +26,14 @@ from trainables.interrupts import Interruption, interrupted_by
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
+from tuner.callbacks import watched_by
 from tuner.dashboards import Dashboards, dashboards
 from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
 from tuner.interrupts import ends_tune
-from tuner.optuna_search import StudySearch
+from tuner.metrics import StudyMetrics
+from tuner.naming import about, named, trial_folder, trial_name
+from tuner.optuna_search import StudySearch, describe
 from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.presets import preset_named
 from tuner.ray_cluster import ray_cluster
@@ -85,6 +88,8 @@ def run_study(
         shown = request.cohort.schema.public if shown is None else shown
         with dashboards(directory.database if shown else None, info) as watching:
             _announce(console, request, resources, watching)
+            if not ledger.books.charged(settings.study):
+                console.print("Participants begin to be read now. Each reading is charged to the ledger beforehand.")
             finished = all(
                 _run(request, phase, declared, door, resources, console, callbacks)
                 for phase in phases(request, declared, door)
@@ -155,6 +160,8 @@ def _run(
     callbacks: Sequence[Callback],
 ) -> bool:
     """Carry out one search; returns whether it has ended."""
+    if not phase.stage.reads_participants:
+        console.print("What this search needs of participants is bought. It reads nobody.")
     if phase.stage.runs is None:
         return _search(request, phase, resources, console, callbacks)
     _show_law(request, phase)
@@ -184,7 +191,7 @@ def _show_law(request: StudyRequest, phase: Phase) -> None:
     assert phase.stage.runs is not None
     for name, value in phase.stage.runs.model_dump().items():
         study.set_user_attr(f"number of runs: {name}", value)
-    study.set_user_attr("epochs of a run", phase.plan.scored_epochs[-1])
+    describe(study, {**about(request, phase), "epochs of a run": phase.plan.scored_epochs[-1]})
 
 
 def _search(
@@ -200,6 +207,7 @@ def _search(
         allocation=phase.stage.allocation,
         shortlist=phase.shortlist,
         first=preset_named(settings.preset).configurations[: schedule.trials] if settings.preset else (),
+        about=about(request, phase),
     )
     scheduler = _scheduler(schedule)
     view = StudyView(phase.optuna_study, schedule.trials, console)
@@ -211,13 +219,18 @@ def _search(
     # With Tune's own limit of one, a trial that ends gives its process to the one trial that is waiting for another
     # machine to start; short trials then never leave the first machine.
     slots = resources.trials_at_once(running_machines())
+    policy, public = policy_named(settings.policy), request.cohort.schema.public
+    metrics = StudyMetrics(settings.study, phase.stage.name, settings.epsilon if policy.declares_budget else None)
+    shown = watched_by([metrics], policy, public) if policy.declares_budget or public else []
     forgetting = [Forgetting()] if phase.stage.reads_participants else []  # others may be gone on from
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     interruption = Interruption()
     with closing(view), ends_tune(interruption), scheduler.refusal_raised():
         tune.run(
-            tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
+            named(tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan))),
             name=phase.stage.name,
+            trial_name_creator=trial_name,
+            trial_dirname_creator=trial_folder,
             storage_path=directory.storage_path(settings),
             num_samples=schedule.trials,
             search_alg=search,
@@ -229,6 +242,7 @@ def _search(
                 Snapshots(scheduler, snapshot, seal),
                 view,
                 *forgetting,
+                *shown,
                 *callbacks,
             ],
             checkpoint_config=CheckpointConfig(checkpoint_frequency=1),

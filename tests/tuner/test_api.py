@@ -73,8 +73,6 @@ def test_the_example_runs_to_a_release_that_holds(example):
 def test_the_results_are_ray_tunes_own_and_the_table_is_optunas(example):
     results, table = example["results"], example["table"]
     assert isinstance(results, ResultGrid) and len(results) == len(table) == 4
-    best = results.get_best_result(scope="all").metrics["score"]
-    assert best == pytest.approx(max(example["best"].scores.values()))
     assert {"number", "value", "state"} <= set(table.columns)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import optuna
 import pytest
 
+from tuner import metrics
 from tuner.dashboards import Dashboards, dashboards, optuna_dashboard, ray_token
 
 LISTENERS = """
@@ -23,10 +25,18 @@ from tuner.dashboards import local_ray_auth
 {order}
 import os, psutil, urllib.request, urllib.error
 from ray import tune
-context = ray.init(num_cpus=1, log_to_driver=False, include_dashboard=True, configure_logging=False)
+import time
+from tuner.callbacks import PaidFor
+from tuner.metrics import StudyMetrics
+often = {{"metrics_report_interval_ms": 200}}
+context = ray.init(
+    num_cpus=1, log_to_driver=False, include_dashboard=True, configure_logging=False, _system_config=often
+)
 port = context["metrics_export_port"]
-run = tune.RunConfig(storage_path=os.environ["HOME"], verbose=0)
-tune.Tuner(lambda config: tune.report({{"secret_score": 0.123454321}}), run_config=run).fit()
+shown = PaidFor(StudyMetrics("watched", "trials", 3.0))
+run = tune.RunConfig(storage_path=os.environ["HOME"], verbose=0, callbacks=[shown])
+reports = {{"score": 0.75, "secret_score": 0.123454321}}
+tune.Tuner(lambda config: tune.report(reports), run_config=run).fit()
 processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
 listening = {{c.laddr.ip for p in processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN}}
 try:
@@ -34,11 +44,14 @@ try:
     answer = 200
 except urllib.error.HTTPError as error:
     answer = error.code
-metrics = urllib.request.urlopen(f"http://127.0.0.1:{{port}}/metrics", timeout=10).read().decode()
+metrics, until = "", time.monotonic() + 60
+while "dpgan_tune_best_score" not in metrics and time.monotonic() < until:
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{{port}}/metrics", timeout=10).read().decode()
 names = sorted({{line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")}})
 reported = [sign for sign in ("secret_score", "0.123454321") if sign in metrics]
 print(json.dumps(
-    {{"listening": sorted(listening), "without_token": answer, "metrics": names, "reported": reported}}
+    {{"listening": sorted(listening), "without_token": answer, "metrics": names, "reported": reported,
+      "lines": [line for line in metrics.splitlines() if line.startswith("ray_dpgan_tune")]}}
 ))
 ray.shutdown()
 """
@@ -213,3 +226,12 @@ def test_a_local_ray_asks_for_a_token_and_nothing_of_it_listens_outside(order, t
     exported = [name for name in found["metrics"] if not name.startswith(("ray_", "python_", "process_", "target_"))]
     assert exported == []
     assert found["reported"] == []
+    figures = {line.split("{")[0]: float(line.split()[-1]) for line in found["lines"] if "state=" not in line}
+    assert figures["ray_dpgan_tune_best_score"] == 0.75 and figures["ray_dpgan_tune_declared_epsilon"] == 3.0
+    assert all('study="watched"' in line.lower() for line in found["lines"])
+
+
+def test_grafana_draws_every_metric_of_a_study_and_no_other():
+    panels = json.loads((Path(__file__).parents[2] / "clusters" / "grafana.json").read_text())["panels"]
+    asked = {re.search(r"\(ray_(\w+)", target["expr"])[1] for panel in panels for target in panel["targets"]}
+    assert asked == {metrics.BEST, metrics.TRIALS, metrics.EPOCHS, metrics.BUDGET}
