@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from analysis.commands import build, draw, paper, score, verify
+from analysis.commands import build, draw, paper, publication, score, verify
 
 COMMANDS = {
     "build": build,
     "draw": draw,
     "verify": verify,
+    "publication": publication,
     "paper": paper,
     "score": score,
 }  # each with SUMMARY, DESCRIPTION, EPILOG, add_arguments and run
