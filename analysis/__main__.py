@@ -39,10 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from analysis.errors import AnalysisError
     from cohorts import CohortError
     from privacy import LedgerError, PlanError
+    from trainables.extensions import ExtensionError
 
     try:
         return int(given.run(given, Console()))
-    except (AnalysisError, CohortError, LedgerError, PlanError) as error:
+    except (AnalysisError, CohortError, ExtensionError, LedgerError, PlanError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
 

@@ -18,16 +18,15 @@ BEST, TRIALS, EPOCHS, BUDGET = (
 
 
 class StudyMetrics(Callback):
-    """Sets what is shown of a search. Give it to Tune within ``PaidFor``, so that it is handed nothing else.
+    """Sets what is shown of a study's present search. Give it to Tune within ``PaidFor``, so that it is handed no more.
 
     Args:
         study: the study's name.
-        search: which of its searches.
         epsilon: that the study declared; None where it declared none.
     """
 
-    def __init__(self, study: str, search: str, epsilon: float | None) -> None:
-        self._of = {"study": study, "search": search}
+    def __init__(self, study: str, epsilon: float | None) -> None:
+        self._of = {"study": study}
         self._best, self._epochs = -math.inf, 0
         self._best_score = self._gauge(BEST, "Best score of any epoch so far")
         self._scored = self._gauge(EPOCHS, "Epochs scored so far, of all trials")
@@ -39,6 +38,10 @@ class StudyMetrics(Callback):
         gauge = Gauge(name, description=description, tag_keys=(*self._of, *more))
         gauge.set_default_tags(self._of)
         return gauge
+
+    def setup(self, *arguments: Any, **info: Any) -> None:
+        """A search begins, whose scores are not to be compared with those of the one before."""
+        self._best, self._epochs = -math.inf, 0
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: Mapping[str, Any], **info: Any

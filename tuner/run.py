@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cohorts import CohortError, storage
     from privacy import BudgetExhausted, LedgerError, LedgerUnavailable, PlanError
     from search_spaces import SearchSpaceError
+    from trainables.extensions import ExtensionError
     from trainables.interrupts import interrupted_by
     from tuner.errors import MachineError, StudyError
     from tuner.plan import print_plan
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from tuner.terminal import best_epochs_table
 
     mistakes = (
-        AnalysisError, BudgetExhausted, CohortError, LedgerError, PlanError, SearchSpaceError, StudyError
+        AnalysisError, BudgetExhausted, CohortError, ExtensionError, LedgerError, PlanError, SearchSpaceError,
+        StudyError,
     )  # fmt: skip
     console, request, finished = Console(), None, False
 

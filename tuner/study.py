@@ -26,7 +26,7 @@ from trainables.interrupts import Interruption, interrupted_by
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
-from tuner.callbacks import watched_by
+from tuner.callbacks import PaidFor, watched_by
 from tuner.dashboards import Dashboards, dashboards
 from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
@@ -62,7 +62,7 @@ def run_study(
         request: the study.
         address: Ray cluster to run on, or None for this machine.
         console: where its progress is shown.
-        shown: whether Optuna's dashboard is served; if left out, for public cohorts only.
+        shown: whether Optuna's dashboard is served and Ray's metrics hold scores; if left out, for public cohorts only.
         callbacks: of Ray Tune, which hear of every trial but those of a secret number of runs.
 
     Raises:
@@ -86,6 +86,7 @@ def run_study(
         books = serve_ledger(ledger)
         door = Door(settings.study, request.cohort.schema, splits, ledger, books, directory.path)
         shown = request.cohort.schema.public if shown is None else shown
+        callbacks = [*callbacks, *_metrics(request)] if shown else callbacks
         with dashboards(directory.database if shown else None, info) as watching:
             _announce(console, request, resources, watching)
             if not ledger.books.charged(settings.study):
@@ -219,9 +220,6 @@ def _search(
     # With Tune's own limit of one, a trial that ends gives its process to the one trial that is waiting for another
     # machine to start; short trials then never leave the first machine.
     slots = resources.trials_at_once(running_machines())
-    policy, public = policy_named(settings.policy), request.cohort.schema.public
-    metrics = StudyMetrics(settings.study, phase.stage.name, settings.epsilon if policy.declares_budget else None)
-    shown = watched_by([metrics], policy, public) if policy.declares_budget or public else []
     forgetting = [Forgetting()] if phase.stage.reads_participants else []  # others may be gone on from
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
     interruption = Interruption()
@@ -242,7 +240,6 @@ def _search(
                 Snapshots(scheduler, snapshot, seal),
                 view,
                 *forgetting,
-                *shown,
                 *callbacks,
             ],
             checkpoint_config=CheckpointConfig(checkpoint_frequency=1),
@@ -259,6 +256,15 @@ def _scheduler(schedule: Schedule) -> StudyASHA:
     if schedule.reduction_factor == 1:
         return StudyASHA(schedule.rungs[-1], grace_epochs=schedule.rungs[-1])
     return StudyASHA(schedule.rungs[-1], schedule.reduction_factor, schedule.rungs[0])
+
+
+def _metrics(request: StudyRequest) -> list[PaidFor]:
+    """What Ray's metrics are told, where scores are paid for or nobody's."""
+    policy, public = policy_named(request.settings.policy), request.cohort.schema.public
+    if not (policy.declares_budget or public):
+        return []
+    epsilon = request.settings.epsilon if policy.declares_budget else None
+    return watched_by([StudyMetrics(request.settings.study, epsilon)], policy, public)
 
 
 def _announce(console: Console, request: StudyRequest, resources: TrialResources, watching: Dashboards) -> None:

@@ -33,7 +33,7 @@ context = ray.init(
     num_cpus=1, log_to_driver=False, include_dashboard=True, configure_logging=False, _system_config=often
 )
 port = context["metrics_export_port"]
-shown = PaidFor(StudyMetrics("watched", "trials", 3.0))
+shown = PaidFor(StudyMetrics("watched", 3.0))
 run = tune.RunConfig(storage_path=os.environ["HOME"], verbose=0, callbacks=[shown])
 reports = {{"score": 0.75, "secret_score": 0.123454321}}
 tune.Tuner(lambda config: tune.report(reports), run_config=run).fit()
