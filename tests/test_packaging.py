@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from setuptools import find_packages
@@ -49,3 +50,10 @@ def test_locked_versions_are_allowed_and_none_is_missing():
     for each in [*NEEDED, *OPTIONAL]:
         if each.name != PROJECT["name"]:
             assert versions[canonicalize_name(each.name)] in each.specifier, each
+
+
+def test_who_cites_it_cites_this_version_under_its_licence():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["title"], cited["version"], cited["license"]) == tuple(
+        PROJECT[key] for key in ("name", "version", "license")
+    )

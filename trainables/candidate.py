@@ -175,8 +175,8 @@ def candidate_named(name: str) -> type[Candidate]:
     """
     if name not in _known:
         raise ExtensionError(
-            f"There is no candidate named {name} here. A package added it where the study was run; install that package "
-            f"here too. Known are {', '.join(_known)}."
+            f"There is no candidate named {name} here. A package added it where the study was run; install it "
+            f"here, too. Known are {', '.join(_known)}."
         )
     found = _known[name]
     if isinstance(found, EntryPoint):
