@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from ray.tune import Trainable
 from ray.tune.experiment import Trial
 
 from privacy.policies import policy_named
-from trainables.candidate import CANDIDATE, DEFAULT, START, hyperparameters_of
+from search_spaces import SearchSpace
+from trainables.candidate import CANDIDATE, DEFAULT
 from trainables.service.trials import DPGANTrial
 from tuner.phases import Phase
 from tuner.request import StudyRequest
 
-LONGEST_NAME = 150
+LONGEST_NAME = 200
 """Of a folder; most file systems allow 255 bytes, and checkpoints lie below it."""
 
 
@@ -23,11 +25,26 @@ def trial_name(trial: Trial) -> str:
     return f"{trial.config.get(CANDIDATE, DEFAULT)}-{trial.trial_id}"
 
 
-def trial_folder(trial: Trial) -> str:
-    """The same and its hyperparameters; numbers in as few digits as tell them, where Ray Tune writes 0.0000."""
-    drawn = {name: value for name, value in trial.config.items() if name not in (CANDIDATE, START)}
-    words = [f"{name}={_short(drawn[name])}" for name in sorted(hyperparameters_of(trial.config)) if name in drawn]
-    return re.sub(r"[^\w.,=+-]", "_", ",".join([trial_name(trial), *words]))[:LONGEST_NAME]
+@dataclass(frozen=True)
+class TrialFolder:
+    """Names a trial's folder: as the trial, and by what was drawn for it; ``2e-05`` where Ray Tune writes 0.0000.
+
+    Args:
+        searched: hyperparameters that differ between trials.
+    """
+
+    searched: tuple[str, ...]
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> TrialFolder:
+        """For the trials of a search space."""
+        names = (name for name in space.hyperparameters if len(space.values(name)) != 1)
+        return cls(tuple(name for name in names if name != CANDIDATE))
+
+    def __call__(self, trial: Trial) -> str:
+        """The name of a trial's folder."""
+        words = [f"{name}={_short(trial.config[name])}" for name in self.searched if name in trial.config]
+        return re.sub(r"[^\w.,=+-]", "_", ",".join([trial_name(trial), *words]))[:LONGEST_NAME]
 
 
 def _short(value: Any) -> str:

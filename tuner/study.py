@@ -32,7 +32,7 @@ from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
 from tuner.interrupts import ends_tune
 from tuner.metrics import StudyMetrics
-from tuner.naming import about, named, trial_folder, trial_name
+from tuner.naming import TrialFolder, about, named, trial_name
 from tuner.optuna_search import StudySearch, describe
 from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.presets import preset_named
@@ -228,7 +228,7 @@ def _search(
             named(tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan))),
             name=phase.stage.name,
             trial_name_creator=trial_name,
-            trial_dirname_creator=trial_folder,
+            trial_dirname_creator=TrialFolder.of(request.space),
             storage_path=directory.storage_path(settings),
             num_samples=schedule.trials,
             search_alg=search,

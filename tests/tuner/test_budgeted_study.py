@@ -114,7 +114,7 @@ def test_every_display_of_a_study_has_the_same_best_score(office, first):
     in_optuna = optuna.load_study(study_name="first", storage=f"sqlite:///{directory.database}")
     tune_s = ExperimentAnalysis(directory.experiment(directory.settings())).get_best_trial("score", "max", scope="all")
     report = json.loads((directory.internal / "report.json").read_text())
-    best, *_ = next(part for part in parts(report) if isinstance(part, list) and part and "best epoch" in part[0])
+    best = next(part for part in parts(report) if isinstance(part, dict) and "best epoch" in part)  # the first row
     last_said = re.findall(r"best score (\d\.\d+)", first.stdout)[-1]
     assert in_optuna.best_value == tune_s.metric_analysis["score"]["max"]
     assert f"{in_optuna.best_value:.3f}" == last_said == best["score"]
