@@ -195,7 +195,7 @@ class StudySearch(OptunaSearch):
 
 def describe(study: Study, about: Mapping[str, str | float]) -> None:
     """Have Optuna's dashboard name what trials are compared by, and say what kind of study it shows."""
-    study.set_metric_names(["best score"])
+    study.set_metric_names(["best_score"])
     for name, value in about.items():
         study.set_user_attr(name, value)
 

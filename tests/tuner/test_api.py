@@ -73,7 +73,7 @@ def test_the_example_runs_to_a_release_that_holds(example):
 def test_the_results_are_ray_tunes_own_and_the_table_is_optunas(example):
     results, table = example["results"], example["table"]
     assert isinstance(results, ResultGrid) and len(results) == len(table) == 4
-    assert {"number", "value", "state"} <= set(table.columns)
+    assert {"number", "value_best_score", "state"} <= set(table.columns)
 
 
 def test_a_callback_hears_of_every_report_and_is_handed_what_was_paid_for_alone(example):

@@ -131,7 +131,7 @@ def parts(document) -> Iterator:
 
 def test_optuna_says_what_is_shown_and_what_was_paid_for_it(office, first):
     shown = optuna.load_study(study_name="first", storage=f"sqlite:///{office.study('first') / 'study.db'}")
-    assert shown.metric_names == ["best score"]
+    assert shown.metric_names == ["best_score"]
     assert (shown.user_attrs["policy"], shown.user_attrs["epsilon"], shown.user_attrs["search"]) == (
         "composed", 20, "trials"
     )  # fmt: skip

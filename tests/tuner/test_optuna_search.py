@@ -107,7 +107,7 @@ def test_a_study_says_what_it_compares_and_what_it_is_of(space, database):
     for _ in range(2):  # begun, and gone on with
         StudySearch(space, database, "study", about={"policy": "measured", "epsilon": 3.0})
     study = optuna.load_study(study_name="study", storage=f"sqlite:///{database}")
-    assert study.metric_names == ["best score"]
+    assert study.metric_names == ["best_score"]
     assert study.user_attrs == {"policy": "measured", "epsilon": 3.0}
 
 
