@@ -90,6 +90,7 @@ def test_a_network_that_cannot_be_packed_is_refused_before_anything_is_read(inst
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # two whole studies, on a machine that may be busy
 def test_the_pages_studies_run_to_their_releases(installed, tmp_path):
     for block in blocks("yaml"):
         (tmp_path / block.split("\n")[0].removeprefix("# ")).write_text(block)

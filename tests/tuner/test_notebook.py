@@ -18,6 +18,7 @@ def test_it_is_kept_without_outputs():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # a whole study, on a machine that may be busy
 def test_it_walks_from_a_cohort_to_an_interval_that_is_wider_than_that_of_a_single_copy(shared_ray, tmp_path):
     names: dict = {}
     run = Study.run

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 STRAYED = 3
+PATIENCE_S = 3600  # a whole default study, on a machine that may be busy
 
 
 def steps() -> list[tuple[str, str]]:
@@ -44,6 +45,7 @@ def walked(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(PATIENCE_S)
 def test_it_ends_with_a_release_that_states_what_was_asked(walked):
     folder, said = walked
     statement = (folder / "results" / "first" / "release" / "README.md").read_text()
@@ -53,6 +55,7 @@ def test_it_ends_with_a_release_that_states_what_was_asked(walked):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(PATIENCE_S)
 def test_the_interval_is_of_the_difference_that_the_trial_has(walked):
     _, said = walked
     estimate, lower, upper = map(float, said["python effect.py"].split()[-3:])
