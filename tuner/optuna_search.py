@@ -153,7 +153,7 @@ class StudySearch(OptunaSearch):
 
     def _tell_best(self, trial: Trial, stopped: bool) -> None:
         scores = self._database.get_trial(trial._trial_id).intermediate_values
-        best = max((epoch for epoch in scores if math.isfinite(scores[epoch])), key=scores.__getitem__)
+        best = max((epoch for epoch in scores if not math.isnan(scores[epoch])), key=scores.__getitem__)
         trial.set_user_attr(BEST_EPOCH, best)
         trial.set_user_attr(STOPPED_EARLY, stopped)
         self._study.tell(trial, scores[best])
