@@ -74,6 +74,9 @@ def test_the_results_are_ray_tunes_own_and_the_table_is_optunas(example):
     results, table = example["results"], example["table"]
     assert isinstance(results, ResultGrid) and len(results) == len(table) == 4
     assert {"number", "value_best_score", "state"} <= set(table.columns)
+    best = table.loc[table["value_best_score"].idxmax()]
+    assert best["value_best_score"] == pytest.approx(max(example["best"].scores.values()))
+    assert results.get_best_result().metrics["trial_id"] == best["user_attrs_tune_trial"]
 
 
 def test_a_callback_hears_of_every_report_and_is_handed_what_was_paid_for_alone(example):
