@@ -63,11 +63,12 @@ test-dataset:   ## what mlcroissant, SDV and R (Debian: r-base-core) say of rele
 test-cluster: $(VENV)/.installed-dev  ## two hosts as network namespaces (root, sshd, iproute2, rsync)
 	$(BIN)/python -m pytest tests/cluster -m cluster
 
-check: $(VENV)/.installed-dev  ## lint, types, and which folder may import which
+check: $(VENV)/.installed-dev  ## lint, types, which folder may import which, and links between pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/test_links.py
 
 audit: setup    ## attack the code itself: lower bounds that must stay below what is stated
 	$(BIN)/python -m analysis.auditing

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from analysis.commands import build, draw, paper, score, verify
+from analysis.commands import build, draw, paper, publication, score, verify
 
 COMMANDS = {
     "build": build,
     "draw": draw,
     "verify": verify,
+    "publication": publication,
     "paper": paper,
     "score": score,
 }  # each with SUMMARY, DESCRIPTION, EPILOG, add_arguments and run
@@ -44,11 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from analysis.machine import MachineError, machine_errors
     from cohorts import CohortError
     from privacy import LedgerError, LedgerUnavailable, PlanError
+    from trainables.extensions import ExtensionError
 
     try:
         with machine_errors():
             return int(given.run(given, Console()))
-    except (AnalysisError, CohortError, LedgerError, MachineError, PlanError) as error:
+    except (AnalysisError, CohortError, ExtensionError, LedgerError, MachineError, PlanError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1 if isinstance(error, LedgerUnavailable | MachineError) else 2
 

@@ -141,7 +141,7 @@ def datasheet(
         descriptions=DESCRIPTIONS,
         sums=SUMS_FILE,
         reading=reading_lines(schema),
-        licence=licence_section(schema, statement, settings.study),
+        licence=licence_section(schema.publication, statement.cohort, settings.study),
     )
 
 

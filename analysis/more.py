@@ -193,7 +193,7 @@ def _write(
             more=FILES,
             reading=reading_lines(schema),
             tables="\n\n".join(table_section(schema, table) for table in schema.tables),
-            licence=licence_section(schema, statement, settings.study),
+            licence=licence_section(schema.publication, statement.cohort, settings.study),
         )
     )
     return Manifest.of(folder, settings, statement, count, drawn=drawn)

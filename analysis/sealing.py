@@ -16,6 +16,7 @@ from privacy.ledger.summary import Summary
 SEALED: Settled = "release sealed"
 PICKED: Settled = "epochs picked"  # those that the release was drawn from
 DRAWN: Settled = "participants drawn"  # more of them, beside the release
+STATED: Settled = "publication stated"  # another licence or citation of the sealed release
 
 
 def verified_ledger(
@@ -38,8 +39,17 @@ def verified_ledger(
 
 
 def is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger) -> bool:
-    """Whether the release there is the one that was drawn last, untouched."""
-    return directory.release.is_dir() and ledger.settled(settings.study, SEALED, digest_of(directory.release))
+    """Whether the release there is the one that was drawn last, untouched but for what its publication says."""
+    if not directory.release.is_dir():
+        return False
+    digest = digest_of(directory.release)
+    stated = stated_digest(ledger, settings, digest)
+    return ledger.settled(settings.study, SEALED, digest) or ledger.settled(settings.study, STATED, stated)
+
+
+def stated_digest(ledger: Ledger, settings: StudySettings, digest: str) -> str:
+    """What is settled of a release that was relabelled: its digest, and of which of the study's releases it is."""
+    return f"{len(ledger.books.settled(settings.study, SEALED))} {digest}"
 
 
 def drawn_before(ledger: Ledger, study: str) -> int:

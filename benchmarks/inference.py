@@ -3,8 +3,9 @@
 ``python -m benchmarks.inference --trials 200`` simulates so many trials of 500 participants with an effect and as many
 without one, measures each at epsilon 3, draws copies, analyses each copy and combines the results. ``--studies 10`` has
 whole studies by ``tuner/run.py`` do so, which also release a synthetic cohort of a searched generator; and
-``--resampled 20`` takes so many samples of as many participants from ACTG175, with replacement, for trials. Beside them
-stand the trial itself, and what somebody finds who analyses a single synthetic cohort as if it were one. Each trial is
+``--resampled 20`` takes so many samples of as many participants from ACTG175, with replacement, for trials.
+``--mst 50`` has MST make a synthetic cohort of so many, in an environment of its own (``benchmarks/peers``). Beside it
+stands the trial itself, and what somebody finds who analyses a single synthetic cohort as if it were one. Each trial is
 added to benchmarks/results/inference.json as it comes, and those that are there are not repeated; the table of
 docs/intervals.md is written at the end. Several of these may run at once.
 """
@@ -33,6 +34,7 @@ from analysis import combine
 from analysis.release import read_release
 from benchmarks.ablation import Recipe, bought
 from benchmarks.page import write_section
+from benchmarks.peers.release import release
 from benchmarks.simulated_trial import ANALYSES, SCHEMA, Found, analysed, simulated
 from cohorts import Encoding, Participants, Schema, load_participants, write_cohort
 from trainables.measured.copies import Copies
@@ -52,6 +54,7 @@ WAYS = {
     "copies": "10 copies, combined",
     "single": "one copy, as if it were the trial",
     "release": "the synthetic cohort, as if it were the trial",
+    "mst": "MST's synthetic cohort, as if it were the trial",
 }
 
 
@@ -59,12 +62,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=0, help="with an effect, and as many without")
     parser.add_argument("--studies", type=int, default=0, help="likewise, of whole studies")
+    parser.add_argument("--mst", type=int, default=0, help="likewise, of synthetic cohorts by MST")
     parser.add_argument("--resampled", type=int, default=0, help="trials that are drawn from ACTG175's participants")
     parser.add_argument("--effect", type=float, action="append", help="1 or 0; both unless given")
     parser.add_argument("--participants", type=int, default=500)
     parser.add_argument("--epsilon", type=float, default=3.0)
     given = parser.parse_args()
-    for of, count, run in (("measurements", given.trials, measured_only), ("studies", given.studies, studied)):
+    for of, count, run in (
+        ("measurements", given.trials, measured_only),
+        ("studies", given.studies, studied),
+        ("MST", given.mst, by_mst),
+    ):
         for seed in range(count):
             for effect in given.effect or EFFECTS:
                 key = {"of": of, "participants": given.participants, "epsilon": given.epsilon, "effect": effect}
@@ -133,15 +141,24 @@ def studied(participants: int, epsilon: float, effect: float, seed: int) -> dict
             env=environment,
             check=True,
         )
-        release = read_release(Path(folder, "s", "release"))[1]
-        drawn = [analysed(copy) for copy in released_copies(Path(folder, "s", "release"), release.schema)]
-    found = {"trial": trial, "release": replace(release, schema=trial.schema)}
+        published = Path(folder, "s", "release")
+        synthetic = read_release(published)[1]
+        drawn = [analysed(copy) for copy in released_copies(published, synthetic.schema)]
+    found = {"trial": trial, "release": replace(synthetic, schema=trial.schema)}
     return {**{name: _alone(analysed(each)) for name, each in found.items()}, "copies": _combined(drawn)}
 
 
-def released_copies(release: Path, schema: Schema) -> Iterable[Participants]:
+def by_mst(participants: int, epsilon: float, effect: float, seed: int) -> dict[str, Any]:
+    """What is found of one synthetic cohort by MST, of as many of the trial's participants as a study measures."""
+    trial = simulated(participants, effect, np.random.default_rng([seed, int(effect), participants]))
+    return {
+        name: _alone(analysed(each)) for name, each in {"trial": trial, "mst": release(trial, "mst", epsilon)}.items()
+    }
+
+
+def released_copies(published: Path, schema: Schema) -> Iterable[Participants]:
     """The copies of a release, read by the loader of trials."""
-    tables = {table: pd.read_csv(release / f"{schema.stem(table)}-copies.csv") for table in schema.tables}
+    tables = {table: pd.read_csv(published / f"{schema.stem(table)}-copies.csv") for table in schema.tables}
     for number in range(1, COPIES + 1):
         with tempfile.TemporaryDirectory() as folder:
             for table, rows in tables.items():

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from setuptools import find_packages
@@ -63,3 +64,10 @@ def test_a_file_that_was_not_locked_is_not_installed(file):
     """PyTorch alone has no hashes: each kind of device has a build of its own."""
     without = [name for name, _, hashes in locked(file) if not hashes]
     assert without == (["torch"] if file.name == "requirements-torch.lock" else [])
+
+
+def test_who_cites_it_cites_this_version_under_its_licence():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["title"], cited["version"], cited["license"]) == tuple(
+        PROJECT[key] for key in ("name", "version", "license")
+    )

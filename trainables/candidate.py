@@ -1,7 +1,8 @@
 """Candidates: what turns what was paid for into a generator that draws participants.
 
 The AC-GAN is one, noisy moments of each class another. A trial of a study trains one of them; search space, scores,
-charges, early stopping, checkpoints and releases are the same for all. ``register`` adds another.
+charges, early stopping, checkpoints and releases are the same for all. Installed packages add others by entry points,
+and ``register`` adds one for the processes of this driver.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import EntryPoint
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -18,6 +20,7 @@ from cohorts import Participants, Schema
 from privacy.mechanisms.mechanism import Mechanism
 from privacy.planning.allocation import Allocation
 from privacy.policies.policy import Access
+from trainables.extensions import CANDIDATES, ExtensionError, added, loaded
 from trainables.segment import Segment
 
 CANDIDATE, DEFAULT = "candidate", "gan"
@@ -142,7 +145,8 @@ class Candidate(Protocol):
 
 
 # By name, or where it is found: a process that never trains a GAN does without its networks.
-_known: dict[str, type[Candidate] | str] = {
+_known: dict[str, type[Candidate] | str | EntryPoint] = {
+    **added(CANDIDATES),
     "gan": "trainables.gan.candidate:GAN",
     "measured": "trainables.measured.candidate:MeasuredNetwork",
     "copula": "trainables.measured.copula:Copula",
@@ -157,7 +161,7 @@ def register(candidate: type[Candidate]) -> None:
 
 def registered() -> tuple[type[Candidate], ...]:
     """Candidates as they are known here; for another process to ``register``."""
-    return tuple(each for each in _known.values() if not isinstance(each, str))
+    return tuple(each for each in _known.values() if not isinstance(each, str | EntryPoint))
 
 
 def candidate_names() -> tuple[str, ...]:
@@ -166,8 +170,19 @@ def candidate_names() -> tuple[str, ...]:
 
 
 def candidate_named(name: str) -> type[Candidate]:
-    """The candidate of a name."""
+    """The candidate of a name.
+
+    Raises:
+        ExtensionError: it is of a package that is not installed here, or that cannot be used.
+    """
+    if name not in _known:
+        raise ExtensionError(
+            f"There is no candidate named {name} here. A package added it where the study was run; install it "
+            f"here, too. Known are {', '.join(_known)}."
+        )
     found = _known[name]
+    if isinstance(found, EntryPoint):
+        found = _known[name] = loaded(found)
     if isinstance(found, str):
         module, _, attribute = found.partition(":")
         found = _known[name] = getattr(import_module(module), attribute)

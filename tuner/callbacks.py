@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ray.tune import Callback, ExperimentAnalysis, ResultGrid
+from ray.tune import Callback, ExperimentAnalysis, Result, ResultGrid
 from ray.tune.experiment import Trial
 
 from analysis.epochs import reported
@@ -80,6 +80,20 @@ def watched_by(callbacks: Iterable[Callback], policy: Policy, public: bool) -> l
     return given
 
 
+class Results(ResultGrid):
+    """Ray Tune's own results, of which the best is the trial with the best epoch, as everywhere else."""
+
+    def get_best_result(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "all",
+        filter_nan_and_inf: bool = True,
+    ) -> Result:
+        """The trial with the best report; with scope ``last``, the one whose last report is best, as Ray has it."""
+        return super().get_best_result(metric, mode, scope, filter_nan_and_inf)
+
+
 class Ended(Callback):
     """Keeps the trials of the last search that ended, for Ray Tune's own results."""
 
@@ -103,4 +117,4 @@ class Ended(Callback):
             default_metric="score",
             default_mode="max",
         )
-        return ResultGrid(analysis)
+        return Results(analysis)

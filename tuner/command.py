@@ -33,6 +33,9 @@ COMMANDS = {
     "analyse": Command("build the release and the report of a finished study", "analysis.__main__", ("build",)),
     "draw": Command("draw more participants from a sealed release, for nothing", "analysis.__main__", ("draw",)),
     "verify": Command("check a release that you were given, or are about to publish", "analysis.__main__", ("verify",)),
+    "publication": Command(
+        "change the licence or citation that a sealed release states", "analysis.__main__", ("publication",)
+    ),
     "paper": Command("draw the SPRINT paper's figures of studies, for a reader too", "analysis.__main__", ("paper",)),
     "score": Command("score the sheet of a blinded reader of these figures", "analysis.__main__", ("score",)),
     "ledger": Command(

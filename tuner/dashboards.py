@@ -2,8 +2,7 @@
 
 Ray starts six kinds of server for a local study. By default all but the dashboard listen on every interface, and the
 Prometheus metrics among them answer without a token. ``local_ray_auth`` puts every one of them on the loopback
-address. The metrics that remain there are aggregate figures of the machine and of Ray itself (CPU, memory, disk, bytes
-sent, tasks and actors by state, per process and per node); nothing that a trial reports is among them.
+address, and closes those that show metrics.
 
 ``python -m tuner.dashboards STUDY.db`` is the child process that serves Optuna's dashboard.
 """

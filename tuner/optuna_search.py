@@ -25,6 +25,8 @@ from trainables.candidate import START, candidate_of
 TUNE_TRIAL = "tune_trial"  # the name Tune has for it
 FAILURE = "failure"  # why it has no value
 ASKED_FOR = "asked_for"  # that its configuration was settled before the search
+STOPPED_EARLY = "stopped_early"  # that ASHA did not let it go on
+BEST_EPOCH = "best_epoch"  # that its value is the score of
 
 LOST = "the study was interrupted before this trial was saved"
 # Seconds to wait while optuna-dashboard holds the database.
@@ -35,8 +37,10 @@ NOT_METRICS = {*AUTO_RESULT_KEYS, "done", "trial_id", "experiment_tag", "checkpo
 class StudySearch(OptunaSearch):
     """Ray's ``OptunaSearch`` on a file, telling Optuna what Ray keeps from it.
 
-    Each report is an intermediate value at step ``epoch``, the last one too; a trial that ended before its
-    ``planned_epochs`` is PRUNED, one that failed is FAIL, and what else it last reported becomes user attributes.
+    Each report is an intermediate value at step ``epoch``, the last one too. The value of a trial is the best of them,
+    since a release takes the best epochs wherever a trial went afterwards; so one that was stopped early is COMPLETE
+    too, with the attribute ``stopped_early``, and Optuna's best value is that of every other display. One that failed
+    is FAIL. What else a trial last reported becomes user attributes.
     The database is the only memory: what Tune saves and restores is the list of trials it knows, so a trial that
     Optuna has and Tune lost is marked FAIL.
 
@@ -49,6 +53,7 @@ class StudySearch(OptunaSearch):
         allocation: settles what of a configuration follows from its price; None where the space says everything.
         shortlist: configurations to run in place of what the sampler proposes, by the trial they begin from.
         first: what is drawn for the first trials, by hyperparameter, before the sampler proposes anything.
+        about: what the dashboard says of the study.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class StudySearch(OptunaSearch):
         allocation: Allocation | None = None,
         shortlist: Mapping[str, Mapping[str, Any]] | None = None,
         first: Sequence[Mapping[str, Any]] = (),
+        about: Mapping[str, str | float] | None = None,
     ) -> None:
         self._allocation = allocation
         self._database = RDBStorage(
@@ -81,6 +87,7 @@ class StudySearch(OptunaSearch):
         self._study: Study = self._ot_study
         if self._study.get_trials(deepcopy=False):
             return
+        describe(self._study, about or {})
         for start, config in (shortlist or {}).items():
             self._study.enqueue_trial(dict(config), user_attrs={ASKED_FOR: True, START: start})
         for drawn in first:
@@ -139,12 +146,17 @@ class StudySearch(OptunaSearch):
                 trial.set_user_attr(name, value)
             if math.isnan(result["score"]):
                 self._tell_failed(trial, "the last score is not a number")
-            elif result["epoch"] < result["planned_epochs"]:
-                self._study.tell(trial, state=TrialState.PRUNED)
             else:
-                self._study.tell(trial, float(result["score"]))
+                self._tell_best(trial, stopped=result["epoch"] < result["planned_epochs"])
         del self._ot_trials[trial_id]
         self._completed_trials.add(trial_id)
+
+    def _tell_best(self, trial: Trial, stopped: bool) -> None:
+        scores = self._database.get_trial(trial._trial_id).intermediate_values
+        best = max((epoch for epoch in scores if not math.isnan(scores[epoch])), key=scores.__getitem__)
+        trial.set_user_attr(BEST_EPOCH, best)
+        trial.set_user_attr(STOPPED_EARLY, stopped)
+        self._study.tell(trial, scores[best])
 
     def _tell_failed(self, trial: Trial, reason: str) -> None:
         trial.set_user_attr(FAILURE, reason)
@@ -179,6 +191,13 @@ class StudySearch(OptunaSearch):
                 if ASKED_FOR in frozen.user_attrs:  # of these none may go missing
                     kept = {name: frozen.user_attrs[name] for name in (ASKED_FOR, START) if name in frozen.user_attrs}
                     self._study.enqueue_trial(frozen.params, user_attrs=kept)
+
+
+def describe(study: Study, about: Mapping[str, str | float]) -> None:
+    """Have Optuna's dashboard name what trials are compared by, and say what kind of study it shows."""
+    study.set_metric_names(["best_score"])
+    for name, value in about.items():
+        study.set_user_attr(name, value)
 
 
 def _metrics(result: Mapping[str, Any]) -> dict[str, Any]:

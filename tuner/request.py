@@ -25,6 +25,7 @@ from privacy.policies.policy import Policy
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.gan.engine import grid
+from trainables.gan.hyperparameters import PACKED_NETWORKS
 from tuner.domains import domains
 from tuner.errors import StudyError
 from tuner.first_ledger import require_ledger, studies_in
@@ -309,6 +310,12 @@ def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -
         raise StudyError(
             f"The schema of {schema.name} has no label, so there is nothing that a classifier could predict, and the "
             f"policy {settings.policy} chooses by that alone. Use --policy {' or '.join(without)}, or name a label."
+        )
+    others = sorted(set(map(str, space.values("network"))) - set(PACKED_NETWORKS))
+    if others and settings.engine == "packed":
+        raise StudyError(
+            f"The search space {space.name} asks for the network {others[0]}, which an installed package adds. Only "
+            f"the networks {' and '.join(PACKED_NETWORKS)} can be packed; give --engine opacus."
         )
     if "paper" in space.values("network") and grid(schema) is None:
         raise StudyError(

@@ -35,6 +35,7 @@ def _run(options: Namespace) -> int:
     from cohorts import CohortError, storage
     from privacy import BudgetExhausted, LedgerError, LedgerUnavailable, PlanError
     from search_spaces import SearchSpaceError
+    from trainables.extensions import ExtensionError
     from trainables.interrupts import interrupted_by
     from tuner.errors import StudyError
     from tuner.plan import print_plan
@@ -43,7 +44,8 @@ def _run(options: Namespace) -> int:
     from tuner.terminal import best_epochs_table
 
     mistakes = (
-        AnalysisError, BudgetExhausted, CohortError, LedgerError, PlanError, SearchSpaceError, StudyError
+        AnalysisError, BudgetExhausted, CohortError, ExtensionError, LedgerError, PlanError, SearchSpaceError,
+        StudyError,
     )  # fmt: skip
     console, request, finished = Console(), None, False
 

@@ -27,12 +27,15 @@ from trainables.interrupts import Interruption
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
+from tuner.callbacks import PaidFor, watched_by
 from tuner.dashboards import Dashboards, dashboards
 from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
 from tuner.giving_up import GivesUp
 from tuner.interrupts import ends_tune
-from tuner.optuna_search import StudySearch
+from tuner.metrics import StudyMetrics
+from tuner.naming import TrialFolder, about, named, trial_name
+from tuner.optuna_search import StudySearch, describe
 from tuner.own_machine import EndsWithMachine
 from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.presets import preset_named
@@ -62,7 +65,8 @@ def run_study(
         request: the study.
         address: Ray cluster to run on, or None for this machine.
         console: where its progress is shown.
-        shown: whether Optuna's dashboard is served; if left out, for public cohorts only.
+        shown: whether Optuna's dashboard is served and a cluster's metrics hold scores; by default for public cohorts
+            only.
         callbacks: of Ray Tune, which hear of every trial but those of a secret number of runs.
 
     Raises:
@@ -86,8 +90,15 @@ def run_study(
             books = serve_ledger(ledger)
             door = Door(settings.study, request.cohort.schema, splits, ledger, books, directory.path)
             shown = request.cohort.schema.public if shown is None else shown
+            callbacks = (
+                [*callbacks, *_metrics(request)] if shown and address else callbacks
+            )  # one of this machine's own has none
             with dashboards(directory.database if shown else None, info) as watching:
                 _announce(console, request, resources, watching)
+                if not ledger.books.charged(settings.study):
+                    console.print(
+                        "Participants begin to be read now. Each reading is charged to the ledger beforehand."
+                    )
                 finished = all(
                     _run(request, phase, declared, door, resources, console, callbacks)
                     for phase in phases(request, declared, door)
@@ -168,6 +179,8 @@ def _run(
     callbacks: Sequence[Callback],
 ) -> bool:
     """Carry out one search; returns whether it has ended."""
+    if not phase.stage.reads_participants:
+        console.print("What this search needs of participants is bought. It reads nobody.")
     if phase.stage.runs is None:
         return _search(request, phase, resources, console, callbacks)
     _show_law(request, phase)
@@ -197,7 +210,7 @@ def _show_law(request: StudyRequest, phase: Phase) -> None:
     assert phase.stage.runs is not None
     for name, value in phase.stage.runs.model_dump().items():
         study.set_user_attr(f"number of runs: {name}", value)
-    study.set_user_attr("epochs of a run", phase.plan.scored_epochs[-1])
+    describe(study, {**about(request, phase), "epochs of a run": phase.plan.scored_epochs[-1]})
 
 
 def _search(
@@ -213,6 +226,7 @@ def _search(
         allocation=phase.stage.allocation,
         shortlist=phase.shortlist,
         first=preset_named(settings.preset).configurations[: schedule.trials] if settings.preset else (),
+        about=about(request, phase),
     )
     scheduler = _scheduler(schedule)
     labelled = len(request.cohort.schema.label.classes) > 1
@@ -230,8 +244,10 @@ def _search(
     interruption = Interruption()
     with closing(view), ends_tune(interruption), scheduler.stop_raised():
         tune.run(
-            tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan)),
+            named(tune.with_parameters(DPGANTrial, trials=trials_of(phase.plan))),
             name=phase.stage.name,
+            trial_name_creator=trial_name,
+            trial_dirname_creator=TrialFolder.of(request.space),
             storage_path=directory.storage_path(settings),
             num_samples=schedule.trials,
             search_alg=search,
@@ -261,6 +277,15 @@ def _scheduler(schedule: Schedule) -> StudyASHA:
     if schedule.reduction_factor == 1:
         return StudyASHA(schedule.rungs[-1], grace_epochs=schedule.rungs[-1])
     return StudyASHA(schedule.rungs[-1], schedule.reduction_factor, schedule.rungs[0])
+
+
+def _metrics(request: StudyRequest) -> list[PaidFor]:
+    """What Ray's metrics are told, where scores are paid for or nobody's."""
+    policy, public = policy_named(request.settings.policy), request.cohort.schema.public
+    if not (policy.declares_budget or public):
+        return []
+    epsilon = request.settings.epsilon if policy.declares_budget else None
+    return watched_by([StudyMetrics(request.settings.study, epsilon)], policy, public)
 
 
 def _announce(console: Console, request: StudyRequest, resources: TrialResources, watching: Dashboards) -> None:

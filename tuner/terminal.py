@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from rich.console import Console, Group, RenderableType
@@ -344,6 +345,7 @@ def quiet_ray(log: Path | None = None) -> dict[str, Any]:
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)  # Optuna's, at the line that calls it
     for module in ("ray", "optuna"):
         warnings.filterwarnings("ignore", module=rf"{module}(\.|$)")
     return {"log_to_driver": False, "logging_level": logging.ERROR}

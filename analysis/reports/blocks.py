@@ -89,6 +89,11 @@ class Section:
     blocks: Sequence[Table | Picture] = ()
 
 
+def paragraph(text: str) -> str:
+    """A paragraph as a page has it, whatever stands in it escaped."""
+    return Environment(autoescape=True).from_string("<p>{{ text }}</p>").render(text=text)
+
+
 @dataclass(frozen=True)
 class Report:
     """A whole report.

@@ -12,7 +12,9 @@ from typing import Any, Literal, get_args
 
 from privacy.errors import LedgerError
 
-Settled = Literal["runs drawn", "winner kept", "epochs picked", "release sealed", "participants drawn"]
+Settled = Literal[
+    "runs drawn", "winner kept", "epochs picked", "release sealed", "participants drawn", "publication stated"
+]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What is done with a sealed release: it is verified by its folder alone, and more participants are drawn beside it."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -118,6 +119,55 @@ def test_participants_who_were_left_out_are_missed_though_all_checksums_fit(rele
 def test_a_folder_without_a_release_is_said_to_be_none(tmp_path, capsys):
     assert main(["verify", str(tmp_path)]) == 2
     assert "There is no release at" in capsys.readouterr().err
+
+
+ANOTHER = ("--licence", "CC-BY-4.0", "--citation", "A & B. A copy of 'small'. 2026.", "--published", "2026-05-01")
+
+
+def test_a_sealed_release_is_given_another_licence_and_nothing_of_it_is_drawn_anew(released, capsys):
+    read, before = charges(released), {file.name: file.read_bytes() for file in released.release.iterdir()}
+    assert main(["publication", str(released.path), *ANOTHER]) == 0
+    said = capsys.readouterr().out
+    after = {file.name: file.read_bytes() for file in released.release.iterdir()}
+    says = {"README.md", "SHA256SUMS", "croissant.json", "manifest.json", "report.html", "report.json",
+            "schema-unaccounted.yaml"}  # fmt: skip
+    assert {name for name in after if after[name] != before[name]} == says and after.keys() == before.keys()
+    assert hashlib.sha256(after["SHA256SUMS"]).hexdigest() in said
+    verify_release(released.release)
+    assert charges(released) == read
+    assert b"Licence: CC-BY-4.0 (https://spdx.org" in after["README.md"]
+    assert b"<p>Licence: CC-BY-4.0.</p>" in after["report.html"] and b"A &amp; B. A copy of" in after["report.html"]
+    metadata = json.loads(after["croissant.json"])
+    assert metadata["citeAs"] == ANOTHER[3] and metadata["datePublished"] == "2026-05-01"
+
+
+def test_what_a_release_says_is_what_it_would_have_said_from_the_beginning(released, capsys):
+    before = {file.name: file.read_bytes() for file in released.release.iterdir()}
+    assert main(["publication", str(released.path), *ANOTHER]) == 0
+    main(["publication", str(released.path), "--licence", "", "--citation", ""])
+    file = next(released.release.glob("schema-*.yaml"))
+    assert "published: '2026-05-01'" in file.read_text()  # what is not given stays
+    main(["publication", str(released.path)])  # what the trial's schema says
+    assert {file.name: file.read_bytes() for file in released.release.iterdir()} == before
+
+
+def test_a_relabelled_release_is_still_the_sealed_one_and_no_other_draw(released):
+    text = (released.release / "privacy_statement.md").read_text()
+    assert main(["publication", str(released.path), *ANOTHER]) == 0
+    build_release(released, QUIET)  # keeps it
+    assert (released.release / "privacy_statement.md").read_text() == text
+    assert json.loads((released.release / "croissant.json").read_text())["citeAs"] == ANOTHER[3]
+    folder, manifest = draw_participants(released, 10)
+    assert "one release" in manifest.statement and "2 releases" not in manifest.statement
+    assert verify_release(folder)
+
+
+def test_a_release_that_somebody_changed_is_not_given_a_licence(released, capsys):
+    file = next(released.release.glob("*.csv"))
+    file.write_text(file.read_text() + "\n")
+    assert main(["publication", str(released.path), *ANOTHER]) == 2
+    assert "is not the release that the study" in capsys.readouterr().err
+    assert "The publisher stated no licence" in (released.release / "README.md").read_text()
 
 
 def charges(study):

@@ -161,8 +161,8 @@ def test_sdv_takes_the_metadata_for_the_tables(described):
 def test_licence_and_citation_are_the_publishers_or_said_to_be_none():
     silent = Schema.model_validate(SMALL_SCHEMA)
     stated = Schema.model_validate({**SMALL_SCHEMA, "publication": PUBLISHED})
-    assert "stated no licence" in licence_section(silent, STATEMENT, "first")
-    said = licence_section(stated, STATEMENT, "first")
+    assert "stated no licence" in licence_section(silent.publication, "small", "first")
+    said = licence_section(stated.publication, "small", "first")
     assert "CC-BY-4.0 (https://spdx.org/licenses/CC-BY-4.0.html)" in said and PUBLISHED["citation"] in said
 
 

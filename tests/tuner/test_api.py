@@ -73,9 +73,10 @@ def test_the_example_runs_to_a_release_that_holds(example):
 def test_the_results_are_ray_tunes_own_and_the_table_is_optunas(example):
     results, table = example["results"], example["table"]
     assert isinstance(results, ResultGrid) and len(results) == len(table) == 4
-    best = results.get_best_result(scope="all").metrics["score"]
-    assert best == pytest.approx(max(example["best"].scores.values()))
-    assert {"number", "value", "state"} <= set(table.columns)
+    assert {"number", "value_best_score", "state"} <= set(table.columns)
+    best = table.loc[table["value_best_score"].idxmax()]
+    assert best["value_best_score"] == pytest.approx(max(example["best"].scores.values()))
+    assert results.get_best_result().metrics["trial_id"] == best["user_attrs_tune_trial"]
 
 
 def test_a_callback_hears_of_every_report_and_is_handed_what_was_paid_for_alone(example):

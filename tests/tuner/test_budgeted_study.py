@@ -1,6 +1,8 @@
 """Whole studies by the command, under policies whose epsilon covers everything."""
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +107,48 @@ def test_every_score_of_every_trial_is_an_intermediate_value_in_optuna(office, f
     assert len(in_optuna) == TRIALS
     assert all(set(epochs) <= set(rungs(MAX_EPOCHS)) | {t.user_attrs["planned_epochs"] for t in study.trials}
                for epochs in in_optuna.values())  # fmt: skip
+
+
+def test_every_display_of_a_study_has_the_same_best_score(office, first):
+    directory = StudyDirectory(office.study("first"))
+    in_optuna = optuna.load_study(study_name="first", storage=f"sqlite:///{directory.database}")
+    tune_s = ExperimentAnalysis(directory.experiment(directory.settings())).get_best_trial("score", "max", scope="all")
+    report = json.loads((directory.internal / "report.json").read_text())
+    best = next(part for part in parts(report) if isinstance(part, dict) and "best epoch" in part)  # the first row
+    last_said = re.findall(r"best score (\d\.\d+)", first.stdout)[-1]
+    assert in_optuna.best_value == tune_s.metric_analysis["score"]["max"]
+    assert f"{in_optuna.best_value:.3f}" == last_said == best["score"]
+    assert in_optuna.best_trial.user_attrs["tune_trial"] == tune_s.trial_id == best["trial"]
+    assert str(in_optuna.best_trial.user_attrs["best_epoch"]) == best["best epoch"]
+
+
+def parts(document) -> Iterator:
+    """A document of JSON and everything in it."""
+    yield document
+    for each in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+        yield from parts(each)
+
+
+def test_optuna_says_what_is_shown_and_what_was_paid_for_it(office, first):
+    shown = optuna.load_study(study_name="first", storage=f"sqlite:///{office.study('first') / 'study.db'}")
+    assert shown.metric_names == ["best_score"]
+    assert (shown.user_attrs["policy"], shown.user_attrs["epsilon"], shown.user_attrs["search"]) == (
+        "composed", 20, "trials"
+    )  # fmt: skip
+    assert shown.user_attrs["what is paid"].startswith("training and scores of every trial")
+
+
+def test_folders_of_trials_tell_their_configuration(office, first):
+    directory = StudyDirectory(office.study("first"))
+    folders = [path.name for path in Path(directory.experiment(directory.settings())).glob("gan-*")]
+    assert len(folders) == TRIALS and not any("_Inner" in name or "=0.0000" in name for name in folders)
+    assert all("generator_learning_rate=0.00" in name for name in folders)
+
+
+def test_the_terminal_says_when_participants_begin_to_be_read(first, measured):
+    begin, nobody = "Participants begin to be read now.", "It reads nobody."
+    assert begin in first.stdout and nobody not in first.stdout
+    assert measured[1].stdout.index(begin) < measured[1].stdout.index(nobody)
 
 
 def test_the_ledger_holds_every_charge(office, first):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import optuna
 import pytest
 
+from tuner import metrics
 from tuner.dashboards import Dashboards, dashboards, optuna_dashboard, ray_token
 
 LISTENERS = """
@@ -40,6 +42,27 @@ for port in {{address.port for address in listening}}:
         continue
 addresses = sorted({{address.ip for address in listening}})
 print(json.dumps({{"listening": addresses, "without_token": answer, "metrics": metrics}}))
+ray.shutdown()
+"""
+
+METRICS = """
+import os, time, urllib.request
+import ray
+from ray import tune
+from tuner.callbacks import PaidFor
+from tuner.dashboards import ray_token
+from tuner.metrics import StudyMetrics
+ray_token()
+quiet = {"log_to_driver": False, "include_dashboard": False, "configure_logging": False}
+context = ray.init(num_cpus=1, _system_config={"metrics_report_interval_ms": 200}, **quiet)
+shown = PaidFor(StudyMetrics("watched", 3.0))
+run = tune.RunConfig(storage_path=os.environ["HOME"], verbose=0, callbacks=[shown])
+tune.Tuner(lambda config: tune.report({"score": 0.75, "secret_score": 0.123454321}), run_config=run).fit()
+address = f"http://127.0.0.1:{context['metrics_export_port']}/metrics"
+metrics, until = "", time.monotonic() + 60
+while "dpgan_tune_best_score" not in metrics and time.monotonic() < until:
+    metrics = urllib.request.urlopen(address, timeout=10).read().decode()
+print(metrics)
 ray.shutdown()
 """
 
@@ -211,3 +234,27 @@ def test_a_local_ray_asks_for_a_token_shows_no_metrics_and_nothing_of_it_listens
     assert {address.removeprefix("::ffff:") for address in found["listening"]} == {"127.0.0.1"}
     assert found["without_token"] == 401
     assert found["metrics"] == []
+
+
+def test_the_metrics_of_a_cluster_hold_what_was_paid_for_and_nothing_else_of_a_trial(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", METRICS],
+        env=environment | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    exported = ran.stdout.splitlines()
+    assert not [line for line in exported if "secret_score" in line or "0.123454321" in line]
+    lines = [line for line in exported if line.startswith("ray_dpgan_tune")]
+    figures = {line.split("{")[0]: float(line.split()[-1]) for line in lines if "state=" not in line}
+    assert figures["ray_dpgan_tune_best_score"] == 0.75 and figures["ray_dpgan_tune_declared_epsilon"] == 3.0
+    assert all('study="watched"' in line.lower() for line in lines)
+
+
+def test_grafana_draws_every_metric_of_a_study_and_no_other():
+    panels = json.loads((Path(__file__).parents[2] / "clusters" / "grafana.json").read_text())["panels"]
+    asked = {re.search(r"\(ray_(\w+)", target["expr"])[1] for panel in panels for target in panel["targets"]}
+    assert asked == {metrics.BEST, metrics.TRIALS, metrics.EPOCHS, metrics.BUDGET}

@@ -83,13 +83,32 @@ def test_every_score_is_an_intermediate_value_the_last_one_too(space, database):
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.8)
 
 
-def test_a_trial_stopped_at_its_first_score_is_pruned_and_keeps_that_score(space, database):
+def test_the_value_of_a_trial_is_its_best_score_though_later_ones_are_worse(space, database):
     search = StudySearch(space, database, "study")
     search.suggest("a")
-    search.on_trial_complete("a", report(1, 0.55))
+    search.on_trial_result("a", report(1, 0.6))
+    search.on_trial_result("a", report(3, 0.907))
+    search.on_trial_complete("a", report(9, 0.792))
     (trial,) = trials(database)
-    assert trial.intermediate_values == {1: 0.55}
-    assert (trial.state, trial.value) == (TrialState.PRUNED, 0.55)
+    assert (trial.value, trial.user_attrs["best_epoch"], trial.user_attrs["epoch"]) == (0.907, 3, 9)
+
+
+def test_the_best_score_of_a_study_may_be_that_of_a_trial_that_was_stopped_early(space, database):
+    search = StudySearch(space, database, "study")
+    for name, epoch, score in (("a", 1, 0.95), ("b", 9, 0.8)):
+        search.suggest(name)
+        search.on_trial_complete(name, report(epoch, score))
+    study = optuna.load_study(study_name="study", storage=f"sqlite:///{database}")
+    assert (study.best_value, study.best_trial.user_attrs["tune_trial"]) == (0.95, "a")
+    assert [trial.user_attrs["stopped_early"] for trial in study.trials] == [True, False]
+
+
+def test_a_study_says_what_it_compares_and_what_it_is_of(space, database):
+    for _ in range(2):  # begun, and gone on with
+        StudySearch(space, database, "study", about={"policy": "measured", "epsilon": 3.0})
+    study = optuna.load_study(study_name="study", storage=f"sqlite:///{database}")
+    assert study.metric_names == ["best_score"]
+    assert study.user_attrs == {"policy": "measured", "epsilon": 3.0}
 
 
 def test_a_trial_whose_budget_ended_it_is_complete(space, database):
@@ -108,6 +127,8 @@ def test_what_else_a_trial_reported_is_shown_and_rays_own_figures_are_not(space,
         "tune_trial": "a",
         "epoch": 9,
         "planned_epochs": 9,
+        "best_epoch": 9,
+        "stopped_early": False,
         "epsilon": 0.9,
         "accuracy_random_forest": pytest.approx(0.7),
     }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from privacy.mechanisms.dpsgd import DPSGD, SMALLEST_NOISE
 from privacy.planning.plan import steps_per_epoch
+from trainables.extensions import NETWORKS, added
 
 DEFAULT_SAMPLING_RATE = 0.0125
+PACKED_NETWORKS = ("compact", "paper")
+"""Those that many trials can train side by side; others need an engine of their own for each trial."""
+NETWORK_NAMES = (*PACKED_NETWORKS, *added(NETWORKS))
 
 
 class GANSettings(BaseModel):
@@ -20,7 +22,9 @@ class GANSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    network: Literal["compact", "paper"] = Field("compact", description="architecture of both networks")
+    network: str = Field(
+        "compact", json_schema_extra={"enum": list(NETWORK_NAMES)}, description="architecture of both networks"
+    )
     generator_learning_rate: float = Field(1e-3, gt=0, description="Adam step of the generator")
     discriminator_learning_rate: float = Field(2e-3, gt=0, description="Adam step of the discriminator")
     discriminator_steps: int = Field(5, ge=1, description="discriminator steps per generator step")
@@ -30,6 +34,13 @@ class GANSettings(BaseModel):
     adam_beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first-moment decay")
     generator_averaging: float = Field(0.98, ge=0, lt=1, description="decay of the generator's running average")
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="real participants' target is 1 minus this")
+
+    @field_validator("network")
+    @classmethod
+    def _known(cls, network: str) -> str:
+        if network not in NETWORK_NAMES:
+            raise ValueError(f"{network!r} is not one of {', '.join(NETWORK_NAMES)}")
+        return network
 
 
 class Hyperparameters(GANSettings):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from trainables.extensions import NETWORKS, added, loaded
 from trainables.gan.hyperparameters import GANSettings
 
 
@@ -114,6 +115,8 @@ def build_networks(
 ) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator of one trial, freshly initialised.
 
+    A network that an installed package adds is a function of the same arguments.
+
     Args:
         settings: the trial's configuration.
         features: width F of an encoded participant.
@@ -124,6 +127,7 @@ def build_networks(
         (generator, discriminator).
 
     Raises:
+        ExtensionError: the network is of an installed package, and cannot be used.
         ValueError: the paper's network was asked for a cohort that is not a full grid.
     """
     if settings.network == "compact":
@@ -132,6 +136,9 @@ def build_networks(
             CompactGenerator(features, arms, settings.latent_size, *size),
             CompactDiscriminator(features, arms, *size),
         )
+    if settings.network != "paper":
+        pair: tuple[nn.Module, nn.Module] = loaded(added(NETWORKS)[settings.network])(settings, features, arms, grid)
+        return pair
     if grid is None:
         raise ValueError(
             "The paper's convolutional network needs the same measures at every visit and no covariates or "

@@ -41,6 +41,10 @@ class DPGANTrial(tune.Trainable):
     asks for it.
     """
 
+    def __repr__(self) -> str:
+        """What Ray's dashboard calls this process, whose trials come one after another."""
+        return f"trial {self.trial_id} and those after it"
+
     def setup(self, config: dict[str, Any], trials: Trials) -> None:  # type: ignore[override]
         """Begin a configuration."""
         self._trials = trials
