@@ -82,7 +82,7 @@ def main() -> None:
     if not given.table:
         trial = Trial.of(given.cohort, given.participants)
         key = {"cohort": trial.real.schema.name, "participants": trial.real.schema.nominal_size}
-        key |= {"epsilon": given.epsilon, "steps": given.steps}
+        key |= {"epsilon": given.epsilon}
         chosen = {
             name: way for name, way in ways(given.share, given.steps).items() if not given.way or name in given.way
         }
@@ -90,10 +90,10 @@ def main() -> None:
             missing = {
                 name: way
                 for name, way in chosen.items()
-                if not any(row | key | {"run": run, "way": name} == row for row in _rows())
+                if not any(row | key | {"run": run, "way": name, "steps": way.steps} == row for row in _rows())
             }
             for name, figures in made(trial, missing, given.epsilon):
-                _keep({**key, "run": run, "way": name, **figures})
+                _keep({**key, "steps": chosen[name].steps, "run": run, "way": name, **figures})
     write_table(_rows())
 
 
