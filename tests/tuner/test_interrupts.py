@@ -12,6 +12,14 @@ from trainables.interrupts import STOPPING, Interruption, interrupted_by
 from tuner.interrupts import ends_tune
 
 
+@pytest.fixture(autouse=True)
+def not_by_nohup():
+    """Whoever runs these tests may have started them so that the terminal's end does not end them."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def tune_stops(monkeypatch):
     """Stands in for Tune, which ends its search at SIGUSR1; a list of the times it did."""

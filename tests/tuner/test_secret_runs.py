@@ -127,7 +127,12 @@ def test_a_search_that_ends_at_a_fixed_time_ends_then_however_many_runs_there_ar
     monkeypatch.setattr(secret_runs, "running_machines", lambda: [{"CPU": 1.0}])
     monkeypatch.setattr(secret_runs, "served", lambda plan: plan)
     remote = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda *_: None))
-    monkeypatch.setattr(secret_runs, "ray", SimpleNamespace(remote=lambda _: remote, put=lambda x: x, get=lambda x: x))
+    monkeypatch.setattr(
+        secret_runs,
+        "ray",
+        SimpleNamespace(remote=lambda _: remote, put=lambda x: x, get=lambda x: x, wait=lambda x, timeout: (x, [])),
+    )
+    monkeypatch.setattr(secret_runs, "require_own_machine", lambda: None)
     start = datetime(2026, 1, 1, tzinfo=UTC)
     with time_machine.travel(start, tick=False) as clock:
         monkeypatch.setattr(secret_runs.time, "sleep", clock.shift)
