@@ -135,7 +135,9 @@ def build_release(
             if sealed is None:
                 progress.update(task, description="Writing the release")
                 scores_are_paid_for = policy.declares_budget and not stage.runs
-                page = public_report(asked if scores_are_paid_for else replace(asked, tried=None))
+                # How trials failed is paid for by nothing.
+                shown = Tried(epochs, selection, Failures(0, 0), asked.tried.baselines) if asked.tried else None
+                page = public_report(replace(asked, tried=shown if scores_are_paid_for else None))
                 manifest = write_release(
                     directory,
                     settings,

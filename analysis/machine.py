@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from privacy.ledger.database import PASSING, PASSING_ERRORS, PRIMARY
 
+SHORT_OF = {"OutOfMemoryError": "memory", "ObjectStoreFullError": "memory", "OutOfDiskError": "room on its disk"}
+"""What a machine lacks, by the name of Ray's error, so that Ray is not imported for it."""
+
 
 class MachineError(RuntimeError):
     """A machine that cannot do the work now, through nobody's mistake: one paragraph, and what to try."""
@@ -36,6 +39,8 @@ def machine_error(error: BaseException | None) -> MachineError | None:
     for each in causes(error):
         if isinstance(each, MemoryError):
             return _cannot_go_on("there is no memory left")
+        if type(each).__module__ == "ray.exceptions" and type(each).__name__ in SHORT_OF:
+            return _cannot_go_on(f"there is no {SHORT_OF[type(each).__name__]} left")
         if isinstance(each, OSError) and each.errno in PASSING_ERRORS:
             return _cannot_go_on(f"{each.strerror}{f' ({each.filename})' if each.filename else ''}")
         if isinstance(each, sqlite3.OperationalError) and getattr(each, "sqlite_errorcode", 0) & PRIMARY in PASSING:

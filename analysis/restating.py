@@ -79,8 +79,10 @@ def stated_in(directory: StudyDirectory) -> Publication:
 
 
 def _schema_file(folder: Path) -> Path:
-    (file,) = folder.glob("schema-*.yaml")
-    return file
+    found = sorted(folder.glob("schema-*.yaml"))
+    if len(found) != 1:
+        raise AnalysisError(f"{folder} is not a release as a study wrote it: it has {len(found)} schemas, not one.")
+    return found[0]
 
 
 def _restate(folder: Path, manifest: Manifest, publication: Publication) -> None:

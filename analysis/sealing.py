@@ -44,7 +44,8 @@ def is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger
         return False
     digest = digest_of(directory.release)
     stated = stated_digest(ledger, settings, digest)
-    return ledger.settled(settings.study, SEALED, digest) or ledger.settled(settings.study, STATED, stated)
+    # Any of them: what is settled last may not have come to be written, if the power failed then.
+    return ledger.settled(settings.study, SEALED, digest) or ledger.ever_settled(settings.study, STATED, stated)
 
 
 def stated_digest(ledger: Ledger, settings: StudySettings, digest: str) -> str:

@@ -129,12 +129,13 @@ def empty(scene: Scene) -> None:
 def make_read_only(scene: Scene) -> None:
     """Files that are open stay writable, so the ledger's process is killed as well, and comes back."""
     scene.wait_for_a_moment()
-    subprocess.run(["mount", "-o", "remount,ro,bind", str(scene.disk)], check=True)
+    for how in (["--bind", str(scene.disk)], ["-o", "remount,ro,bind"]):
+        subprocess.run(["mount", *how, str(scene.disk)], check=True)
     kill("ledger", scene.study)
 
 
 def make_writable(scene: Scene) -> None:
-    subprocess.run(["mount", "-o", "remount,rw,bind", str(scene.disk)], check=True)
+    subprocess.run(["umount", "--lazy", str(scene.disk)], check=True)
 
 
 def take_descriptors(scene: Scene) -> None:

@@ -6,15 +6,31 @@ from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
-from ray.exceptions import ObjectLostError, RayActorError, RayTaskError, WorkerCrashedError
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 from ray.tune.experiment import Trial
+from torch import OutOfMemoryError
 
 from analysis.machine import causes
 from privacy import LedgerError
 from trainables.service.answers import PackLost
 
-LOST = (PackLost, RayActorError, WorkerCrashedError, ObjectLostError)
-"""What is raised where a process or a machine went away."""
+LOST = (
+    PackLost,
+    RayActorError,
+    WorkerCrashedError,
+    ObjectLostError,
+    NodeDiedError,
+    LocalRayletDiedError,
+    OutOfMemoryError,
+)
+"""What is raised where a process or a machine went away, or a GPU had no memory left beside what others use of it."""
 
 
 def ledger_error(error: BaseException | None) -> LedgerError | None:
@@ -27,7 +43,7 @@ def will_repeat(error: BaseException | None) -> bool:
     for each in causes(error):
         if isinstance(each, RayActorError) and each.actor_init_failed:  # of what it raised, the text alone is kept
             return not any(f"{kind.__name__}:" in str(each) for kind in LOST)
-        if isinstance(each, LOST):
+        if isinstance(each, LOST) or (isinstance(each, OSError) and each.errno is None):  # a store that did not answer
             return False
     return error is not None
 

@@ -28,8 +28,8 @@ class StudyMetrics(Callback):
     def __init__(self, study: str, epsilon: float | None) -> None:
         self._of = {"study": study}
         self._best, self._epochs = -math.inf, 0
-        self._best_score = self._gauge(BEST, "Best score of any epoch so far")
-        self._scored = self._gauge(EPOCHS, "Epochs scored so far, of all trials")
+        self._best_score = self._gauge(BEST, "Best score of any epoch since the study was begun or gone on with")
+        self._scored = self._gauge(EPOCHS, "Epochs scored since then, of all trials")
         self._trials = self._gauge(TRIALS, "Trials by state", "state")
         if epsilon is not None:
             self._gauge(BUDGET, "Epsilon that the study declared").set(epsilon)

@@ -144,16 +144,21 @@ class StudySearch(OptunaSearch):
             self._record(trial, result)
             for name, value in _metrics(result).items():
                 trial.set_user_attr(name, value)
-            if math.isnan(result["score"]):
-                self._tell_failed(trial, "the last score is not a number")
+            scores = self._scores(trial)
+            if scores:
+                self._tell_best(trial, scores, stopped=result["epoch"] < result["planned_epochs"])
             else:
-                self._tell_best(trial, stopped=result["epoch"] < result["planned_epochs"])
+                self._tell_failed(trial, "no score is a number")
         del self._ot_trials[trial_id]
         self._completed_trials.add(trial_id)
 
-    def _tell_best(self, trial: Trial, stopped: bool) -> None:
-        scores = self._database.get_trial(trial._trial_id).intermediate_values
-        best = max((epoch for epoch in scores if not math.isnan(scores[epoch])), key=scores.__getitem__)
+    def _scores(self, trial: Trial) -> dict[int, float]:
+        """Those that are numbers, by epoch."""
+        recorded = self._database.get_trial(trial._trial_id).intermediate_values
+        return {epoch: score for epoch, score in recorded.items() if not math.isnan(score)}
+
+    def _tell_best(self, trial: Trial, scores: Mapping[int, float], stopped: bool) -> None:
+        best = max(scores, key=scores.__getitem__)
         trial.set_user_attr(BEST_EPOCH, best)
         trial.set_user_attr(STOPPED_EARLY, stopped)
         self._study.tell(trial, scores[best])

@@ -58,7 +58,7 @@ def require_affordable(settings: StudySettings, schema: Schema, space: SearchSpa
         raise StudyError(
             f"The search space {space.name} may draw {NOISE} {least:g}, at which epsilon {settings.epsilon:g} affords "
             f"no sampling rate. The least that works under the policy {settings.policy} is {workable:g}: begin there "
-            f"in {space.source}, or declare a larger --epsilon."
+            f"in {space.source} (--plan shows how few participants a step it affords), or declare a larger --epsilon."
         )
 
 

@@ -27,7 +27,8 @@ examples:
   python -m analysis publication results/first --licence ""      # no licence is stated any more
 
 Participants drawn beside a release (draws/) keep what they state; draw them after the schema says it.
-Exit status: 0, or 2 with a paragraph that says why nothing was changed.
+Exit status: 0, or with a paragraph that says why nothing was changed 2, and 1 where the ledger or the machine cannot
+be used just now.
 """
 
 FIELDS = {

@@ -111,8 +111,11 @@ class Journal:
 
     def settled(self, study: str, what: Settled, digest: str) -> bool:
         """Whether this is what the study settled last."""
-        found = self.books.settled(study, what)
-        return bool(found) and found[-1] == self.chain.fingerprint([what, digest])
+        return self.chain.fingerprint([what, digest]) in self.books.settled(study, what)[-1:]
+
+    def ever_settled(self, study: str, what: Settled, digest: str) -> bool:
+        """Whether this is among what the study settled."""
+        return self.chain.fingerprint([what, digest]) in self.books.settled(study, what)
 
     def verify(self, receipts: Iterable[Receipt] = ()) -> None:
         """Read the whole file again and check everything that can be.

@@ -162,6 +162,26 @@ def test_a_relabelled_release_is_still_the_sealed_one_and_no_other_draw(released
     assert verify_release(folder)
 
 
+def test_a_relabelling_that_was_interrupted_leaves_the_release_that_was_published_the_sealed_one(released, monkeypatch):
+    assert main(["publication", str(released.path), *ANOTHER]) == 0
+    published = {file.name: file.read_bytes() for file in released.release.iterdir()}
+
+    def power_fails(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("cohorts.storage._exchange", power_fails)  # the ledger has the new one already
+        main(["publication", str(released.path), "--licence", "CC0-1.0"])
+    build_release(released, QUIET)
+    assert {file.name: file.read_bytes() for file in released.release.iterdir()} == published
+
+
+def test_a_release_without_its_schema_is_no_release(released, capsys):
+    next(released.release.glob("schema-*.yaml")).unlink()
+    assert main(["publication", str(released.path), *ANOTHER]) == 2
+    assert "is not a release as a study wrote it" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_release_that_somebody_changed_is_not_given_a_licence(released, capsys):
     file = next(released.release.glob("*.csv"))
     file.write_text(file.read_text() + "\n")

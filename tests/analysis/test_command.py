@@ -31,6 +31,7 @@ def test_with_most_trials_lost_there_is_no_release_unless_it_is_asked_for(study,
     assert main([str(study.path), "--release-anyway"]) == 0
     report = " ".join((study.internal / "report.html").read_text().split())
     assert "3 of 4 trials failed for good" in report
+    assert "failed for good" not in (study.release / "report.html").read_text(), "nothing paid for that"
     assert main([str(study.path)]) == 0, "a release that was sealed stays"
 
 

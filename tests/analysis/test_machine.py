@@ -11,6 +11,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from ray.exceptions import OutOfDiskError, OutOfMemoryError, RayTaskError
 
 from analysis.errors import AnalysisError
 from analysis.machine import MachineError, machine_errors
@@ -42,6 +43,12 @@ def test_a_database_that_does_not_fit_on_the_disk(full_disk):
 def test_what_is_short_is_said(number):
     with pytest.raises(MachineError, match=os.strerror(number)), machine_errors():
         raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("short", [OutOfMemoryError("killed"), OutOfDiskError("full"), MemoryError()])
+def test_so_is_what_ray_finds_short(short):
+    with pytest.raises(MachineError, match=r"there is no (memory|room on its disk) left"), machine_errors():
+        raise RayTaskError("step", "traceback", short)
 
 
 MISTAKES = [

@@ -11,9 +11,17 @@ from typing import Any
 import optuna
 import pytest
 import ray
+import torch
 from optuna.trial import TrialState
 from ray import cloudpickle, tune
-from ray.exceptions import ActorDiedError, ObjectLostError, RayActorError
+from ray.exceptions import (
+    ActorDiedError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RayTaskError,
+)
 
 from analysis.machine import MachineError
 from search_spaces import Domain, load_search_space
@@ -124,3 +132,11 @@ def test_a_trial_that_cannot_begin_is_judged_by_why():
     for said, repeats in (("ValueError: width must be positive", True), (f"PackLost: {LOST}", False)):
         assert will_repeat(RayActorError(error_msg=began + said, actor_init_failed=True)) is repeats
     assert not will_repeat(ActorDiedError()) and not will_repeat(ObjectLostError("", None, ""))
+
+
+def test_what_others_take_from_a_trial_is_no_mistake_of_its_own():
+    away = [NodeDiedError("gone"), LocalRayletDiedError(), torch.OutOfMemoryError("CUDA out of memory"), OSError("S3")]
+    for error in away:
+        assert not will_repeat(RayTaskError("step", "traceback", error)), error
+    for error in (ValueError("width"), FileNotFoundError(errno.ENOENT, "missing")):
+        assert will_repeat(RayTaskError("step", "traceback", error))

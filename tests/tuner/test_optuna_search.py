@@ -153,11 +153,19 @@ def test_a_failed_trial_is_marked_failed(result, space, database):
     assert trial.intermediate_values == {1: 0.6}
 
 
-def test_a_trial_whose_last_score_is_no_number_is_marked_failed(space, database):
+def test_a_trial_none_of_whose_scores_is_a_number_is_marked_failed(space, database):
     search = StudySearch(space, database, "study")
     search.suggest("a")
     search.on_trial_complete("a", report(9, math.nan))
     assert trials(database)[0].state == TrialState.FAIL
+
+
+def test_a_trial_whose_last_score_is_no_number_has_its_best_one_as_a_release_does(space, database):
+    search = StudySearch(space, database, "study")
+    search.suggest("a")
+    search.on_trial_result("a", report(1, 0.9))
+    search.on_trial_complete("a", report(9, math.nan))
+    assert (trials(database)[0].state, trials(database)[0].value) == (TrialState.COMPLETE, 0.9)
 
 
 def test_a_step_redone_after_an_interrupt_keeps_the_score_of_the_checkpoint_that_was_kept(space, database, tmp_path):
