@@ -27,6 +27,7 @@ from analysis.machine import MachineError
 from search_spaces import Domain, load_search_space
 from tests.tuner import test_failures
 from trainables.service.answers import LOST, PackLost
+from trainables.service.trials import DPGANTrial
 from trainables.trial_log import Ended, TrialLog
 from tuner.asha import StudyASHA
 from tuner.failures import will_repeat
@@ -74,14 +75,49 @@ def on_ray(shared_ray):
     cloudpickle.unregister_pickle_by_value(test_failures)
 
 
+class LostAtTheBeginning:
+    """Where trials run; the second one's process is lost as it begins there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._begun = folder / "begun"
+
+    def begin(self, name: str, config: dict[str, Any]) -> Brief:
+        begun = self._begun.read_text() if self._begun.exists() else ""
+        self._begun.write_text(f"{begun}{name}\n")
+        if begun.count("\n") == 1:
+            raise PackLost(LOST)
+        return Brief()
+
+
+class Brief:
+    """A trial of one epoch."""
+
+    def step(self) -> dict[str, Any]:
+        return {"epoch": 1, "planned_epochs": 1, "score": 0.5, "done": True}
+
+    def save(self, directory: Path) -> None:
+        (directory / "epoch").write_text("1")
+
+    def load(self, directory: Path) -> None:
+        """There is nothing to go on from."""
+
+    def end(self) -> None:
+        """There is nothing to forget."""
+
+
 def search(folder: Path, trials: int, *failures: str) -> None:
     """Run a search, one trial after another, of which the first attempts fail."""
     (folder / "failures.json").write_text(json.dumps(failures))
+    run(folder, trials, tune.with_parameters(Failing, folder=folder))
+
+
+def run(folder: Path, trials: int, trainable: Any) -> None:
+    """Run a search, one trial after another."""
     (folder / "space.yaml").write_text("x: {uniform: [0, 1]}\n")
     space, scheduler = load_search_space(folder / "space.yaml", {"x": Domain("float")}), StudyASHA(1)
     with scheduler.stop_raised():
         tune.run(
-            tune.with_parameters(Failing, folder=folder),
+            trainable,
             name="trials",
             storage_path=str(folder),
             num_samples=trials,
@@ -109,6 +145,13 @@ def test_a_mistake_is_made_once_and_a_lost_process_is_made_up_for(tmp_path):
     assert states(tmp_path) == {mistaken: TrialState.FAIL, unlucky: TrialState.COMPLETE}
     ended = {line.trial: line.ended for line in TrialLog(tmp_path / "trials.jsonl").lines() if isinstance(line, Ended)}
     assert ended == {mistaken: "failed", unlucky: "completed"}
+
+
+def test_a_process_that_is_lost_as_a_trial_begins_there_is_made_up_for(tmp_path):
+    run(tmp_path, 2, tune.with_parameters(DPGANTrial, trials=LostAtTheBeginning(tmp_path)))
+    first, second, again = (tmp_path / "begun").read_text().split()
+    assert first != second == again
+    assert set(states(tmp_path).values()) == {TrialState.COMPLETE}
 
 
 def test_a_trial_that_meets_a_full_disk_stops_the_study_and_is_not_given_up(tmp_path):

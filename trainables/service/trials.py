@@ -46,15 +46,25 @@ class DPGANTrial(tune.Trainable):
         return f"trial {self.trial_id} and those after it"
 
     def setup(self, config: dict[str, Any], trials: Trials) -> None:  # type: ignore[override]
-        """Begin a configuration."""
-        self._trials = trials
-        self._running = trials.begin(self.trial_id, config)
+        """Take a configuration."""
+        self._trials, self._config = trials, config
+        self._begun: Running | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another configuration in this process, sparing its start-up."""
-        self._running.end()
-        self._running = self._trials.begin(self.trial_id, new_config)
+        """Take another configuration into this process, sparing its start-up."""
+        self.cleanup()
+        self._config = new_config
         return True
+
+    @property
+    def _running(self) -> Running:
+        """The configuration under way. It begins when it is asked for something.
+
+        Only then does Tune count the trial as running, and make up for a process that was lost.
+        """
+        if self._begun is None:
+            self._begun = self._trials.begin(self.trial_id, self._config)
+        return self._begun
 
     def step(self) -> dict[str, Any]:
         """Train to the next scored epoch, score it, report it; or end where the study's budget does."""
@@ -81,4 +91,6 @@ class DPGANTrial(tune.Trainable):
 
     def cleanup(self) -> None:
         """Forget the configuration."""
-        self._running.end()
+        if self._begun is not None:
+            self._begun.end()
+            self._begun = None
