@@ -21,7 +21,7 @@ from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.policies.policy import Stage
 from trainables.candidate import CANDIDATE, DEFAULT, Setting, candidate_of, hyperparameters_of
 from trainables.generators import GENERATOR_FILE
-from trainables.scoring import likenesses, steering
+from trainables.scoring import likenesses, require_scored_by, steering
 from trainables.trial_log import Line, SavedEpoch, TrialLog, TrialLogError
 
 
@@ -113,7 +113,13 @@ def scored_epochs(
 def releasable_epochs(
     directory: StudyDirectory, settings: StudySettings, schema: Schema, stage: Stage
 ) -> tuple[ScoredEpoch, ...]:
-    """The epochs that a release may be made of: those of the study's last search, or the best of its secret runs."""
+    """The epochs that a release may be made of: those of the study's last search, or the best of its secret runs.
+
+    Raises:
+        AnalysisError: there are none.
+        ExtensionError: other scores are installed than the study was planned with.
+    """
+    require_scored_by(directory.declared_plan().plan.scored_by, schema)
     if stage.runs:
         return (winning_epoch(directory, settings, schema),)
     trials = 1 if stage.configurations == "shortlisted" else stage.schedule.trials  # a shortlist may be shorter

@@ -15,7 +15,7 @@ from privacy.planning.schedule import Schedule
 from privacy.policies.unaccounted import Unaccounted
 from trainables.dp_gan.run import SHARES, PaperRun, RunError
 from trainables.gan.hyperparameters import Hyperparameters
-from trainables.scoring import steering
+from trainables.scoring import is_own, steering
 
 
 def run_in(folder: Path) -> PaperRun | None:
@@ -74,7 +74,7 @@ def plan_of(run: PaperRun) -> DeclaredPlan:
         shares=SHARES,
         on_participants=Schedule(trials=1, rungs=tuple(range(1, run.epochs + 1))),
         sampling_rate=training.sampling_rate,
-        scored_by=tuple(steering()),
+        scored_by=run.scored_by or tuple(filter(is_own, steering())),
         noisy_picks=True,
     )
     return DeclaredPlan(plan=plan, allocation=None)

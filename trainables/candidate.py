@@ -7,10 +7,11 @@ and ``register`` adds one for the processes of this driver.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint
+from inspect import getattr_static
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -20,7 +21,7 @@ from cohorts import Participants, Schema
 from privacy.mechanisms.mechanism import Mechanism
 from privacy.planning.allocation import Allocation
 from privacy.policies.policy import Access
-from trainables.extensions import CANDIDATES, ExtensionError, added, loaded
+from trainables.extensions import CANDIDATES, ExtensionError, added, loaded, unusable
 from trainables.segment import Segment
 
 CANDIDATE, DEFAULT = "candidate", "gan"
@@ -182,11 +183,35 @@ def candidate_named(name: str) -> type[Candidate]:
         )
     found = _known[name]
     if isinstance(found, EntryPoint):
-        found = _known[name] = loaded(found)
+        found = _known[name] = _checked(found, loaded(found))
     if isinstance(found, str):
         module, _, attribute = found.partition(":")
         found = _known[name] = getattr(import_module(module), attribute)
     return found
+
+
+def _checked(entry: EntryPoint, found: Any) -> type[Candidate]:
+    """What an entry point stands for, if it can be a candidate: a study finds out before it pays for anything.
+
+    Raises:
+        ExtensionError: it cannot.
+    """
+    if not isinstance(found, type):
+        raise unusable(entry, "which is not a class")
+    own = vars(Candidate)  # a class may inherit from the protocol, but what that only describes it must have itself
+    asked = (*Candidate.__annotations__, *(each for each in own if not each.startswith("_")))
+    missing = [each for each in asked if getattr_static(found, each, None) is own.get(each)]
+    if missing:
+        raise unusable(entry, f"which lacks {', '.join(missing)} of trainables.candidate.Candidate")
+    kind: Any = found
+    if kind.name != entry.name:
+        raise unusable(entry, f"whose name is {kind.name!r}: releases would name a candidate that nobody finds")
+    if not (isinstance(kind.hyperparameters, type) and issubclass(kind.hyperparameters, BaseModel)):
+        raise unusable(entry, "whose hyperparameters are not a model of pydantic")
+    for each in ("decided_by_budget", "one_of"):
+        if not isinstance(getattr(kind, each), Set):
+            raise unusable(entry, f"whose {each} is not a set of names")
+    return kind  # type: ignore[no-any-return]
 
 
 def decided_by_budget() -> tuple[str, ...]:

@@ -32,8 +32,12 @@ def loaded(entry: EntryPoint) -> Any:
     try:
         return entry.load()
     except Exception as error:
-        package = entry.dist.name if entry.dist else "an installed package"
-        raise ExtensionError(
-            f"{package} adds {entry.name} ({entry.group}) by {entry.value}, which cannot be imported: "
-            f"{type(error).__name__}: {error}. Mend or uninstall {package}."
-        ) from error
+        raise unusable(entry, f"which cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def unusable(entry: EntryPoint, why: str) -> ExtensionError:
+    """What is to be raised of an entry point; why is the end of a sentence about what it stands for."""
+    package = entry.dist.name if entry.dist else "an installed package"
+    return ExtensionError(
+        f"{package} adds {entry.name} ({entry.group}) by {entry.value}, {why}. Mend or uninstall {package}."
+    )

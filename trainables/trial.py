@@ -32,6 +32,7 @@ from trainables.candidate import (
 )
 from trainables.gan.engine import STREAMS
 from trainables.generators import save_generator
+from trainables.scoring import require_scored_by, steering
 from trainables.scoring.judging import Scoring, ScoringPlan, SyntheticJudge
 from trainables.segment import Segment
 
@@ -71,6 +72,8 @@ class TrialPlan:
         scorers: where trials are scored; None scores them in this process.
         judge: of synthetic participants.
         candidates: those that were registered where the plan was made, for processes elsewhere.
+        scored_by: names of the classifiers that the study was planned with; by default those that steer where the plan
+            is made.
     """
 
     schema: Schema
@@ -87,6 +90,7 @@ class TrialPlan:
     scorers: Scoreboard | None = None
     judge: type[SyntheticJudge] = SyntheticJudge
     candidates: tuple[type[Candidate], ...] = field(default_factory=registered)
+    scored_by: tuple[str, ...] = field(default_factory=lambda: tuple(steering()))
 
     @property
     def scoring(self) -> ScoringPlan:
@@ -105,9 +109,13 @@ class Trial:
         name: of the trial, for the ledger.
         config: hyperparameters, and perhaps the trial to begin from.
         plan: what all trials of the study share.
+
+    Raises:
+        ExtensionError: what the study was planned with is not installed here; nothing was paid for.
     """
 
     def __init__(self, name: str, config: Mapping[str, Any], plan: TrialPlan) -> None:
+        require_scored_by(plan.scored_by, plan.schema)
         self.name, self.plan, self.config = name, plan, dict(config)
         here = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.device = plan.packs.device if plan.packs else here

@@ -76,8 +76,8 @@ class Study:
     """One study of a cohort: planned, run to its release, gone on with.
 
     Nothing is checked or read before it is planned or run. Every method raises what the command would end with: for
-    something to mend StudyError, CohortError, SearchSpaceError, PlanError, LedgerError, BudgetExhausted or
-    AnalysisError, and MachineError where the machine could not run it; each says the same sentences.
+    something to mend StudyError, CohortError, SearchSpaceError, PlanError, LedgerError, BudgetExhausted, AnalysisError
+    or ExtensionError, and MachineError where the machine could not run it; each says the same sentences.
 
     Args:
         options: see ``Options``; those left out have the command's defaults.

@@ -76,6 +76,7 @@ def phases(request: StudyRequest, declared: DeclaredPlan, door: Door) -> Iterato
             seed=settings.seed,
             pretraining=stage.pretraining,
             starts={each.trial_id: each.checkpoint for each in shortlist},
+            scored_by=declared.plan.scored_by,
         )
         optuna_study = settings.study if number == 0 and not stage.runs else f"{settings.study}-{stage.name}"
         yield Phase(stage, optuna_study, plan, {each.trial_id: each.config for each in shortlist})

@@ -26,6 +26,7 @@ from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.gan.engine import grid
 from trainables.gan.hyperparameters import PACKED_NETWORKS
+from trainables.scoring import require_scored_by
 from tuner.domains import domains
 from tuner.errors import StudyError
 from tuner.first_ledger import require_ledger, studies_in
@@ -91,8 +92,8 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
     """Check a command line and plan what it asks for, reading nobody.
 
     Raises:
-        StudyError, CohortError, SearchSpaceError, AnalysisError, PlanError, LedgerError: one paragraph saying what to
-            mend.
+        StudyError, CohortError, SearchSpaceError, AnalysisError, PlanError, LedgerError, ExtensionError: one paragraph
+            saying what to mend.
     """
     if arguments.resume:
         directory, settings = _settings_of_resumed(arguments)
@@ -108,6 +109,7 @@ def outline_study(arguments: argparse.Namespace) -> StudyOutline:
     if arguments.resume:
         _check_unchanged(settings, digests)
         plan = directory.declared_plan().plan
+        require_scored_by(plan.scored_by, schema)
     else:
         plan = plan_study(settings, schema, space)
         require_affordable(settings, schema, space, plan)
@@ -120,8 +122,8 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
     """Check a command line and load what it names. Nothing is written.
 
     Raises:
-        StudyError, CohortError, SearchSpaceError, AnalysisError, PlanError, LedgerError: one paragraph saying what to
-            mend.
+        StudyError, CohortError, SearchSpaceError, AnalysisError, PlanError, LedgerError, ExtensionError: one paragraph
+            saying what to mend.
     """
     outline = outline_study(arguments)
     require_ledger(outline.settings, outline.schema, arguments.out, arguments.new_ledger)

@@ -8,10 +8,13 @@ import ray
 from ray.tune import ExperimentAnalysis
 
 from analysis import AnalysisError
-from analysis.epochs import scored_epochs
+from analysis.epochs import releasable_epochs, scored_epochs
 from analysis.selection import select
 from cohorts import resolve_schema
+from privacy.planning.allocation import DeclaredPlan
+from privacy.policies import policy_named
 from tests.analysis.conftest import FAILING, STOPPED, change_settings
+from trainables.extensions import ExtensionError
 from trainables.generators import load_generator
 from trainables.service.trials import PICKLED, DPGANTrial
 from trainables.trial_log import Ended, SavedEpoch, TrialLog
@@ -46,6 +49,15 @@ def test_each_epoch_has_its_own_generator_and_scores(study):
     first, second = [epoch for epoch in epochs if epoch.config["clip_norm"] == 1.0]
     assert 0 < first.epsilon < second.epsilon
     assert (first.training.count, second.training.count) == (10, 20)
+
+
+def test_where_the_classifiers_of_a_study_are_not_installed_the_sentence_names_them(study):
+    settings, plan = study.settings(), study.declared_plan().plan
+    planned = plan.model_copy(update={"scored_by": ("naive_bayes", "random_forest")})
+    study.plan_file.write_text(DeclaredPlan(plan=planned, allocation=None).model_dump_json())
+    stage = policy_named(settings.policy).stages(study.declared_plan())[-1]
+    with pytest.raises(ExtensionError, match=r"adds naive_bayes and uninstall the package that adds logistic_reg"):
+        releasable_epochs(study, settings, resolve_schema(settings.cohort), stage)
 
 
 def test_a_line_cut_short_says_nothing_and_the_others_what_they_said(study):

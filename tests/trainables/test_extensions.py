@@ -89,6 +89,110 @@ def test_a_network_that_cannot_be_packed_is_refused_before_anything_is_read(inst
     assert "give --engine opacus" in " ".join(ran.stderr.split())
 
 
+OTHERS = {
+    "whose name is 'another'": ('name = "independent"', 'name = "another"'),
+    "which lacks one_of, longest of": ("class Independent(Copula):", """class Independent(Candidate):
+    hyperparameters, decided_by_budget = Copula.hyperparameters, frozenset()
+    of = priced = mechanism = train = state_dict = load_state_dict = print
+"""),
+    "whose one_of is not a set": ('name = "independent"', 'name, one_of = "independent", "rho"'),
+    "which is not a class": ("class Independent(Copula):", "Independent = 1\nclass Other(Copula):"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", OTHERS)
+def test_a_candidate_that_could_not_be_released_is_refused_before_anything_is_paid(installed, tmp_path, why):
+    module = blocks("python")[0]
+    (tmp_path / "our_trials.py").write_text(
+        "from trainables.candidate import Candidate\n" + module.replace(*OTHERS[why])
+    )
+    ran = python(installed, "tuner/run.py", "--plan", "--cohort", "sprint-simulated")
+    assert ran.returncode == 2
+    said = " ".join(ran.stderr.split())
+    assert "our-trials adds independent" in said and why in said and "Traceback" not in said
+
+
+def with_score(tmp_path: Path, name: str, module: str) -> None:
+    """Have the package add a score under a name, ``SCORE`` of what is appended to its module."""
+    points = tmp_path / "our_trials-1.0.dist-info" / "entry_points.txt"
+    group = "[dpgan_tune.scores]\n"
+    points.write_text(points.read_text().replace(group, f"{group}{name} = our_trials:SCORE\n"))
+    with (tmp_path / "our_trials.py").open("a") as file:
+        file.write(module)
+
+
+AMONG_OTHERS = """
+
+class AmongOthers(GaussianNB):
+    def predict_proba(self, features):
+        probabilities = super().predict_proba(features)
+        return probabilities - probabilities.mean(axis=0) / 10
+
+
+SCORE = Classifier("crowd", "crowd", "crowd", lambda seed: GaussianNB(), lambda seed: AmongOthers())
+"""
+
+RANK_THEM = """
+import numpy as np
+from cohorts import Schema
+from tests.conftest import SMALL_SCHEMA, small_cohort
+from trainables.scoring.judging import SyntheticJudge
+
+schema = Schema.model_validate(SMALL_SCHEMA)
+judge = SyntheticJudge(small_cohort(schema, 300, 1), dict.fromkeys(SyntheticJudge.names(), 0))
+assert "crowd" in judge.classifiers
+people = small_cohort(schema, 60, 2)
+together, fewer = judge.rankings(people), judge.rankings(people.take(np.arange(7)))
+for name, all_of_them, some in zip(judge.classifiers, together, fewer, strict=True):
+    assert (all_of_them[:7] == some).all(), name
+assert len(set(together[judge.classifiers.index("crowd")])) > 30
+"""
+
+
+def test_who_else_is_ranked_does_not_show_in_what_a_packages_classifier_says(installed, tmp_path):
+    with_score(tmp_path, "crowd", AMONG_OTHERS)
+    ran = python(installed, "-c", RANK_THEM)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_score_that_comes_with_the_project_is_replaced_by_no_package(installed, tmp_path):
+    with_score(tmp_path, "random_forest", AMONG_OTHERS.replace('"crowd"', '"random_forest"', 1))
+    forest = "print(type(steering()['random_forest'].steering(0)).__name__)"
+    ran = python(installed, "-c", f"from trainables.scoring import steering; {forest}")
+    assert ran.stdout == "RandomForestClassifier\n", ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "why"),
+    [
+        ("mine", AMONG_OTHERS.replace('"crowd"', '"random_forest"', 1), "whose name is 'random_forest'"),
+        ("mine", "SCORE = distance_of_means", "neither a Classifier nor a Likeness"),
+    ],
+)
+def test_a_score_that_is_none_or_has_another_name_is_refused(installed, tmp_path, name, module, why):
+    with_score(tmp_path, name, module)
+    ran = python(installed, "tuner/run.py", "--plan", "--cohort", "sprint-simulated")
+    assert ran.returncode == 2
+    said = " ".join(ran.stderr.split())
+    assert "our-trials adds mine" in said and why in said and "Traceback" not in said
+
+
+GO_ON = """
+from cohorts import Schema
+from tests.conftest import SMALL_SCHEMA
+from trainables.scoring import require_scored_by
+
+require_scored_by(("logistic_regression", "random_forest"), Schema.model_validate(SMALL_SCHEMA))
+"""
+
+
+def test_a_study_from_before_a_classifier_that_steers_was_installed_is_not_gone_on_with(installed, tmp_path):
+    assert python(installed, "-c", GO_ON).returncode == 0  # what the page installs does not steer
+    with_score(tmp_path, "crowd", AMONG_OTHERS)
+    ran = python(installed, "-c", GO_ON)
+    assert "uninstall the package that adds crowd" in ran.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # two whole studies, on a machine that may be busy
 def test_the_pages_studies_run_to_their_releases(installed, tmp_path):

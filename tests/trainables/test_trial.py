@@ -12,6 +12,7 @@ from privacy import DPSGD, LedgerError, epsilon
 from privacy.ledger.ledger import Ledger
 from privacy.policies.unaccounted import Freely
 from tests.conftest import sealed, small_cohort
+from trainables.extensions import ExtensionError
 from trainables.generators import load_generator
 from trainables.progress import LocalTrials
 from trainables.service.trials import DPGANTrial
@@ -103,6 +104,13 @@ def test_a_trial_that_cannot_afford_one_epoch_reads_nobody(plan, ledger):
     assert (result["epoch"], result["done"], result["epsilon"], result["score"]) == (0, True, 0.0, 0.5)
     assert "auc_random_forest" not in result
     assert charges(ledger) == []
+
+
+def test_a_machine_without_the_classifiers_of_the_study_reads_nobody(plan, ledger):
+    planned = replace(plan, scored_by=("logistic_regression", "naive_bayes", "random_forest"))
+    with pytest.raises(ExtensionError, match="install the package that adds naive_bayes"):
+        trial(planned)
+    assert not charges(ledger)
 
 
 def test_a_seeded_trial_resumed_from_its_checkpoint_repeats_itself(plan, tmp_path):

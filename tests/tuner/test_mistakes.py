@@ -248,6 +248,19 @@ def test_a_study_whose_files_were_changed_is_not_resumed(capsys, tmp_path, littl
     assert f"{space} has been changed since the study begun began" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_study_whose_classifiers_are_not_installed_is_not_resumed(capsys, tmp_path, little):
+    given = parser().parse_args(
+        ["--cohort", str(little), "--study", "begun", *UNACCOUNTED, "--out", str(tmp_path / "out")]
+    )
+    request = request_study(given)
+    planned = request.plan.model_copy(update={"scored_by": (*request.plan.scored_by, "naive_bayes")})
+    begin_study(request, DeclaredPlan(plan=planned, allocation=None))
+    assert main(["--study", "begun", "--resume", "--out", str(tmp_path / "out")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "planned to be scored by logistic_regression, naive_bayes, random_forest" in said
+    assert "install the package that adds naive_bayes" in said
+
+
 def test_a_name_already_used_is_refused_and_the_older_study_left_alone(capsys, tmp_path, little):
     older = tmp_path / "out" / "first"
     older.mkdir(parents=True)

@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from privacy import LedgerError, LedgerUnavailable
     from trainables.dp_gan.command import carry_out, request
     from trainables.dp_gan.run import RunError
+    from trainables.extensions import ExtensionError
     from trainables.interrupts import interrupted_by
     from trainables.trial_log import TrialLogError
 
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         Console().print("Interrupted at once: nothing of the last steps was kept.")
         return 130
-    except (CohortError, LedgerError, RunError, TrialLogError) as error:
+    except (CohortError, ExtensionError, LedgerError, RunError, TrialLogError) as error:
         Console(stderr=True).print("error: ", error, sep="", style="red", highlight=False, markup=False, soft_wrap=True)
         return 1 if isinstance(error, LedgerUnavailable) else 2
 

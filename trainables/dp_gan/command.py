@@ -31,9 +31,10 @@ from trainables.dp_gan.training import Folder, Training
 from trainables.gan.engine import grid
 from trainables.gan.hyperparameters import Hyperparameters
 from trainables.interrupts import Interruption
+from trainables.scoring import require_scored_by, steering
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-SETTLED_LATER = {"created", "versions"}
+SETTLED_LATER = {"created", "versions", "scored_by"}
 PACKAGES = ("dpgan-tune", "dp-accounting", "opacus", "torch")
 STATEMENT_FILE, STATEMENT_JSON = "privacy_statement.md", "privacy_statement.json"
 
@@ -65,7 +66,7 @@ def request(given: argparse.Namespace) -> Requested:
     """Check a command line; reads nobody, and writes nothing.
 
     Raises:
-        RunError, CohortError: one paragraph saying what to mend.
+        RunError, CohortError, ExtensionError: one paragraph saying what to mend.
     """
     run = _run(given)
     schema = resolve_schema(run.cohort)
@@ -78,6 +79,8 @@ def request(given: argparse.Namespace) -> Requested:
         raise RunError(f"There is no run {run.name} in {given.out} to resume. Its flags must be those it began with.")
     if before is not None:
         _check_same(before, run, given.resume)
+        if before.scored_by:
+            require_scored_by(before.scored_by, schema)
     return Requested(
         before or run,
         schema,
@@ -117,6 +120,7 @@ def _run(given: argparse.Namespace) -> PaperRun:
             paper_noise=given.paper_noise,
             averaging=given.averaging,
             scores=given.scores,
+            scored_by=tuple(steering()) if given.scores else (),
             delta=given.delta,
             created=datetime.now(UTC),
             versions=installed_versions(PACKAGES),

@@ -37,6 +37,7 @@ class PaperRun(BaseModel):
         paper_noise: what ``noise`` is a multiple of: of C, as was meant, or of C squared, as was published.
         averaging: decay of the generator's running average, which is kept in its place; 0 keeps the generator itself.
         scores: whether every epoch is scored, without noise, on participants who do not train.
+        scored_by: names of the classifiers that score them; empty without scores, and of a run of an earlier version.
         delta: the delta of every epsilon.
         created: when it began.
         versions: of the packages that took part.
@@ -57,6 +58,7 @@ class PaperRun(BaseModel):
     paper_noise: Literal["meant", "published"] = "meant"
     averaging: float = Field(default=0.0, ge=0, lt=1)
     scores: bool = False
+    scored_by: tuple[str, ...] = ()
     delta: float = Field(gt=0, lt=1)
     created: datetime
     versions: dict[str, str] = Field(default_factory=dict)

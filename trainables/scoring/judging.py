@@ -13,7 +13,7 @@ from cohorts import Encoding, Participants
 from privacy.ledger.receipt import Receipt
 from privacy.mechanisms.auc import ScoreFloors, floored_auc
 from privacy.policies.policy import Access
-from trainables.scoring import classifiers, likenesses, steering
+from trainables.scoring import classifiers, is_own, likenesses, steering
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,12 @@ class Fitted:
     Args:
         model: the classifier, not fitted yet.
         train: participants to learn from; from a single class nothing is learned but that class.
+        one_by_one: whether the model is asked about one participant at a time, as one must be that is not the project's
+            own, where a privacy statement rests on its rankings.
     """
 
-    def __init__(self, model: Any, train: Participants) -> None:
+    def __init__(self, model: Any, train: Participants, one_by_one: bool = False) -> None:
+        self._one_by_one = one_by_one
         self._encoding = Encoding(train.schema)
         self._model = None
         self._classes = len(train.schema.label.classes)
@@ -50,11 +53,14 @@ class Fitted:
 
         ``predicted`` tells the class that follows from it. Each is computed from that participant alone, to the last
         bit: what others are there must not show in it. A product by BLAS would not do, because its order of summation
-        depends on the number of rows.
+        depends on the number of rows; a model of somebody else's is therefore asked about one row at a time.
         """
         features = self._encoding.predictors(participants.values)  # (n, P)
         ranking = np.full((len(features), self._classes), -np.inf)
-        ranking[:, self._known] = self._of_known(features)
+        at_once = 1 if self._one_by_one else max(1, len(features))
+        for first in range(0, len(features), at_once):
+            asked = features[first : first + at_once].copy()  # of its own memory, so that no row's place there shows
+            ranking[first : first + at_once, self._known] = self._of_known(asked)
         if self._classes > 2:
             return ranking
         return ranking[:, 1] if len(self._known) > 1 else np.full(len(features), self._known[0] - 0.5)
@@ -129,7 +135,9 @@ class SyntheticJudge:
     def __init__(self, synthetic: Participants, seeds: Mapping[str, int]) -> None:
         self.synthetic = synthetic
         makers = self.makers() if len(synthetic.schema.label.classes) > 1 else {}
-        self._fitted = {name: Fitted(new(seeds[name]), synthetic) for name, new in makers.items()}
+        self._fitted = {
+            name: Fitted(new(seeds[name]), synthetic, one_by_one=not is_own(name)) for name, new in makers.items()
+        }
 
     @classmethod
     def makers(cls) -> Mapping[str, Callable[[int], Any]]:

@@ -44,7 +44,11 @@ class Classifier:
         title: for people.
         short: the same in a narrow column.
         new: one that knows nothing yet, from a seed: for reports.
-        steering: likewise, for the search, where it steers it; None otherwise.
+        steering: likewise, for the search, where it steers it; None otherwise. A fitted one's ``predict_proba`` must
+            say of a participant what follows from that participant alone, to the last bit, whoever else it was or is
+            asked about: by that the sensitivity holds, and with it the privacy statement. Those that packages add are
+            asked about one participant at a time; that they keep nothing from one call to the next is for their
+            authors to prove.
     """
 
     name: str
