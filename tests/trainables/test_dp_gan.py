@@ -146,10 +146,11 @@ def test_a_run_whose_classifiers_are_not_installed_is_not_gone_on_with(office, t
     run = json.loads((here / "run.json").read_text())
     assert run["scored_by"] == ["logistic_regression", "random_forest"]
     (here / "run.json").write_text(json.dumps({**run, "scored_by": ["naive_bayes", *run["scored_by"]]}))
-    flags = ("--noise", "1.5", "--prefix", "a_", "--scores", "--resume", "--out", str(tmp_path / "results"))
-    for refused in (command(office, *flags), analyse([str(here)])):
-        assert refused == 2
-        assert "install the package that adds naive_bayes" in " ".join(capsys.readouterr().err.split())
+    flags = ("--noise", "1.5", "--prefix", "a_", "--scores", "--resume", "--cohort", str(office / "small.yaml"))
+    assert main([*FLAGS, *flags, "--out", str(here.parent)]) == 2
+    assert "install the package that adds naive_bayes" in " ".join(capsys.readouterr().err.split())
+    assert analyse([str(here)]) == 2
+    assert "install the package that adds naive_bayes" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_interrupted_run_goes_on_where_it_was_and_pays_for_each_step_once(office, capsys, monkeypatch):

@@ -109,7 +109,7 @@ def test_a_trial_that_cannot_afford_one_epoch_reads_nobody(plan, ledger):
 def test_a_machine_without_the_classifiers_of_the_study_reads_nobody(plan, ledger):
     planned = replace(plan, scored_by=("logistic_regression", "naive_bayes", "random_forest"))
     with pytest.raises(ExtensionError, match="install the package that adds naive_bayes"):
-        trial(planned)
+        trial(planned).train()
     assert not charges(ledger)
 
 
