@@ -37,11 +37,15 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
 PAGE = ROOT / "docs" / "cluster.md"
 PATIENCE_S = 900  # a study that has not ended by then hangs
-RESUMES = 3
+RESUMES, TRIES = 3, 5
 LATEST_LINE = 10  # of what a study runs on participants; it runs about twice as many
 EARLY_S = 8.0
 OUT_MIB, LEDGER_MIB = 256, 16
 MORE_MEMORY = 2**20  # bytes
+
+
+class Missed(Exception):
+    """A study ended, or had not begun what was to be harmed, so nothing was; it tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,13 @@ class Scene:
         return self.ground.folder / "disk"
 
     def wait_for_a_moment(self) -> None:
-        """Until some of it was run on participants."""
-        self.ground.wait_until_executed(self.study, self.chance.randint(1, LATEST_LINE))
+        """Until some of it was run on participants.
+
+        Raises:
+            Missed: it ended before.
+        """
+        if not self.ground.wait_until_executed(self.study, self.chance.randint(1, LATEST_LINE)):
+            raise Missed
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,8 @@ class Fault:
 def killing(victim: str) -> Callable[[Scene], None]:
     def harm(scene: Scene) -> None:
         scene.wait_for_a_moment()
-        kill(victim, scene.study)
+        if not kill(victim, scene.study):
+            raise Missed
 
     return harm
 
@@ -112,6 +122,8 @@ def interrupt_early(scene: Scene) -> None:
 def interrupt_at_the_end(scene: Scene) -> None:
     while scene.study.poll() is None and len(ended(scene.ground)) < TRIALS:
         time.sleep(0.02)
+    if scene.study.poll() is not None:
+        raise Missed
     scene.study.send_signal(signal.SIGINT)
 
 
@@ -148,8 +160,9 @@ def take_descriptors(scene: Scene) -> None:
 def take_memory(scene: Scene) -> None:
     scene.wait_for_a_moment()
     pack = process_of("pack", scene.study)
-    if pack:
-        pack.rlimit(psutil.RLIMIT_AS, (pack.memory_info().vms + MORE_MEMORY,) * 2)
+    if not pack:
+        raise Missed
+    pack.rlimit(psutil.RLIMIT_AS, (pack.memory_info().vms + MORE_MEMORY,) * 2)
 
 
 FAULTS = {
@@ -214,7 +227,7 @@ def main() -> None:
     for run in range(given.runs):
         for kind in given.kinds:
             if (kind, run) not in {(row.kind, row.run) for row in rows()}:
-                row = harmed(kind, run, given.keep)
+                row = surely_harmed(kind, run, given.keep)
                 RESULTS.write_text(json.dumps([asdict(each) for each in [*rows(), row]], indent=1) + "\n")
                 Console(stderr=True, width=200).print(row)
     write_table(rows())
@@ -225,13 +238,29 @@ def rows() -> list[Row]:
     return [Row(**each) for each in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
 
 
-def harmed(kind: str, run: int, keep: Path | None) -> Row:
-    """Run one study and harm it."""
+def surely_harmed(kind: str, run: int, keep: Path | None) -> Row:
+    """Run a study and harm it, and another where that came too late."""
+    for attempt in range(TRIES):
+        with contextlib.suppress(Missed):
+            return harmed(kind, run, attempt, keep)
+    raise SystemExit(f"{kind}: {TRIES} studies ended before they could be harmed.")
+
+
+def harmed(kind: str, run: int, attempt: int, keep: Path | None) -> Row:
+    """Run one study and harm it.
+
+    Raises:
+        Missed: nothing was harmed.
+    """
     fault = FAULTS[kind]
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, small_disk(Path(folder), fault.disk) as ground:
         ground.prepare()
-        scene = Scene(ground, ground.begin(), random.Random(f"{kind} {run}"))
-        fault.harm(scene)
+        scene = Scene(ground, ground.begin(), random.Random(f"{kind} {run} {attempt}"))
+        try:
+            fault.harm(scene)
+        except Missed:
+            status_of(scene.study)
+            raise
         first = last = status_of(scene.study)
         fault.mend(scene)
         attempts = 1

@@ -53,7 +53,6 @@ def error_of(trial: Trial) -> RayTaskError | RayActorError | None:
     written: Any = trial.pickled_error_file
     if not written or not Path(written).is_file():
         return None
-    error: RayTaskError | RayActorError = cloudpickle.loads(
-        Path(written).read_bytes()
-    )  # this process wrote it a moment ago
+    content = Path(written).read_bytes()  # this process wrote it a moment ago
+    error: RayTaskError | RayActorError = cloudpickle.loads(content)
     return error

@@ -90,9 +90,7 @@ def run_study(
             books = serve_ledger(ledger)
             door = Door(settings.study, request.cohort.schema, splits, ledger, books, directory.path)
             shown = request.cohort.schema.public if shown is None else shown
-            callbacks = (
-                [*callbacks, *_metrics(request)] if shown and address else callbacks
-            )  # one of this machine's own has none
+            exported = _metrics(request) if shown and address else []  # a Ray of this machine's own serves no metrics
             with dashboards(directory.database if shown else None, info) as watching:
                 _announce(console, request, resources, watching)
                 if not ledger.books.charged(settings.study):
@@ -100,7 +98,7 @@ def run_study(
                         "Participants begin to be read now. Each reading is charged to the ledger beforehand."
                     )
                 finished = all(
-                    _run(request, phase, declared, door, resources, console, callbacks)
+                    _run(request, phase, declared, door, resources, console, [*callbacks, *exported])
                     for phase in phases(request, declared, door)
                 )
             _keep_books(request, declared, ledger, finished)
