@@ -31,7 +31,7 @@ setting = Setting(schema, 1.0, "packed", torch.device("cpu"))
 correlation = {}
 for name in ("copula", "independent"):
     kind = candidate_named(name)
-    measured = kind.mechanism({"rho": 100.0}, setting, 1).release(people.values, people.labels)
+    measured = kind.mechanism({"candidate": name, "rho": 100.0}, setting, 1).release(people.values, people.labels)
     generator = kind.restored({"measured": measured.content()}, schema)
     drawn = generator.generate(2000, torch.Generator().manual_seed(1))
     treated = drawn.values[drawn.labels == 1]

@@ -51,7 +51,7 @@ import ray
 from ray import tune
 from tuner.callbacks import PaidFor
 from tuner.dashboards import ray_token
-from tuner.metrics import StudyMetrics
+from tuner.metrics import BEST, BUDGET, EPOCHS, TRIALS, StudyMetrics
 ray_token()
 quiet = {"log_to_driver": False, "include_dashboard": False, "configure_logging": False}
 context = ray.init(num_cpus=1, _system_config={"metrics_report_interval_ms": 200}, **quiet)
@@ -60,7 +60,7 @@ run = tune.RunConfig(storage_path=os.environ["HOME"], verbose=0, callbacks=[show
 tune.Tuner(lambda config: tune.report({"score": 0.75, "secret_score": 0.123454321}), run_config=run).fit()
 address = f"http://127.0.0.1:{context['metrics_export_port']}/metrics"
 metrics, until = "", time.monotonic() + 60
-while "dpgan_tune_best_score" not in metrics and time.monotonic() < until:
+while not all(name in metrics for name in (BEST, TRIALS, EPOCHS, BUDGET)) and time.monotonic() < until:
     metrics = urllib.request.urlopen(address, timeout=10).read().decode()
 print(metrics)
 ray.shutdown()
