@@ -32,7 +32,7 @@ class MeasuredHyperparameters(MeasurementHyperparameters):
     width: int = Field(128, ge=1, description="of the network's hidden layers")
     depth: int = Field(2, ge=1, le=8, description="how many hidden layers")
     latent_size: int = Field(8, ge=1, description="entries of the latent vector beside those of the linear map")
-    generator_learning_rate: float = Field(2e-3, gt=0, description="Adam's")
+    generator_learning_rate: float = Field(4e-3, gt=0, description="Adam's")
     generator_averaging: float = Field(0.99, ge=0, lt=1, description="of the running average that is kept, per step")
     batch_size: int = Field(1024, ge=2, description="draws of each class in a step")
     histograms_weight: float = Field(1.0, gt=0, description="of histograms against products; 1 is by precision")
