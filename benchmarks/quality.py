@@ -3,7 +3,7 @@
 ``python -m benchmarks.quality --cohort actg175 --epsilon 3 --runs 9`` runs studies until there are so many of each
 policy, one after the other, and appends each to benchmarks/results/quality.json as it ends, so that it may be
 stopped and started again. ``--peer aim`` has another tool make the releases instead. ``--table`` runs nothing. All
-write the table of docs/quality.md.
+write the table of docs/quality.md, and a short one of it into the README.
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ COLUMNS = {
     "seconds": "seconds",
 }
 REAL = "real"
+README = ROOT / "README.md"
+SHORT = {
+    "auc_logistic_regression": "AUC, logistic",
+    "auc_random_forest": "AUC, forest",
+    "spearman": "correlations, Spearman",
+    "ks": "distributions, KS",
+    "detection": "detection AUC",
+    "contrast_error": "difference of classes, in standard errors",
+}
+"""What the README's table has, of one cohort at one epsilon."""
 
 
 def main() -> None:
@@ -85,6 +95,7 @@ def main() -> None:
                     ):
                         _keep(study(real, cohort, policy, given.search_space or "", given.trials, epsilon))
     write_table(_rows())
+    write_short_table(_rows())
 
 
 def study(
@@ -208,6 +219,20 @@ def write_table(rows: list[dict[str, Any]]) -> None:
             lines.append(f"| {cohort} | {budget} | {said} | {len(these)} | {' | '.join(cells)} |")
         print("\n".join(lines))
         write_section(section, "\n".join(lines), PAGE)
+
+
+def write_short_table(rows: list[dict[str, Any]], cohort: str = "actg175", epsilon: float = 3.0) -> None:
+    """Medians of the default study and of other tools, into the README."""
+    named = {"measured": "**dpgan-tune**", **peers.TITLES, REAL: "real participants"}
+    lines = [f"| | runs | {' | '.join(SHORT.values())} |", "|---" * (len(SHORT) + 2) + "|"]
+    for policy, title in named.items():
+        key = (cohort, policy, "", None, 0.0 if policy == REAL else epsilon)
+        these = [row for row in rows if _key(row) == key]
+        medians = [[row[name] for row in these if name in row] for name in SHORT]
+        if these:
+            shown = [f"{np.median(each):.3g}" if each else "" for each in medians]
+            lines.append(f"| {title} | {len(these)} | {' | '.join(shown)} |")
+    write_section("others", "\n".join(lines), README)
 
 
 def cell(values: list[float]) -> str:

@@ -19,7 +19,8 @@ from cohorts import Encoding, Participants, Schema, split_key, split_participant
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-FAMILIES = dict.fromkeys(("aim", "mst", "patectgan", "dpctgan"), "smartnoise")
+TITLES = {"aim": "AIM", "mst": "MST", "patectgan": "PATE-CTGAN", "dpctgan": "DP-CTGAN"}
+FAMILIES = dict.fromkeys(TITLES, "smartnoise")
 """Each peer, and the family that it is installed and run with."""
 DELTA = 1e-5
 LABEL = "label"
