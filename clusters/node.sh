@@ -1,4 +1,5 @@
-# The environment of every node, head and workers alike: ~/.bashrc sources it, and Ray opens every shell with that.
+# The environment of every node, head and workers alike: ~/.bashrc sources it, and Ray opens every shell with that. Source
+# it in your own bash, too, to reach the cluster from there without SSH.
 
 export PATH="$HOME/dpgan-tune/.venv/bin:$PATH"
 
@@ -13,3 +14,14 @@ export DASHBOARD_METRIC_PORT=-1
 
 # A worker whose head is gone, after `ray down` say, ends itself after so many seconds.
 export RAY_gcs_rpc_server_reconnect_timeout_s=30
+
+# Encryption of what Ray sends between nodes, where `python clusters/encrypt.py` made a certificate: the folder tls beside
+# this file travels to every node. A node or a client that has none is not talked to. No certificate, no encryption.
+dpgan_tune_tls="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/tls"
+if [ -e "$dpgan_tune_tls/node.crt" ]; then
+    export RAY_USE_TLS=1
+    export RAY_TLS_CA_CERT="$dpgan_tune_tls/ca.crt"
+    export RAY_TLS_SERVER_CERT="$dpgan_tune_tls/node.crt"
+    export RAY_TLS_SERVER_KEY="$dpgan_tune_tls/node.key"
+fi
+unset dpgan_tune_tls

@@ -71,7 +71,8 @@ NO_METRICS = {
 def local_ray_auth() -> Path | None:
     """Make the Ray that ``ray.init`` will start here ask for a token, and listen on the loopback address only.
 
-    It serves no metrics, which it would show to whoever asks.
+    It serves no metrics, which it would show to whoever asks. It encrypts nothing, since nothing leaves the machine: a
+    cluster's certificate, where the shell has one, need not be valid for the addresses of this machine.
 
     Call it before ``ray.init``; processes started later inherit these settings. A token is made where there is none,
     readable by its owner alone.
@@ -79,6 +80,7 @@ def local_ray_auth() -> Path | None:
     Returns:
         The file that holds the token, or None where the environment holds it.
     """
+    os.environ["RAY_USE_TLS"] = "0"
     token_file = ray_token()
     # Ray has no documented switch for this one. It takes the loopback address as its own on systems where it runs on
     # one machine only, and this variable says which those are.

@@ -143,3 +143,52 @@ def test_aws_opens_ssh_and_the_nodes_to_each_other_and_nothing_else(monkeypatch,
     assert [(rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) for rule in from_outside] == [("tcp", 22, 22)]
     among_nodes = [rule for rule in group["IpPermissions"] if rule["UserIdGroupPairs"]]
     assert [pair["GroupId"] for rule in among_nodes for pair in rule["UserIdGroupPairs"]] == list(groups)
+
+
+@pytest.fixture
+def with_a_store() -> dict:
+    """cluster.yaml where the marks were taken off the lines about a store."""
+    text = (CHECKOUT / "cluster.yaml").read_text()
+    begin = text.index("    # - >-\n    #     store=")
+    end = text.index("\n\n", begin)
+    return yaml.safe_load(text[:begin] + re.sub(r"^    # ", "    ", text[begin:end], flags=re.MULTILINE) + text[end:])
+
+
+SUDO = '#!/bin/bash\ncase "$1" in tee) cat >> "$FOLDER/fstab";; *) echo "$@" >> "$FOLDER/as-root"; esac\n'
+
+
+def test_with_a_store_results_and_ledger_outlive_the_machines(with_a_store, tmp_path):
+    """The command as it stands but for its paths, twice, as `ray up` runs it."""
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    validate_config(prepare_config(with_a_store))
+    (command,) = [each for each in with_a_store["setup_commands"] if "nfs4" in each]
+    home, store, path = tmp_path / "home", tmp_path / "store", tmp_path / "bin"
+    for folder in (home / "dpgan-tune", store, path):
+        folder.mkdir(parents=True)
+    for name, text in (("sudo", SUDO), ("mountpoint", "#!/bin/bash\ngrep -qs mount $FOLDER/as-root\n")):
+        (path / name).write_text(text)
+        (path / name).chmod(0o755)
+    command = command.replace("at=/srv/dpgan-tune;", f"at={store};").replace("/etc/fstab", f"{tmp_path}/fstab")
+    environment = {"HOME": str(home), "FOLDER": str(tmp_path), "PATH": f"{path}:/usr/bin:/bin"}
+    for _ in range(2):
+        subprocess.run(["bash", "-c", command], env=environment, check=True, capture_output=True)
+    (line,) = (tmp_path / "fstab").read_text().splitlines()
+    assert line.split()[:3] == ["fs-CHANGE-ME.efs.us-east-1.amazonaws.com:/", str(store), "nfs4"]
+    assert (tmp_path / "as-root").read_text().splitlines().count(f"mount {store}") == 1
+    assert (home / ".bashrc").read_text() == f"export DPGAN_TUNE_DATA={store}/private\n"
+    assert {(store / name).stat().st_mode & 0o777 for name in ("private", "results")} == {0o700}
+    (home / "dpgan-tune" / "results" / "first").mkdir()
+    assert (store / "results" / "first").is_dir()
+
+
+def test_with_a_store_the_heads_disk_is_shared_with_nobody(with_a_store, tmp_path):
+    for name in ("sudo", "curl", "mountpoint"):
+        (tmp_path / name).write_text(f"#!/bin/bash\necho {name} >> {tmp_path}/ran\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RAY_HEAD_IP": "192.0.2.1"}
+    shares = [each for each in with_a_store["head_setup_commands"] if "/etc/exports.d" in each]
+    mounts = [each for each in with_a_store["worker_start_ray_commands"] if "mount" in each]
+    for command in [*shares, *mounts]:
+        subprocess.run(["bash", "-c", command], env=environment, check=True)
+    assert (tmp_path / "ran").read_text().split() == ["mountpoint"] * 2
