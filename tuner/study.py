@@ -233,7 +233,8 @@ def _search(
     )
     scheduler = _scheduler(schedule)
     labelled = len(request.cohort.schema.label.classes) > 1
-    view = StudyView(phase.optuna_study, schedule.trials, console, labelled=labelled)
+    noise_sd = phase.stage.score_noise_sd
+    view = StudyView(phase.optuna_study, schedule.trials, console, labelled=labelled, score_noise_sd=noise_sd)
     logged = LoggedTrials(directory.trial_log(phase.stage.name), directory.losses)
     snapshot, seal = directory.path / f"{phase.stage.name}.snapshot", seal_of(settings.study, phase.stage.name)
     resumed = request.resumed and snapshot.exists()
