@@ -54,10 +54,12 @@ test-minimum:   ## the fast tests with the lowest versions that pyproject.toml a
 	$(VENV)-minimum/bin/python -m pytest $(AT_A_TIME)
 	rm -rf $(VENV)-minimum
 
-test-dataset:   ## what mlcroissant, SDV and R (Debian: r-base-core) say of released tables, in an environment of its own
+test-dataset:   ## what mlcroissant, SDV and R (Debian: r-base-core) say of released tables, and files that SAS wrote
 	rm -rf $(VENV)-dataset && $(PYTHON) -m venv $(VENV)-dataset
 	$(VENV)-dataset/bin/pip install --quiet --editable '.[test]' 'mlcroissant>=1.1' 'sdv>=2'
-	$(VENV)-dataset/bin/python -m pytest tests/analysis/test_dataset.py
+	git clone --quiet --depth 1 --branch v2.5.5 https://github.com/tidyverse/haven $(VENV)-dataset/haven
+	HAVEN=$(VENV)-dataset/haven $(VENV)-dataset/bin/python -m pytest tests/analysis/test_dataset.py \
+	  tests/cohorts/test_sas_data_sets.py
 	rm -rf $(VENV)-dataset
 
 test-cluster: $(VENV)/.installed-dev  ## two hosts as network namespaces (root, sshd, iproute2, rsync)

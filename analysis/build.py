@@ -31,6 +31,7 @@ from analysis.selection import Selected, Selection, picker_titles
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
 from analysis.transfer import Transfer, count_of_models, measure_transfer
+from analysis.watching import show_figures
 from cohorts import CohortError, Participants, Schema, resolve_schema
 from privacy.errors import LedgerError, LedgerUnavailable
 from privacy.ledger.ledger import Ledger
@@ -150,6 +151,8 @@ def build_release(
                     draw_copies(directory, schema, settings.copies, random_stream(settings.seed)),
                 )
         progress.update(task, total=1, completed=1, description="Release sealed")
+        if unshown := show_figures(directory):
+            console.print(unshown, style="yellow", markup=False, highlight=False, soft_wrap=True)
         try:
             transfer = _report(directory, settings, selection, synthetic, asked, progress)
         except (CohortError, LedgerError) as error:

@@ -166,6 +166,11 @@ class StudyDirectory:
         return self.path / "study.db"
 
     @property
+    def artifacts(self) -> Path:
+        """Copies of the release's figures, which `optuna-dashboard --artifact-dir` shows."""
+        return self.path / "artifacts"
+
+    @property
     def trials(self) -> Path:
         """Ray Tune's experiment directory, where the study has no storage of its own."""
         return self.path / TRIALS

@@ -26,6 +26,9 @@ class Entry(Protocol):
     def least(self) -> float:
         """The least number it may give; only of an entry that gives numbers."""
 
+    def greatest(self) -> float:
+        """The greatest number it may give; likewise."""
+
     def spec(self) -> Any:
         """The entry as a search space file says it."""
 
@@ -49,6 +52,10 @@ class Fixed:
         return (self.value,)
 
     def least(self) -> float:
+        """The value."""
+        return float(self.value)
+
+    def greatest(self) -> float:
         """The value."""
         return float(self.value)
 
@@ -81,6 +88,10 @@ class Uniform:
         """Where the range begins."""
         return self.low
 
+    def greatest(self) -> float:
+        """Where the range ends."""
+        return self.high
+
     def spec(self) -> Any:
         """``{uniform: [low, high]}`` or ``{log_uniform: [low, high]}``."""
         return {"log_uniform" if self.log else "uniform": [self.low, self.high]}
@@ -110,6 +121,10 @@ class Integer:
         """Where the range begins."""
         return self.low
 
+    def greatest(self) -> float:
+        """Where the range ends."""
+        return self.high
+
     def spec(self) -> Any:
         """``{integer: [low, high]}``, with ``log: true`` where it applies."""
         return {"integer": [self.low, self.high], **({"log": True} if self.log else {})}
@@ -138,6 +153,10 @@ class Categorical:
     def least(self) -> float:
         """The smallest choice."""
         return min(map(float, self.choices))
+
+    def greatest(self) -> float:
+        """The largest choice."""
+        return max(map(float, self.choices))
 
     def spec(self) -> Any:
         """``{categorical: [...]}``."""
@@ -169,6 +188,10 @@ class Conditional:
     def least(self) -> float:
         """The smaller one of both branches."""
         return min(self.entry.least(), float(self.otherwise))
+
+    def greatest(self) -> float:
+        """The larger one of both branches."""
+        return max(self.entry.greatest(), float(self.otherwise))
 
     def spec(self) -> Any:
         """The entry with ``when`` and ``otherwise`` beside it."""

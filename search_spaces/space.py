@@ -42,6 +42,10 @@ class SearchSpace:
         """The least number that a hyperparameter may be; None for one that the space does not mention."""
         return next((entry.least() for name, entry in self.entries if name == hyperparameter), None)
 
+    def greatest(self, hyperparameter: str) -> float | None:
+        """The greatest number that a hyperparameter may be; None for one that the space does not mention."""
+        return next((entry.greatest() for name, entry in self.entries if name == hyperparameter), None)
+
     def __call__(self, trial: Trial) -> dict[str, Scalar]:
         """Draw one configuration.
 

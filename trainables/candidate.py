@@ -147,7 +147,6 @@ class Candidate(Protocol):
 
 # By name, or where it is found: a process that never trains a GAN does without its networks.
 _known: dict[str, type[Candidate] | str | EntryPoint] = {
-    **added(CANDIDATES),
     "gan": "trainables.gan.candidate:GAN",
     "measured": "trainables.measured.candidate:MeasuredNetwork",
     "copula": "trainables.measured.copula:Copula",
@@ -167,7 +166,18 @@ def registered() -> tuple[type[Candidate], ...]:
 
 def candidate_names() -> tuple[str, ...]:
     """Every known candidate's name."""
-    return tuple(_known)
+    return tuple(_all_known())
+
+
+def _all_known() -> dict[str, type[Candidate] | str | EntryPoint]:
+    """Those of installed packages, too, except where a name is taken already.
+
+    Raises:
+        ExtensionError: two packages add the same name.
+    """
+    for name, entry in added(CANDIDATES).items():
+        _known.setdefault(name, entry)
+    return _known
 
 
 def candidate_named(name: str) -> type[Candidate]:
@@ -176,17 +186,18 @@ def candidate_named(name: str) -> type[Candidate]:
     Raises:
         ExtensionError: it is of a package that is not installed here, or that cannot be used.
     """
-    if name not in _known:
+    known = _all_known()
+    if name not in known:
         raise ExtensionError(
             f"There is no candidate named {name} here. A package added it where the study was run; install it "
-            f"here, too. Known are {', '.join(_known)}."
+            f"here, too. Known are {', '.join(known)}."
         )
-    found = _known[name]
+    found = known[name]
     if isinstance(found, EntryPoint):
-        found = _known[name] = _checked(found, loaded(found))
+        found = known[name] = _checked(found, loaded(found))
     if isinstance(found, str):
         module, _, attribute = found.partition(":")
-        found = _known[name] = getattr(import_module(module), attribute)
+        found = known[name] = getattr(import_module(module), attribute)
     return found
 
 

@@ -160,7 +160,7 @@ def _rows(
         rows += [(where, _described(plan.on_participants))]
     return [
         *rows,
-        ("training noise", _noise(space, plan, allocation)),
+        ("training noise", _noise(schema, space, plan, allocation)),
         ("noise of one score", f"standard deviation {guide.noise_sd:.4f}"),
         (f"keeps the better by {ADVANTAGE:g}", f"with probability {guide.keeps_the_better:.2f} among three; 1/3 is "
          "chance"),
@@ -168,16 +168,17 @@ def _rows(
     ]  # fmt: skip
 
 
-def _noise(space: SearchSpace, plan: StudyPlan, allocation: Allocated) -> str:
+def _noise(schema: Schema, space: SearchSpace, plan: StudyPlan, allocation: Allocated) -> str:
     least = space.least("noise_multiplier")
     if least is None:
         return (
             f"multiplier {allocation.noise_multiplier(plan.sampling_rate):.2f} at sampling rate "
             f"{plan.sampling_rate:.3g}; at other rates what costs the same"
         )
+    rate = allocation.sampling_rate_at(least)
     return (
-        f"as searched, from multiplier {least:g} on, where the sampling rate is "
-        f"{allocation.sampling_rate_at(least):.3g}; with more noise the rate that costs the same"
+        f"as searched, from multiplier {least:g} on, where the sampling rate is {rate:.3g} and a step expects "
+        f"{plan.expected_batch(schema, rate):.2g} participants; with more noise the rate that costs the same"
     )
 
 

@@ -26,6 +26,7 @@ from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
 from trainables.gan.engine import grid
 from trainables.gan.hyperparameters import PACKED_NETWORKS
+from trainables.gan.networks import added_network
 from trainables.scoring import require_scored_by
 from tuner.domains import domains
 from tuner.errors import StudyError
@@ -319,6 +320,8 @@ def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -
             f"The search space {space.name} asks for the network {others[0]}, which an installed package adds. Only "
             f"the networks {' and '.join(PACKED_NETWORKS)} can be packed; give --engine opacus."
         )
+    for other in others:
+        added_network(other)  # one that cannot be used is found out before anything is paid
     if "paper" in space.values("network") and grid(schema) is None:
         raise StudyError(
             f"The search space {space.name} asks for the paper's convolutional network, which needs the same measures "

@@ -34,6 +34,7 @@ def _run(options: Namespace) -> int:
     from analysis.machine import MachineError, machine_errors
     from cohorts import CohortError, storage
     from privacy import BudgetExhausted, LedgerError, LedgerUnavailable, PlanError
+    from privacy.policies import policy_named
     from search_spaces import SearchSpaceError
     from trainables.extensions import ExtensionError
     from trainables.interrupts import interrupted_by
@@ -41,7 +42,7 @@ def _run(options: Namespace) -> int:
     from tuner.plan import print_plan
     from tuner.request import outline_study, request_study, resume_command
     from tuner.study import run_study
-    from tuner.terminal import best_epochs_table
+    from tuner.terminal import ScoreNoise, best_epochs_table
 
     mistakes = (
         AnalysisError, BudgetExhausted, CohortError, ExtensionError, LedgerError, PlanError, SearchSpaceError,
@@ -77,7 +78,8 @@ def _run(options: Namespace) -> int:
     if not finished:
         console.print(f"Interrupted. {kept()}".rstrip(), soft_wrap=True)
         return 130
-    console.print(best_epochs_table(summary.selection.picks))
+    last = policy_named(summary.directory.settings().policy).stages(summary.directory.declared_plan())[-1]
+    console.print(best_epochs_table(summary.selection.picks, ScoreNoise(last.score_noise_sd, console.encoding)))
     print_report(summary, console)
     return exit_status(summary.quality, options.release_anyway)
 

@@ -39,6 +39,7 @@ from tuner.optuna_search import StudySearch, describe
 from tuner.own_machine import EndsWithMachine
 from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.presets import preset_named
+from tuner.priced_spaces import sparse_steps
 from tuner.ray_cluster import ray_cluster
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
@@ -93,6 +94,10 @@ def run_study(
             exported = _metrics(request) if shown and address else []  # a Ray of this machine's own serves no metrics
             with dashboards(directory.database if shown else None, info) as watching:
                 _announce(console, request, resources, watching)
+                if sparse := declared.allocation and sparse_steps(
+                    request.cohort.schema, request.space, declared.plan, declared.allocation
+                ):
+                    console.print(sparse, highlight=False, soft_wrap=True)
                 if not ledger.books.charged(settings.study):
                     console.print(
                         "Participants begin to be read now. Each reading is charged to the ledger beforehand."
@@ -228,7 +233,8 @@ def _search(
     )
     scheduler = _scheduler(schedule)
     labelled = len(request.cohort.schema.label.classes) > 1
-    view = StudyView(phase.optuna_study, schedule.trials, console, labelled=labelled)
+    noise_sd = phase.stage.score_noise_sd
+    view = StudyView(phase.optuna_study, schedule.trials, console, labelled=labelled, score_noise_sd=noise_sd)
     logged = LoggedTrials(directory.trial_log(phase.stage.name), directory.losses)
     snapshot, seal = directory.path / f"{phase.stage.name}.snapshot", seal_of(settings.study, phase.stage.name)
     resumed = request.resumed and snapshot.exists()

@@ -45,6 +45,42 @@ COLOURS = {TRAINING: "cyan", WAITING: "dim", STOPPED: "yellow", FINISHED: "green
 
 
 @dataclass(frozen=True)
+class ScoreNoise:
+    """The noise of scores that were bought; beside a figure it is shown as ± one standard deviation.
+
+    Args:
+        of_auc: standard deviation of each AUC's, before it is cut off at 0 and 1; None where scores carry none.
+        encoding: of where it is shown.
+    """
+
+    of_auc: float | None
+    encoding: str = "utf-8"
+
+    @property
+    def auc(self) -> str:
+        """Of an AUC, such as ``± 0.02``; empty without noise."""
+        return self._words(1)
+
+    @property
+    def mean(self) -> str:
+        """Of the mean of as many independently noisy AUCs as steer."""
+        return self._words(len(steering()))
+
+    def _words(self, aucs: int) -> str:
+        if self.of_auc is None:
+            return ""
+        return f"{self._sign} {self.of_auc / math.sqrt(aucs):.2g}"
+
+    @property
+    def _sign(self) -> str:
+        try:
+            "±".encode(self.encoding)
+        except UnicodeEncodeError:
+            return "+-"
+        return "±"
+
+
+@dataclass(frozen=True)
 class TrialView:
     """One trial as of its last report.
 
@@ -103,11 +139,21 @@ class StudyView(Callback):
         console: where to show it; lines are printed where it is not a terminal.
         rows: most trials shown at once.
         labelled: whether the cohort has a label; without one there are no AUCs, and misfits are shown.
+        score_noise_sd: standard deviation of the noise of each AUC; None where scores carry none.
     """
 
-    def __init__(self, study: str, trials: int, console: Console, rows: int = 12, labelled: bool = True) -> None:
+    def __init__(
+        self,
+        study: str,
+        trials: int,
+        console: Console,
+        rows: int = 12,
+        labelled: bool = True,
+        score_noise_sd: float | None = None,
+    ) -> None:
         self._study, self._trials, self._console, self._rows = study, trials, console, rows
-        self._figures = _aucs() if labelled else {MISFIT: MISFIT}
+        self._noise = ScoreNoise(score_noise_sd, console.encoding)
+        self._figures = _aucs(self._noise) if labelled else {MISFIT: MISFIT}
         self._live: Live | None = None
         self._best: Mapping[str, Any] = {}
         self._views: list[TrialView] = []
@@ -199,14 +245,18 @@ class StudyView(Callback):
         if not self._best:
             return "no epoch scored yet"
         best = self._best
-        return f"best score {best['score']:.3f}: trial {best['trial_id']}, epoch {best['epoch']}, {_scores(best)}"
+        epoch = f"trial {best['trial_id']}, epoch {best['epoch']}"
+        return f"{self._best_score()}: {epoch}, {_scores(best, self._noise)}"
+
+    def _best_score(self) -> str:
+        return " ".join(filter(None, (f"best score {self._best['score']:.3f}", self._noise.mean)))
 
     def _say(self) -> None:
         """Lines for a log: each trial that ended, then how far the study is."""
         for view in map(TrialView.of, self._ended):
-            said = f"trial {view.name} {view.state} after epoch {view.epochs}: {_scores(view.report)}"
+            said = f"trial {view.name} {view.state} after epoch {view.epochs}: {_scores(view.report, self._noise)}"
             self._console.print(said, highlight=False, soft_wrap=True)
-        best = f"best score {self._best['score']:.3f}" if self._best else "no epoch scored yet"
+        best = self._best_score() if self._best else "no epoch scored yet"
         self._console.print(f"{self._counts()}, {best}, {self._times()}", highlight=False, soft_wrap=True)
 
     def render(self, views: Sequence[TrialView]) -> RenderableType:
@@ -221,7 +271,8 @@ class StudyView(Callback):
         table = Table(title=f"study {escape(self._study)}", title_justify="left", box=None, pad_edge=False)
         table.add_column("trial", no_wrap=True)
         table.add_column("", no_wrap=True)
-        for heading in ("epoch", *self._figures.values(), "epsilon", "best\nscore"):
+        best = "\n".join(filter(None, ("best", "score", self._noise.mean)))
+        for heading in ("epoch", *self._figures.values(), "epsilon", best):
             table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
         for view in most_telling(views, min(self._rows, max(1, self._console.height - 10))):
             table.add_row(*_cells(view, self._figures), style="dim" if view.state in (STOPPED, FAILED) else "")
@@ -260,17 +311,17 @@ def _cells(view: TrialView, shown: Iterable[str]) -> list[str | Text]:
     ]
 
 
-def _aucs() -> dict[str, str]:
+def _aucs(noise: ScoreNoise) -> dict[str, str]:
     """The heading of each AUC, by its name."""
-    return {each.score.name: f"AUC\n{each.short}" for each in steering().values()}
+    return {each.score.name: "\n".join(filter(None, ("AUC", each.short, noise.auc))) for each in steering().values()}
 
 
-def _scores(report: Mapping[str, Any]) -> str:
+def _scores(report: Mapping[str, Any], noise: ScoreNoise) -> str:
     """The scores of one report in words."""
     words = []
     for each in steering().values():
         if each.score.name in report:
-            words.append(f"{each.title} {report[each.score.name]:.3f}")
+            words.append(" ".join(filter(None, (f"{each.title} {report[each.score.name]:.3f}", noise.auc))))
     if "misfit" in report:
         words.append(f"misfit {report['misfit']:.2f}")
     if report.get("epsilon"):
@@ -292,11 +343,12 @@ def clock(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def best_epochs_table(picks: Iterable[Selected]) -> Table:
+def best_epochs_table(picks: Iterable[Selected], noise: ScoreNoise) -> Table:
     """The epochs a release is made of.
 
     Args:
         picks: epochs with the classifier that picked each; one picked by both takes one row.
+        noise: of their AUCs.
 
     Returns:
         A table to print.
@@ -311,7 +363,7 @@ def best_epochs_table(picks: Iterable[Selected]) -> Table:
     costs = any(
         epoch.epsilon for epoch in epochs.values()
     )  # no trial reads anybody where participants are measured once
-    aucs = {name: said for name, said in _aucs().items() if any(name in epoch.scores for epoch in epochs.values())}
+    aucs = {name: said for name, said in _aucs(noise).items() if any(name in epoch.scores for epoch in epochs.values())}
     for heading in ("trial", "epoch", *aucs.values(), "epsilon" if costs else MISFIT, "picked by"):
         left = heading in ("trial", "picked by")
         table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)

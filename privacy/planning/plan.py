@@ -84,6 +84,14 @@ class StudyPlan(BaseModel):
         """Expected share of participants who are measured, where they are measured once."""
         return self.shares.train + self.shares.validation
 
+    def trained(self, schema: Schema) -> float:
+        """How many participants are expected to train."""
+        return schema.nominal_size * self.shares.train
+
+    def expected_batch(self, schema: Schema, sampling_rate: float) -> float:
+        """How many participants a step of training expects."""
+        return self.trained(schema) * sampling_rate
+
     @property
     def pretraining(self) -> int:
         """Epochs that a trial trains without noise on surrogate participants before it is rehearsed or paid for."""

@@ -86,6 +86,11 @@ class Stage:
     epsilon: float = float("inf")
     runs: LawOfRuns | None = None
 
+    @property
+    def score_noise_sd(self) -> float | None:
+        """Standard deviation of the noise on each of its AUCs; None where none was bought."""
+        return self.allocation.score_noise_sd if self.reads_participants and self.allocation else None
+
 
 @dataclass(frozen=True)
 class Door:

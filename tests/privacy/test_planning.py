@@ -67,6 +67,24 @@ def test_the_better_configuration_is_kept_as_often_as_said(noise_sd):
     assert steering.keeps_the_better == pytest.approx(kept, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("policy", "bought"),
+    [("composed", [True]), ("surrogate", [False, True]), ("selection", [True]), ("measured", [False])],
+)
+def test_scores_of_a_search_have_noise_where_it_reads_participants(policy, bought):
+    plan = choose_plan(inputs(10.0), policy)
+    _, allocation = priced(plan)
+    stages = policy_named(policy).stages(DeclaredPlan(plan=plan, allocation=allocation))
+    assert [each.score_noise_sd for each in stages] == [allocation.score_noise_sd if each else None for each in bought]
+    assert not any(bought) or allocation.score_noise_sd > 0
+
+
+def test_scores_without_a_declared_budget_have_no_noise():
+    plan = choose_plan(inputs(), "unaccounted")
+    (stage,) = policy_named("unaccounted").stages(DeclaredPlan(plan=plan, allocation=None))
+    assert stage.reads_participants and stage.score_noise_sd is None
+
+
 @pytest.mark.parametrize("policy", ["composed", "surrogate"])
 @pytest.mark.parametrize("epsilon", [1.0, 3.0, 10.0])
 def test_what_is_planned_fits_and_leaves_little(policy, epsilon):

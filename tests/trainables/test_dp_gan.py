@@ -57,6 +57,13 @@ def trained(office: Path) -> Path:
     return office / "results" / name("a_", "1.5")
 
 
+@pytest.fixture(scope="module")
+def unscored(office: Path) -> Path:
+    """A run without noise, whose epochs are not scored."""
+    assert command(office, "--noise", "0", "--prefix", "d_") == 0
+    return office / "results" / name("d_", "0.0")
+
+
 def test_its_epsilon_is_what_dp_accounting_says_of_the_whole_sequence(office, trained):
     stated, steps = statement(office, "a_", "1.5"), EPOCHS * round(TRAINING / BATCH)
     event = SelfComposedDpEvent(PoissonSampledDpEvent(BATCH / TRAINING, GaussianDpEvent(1.5)), steps)
@@ -106,8 +113,7 @@ def test_noise_as_it_was_published_is_charged_as_none_and_the_statement_says_wha
     assert f"A single step on a batch that holds a participant has epsilon {one_step:.2g}" in text
 
 
-def test_without_noise_it_is_the_papers_counterpart_that_protects_nobody(office):
-    assert command(office, "--noise", "0", "--prefix", "d_") == 0
+def test_without_noise_it_is_the_papers_counterpart_that_protects_nobody(office, unscored):
     stated = statement(office, "d_", "0.0")
     assert stated["epsilon"] == "infinity" and "it added no noise" in stated["statement"]
 
@@ -129,8 +135,8 @@ def test_a_private_cohorts_ledger_is_not_begun_unasked(tmp_path, office, capsys)
     assert not (tmp_path / "out").exists()
 
 
-def test_epochs_that_were_not_scored_cannot_be_picked_from(office, capsys):
-    assert analyse([str(office / "results" / name("d_", "0.0"))]) == 2
+def test_epochs_that_were_not_scored_cannot_be_picked_from(unscored, capsys):
+    assert analyse([str(unscored)]) == 2
     assert "was trained without --scores" in " ".join(capsys.readouterr().err.split())
 
 
@@ -163,12 +169,12 @@ def test_an_interrupted_run_goes_on_where_it_was_and_pays_for_each_step_once(off
                 os.kill(os.getpid(), signal.SIGTERM)
             yield stretch
 
-    flags = ("--noise", "1.5", "--prefix", "e_")
+    flags = ("--noise", "1.5", "--prefix", "i_")
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_stretches", interrupted)
         assert command(office, *flags) == 130
     assert "What was trained is kept" in capsys.readouterr().out
-    folder = office / "results" / name("e_", "1.5")
+    folder = office / "results" / name("i_", "1.5")
     kept = torch.load(folder / "state.pt", weights_only=True)
     assert (kept["epoch"], kept["steps"], kept["engine"]["steps"]) == (1, 1, 4)
 
@@ -176,11 +182,11 @@ def test_an_interrupted_run_goes_on_where_it_was_and_pays_for_each_step_once(off
     assert command(office, *flags, "--resume", "--engine", "opacus") == 2
     assert "begun with another --engine" in capsys.readouterr().err
     assert command(office, *flags, "--resume") == 0
-    stated = statement(office, "e_", "1.5")
+    stated = statement(office, "i_", "1.5")
     assert stated["steps"] == EPOCHS * 3
 
     assert command(office, *flags, "--resume") == 0, "a run that is over says so once more"
-    assert statement(office, "e_", "1.5") == stated
+    assert statement(office, "i_", "1.5") == stated
 
 
 @pytest.mark.parametrize(
@@ -203,8 +209,8 @@ def test_a_mistake_is_named_and_leaves_nothing_behind(tmp_path, office, capsys, 
     assert not (tmp_path / "out").exists()
 
 
-def test_it_reads_training_participants_alone_unless_asked_for_scores(office, users_data):
+def test_it_reads_training_participants_alone_unless_asked_for_scores(trained, unscored, users_data):
     ledger = Ledger.open(users_data / "cohorts" / "paper-small" / "ledger.db", read_only=True)
     charges = [each for _, each in ledger.books.release_charges() if isinstance(each, Charge)]
-    assert {each.split for each in charges if each.study == name("d_", "0.0")} == {"train"}
-    assert {each.split for each in charges if each.study == name("a_", "1.5")} == {"train", "validation"}
+    assert {each.split for each in charges if each.study == unscored.name} == {"train"}
+    assert {each.split for each in charges if each.study == trained.name} == {"train", "validation"}

@@ -8,6 +8,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from ray.tune.result import AUTO_RESULT_KEYS, DEFAULT_EXPERIMENT_INFO_KEYS
+
+from trainables.candidate import START
+from trainables.extensions import CANDIDATES, NETWORKS, SCORES, ExtensionError, added
+from trainables.scoring.taken import is_taken
+from tuner.optuna_search import ASKED_FOR, BEST_EPOCH, FAILURE, STOPPED_EARLY, TUNE_TRIAL
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
@@ -112,6 +118,14 @@ def test_a_candidate_that_could_not_be_released_is_refused_before_anything_is_pa
     assert "our-trials adds independent" in said and why in said and "Traceback" not in said
 
 
+def refused(environment: dict[str, str], *words: str, cohort: str = "sprint-simulated") -> str:
+    """What is said on the error stream when a study is refused that was to be planned only."""
+    ran = python(environment, "tuner/run.py", "--plan", "--cohort", cohort, *words)
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+    return " ".join(ran.stderr.split())
+
+
 def with_score(tmp_path: Path, name: str, module: str) -> None:
     """Have the package add a score under a name, ``SCORE`` of what is appended to its module."""
     points = tmp_path / "our_trials-1.0.dist-info" / "entry_points.txt"
@@ -175,6 +189,86 @@ def test_a_score_that_is_none_or_has_another_name_is_refused(installed, tmp_path
     assert ran.returncode == 2
     said = " ".join(ran.stderr.split())
     assert "our-trials adds mine" in said and why in said and "Traceback" not in said
+
+
+LIKENESS = """
+SCORE = Likeness(Score("{}", "distance", "minimize", (0.0, 2.0), "free"), distance_of_means)
+"""
+
+
+def test_no_package_overwrites_another_figure_that_is_reported_of_an_epoch(installed, tmp_path):
+    with_score(tmp_path, "score", LIKENESS.format("score"))
+    said = refused(installed)
+    assert "our-trials adds score (dpgan_tune.scores)" in said and "another figure is reported" in said
+    assert "uninstall our-trials" in said
+
+
+@pytest.mark.parametrize("name", ["auc_random_forest", "accuracy_of_mine", "misfit_products", "generator_loss"])
+def test_figures_of_a_kind_that_is_reported_are_taken_too(name):
+    assert is_taken(name) and not is_taken("means")
+
+
+def test_what_ray_tune_reports_of_every_trial_is_taken():
+    assert all(map(is_taken, {*AUTO_RESULT_KEYS, *DEFAULT_EXPERIMENT_INFO_KEYS} - {"trainable_name"}))
+
+
+def test_what_is_kept_with_a_trial_in_its_database_is_taken():
+    assert all(map(is_taken, (TUNE_TRIAL, FAILURE, ASKED_FOR, STOPPED_EARLY, BEST_EPOCH, START)))
+
+
+def with_another_package(tmp_path: Path, group: str, name: str, value: str) -> None:
+    """Install a second package beside the page's, which adds one thing."""
+    about = tmp_path / "their_trials-2.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-trials\nVersion: 2.0\n")
+    (about / "entry_points.txt").write_text(f"[{group}]\n{name} = {value}\n")
+
+
+def test_of_two_packages_that_add_the_same_name_neither_wins_in_silence(installed, tmp_path):
+    with_another_package(tmp_path, NETWORKS, "smooth", "their_trials:smooth")
+    said = refused(installed)
+    assert "our-trials and their-trials both add smooth (dpgan_tune.networks)" in said
+    assert "Uninstall one of the two packages" in said
+
+
+@pytest.fixture
+def found_here(installed, tmp_path, monkeypatch):
+    """The page's package, as this process finds it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    added.cache_clear()
+    yield
+    added.cache_clear()
+
+
+@pytest.mark.parametrize(("group", "name"), [(SCORES, "means"), (CANDIDATES, "independent"), (NETWORKS, "smooth")])
+def test_a_name_that_two_packages_add_stands_for_nothing(found_here, tmp_path, group, name):
+    assert name in added(group)
+    added.cache_clear()
+    with_another_package(tmp_path, group, name, "their_trials:other")
+    with pytest.raises(ExtensionError, match=f"our-trials and their-trials both add {name} "):
+        added(group)
+
+
+def test_a_name_that_one_package_adds_twice_stands_for_nothing(found_here, tmp_path):
+    with_score(tmp_path, "means", "SCORE = MEANS\n")
+    with pytest.raises(
+        ExtensionError, match=r"our-trials adds means .* twice, by our_trials:SCORE and by our_trials:ME"
+    ):
+        added(SCORES)
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [("smooth_networks = 1", "which is not a function"), ("del smooth_networks", "cannot be imported")],
+)
+def test_a_network_that_cannot_be_used_is_refused_before_anything_is_paid(installed, tmp_path, module, why):
+    (tmp_path / "gans.yaml").write_text(blocks("yaml")[1])
+    with (tmp_path / "our_trials.py").open("a") as file:
+        file.write(f"\n{module}\n")
+    said = refused(
+        installed, "--search-space", str(tmp_path / "gans.yaml"), "--engine", "opacus", "--policy", "composed"
+    )
+    assert "our-trials adds smooth" in said and why in said
 
 
 GO_ON = """

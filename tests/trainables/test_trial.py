@@ -15,6 +15,8 @@ from tests.conftest import sealed, small_cohort
 from trainables.extensions import ExtensionError
 from trainables.generators import load_generator
 from trainables.progress import LocalTrials
+from trainables.scoring import likenesses
+from trainables.scoring.taken import is_taken
 from trainables.service.trials import DPGANTrial
 from trainables.trial import TrialPlan
 
@@ -81,6 +83,7 @@ def test_a_trial_reports_at_the_scored_epochs_and_ends_at_the_last(plan):
     assert [result["epoch"] for result in results] == [1, 2, 4]
     assert [result["done"] for result in results] == [False, False, True]
     assert all(result.keys() >= REPORTED for result in results)
+    assert all(is_taken(name) or name in likenesses() for result in results for name in result)
     assert all(0 <= result["score"] <= 1 for result in results)
 
 

@@ -1,5 +1,6 @@
 """A user's mistake is answered with one paragraph and status 2, and leaves nothing behind."""
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from privacy.planning.allocation import DeclaredPlan
+from privacy.planning.allocation import Allocated, DeclaredPlan
 from privacy.policies import policies
 from tests.cohorts.little_trial import schema_mapping, write_trial
 from trainables.candidate import candidate_of, hyperparameters_of
@@ -16,6 +17,7 @@ from tuner.drawing import Drawing
 from tuner.errors import StudyError
 from tuner.options import parser
 from tuner.plan import draft_allocation
+from tuner.priced_spaces import sparse_steps
 from tuner.request import StudyOutline, begin_study, outline_study, request_study
 from tuner.run import main
 
@@ -130,6 +132,37 @@ def test_noise_too_little_for_the_budget_is_refused_with_the_least_that_is_enoug
     assert outlined(tmp_path, policy, f"{{uniform: [{named}, 9]}}")
     with pytest.raises(StudyError):
         outlined(tmp_path, policy, f"{{uniform: [{0.98 * named}, 9]}}")
+
+
+def allocated(outline: StudyOutline) -> Allocated:
+    """What a study's parts could cost."""
+    return draft_allocation(outline.settings, outline.schema, outline.plan)[1]
+
+
+def said_of(outline: StudyOutline) -> str:
+    """What a study that is begun says of the noise that its search space may draw."""
+    return sparse_steps(outline.schema, outline.space, outline.plan, allocated(outline))
+
+
+def test_noise_none_of_which_affords_one_participant_a_step_is_refused(tmp_path):
+    usual = outlined(tmp_path, "composed", "8")
+    little = math.ceil(100 * allocated(usual).least_noise) / 100
+    with pytest.raises(StudyError, match="participants a step on average, of about") as found:
+        outlined(tmp_path, "composed", f"{{uniform: [{little}, {little + 0.01}]}}")
+    enough = float(re.search(r"One participant a step takes noise_multiplier ([\d.]+) under", str(found.value))[1])
+    assert little < enough and str(tmp_path / "space.yaml") in str(found.value)
+    outline = outlined(tmp_path, "composed", str(enough))
+    assert said_of(outline) == ""
+    assert outline.plan.expected_batch(outline.schema, allocated(outline).sampling_rate_at(enough)) >= 1
+    with pytest.raises(StudyError, match="One participant a step takes"):
+        outlined(tmp_path, "composed", str(round(enough - 0.02, 2)))
+
+
+def test_where_some_of_the_noise_affords_less_than_one_participant_a_step_the_study_says_so(tmp_path):
+    least = math.ceil(100 * allocated(outlined(tmp_path, "composed", "8")).least_noise) / 100
+    said = said_of(outlined(tmp_path, "composed", f"{{uniform: [{least}, 9]}}"))
+    assert f"may draw noise_multiplier {least:g}, which affords 0." in said and "From " in said
+    assert said_of(outlined(tmp_path, "composed", "{uniform: [8, 9]}")) == ""
 
 
 @pytest.mark.parametrize("policy", READING)

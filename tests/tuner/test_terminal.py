@@ -10,7 +10,9 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from tuner import terminal
-from tuner.terminal import StudyView, best_epochs_table, clock, quiet_ray
+from tuner.terminal import ScoreNoise, StudyView, best_epochs_table, clock, quiet_ray
+
+FREE = ScoreNoise(None)
 
 
 class Clock:
@@ -99,6 +101,30 @@ def test_trials_in_training_come_first_then_the_best_and_no_more_than_fit():
 def test_the_best_epoch_is_named_with_both_aucs_and_its_epsilon():
     lines = shown([trial("aaa", Trial.RUNNING, 9, 0.8)], best=report(9, 0.8))
     assert "best score 0.800: trial aaa, epoch 9, logistic regression 0.810, random forest 0.790, epsilon 0.45" in lines
+
+
+def test_beside_a_score_that_was_bought_stands_the_standard_deviation_of_its_noise():
+    lines = shown([trial("aaa", Trial.RUNNING, 9, 0.8)], best=report(9, 0.8), score_noise_sd=0.02)
+    of_aucs = "logistic regression 0.810 ± 0.02, random forest 0.790 ± 0.02"
+    assert f"best score 0.800 ± 0.014: trial aaa, epoch 9, {of_aucs}, epsilon 0.45" in " ".join(lines)
+    heading = lines[next(number for number, line in enumerate(lines) if line.startswith("aaa")) - 1]
+    assert heading.split() == ["trial", "epoch", "±", "0.02", "±", "0.02", "epsilon", "±", "0.014"]
+
+
+def test_the_best_epochs_of_a_release_have_the_noise_of_their_scores_over_them():
+    scores = {"auc_logistic_regression": 0.91, "auc_random_forest": 0.93}
+    epoch = SimpleNamespace(trial_id="aaa", epoch=9, scores=scores, epsilon=2.5)
+    to = console(terminal=False)
+    to.print(best_epochs_table([SimpleNamespace(epoch=epoch, selected_by="random_forest")], ScoreNoise(0.02)))  # type: ignore[list-item]
+    assert output(to).splitlines()[3].split()[:6] == ["trial", "epoch", "±", "0.02", "±", "0.02"]
+
+
+def test_beside_a_score_that_was_free_stands_nothing():
+    assert not any("±" in line for line in shown([trial("aaa", Trial.RUNNING, 9, 0.8)], best=report(9, 0.8)))
+
+
+def test_noise_can_be_said_in_ascii():
+    assert (ScoreNoise(0.02, "ascii").auc, ScoreNoise(0.00031, "ascii").auc) == ("+- 0.02", "+- 0.00031")
 
 
 def test_ended_trials_are_counted_by_how_they_ended():
@@ -191,7 +217,7 @@ def test_an_epoch_picked_by_both_classifiers_takes_one_row():
         for epoch, classifier in ((both, "random_forest"), (one, "random_forest"), (both, "logistic_regression"))
     ]
     to = console(terminal=False)
-    to.print(best_epochs_table(picks))  # type: ignore[arg-type]
+    to.print(best_epochs_table(picks, FREE))  # type: ignore[arg-type]
     rows = [line.split() for line in output(to).splitlines()[3:]]
     assert rows == [
         ["aaa", "9", "0.910", "0.930", "2.50", "both"],
@@ -205,7 +231,7 @@ def test_where_no_trial_read_anybody_its_misfit_stands_in_place_of_its_epsilon()
         epoch=SimpleNamespace(trial_id="aaa", epoch=9, scores=scores, epsilon=0.0), selected_by="random_forest"
     )
     to = console(terminal=False)
-    to.print(best_epochs_table([pick]))  # type: ignore[list-item]
+    to.print(best_epochs_table([pick], FREE))  # type: ignore[list-item]
     *_, heading, row = output(to).splitlines()
     assert "misfit" in heading and "epsilon" not in output(to)
     assert row.split() == ["aaa", "9", "0.910", "0.930", "1.20", "random", "forest"]
@@ -216,7 +242,7 @@ def test_without_a_label_there_is_no_auc_and_the_misfit_is_shown():
         epoch=SimpleNamespace(trial_id="aaa", epoch=9, scores={"misfit": 1.204}, epsilon=0.0), selected_by="misfit"
     )
     to = console(terminal=False)
-    to.print(best_epochs_table([pick]))  # type: ignore[list-item]
+    to.print(best_epochs_table([pick], FREE))  # type: ignore[list-item]
     assert "AUC" not in output(to) and output(to).splitlines()[-1].split() == ["aaa", "9", "1.20", "misfit"]
     running = trial("aaa", Trial.RUNNING, 9, 0.8)
     report = {"epoch": 9, "planned_epochs": 40, "score": -0.06, "misfit": 1.204, "epsilon": 0.0}

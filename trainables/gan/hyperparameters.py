@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from privacy.mechanisms.dpsgd import DPSGD, SMALLEST_NOISE
@@ -11,7 +13,19 @@ from trainables.extensions import NETWORKS, added
 DEFAULT_SAMPLING_RATE = 0.0125
 PACKED_NETWORKS = ("compact", "paper")
 """Those that many trials can train side by side; others need an engine of their own for each trial."""
-NETWORK_NAMES = (*PACKED_NETWORKS, *added(NETWORKS))
+
+
+def network_names() -> tuple[str, ...]:
+    """Names of the project's own networks, and of those that installed packages add.
+
+    Raises:
+        ExtensionError: two packages add the same name.
+    """
+    return tuple(dict.fromkeys((*PACKED_NETWORKS, *added(NETWORKS))))
+
+
+def _describe_network(json_schema: dict[str, Any]) -> None:
+    json_schema["enum"] = list(network_names())
 
 
 class GANSettings(BaseModel):
@@ -22,9 +36,7 @@ class GANSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    network: str = Field(
-        "compact", json_schema_extra={"enum": list(NETWORK_NAMES)}, description="architecture of both networks"
-    )
+    network: str = Field("compact", json_schema_extra=_describe_network, description="architecture of both networks")
     generator_learning_rate: float = Field(1e-3, gt=0, description="Adam step of the generator")
     discriminator_learning_rate: float = Field(2e-3, gt=0, description="Adam step of the discriminator")
     discriminator_steps: int = Field(5, ge=1, description="discriminator steps per generator step")
@@ -38,8 +50,8 @@ class GANSettings(BaseModel):
     @field_validator("network")
     @classmethod
     def _known(cls, network: str) -> str:
-        if network not in NETWORK_NAMES:
-            raise ValueError(f"{network!r} is not one of {', '.join(NETWORK_NAMES)}")
+        if network not in network_names():
+            raise ValueError(f"{network!r} is not one of {', '.join(network_names())}")
         return network
 
 

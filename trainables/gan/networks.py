@@ -6,10 +6,12 @@ class of the label, of which there are k.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from trainables.extensions import NETWORKS, added, loaded
+from trainables.extensions import NETWORKS, added, loaded, unusable
 from trainables.gan.hyperparameters import GANSettings
 
 
@@ -110,6 +112,23 @@ class PaperDiscriminator(nn.Module):
         return logits
 
 
+NetworkBuilder = Callable[[GANSettings, int, int, tuple[int, int] | None], tuple[nn.Module, nn.Module]]
+
+
+def added_network(name: str) -> NetworkBuilder:
+    """What builds a network that an installed package adds; see ``build_networks`` for its arguments.
+
+    Raises:
+        ExtensionError: it cannot be used.
+    """
+    entry = added(NETWORKS)[name]
+    found = loaded(entry)
+    if not callable(found):
+        raise unusable(entry, "which is not a function")
+    builder: NetworkBuilder = found
+    return builder
+
+
 def build_networks(
     settings: GANSettings, features: int, arms: int, grid: tuple[int, int] | None
 ) -> tuple[nn.Module, nn.Module]:
@@ -137,8 +156,7 @@ def build_networks(
             CompactDiscriminator(features, arms, *size),
         )
     if settings.network != "paper":
-        pair: tuple[nn.Module, nn.Module] = loaded(added(NETWORKS)[settings.network])(settings, features, arms, grid)
-        return pair
+        return added_network(settings.network)(settings, features, arms, grid)
     if grid is None:
         raise ValueError(
             "The paper's convolutional network needs the same measures at every visit and no covariates or "

@@ -18,6 +18,7 @@ from trainables.scoring import (
     random_forest,
 )
 from trainables.scoring.score import Classifier, Likeness, Score
+from trainables.scoring.taken import is_taken
 
 __all__ = [
     "Classifier",
@@ -96,6 +97,8 @@ def _add(entry: EntryPoint, found: object) -> None:
     name = found.name if isinstance(found, Classifier) else found.score.name
     if name != entry.name:
         raise unusable(entry, f"whose name is {name!r} and must be the entry point's")
+    if isinstance(found, Likeness) and is_taken(name):
+        raise unusable(entry, "a likeness, and another figure is reported of every epoch under that name")
     if isinstance(found, Classifier):
         _classifiers[name] = found
     else:
