@@ -55,5 +55,6 @@ def exit_status(quality: Quality, release_anyway: bool) -> int:
 def _quality_in_words(quality: Quality) -> str:
     """The gate's findings, the worst figure of each column that strays."""
     worst = {each.column: each for each in reversed(quality.findings)}
-    lines = [quality.summary().removeprefix("Quality: ").capitalize()]
+    said = quality.summary().removeprefix("Quality: ")
+    lines = [said[:1].upper() + said[1:]]
     return "\n".join([*lines, *(f"- {worst[column].sentence()}" for column in quality.columns)])

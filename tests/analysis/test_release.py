@@ -1,4 +1,5 @@
 import hashlib
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -15,6 +16,7 @@ from analysis import AnalysisError, build_release, release
 from analysis.figures import Panel
 from analysis.quality.gate import not_judged
 from analysis.release import Judged, Manifest, write_release
+from analysis.report import print_report
 from analysis.reports.blocks import Report
 from cohorts import load_participants
 from privacy.accounting.events import composed
@@ -74,6 +76,9 @@ def test_where_nothing_was_measured_the_release_says_that_it_was_not_judged(buil
     assert built.manifest.quality.verdict == "not judged"
     datasheet = (built.directory.release / "README.md").read_text()
     assert "its quality was not judged" in datasheet and "nothing was paid for that a release could be" in datasheet
+    console = Console(file=io.StringIO(), width=200)
+    print_report(built, console)
+    assert "Not judged. Participants were read for training" in console.file.getvalue()
 
 
 def test_the_statement_stands_in_the_release_and_says_the_search_is_not_covered(built):
