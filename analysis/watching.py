@@ -31,7 +31,7 @@ def show_figures(directory: StudyDirectory) -> str:
         return ""
     try:
         _store(directory.database, directory.artifacts, sorted(directory.release.glob("*.png")))
-    except (OSError, OptunaError, RuntimeError, SQLAlchemyError) as error:
+    except (KeyError, OSError, OptunaError, RuntimeError, SQLAlchemyError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return f"The release is complete, but Optuna's dashboard will not show its figures: {reason}"
     return ""
@@ -48,11 +48,15 @@ def _store(database: Path, folder: Path, pictures: list[Path]) -> None:
         return
     name = studies[-1].study_name  # of the last search, which the release is made from
     attributes = kept.get_study_system_attrs(kept.get_study_id_from_name(name))
-    found = (json.loads(text) for key, text in attributes.items() if key.startswith(KEY))
-    known = {each["filename"]: each["artifact_id"] for each in found if each}  # one that somebody removed is null
+    found = {key: json.loads(text) for key, text in attributes.items() if key.startswith(KEY)}
+    known = {each["filename"]: each["artifact_id"] for each in found.values() if each}  # one somebody removed is null
     study = optuna.load_study(study_name=name, storage=kept)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     store = FileSystemArtifactStore(folder)
+    for key, each in found.items():
+        if each and each["filename"] not in {picture.name for picture in pictures}:
+            kept.set_study_system_attr(study._study_id, key, json.dumps(None))  # as the dashboard does it
+            store.remove(each["artifact_id"])
     for picture in pictures:
         if picture.name in known:
             with picture.open("rb") as content:

@@ -67,6 +67,10 @@ NO_METRICS = {
 }
 """Ray's three Prometheus servers ask for no token. One has a switch; a port that cannot be opened keeps two shut."""
 
+TLS, CLUSTERS = "RAY_USE_TLS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+LOCAL_ONLY = (TLS, CLUSTERS, *NO_METRICS)
+"""What a Ray of this machine alone has in its environment, and the client of a cluster must not."""
+
 
 def local_ray_auth() -> Path | None:
     """Make the Ray that ``ray.init`` will start here ask for a token, and listen on the loopback address only.
@@ -80,11 +84,11 @@ def local_ray_auth() -> Path | None:
     Returns:
         The file that holds the token, or None where the environment holds it.
     """
-    os.environ["RAY_USE_TLS"] = "0"
+    os.environ[TLS] = "0"
     token_file = ray_token()
     # Ray has no documented switch for this one. It takes the loopback address as its own on systems where it runs on
     # one machine only, and this variable says which those are.
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ[CLUSTERS] = "0"
     os.environ.update(NO_METRICS)
     if "ray" in sys.modules:
         from ray._private import ray_constants

@@ -16,7 +16,7 @@ from ray._private import ray_constants
 
 from analysis.epochs import first_line
 from trainables.interrupts import interrupted_by
-from tuner.dashboards import local_ray_auth, ray_token
+from tuner.dashboards import LOCAL_ONLY, local_ray_auth, ray_token
 from tuner.errors import MachineError, StudyError
 from tuner.terminal import quiet_ray
 
@@ -29,6 +29,8 @@ FULL_WEIGHT = {"worker_niceness": 0}
 @contextmanager
 def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
     """A running Ray while the block runs: the cluster at ``address``, or one started on this machine.
+
+    What the latter needs of the environment is taken back at the end, so that the next may be a cluster's.
 
     Args:
         address: ``auto``, ``HOST:PORT``, or None to start Ray here, whatever RAY_ADDRESS says.
@@ -43,6 +45,7 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
     """
     # Its handler in C++ would end this process with a stack dump at SIGTERM.
     ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
+    before, clusters = {name: os.environ.get(name) for name in LOCAL_ONLY}, ray_constants.ENABLE_RAY_CLUSTER
     try:
         context = _started() if address is None else _joined(address)
         with interrupted_by():  # once more, because Ray put a handler of its own in place
@@ -51,6 +54,12 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, Any]]:
         raise KeyboardInterrupt from None
     finally:
         ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = clusters
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _joined(address: str) -> Any:

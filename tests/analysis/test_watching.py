@@ -64,6 +64,20 @@ def test_figures_of_a_release_that_is_drawn_again_take_the_place_of_the_earlier_
     assert len(list(study.artifacts.iterdir())) == 2
 
 
+def test_a_figure_that_the_release_no_longer_has_goes(study):
+    show_figures(study)
+    (study.release / "synthetic.png").unlink()
+    assert show_figures(study) == ""
+    assert shown(study) == {"SBP-synthetic.png": b"synthetic"}
+    assert len(list(study.artifacts.iterdir())) == 1
+
+
+def test_somebody_elses_attributes_cost_no_release(study):
+    storage = optuna.storages.RDBStorage(url(study))
+    storage.set_study_system_attr(storage.get_study_id_from_name("first-finalists"), "artifacts:other", "no JSON")
+    assert show_figures(study).startswith("The release is complete, but Optuna's dashboard will not show its figures: ")
+
+
 def test_a_figure_that_somebody_removed_in_the_dashboard_comes_back(study):
     show_figures(study)
     storage = optuna.storages.RDBStorage(url(study))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -108,3 +109,19 @@ def test_a_ray_that_does_not_start_is_a_paragraph_after_a_second_try(monkeypatch
 def test_workers_of_a_local_study_weigh_as_much_as_the_program_that_started_it():
     with ray_cluster(None):
         assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)
+
+
+def test_after_a_study_on_this_machine_a_clusters_encryption_is_still_on(monkeypatch):
+    encrypted = []
+
+    def init(address, **options):
+        encrypted.append((address, os.environ["RAY_USE_TLS"]))
+        return SimpleNamespace(address_info={})
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    for address in (None, "auto"):
+        with ray_cluster(address):
+            pass
+    assert encrypted == [("local", "0"), ("auto", "1")]
