@@ -121,7 +121,7 @@ def test_only_programs_that_can_ask_for_a_token_learn_a_machines_keys():
 
 def test_aws_opens_ssh_and_the_nodes_to_each_other_and_nothing_else(monkeypatch, tmp_path):
     """Against an imitation of AWS: what Ray would ask of the real one."""
-    moto = pytest.importorskip("moto", reason="needs pip install 'moto[ec2,iam]'")
+    moto = pytest.importorskip("moto", reason="needs moto and boto3: make test-aws")
     boto3 = pytest.importorskip("boto3")
     from ray.autoscaler._private.commands import _bootstrap_config
 
