@@ -8,7 +8,7 @@ LOCKED := --quiet --require-hashes --no-deps --requirement
 HASHED := $(VENV)-lock/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate -
 FREEZE := $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//'
 
-.PHONY: help setup run test test-all test-minimum test-dataset test-cluster check audit bench bench-engine bench-growth bench-gpu \
+.PHONY: help setup run test test-all test-minimum test-dataset test-aws test-cluster check audit bench bench-engine bench-growth bench-gpu \
   bench-study lock clean
 
 help:           ## this list
@@ -61,6 +61,12 @@ test-dataset:   ## what mlcroissant, SDV and R (Debian: r-base-core) say of rele
 	HAVEN=$(VENV)-dataset/haven $(VENV)-dataset/bin/python -m pytest tests/analysis/test_dataset.py \
 	  tests/cohorts/test_sas_data_sets.py
 	rm -rf $(VENV)-dataset
+
+test-aws:       ## what Ray asks of an imitation of AWS, and whether the policies allow it
+	rm -rf $(VENV)-aws && $(PYTHON) -m venv $(VENV)-aws
+	$(VENV)-aws/bin/pip install --quiet --editable '.[test]' 'moto[ec2,iam]>=5.2' 'boto3>=1.44.5'
+	$(VENV)-aws/bin/python -m pytest tests/cluster/test_aws_permissions.py tests/cluster/test_cluster_files.py
+	rm -rf $(VENV)-aws
 
 test-cluster: $(VENV)/.installed-dev  ## two hosts as network namespaces (root, sshd, iproute2, rsync)
 	$(BIN)/python -m pytest tests/cluster -m cluster

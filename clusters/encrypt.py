@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,8 @@ AUTHORITY, CERTIFICATE, KEY = "ca.crt", "node.crt", "node.key"
 VALID = timedelta(days=365)
 # Both sides of every connection send the certificate, and gRPC 1.85 drops the connection where it names 2,048.
 MOST_NAMES = 1024
+# A name that a machine can have. One of digits and dots alone is an address with a typing error.
+NAME = re.compile(r"(?=.*[A-Za-z-])[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 class Refused(Exception):
@@ -84,7 +87,10 @@ def _machines_of(file: Path) -> list[str]:
             f"{file} does not name its machines: they get addresses when they are launched. Have all of them in one "
             "subnet (SubnetIds, in both node_config), and name that subnet here, such as 172.31.96.0/24."
         )
-    addresses = [provider.get("head_ip"), *(provider.get("worker_ips") or [])]
+    workers = provider.get("worker_ips") or []
+    if not isinstance(workers, list):
+        raise Refused(f"{file} must have a list as `worker_ips`, each address on a line of its own after a dash.")
+    addresses = [provider.get("head_ip"), *workers]
     if not all(isinstance(each, str) and each for each in addresses):
         raise Refused(f"{file} must name `head_ip` and `worker_ips` in `provider`.")
     return addresses
@@ -97,10 +103,9 @@ def _names(machine: str) -> list[x509.GeneralName]:
             return [x509.IPAddress(ipaddress.ip_address(machine))]
         except ValueError:
             pass
-        try:
-            return [x509.DNSName(machine)]
-        except ValueError:
-            raise Refused(f"{machine!r} is neither an address nor the name of a machine.") from None
+        if not NAME.fullmatch(machine):
+            raise Refused(f"{machine!r} is neither an address nor the name of a machine. Mend it, and run this again.")
+        return [x509.DNSName(machine)]
     try:
         network = ipaddress.ip_network(machine)
     except ValueError as error:

@@ -15,13 +15,23 @@ export DASHBOARD_METRIC_PORT=-1
 # A worker whose head is gone, after `ray down` say, ends itself after so many seconds.
 export RAY_gcs_rpc_server_reconnect_timeout_s=30
 
+# Where cluster.yaml mounts a store that outlives the machines, it says in the file store, beside this one, which of its
+# folders has the ledgers and their keys.
+dpgan_tune_here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+if [ -e "$dpgan_tune_here/store" ]; then
+    DPGAN_TUNE_DATA="$(cat "$dpgan_tune_here/store")"
+    export DPGAN_TUNE_DATA
+fi
+
 # Encryption of what Ray sends between nodes, where `python clusters/encrypt.py` made a certificate: the folder tls beside
 # this file travels to every node. A node or a client that has none is not talked to. No certificate, no encryption.
-dpgan_tune_tls="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/tls"
+dpgan_tune_tls="$dpgan_tune_here/tls"
 if [ -e "$dpgan_tune_tls/node.crt" ]; then
     export RAY_USE_TLS=1
     export RAY_TLS_CA_CERT="$dpgan_tune_tls/ca.crt"
     export RAY_TLS_SERVER_CERT="$dpgan_tune_tls/node.crt"
     export RAY_TLS_SERVER_KEY="$dpgan_tune_tls/node.key"
+elif [ "${RAY_TLS_SERVER_CERT:-}" = "$dpgan_tune_tls/node.crt" ]; then
+    unset RAY_USE_TLS RAY_TLS_CA_CERT RAY_TLS_SERVER_CERT RAY_TLS_SERVER_KEY # it was deleted since
 fi
-unset dpgan_tune_tls
+unset dpgan_tune_here dpgan_tune_tls

@@ -17,7 +17,7 @@ import yaml
 
 from tests.cluster.machines import CHECKOUT
 
-moto = pytest.importorskip("moto", reason="needs pip install 'moto[ec2,iam]'")
+moto = pytest.importorskip("moto", reason="needs moto and boto3: make test-aws")
 boto3 = pytest.importorskip("boto3")
 
 CLUSTER, ROLE = "dpgan-tune", "dpgan-tune-head"
@@ -63,8 +63,11 @@ def questions(service: str, operation: str, request: Mapping[str, Any], tags: Ma
         yield Question(action, f"arn:aws:ec2:us-east-1::image/{request['ImageId']}", {})
         yield Question(action, arn("key-pair", request["KeyName"]), {})
         spot = request.get("InstanceMarketOptions", {}).get("MarketType") == "spot"
-        for kind in ("network-interface", "security-group", "subnet", "volume", *["spot-instances-request"] * spot):
+        for kind in ("network-interface", "subnet", "volume", *["spot-instances-request"] * spot):
             yield Question(action, arn(kind), {})
+        interfaces = request.get("NetworkInterfaces", [])
+        for group in request.get("SecurityGroupIds") or [each for one in interfaces for each in one["Groups"]]:
+            yield Question(action, arn("security-group", group), {f"aws:ResourceTag/{TAG}": tags.get(group, "")})
         if "IamInstanceProfile" in request:
             passed = {"iam:PassedToService": "ec2.amazonaws.com"}
             yield Question(
@@ -181,6 +184,13 @@ def test_what_belongs_to_another_cluster_cannot_be_changed(asked, who):
         for other in ("another", ""):
             context = {key: other if value == CLUSTER else value for key, value in each.context.items()}
             assert not allows(policy(who), replace(each, context=context)), each
+
+
+@pytest.mark.parametrize("who", POLICIES)
+def test_machines_get_the_clusters_security_group_and_no_other(asked, who):
+    groups = [e for e in getattr(asked, who) if e.action == "ec2:RunInstances" and ":security-group/" in e.resource]
+    assert groups
+    assert not [each for each in groups if allows(policy(who), replace(each, context={}))]
 
 
 def test_the_head_can_give_its_workers_no_role_and_a_person_no_other_than_the_heads(asked):

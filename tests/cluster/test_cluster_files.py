@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
@@ -118,7 +121,7 @@ def test_only_programs_that_can_ask_for_a_token_learn_a_machines_keys():
 
 def test_aws_opens_ssh_and_the_nodes_to_each_other_and_nothing_else(monkeypatch, tmp_path):
     """Against an imitation of AWS: what Ray would ask of the real one."""
-    moto = pytest.importorskip("moto", reason="needs pip install 'moto[ec2,iam]'")
+    moto = pytest.importorskip("moto", reason="needs moto and boto3: make test-aws")
     boto3 = pytest.importorskip("boto3")
     from ray.autoscaler._private.commands import _bootstrap_config
 
@@ -154,41 +157,135 @@ def with_a_store() -> dict:
     return yaml.safe_load(text[:begin] + re.sub(r"^    # ", "    ", text[begin:end], flags=re.MULTILINE) + text[end:])
 
 
-SUDO = '#!/bin/bash\ncase "$1" in tee) cat >> "$FOLDER/fstab";; *) echo "$@" >> "$FOLDER/as-root"; esac\n'
+STORE = "fs-CHANGE-ME.efs.us-east-1.amazonaws.com:/"
+SUDO = f"""#!/bin/bash
+case "$1" in
+  tee) cat >> "$FOLDER/fstab" ;;
+  mount) echo "$@" >> "$FOLDER/as-root"; echo {STORE} > "$FOLDER/mounted" ;;
+  umount) echo "$@" >> "$FOLDER/as-root"; rm "$FOLDER/mounted" ;;
+esac
+"""
 
 
-def test_with_a_store_results_and_ledger_outlive_the_machines(with_a_store, tmp_path):
-    """The command as it stands but for its paths, twice, as `ray up` runs it."""
-    from ray.autoscaler._private.util import prepare_config, validate_config
+@dataclass(frozen=True)
+class StoreSetup:
+    """The command that mounts a store, as it stands but for its paths, and a machine that it is run on.
 
-    validate_config(prepare_config(with_a_store))
+    Args:
+        command: the command.
+        home: the account's home.
+        store: where the store is mounted.
+        folder: where stand-ins keep what is mounted and what was done as root.
+    """
+
+    command: str
+    home: Path
+    store: Path
+    folder: Path
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        environment = {"HOME": str(self.home), "FOLDER": str(self.folder), "PATH": f"{self.folder}/bin:/usr/bin:/bin"}
+        return subprocess.run(["bash", "-c", self.command], env=environment, capture_output=True, text=True)
+
+    def as_root(self) -> list[str]:
+        """What was mounted and unmounted."""
+        done = self.folder / "as-root"
+        return done.read_text().splitlines() if done.exists() else []
+
+
+@pytest.fixture
+def store_setup(with_a_store, tmp_path) -> StoreSetup:
     (command,) = [each for each in with_a_store["setup_commands"] if "nfs4" in each]
     home, store, path = tmp_path / "home", tmp_path / "store", tmp_path / "bin"
     for folder in (home / "dpgan-tune", store, path):
         folder.mkdir(parents=True)
-    for name, text in (("sudo", SUDO), ("mountpoint", "#!/bin/bash\ngrep -qs mount $FOLDER/as-root\n")):
+    stand_ins(path, sudo=SUDO, findmnt='#!/bin/bash\ncat "$FOLDER/mounted" 2> /dev/null\n')
+    command = command.replace("at=/srv/dpgan-tune;", f"at={store};").replace("/etc/fstab", f"{tmp_path}/fstab")
+    return StoreSetup(command, home, store, tmp_path)
+
+
+def stand_ins(path: Path, **programs: str) -> None:
+    """Programs by name, in a folder that is looked in first."""
+    for name, text in programs.items():
         (path / name).write_text(text)
         (path / name).chmod(0o755)
-    command = command.replace("at=/srv/dpgan-tune;", f"at={store};").replace("/etc/fstab", f"{tmp_path}/fstab")
-    environment = {"HOME": str(home), "FOLDER": str(tmp_path), "PATH": f"{path}:/usr/bin:/bin"}
+
+
+def test_with_a_store_results_and_ledger_outlive_the_machines(with_a_store, store_setup):
+    """Twice, as `ray up` runs it."""
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    validate_config(prepare_config(with_a_store))
+    home, store = store_setup.home, store_setup.store
     for _ in range(2):
-        subprocess.run(["bash", "-c", command], env=environment, check=True, capture_output=True)
-    (line,) = (tmp_path / "fstab").read_text().splitlines()
-    assert line.split()[:3] == ["fs-CHANGE-ME.efs.us-east-1.amazonaws.com:/", str(store), "nfs4"]
-    assert (tmp_path / "as-root").read_text().splitlines().count(f"mount {store}") == 1
-    assert (home / ".bashrc").read_text() == f"export DPGAN_TUNE_DATA={store}/private\n"
+        done = store_setup.run()
+        assert done.returncode == 0, done.stderr
+    (line,) = (store_setup.folder / "fstab").read_text().splitlines()
+    assert line.split()[:3] == [STORE, str(store), "nfs4"]
+    assert store_setup.as_root() == [f"mount {store}"]
+    assert (home / "dpgan-tune" / "store").read_text() == f"{store}/private\n"
     assert {(store / name).stat().st_mode & 0o777 for name in ("private", "results")} == {0o700}
     (home / "dpgan-tune" / "results" / "first").mkdir()
     assert (store / "results" / "first").is_dir()
 
 
-def test_with_a_store_the_heads_disk_is_shared_with_nobody(with_a_store, tmp_path):
-    for name in ("sudo", "curl", "mountpoint"):
-        (tmp_path / name).write_text(f"#!/bin/bash\necho {name} >> {tmp_path}/ran\n")
-        (tmp_path / name).chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RAY_HEAD_IP": "192.0.2.1"}
+@pytest.mark.parametrize("own", ["dpgan-tune/results", ".local/share/dpgan-tune/cohorts"])
+def test_a_head_with_results_or_ledgers_of_its_own_is_refused_before_the_store_hides_them(store_setup, own):
+    (store_setup.home / own).mkdir(parents=True)
+    refused = store_setup.run()
+    assert refused.returncode == 1
+    assert f"{store_setup.home / own} lies on this machine's own disk" in refused.stderr
+    assert store_setup.as_root() == []
+    assert not (store_setup.home / "dpgan-tune" / "store").exists()
+
+
+def test_a_worker_that_has_the_heads_disk_mounted_gets_the_store_in_its_place(store_setup):
+    (store_setup.folder / "mounted").write_text("192.0.2.1:/srv/dpgan-tune\n")
+    assert store_setup.run().returncode == 0
+    assert store_setup.as_root() == [f"umount {store_setup.store}", f"mount {store_setup.store}"]
+
+
+def test_with_a_store_the_heads_disk_is_shared_with_nobody_any_more(with_a_store, tmp_path):
+    exports = tmp_path / "dpgan-tune.exports"
+    exports.write_text("/srv/dpgan-tune 172.31.0.0/16(rw,no_subtree_check)\n")
+    noted = "#!/bin/bash\necho $(basename $0) >> $FOLDER/ran\n"
+    stand_ins(tmp_path, curl=noted, mountpoint=noted, sudo='#!/bin/bash\necho "$1" >> $FOLDER/ran; exec "$@"\n')
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RAY_HEAD_IP": "192.0.2.1", "FOLDER": str(tmp_path)}
     shares = [each for each in with_a_store["head_setup_commands"] if "/etc/exports.d" in each]
     mounts = [each for each in with_a_store["worker_start_ray_commands"] if "mount" in each]
     for command in [*shares, *mounts]:
+        command = command.replace("/etc/exports.d", str(tmp_path))
         subprocess.run(["bash", "-c", command], env=environment, check=True)
-    assert (tmp_path / "ran").read_text().split() == ["mountpoint"] * 2
+    assert (tmp_path / "ran").read_text().split() == ["mountpoint", "rm", "mountpoint"]
+    assert not exports.exists()
+
+
+def documented(page: str) -> str:
+    """The command that a page has a study started with, in tmux."""
+    (command,) = re.findall(r"ray exec \S+ --tmux '(.*)'", (CHECKOUT / page).read_text())
+    return command
+
+
+def test_a_study_in_an_old_tmux_has_the_store_and_the_certificate_of_now(tmp_path):
+    """`ray exec --tmux` runs `bash -c` in the environment that the first tmux of the head was started in."""
+    folder = tmp_path / "dpgan-tune"
+    path = folder / ".venv" / "bin"
+    for each in (path, folder / "tls"):
+        each.mkdir(parents=True)
+    shutil.copy(CHECKOUT / "clusters" / "node.sh", folder)
+    stand_ins(path, python="#!/bin/bash\nenv > ~/environment\n")
+
+    def seen(**old: str) -> dict[str, str]:
+        environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"} | old
+        subprocess.run(["bash", "-c", documented("docs/cluster.md")], env=environment, check=True)
+        return dict(line.split("=", 1) for line in (tmp_path / "environment").read_text().splitlines())
+
+    before = seen()
+    assert not {"DPGAN_TUNE_DATA", "RAY_USE_TLS"} & set(before)
+    (folder / "store").write_text("/srv/dpgan-tune/private\n")
+    (folder / "tls" / "node.crt").touch()
+    now = seen(**before)
+    assert now["DPGAN_TUNE_DATA"] == "/srv/dpgan-tune/private"
+    assert now["RAY_USE_TLS"] == "1"
+    (folder / "tls" / "node.crt").unlink()
+    assert "RAY_USE_TLS" not in seen(**now)

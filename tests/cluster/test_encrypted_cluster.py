@@ -59,6 +59,7 @@ def cluster(tmp_path_factory) -> Iterator[Encrypted]:
         laptop = machines.laptop
         laptop.run("printenv CONFIGURATION > ~/onprem.yaml", CONFIGURATION=yaml.safe_dump(configuration))
         laptop.run("mkdir -p ~/clusters/tls && cp clusters/encrypt.py clusters/node.sh ~/clusters")
+        laptop.run("cp clusters/tls/.gitignore ~/clusters/tls")  # which must not keep the certificate from travelling
         laptop.run("ray get-auth-token --generate")
         up(machines)
         before = overheard(machines)

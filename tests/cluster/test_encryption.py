@@ -116,6 +116,29 @@ def test_a_machine_at_an_address_that_was_not_named_is_not_believed(clusters):
         assert not answered("127.0.0.10", port, of(clusters / "tls"))
 
 
+def test_a_machine_may_be_named_by_name_and_by_either_kind_of_address(clusters):
+    machine_names = runpy.run_path(str(clusters / "encrypt.py"))["machine_names"]
+    named = ["gpu-2.example.org", "node1", "192.0.2.7", "2001:db8::7"]
+    assert {str(name.value) for name in machine_names(named)} == {"localhost", "127.0.0.1", *named}
+
+
+@pytest.mark.parametrize(
+    ("provider", "reason"),
+    [
+        ("head_ip: 10.0.0.1, worker_ips: 10.0.0.2", "must have a list as `worker_ips`"),
+        ("head_ip: 10.0.0.1, worker_ips: [10.0.0.300]", "'10.0.0.300' is neither an address nor"),
+        ("worker_ips: [10.0.0.2]", "must name `head_ip` and `worker_ips`"),
+    ],
+)
+def test_a_cluster_file_with_a_slip_is_refused(clusters, provider, reason):
+    file = clusters / "slip.yaml"
+    file.write_text(f"provider: {{type: local, {provider}}}\n")
+    refused = encrypt(clusters, str(file))
+    assert refused.returncode == 2
+    assert reason in refused.stderr
+    assert list((clusters / "tls").iterdir()) == []
+
+
 def test_the_addresses_are_those_of_the_cluster_file(clusters):
     machine_names = runpy.run_path(str(clusters / "encrypt.py"))["machine_names"]
     said = yaml.safe_load((clusters / "onprem.yaml").read_text())["provider"]
@@ -130,7 +153,10 @@ def test_the_addresses_are_those_of_the_cluster_file(clusters):
         ("nowhere.yaml", "nowhere.yaml is not a cluster file"),
         ("10.0.0.0/8", "10.0.0.0/8 has 16,777,216 addresses"),
         ("10.0.0.1/24", "10.0.0.1/24 is not a network"),
-        ("machine é", "neither an address nor the name of a machine"),
+        *(
+            (typed, f"{typed!r} is neither an address nor the name of a machine")
+            for typed in ("machine é", "10.0.0.300", "192.168.1", "*", "*.example.org", "a_b", "10.0.0.1,10.0.0.2", "")
+        ),
     ],
 )
 def test_what_no_addresses_can_be_taken_from_is_refused(clusters, machine, reason):

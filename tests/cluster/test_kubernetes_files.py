@@ -47,11 +47,8 @@ def test_every_container_has_the_settings_of_a_node_and_the_token_of_a_secret(co
     assert settings["RAY_AUTH_MODE"] == "token"
     said = {each["name"]: each.get("value") for each in container["env"]}
     assert {name: said.pop(name) for name in settings} == settings
-    assert said == {
-        "RAY_AUTH_TOKEN": None,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "DPGAN_TUNE_DATA": "/srv/dpgan-tune/private",
-    }
+    ledger = {"DPGAN_TUNE_DATA": "/srv/dpgan-tune/private"} if container is ray("head") else {}
+    assert said == {"RAY_AUTH_TOKEN": None, "RAY_USAGE_STATS_ENABLED": "0"} | ledger
     (token,) = (each["valueFrom"] for each in container["env"] if each["name"] == "RAY_AUTH_TOKEN")
     assert token == {"secretKeyRef": {"name": "dpgan-tune-token", "key": "auth_token"}}
 
@@ -66,6 +63,8 @@ def test_no_container_is_root_or_can_become_it(container):
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     for pod in PODS.values():
         assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not [volume for volume in pod["volumes"] if set(volume) != {"name", "persistentVolumeClaim"}]
         assert pod["securityContext"]["runAsUser"] == 1000
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
     assert PODS["worker"]["automountServiceAccountToken"] is False
@@ -101,14 +100,59 @@ def test_trials_run_on_workers_that_come_and_go_as_on_aws():
     assert "nvidia.com/gpu" not in ray("head")["resources"]["limits"]
 
 
-def test_every_pod_has_the_store_which_the_clusters_own_file_does_not_hold():
-    """So that who deletes what kuberay.yaml made still has the ledger."""
+def test_the_head_has_the_store_which_the_clusters_own_file_does_not_hold_and_workers_its_trials_alone():
+    """So that who deletes what kuberay.yaml made still has the ledger, and a worker never has it."""
     assert CLAIM not in list(yaml.safe_load_all((CLUSTERS / "kuberay.yaml").read_text()))
     assert CLAIM["spec"]["accessModes"] == ["ReadWriteMany"]
-    for name, pod in PODS.items():
-        (volume,) = pod["volumes"]
-        assert volume["persistentVolumeClaim"]["claimName"] == CLAIM["metadata"]["name"]
-        assert ray(name)["volumeMounts"] == [{"name": volume["name"], "mountPath": "/srv/dpgan-tune"}]
+    for pod in PODS.values():
+        assert pod["volumes"] == [
+            {"name": "store", "persistentVolumeClaim": {"claimName": CLAIM["metadata"]["name"]}},
+        ]
+    assert ray("head")["volumeMounts"] == [{"name": "store", "mountPath": "/srv/dpgan-tune"}]
+    trials = {"name": "store", "mountPath": "/srv/dpgan-tune/trials", "subPath": "trials"}
+    assert ray("worker")["volumeMounts"] == [trials]
+
+
+KUBECTL = """#!/bin/bash
+while [ "$1" != -- ]; do shift; done
+cd "$POD/home/dpgan/dpgan-tune" && shift && exec "$@"
+"""
+
+
+def test_the_documented_commands_bring_the_cohort_to_the_head_and_results_home_with_their_modes(tmp_path):
+    """Against a stand-in for kubectl, which runs in a folder what would run in the head's pod."""
+    pod, desk, path = tmp_path / "pod", tmp_path / "desk", tmp_path / "bin"
+    at, results = pod / "home/dpgan/dpgan-tune/data", pod / "srv/results/first/internal"
+    for folder in (at, results, desk / "data/mine", path):
+        folder.mkdir(parents=True)
+    (desk / "data/mine/participants.csv").write_text("id\n")
+    (results / "transfer.json").write_text("{}")
+    results.chmod(0o700)
+    (results / "transfer.json").chmod(0o600)
+    (path / "kubectl").write_text(KUBECTL)
+    (path / "kubectl").chmod(0o755)
+    documented = (CHECKOUT / "docs" / "cluster.md").read_text()
+    there, back = re.findall(r"^.*\btar -C.*$", documented, re.MULTILINE)
+    script = f"umask 022; head=pod/it\n{there}\n{back}".replace("/srv/dpgan-tune", str(pod / "srv"))
+    environment = {"PATH": f"{path}:/usr/bin:/bin", "POD": str(pod)}
+    subprocess.run(["bash", "-e", "-o", "pipefail", "-c", script], cwd=desk, env=environment, check=True)
+    assert (at / "mine/participants.csv").read_text() == "id\n"
+    brought = desk / "results/first/internal"
+    assert brought.stat().st_mode & 0o777 == 0o700
+    assert (brought / "transfer.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_account_of_the_image_can_write_where_the_cohort_goes():
+    dockerfile = (CLUSTERS / "Dockerfile").read_text()
+    assert "WORKDIR /home/dpgan/dpgan-tune\n" in dockerfile
+    assert "RUN install -d -o 1000 -g 1000 -m 700 data\n" in dockerfile
+
+
+def test_trials_are_stored_where_workers_see_them():
+    documented = (CHECKOUT / "docs" / "cluster.md").read_text()
+    (mount,) = ray("worker")["volumeMounts"]
+    assert f"--storage {mount['mountPath']} " in documented
+    assert "mkdir -p /srv/dpgan-tune/{private,trials};" in documented
 
 
 def test_all_run_the_ray_that_is_locked():

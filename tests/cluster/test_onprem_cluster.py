@@ -151,7 +151,7 @@ def test_the_dashboard_is_served_on_the_head_itself_only(cluster):
 def study(cluster) -> list[dict]:
     """A study run on the cluster: every result that a trial reported."""
     (cluster.machines.shared / "long-epochs.yaml").write_text(SEARCH_SPACE)
-    cluster.on_head(f"cd ~/dpgan-tune && {STUDY}")
+    cluster.on_head(f". ~/dpgan-tune/node.sh && cd ~/dpgan-tune && {STUDY}")
     files = cluster.machines.shared.rglob("result.json")
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
