@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Of three at a time each takes one thread: with more than there are cores, each loop waits for the slowest.
+ONE_THREAD := OMP_NUM_THREADS=1
 AT_A_TIME := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # A file that is not the one that was locked is refused. The lock files name everything, so no dependency is looked for.
 LOCKED := --quiet --require-hashes --no-deps --requirement
@@ -37,10 +39,10 @@ run: setup      ## search on a simulated SPRINT trial and write a synthetic rele
 	$(BIN)/python tuner/run.py --cohort sprint-simulated $(ARGS)
 
 test: $(VENV)/.installed-dev  ## the fast tests and the docstrings' examples, three files at a time: they often wait
-	$(BIN)/python -m pytest $(AT_A_TIME)
+	$(ONE_THREAD) $(BIN)/python -m pytest $(AT_A_TIME)
 
 test-all: $(VENV)/.installed-audit  ## the slow and statistical tests too, and which lines of the code no test reaches
-	$(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster" --cov
+	$(ONE_THREAD) $(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster" --cov
 
 test-minimum:   ## the fast tests with the lowest versions that pyproject.toml allows
 	rm -rf $(VENV)-minimum && $(PYTHON) -m venv $(VENV)-minimum
@@ -51,7 +53,7 @@ test-minimum:   ## the fast tests with the lowest versions that pyproject.toml a
 	sed -n 's/ \\$$//p' requirements-dev.lock | grep == > $(VENV)-minimum/dev.txt
 	$(VENV)-minimum/bin/pip install --quiet --constraint $(VENV)-minimum/lowest.txt \
 	  --constraint $(VENV)-minimum/dev.txt --editable '.[test]'
-	$(VENV)-minimum/bin/python -m pytest $(AT_A_TIME)
+	$(ONE_THREAD) $(VENV)-minimum/bin/python -m pytest $(AT_A_TIME)
 	rm -rf $(VENV)-minimum
 
 test-dataset:   ## what mlcroissant, SDV and R (Debian: r-base-core) say of released tables, and files that SAS wrote

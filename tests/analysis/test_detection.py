@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from analysis.detection import detection
 from tests.conftest import small_cohort
@@ -32,5 +32,6 @@ def test_it_takes_one_thread_however_many_cores_there_are(schema, monkeypatch):
         return fit(self, *data)
 
     monkeypatch.setattr(HistGradientBoostingClassifier, "fit", fitted)
-    detection(small_cohort(schema, 50), small_cohort(schema, 50, seed=1))
+    with threadpool_limits(limits=2):
+        detection(small_cohort(schema, 50), small_cohort(schema, 50, seed=1))
     assert threads and set(threads) == {1}
