@@ -80,6 +80,13 @@ class StudySettings(BaseModel):
     created: datetime
     versions: dict[str, str] = Field(default_factory=dict)
 
+    @field_validator("ledger")
+    @classmethod
+    def _a_file(cls, ledger: Path | None) -> Path | None:
+        if ledger and not ledger.name:
+            raise ValueError("a ledger is a file")
+        return ledger
+
     @field_validator("policy")
     @classmethod
     def _known(cls, policy: str) -> str:

@@ -95,7 +95,7 @@ def _own_ledger(study_directory: Path, named: Path | None) -> Path:
     """The ledger that a study was charged to: the one that it named, or else the one in the folder for ledgers."""
     cohort = str(read_header(study_directory / COPY)["cohort"])
     for place in (named, _named_by(study_directory)):
-        if place and place.exists():
+        if place and place.is_file():
             return place
     return ledger_file_of(cohort)
 

@@ -43,6 +43,7 @@ def test_a_directory_without_settings_is_not_a_study(tmp_path):
         ({"delta": 2}, "delta"),
         ({"policy": "free"}, "policy"),
         ({"colour": "red"}, "colour"),
+        ({"ledger": ""}, "ledger"),
     ],
 )
 def test_settings_that_were_tampered_with_are_named(tmp_path, change, named):

@@ -50,6 +50,12 @@ def test_a_whole_study_is_printed_and_passes(study, capsys):
     assert "home" in said  # the cohort's own ledger, where the copy was found
 
 
+@pytest.mark.parametrize("named", ["", ".", "/"])
+def test_a_study_that_names_a_folder_for_a_ledger_is_checked_by_the_cohorts_own(study, named):
+    (study / "study.json").write_text(json.dumps({"ledger": named}))
+    assert check_record(study).own_ledger == own_ledger().file
+
+
 def test_later_studies_do_not_spoil_an_earlier_ones_record(study):
     ledger = own_ledger()
     ledger.declare("second", BUDGET)

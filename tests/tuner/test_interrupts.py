@@ -14,10 +14,12 @@ from tuner.interrupts import ends_tune
 
 @pytest.fixture(autouse=True)
 def not_by_nohup():
-    """Whoever runs these tests may have started them so that the terminal's end does not end them."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Whoever runs these tests may have started them so that neither the terminal's end nor Ctrl-C ends them."""
+    handlers = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

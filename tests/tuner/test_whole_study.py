@@ -86,6 +86,7 @@ def charge_another_study(schema: Path) -> None:
 
 def interrupted(start: list[str], folder: Path) -> str:
     """Run a study and press Ctrl-C once its first trial has ended; what it said."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
     running = subprocess.Popen(
         start,
         env=environment(),
@@ -95,6 +96,7 @@ def interrupted(start: list[str], folder: Path) -> str:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    signal.signal(signal.SIGINT, before)
 
     def lines() -> Iterator[str]:
         for line in running.stdout:
