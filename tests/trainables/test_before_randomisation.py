@@ -85,7 +85,8 @@ def test_arms_differ_after_it(plan, candidate):
 def test_what_is_alike_hangs_together_with_what_comes_later(schema):
     real = unlucky(schema, 6000, luck=0.3)  # two standard errors between the arms, or four
     torch.manual_seed(0)
-    network = MeasuredNetwork.of({"width": 64}, Setting(schema, 1.0, "packed", torch.device("cpu")))
+    settings = {"width": 64, "generator_learning_rate": 2e-3}  # so short a fit is nearer at a slow rate
+    network = MeasuredNetwork.of(settings, Setting(schema, 1.0, "packed", torch.device("cpu")))
     network.take(Measurements.costing(schema, 1.0, rho=5.0).release(real.values, real.labels))
     network.fit(200, torch.Generator().manual_seed(1))
     release = network.generator().generate(6000, torch.Generator().manual_seed(1))
@@ -94,7 +95,7 @@ def test_what_is_alike_hangs_together_with_what_comes_later(schema):
             np.corrcoef(each.values[each.labels == label][:, 2, 0], each.values[each.labels == label][:, 0, 2])[0, 1]
             for each in (real, release)
         )
-        assert made == pytest.approx(there, abs=0.2)  # so short a fit was off by up to 0.13, of 0.64
+        assert made == pytest.approx(there, abs=0.12)
 
 
 def test_only_the_first_visit_of_a_randomised_label_is_a_baseline():
