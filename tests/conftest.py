@@ -76,6 +76,15 @@ def shared_ray(users_data: Path) -> Iterator[SharedRay]:
         yield shared
 
 
+@pytest.fixture(name="blank_pictures")
+def no_picture_is_drawn() -> Iterator[None]:
+    """In a test that looks at something else."""
+    from tests.blank_pictures import blank_pictures  # most tests need no matplotlib
+
+    with blank_pictures():
+        yield
+
+
 @pytest.fixture
 def schema() -> Schema:
     """Two measures at three visits, two arms."""

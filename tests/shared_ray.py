@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ import pytest
 import ray
 from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
 
-from tests import forked_workers
+from tests import forks
 from tuner.dashboards import ray_token
 
 PROGRAM = """
@@ -77,13 +78,18 @@ def started(data: Path) -> Iterator[SharedRay]:
     token = secrets.token_hex(32)
     environment = {**os.environ, "DPGAN_TUNE_DATA": str(data), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
     with ExitStack() as running, TemporaryDirectory() as folder:
-        forks = f"{folder}/forks"
-        commands = (["-c", PROGRAM], ["-m", forked_workers.__name__, forks])
-        said = [running.enter_context(_child(command, environment)) for command in commands]
-        address, ready = (output.readline().strip() for output in said)
+        worker = running.enter_context(forking(f"{folder}/forks", forks.OF_WORKERS, environment))
+        address = running.enter_context(_child(["-c", PROGRAM], environment)).readline().strip()
         assert address, "Ray did not start"
-        assert ready, "the process that its workers are forks of did not start"
-        yield SharedRay(address, token, f"{sys.executable} -S -E {forked_workers.__file__} {forks}")
+        yield SharedRay(address, token, shlex.join(worker))
+
+
+@contextmanager
+def forking(address: str, modules: Sequence[str], environment: Mapping[str, str]) -> Iterator[list[str]]:
+    """The command that runs a program as a fork of a process that has imported some modules, while the block lasts."""
+    with _child(["-m", forks.__name__, "serve", address, *modules], environment) as said:
+        assert said.readline(), "the process that others are forks of did not start"
+        yield [sys.executable, "-S", "-E", str(forks.__file__), "ask", address]
 
 
 @contextmanager

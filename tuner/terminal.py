@@ -156,6 +156,7 @@ class StudyView(Callback):
         self._figures = _aucs(self._noise) if labelled else {MISFIT: MISFIT}
         self._live: Live | None = None
         self._best: Mapping[str, Any] = {}
+        self._said = self._best  # the best of the last line
         self._views: list[TrialView] = []
         self._begun = self._shown = time.monotonic()
         self._share_at_start = 0.0
@@ -214,7 +215,11 @@ class StudyView(Callback):
         self._ended.clear()
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """Leave the terminal as it was, with one line on how the study went."""
+        """Leave the terminal as it was; a log has the last trials, which may have ended after the last step."""
+        if not self._live and (self._ended or self._best is not self._said):
+            self._views = [TrialView.of(trial) for trial in trials]
+            self._say()
+            self._ended.clear()
         self.close()
 
     def close(self) -> None:
@@ -256,7 +261,7 @@ class StudyView(Callback):
         for view in map(TrialView.of, self._ended):
             said = f"trial {view.name} {view.state} after epoch {view.epochs}: {_scores(view.report, self._noise)}"
             self._console.print(said, highlight=False, soft_wrap=True)
-        best = self._best_score() if self._best else "no epoch scored yet"
+        best, self._said = self._best_score() if self._best else "no epoch scored yet", self._best
         self._console.print(f"{self._counts()}, {best}, {self._times()}", highlight=False, soft_wrap=True)
 
     def render(self, views: Sequence[TrialView]) -> RenderableType:

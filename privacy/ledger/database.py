@@ -60,6 +60,10 @@ def explained(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if not hasattr(error, "sqlite_errorcode"):  # said by Python's module: of text that is no UTF-8, with all of it
+            raise LedgerError(
+                f"The ledger {file} is damaged (an entry is no text). Restore the newest copy from a backup."
+            ) from None
         hint = PASSING.get(error.sqlite_errorcode & PRIMARY)
         if hint:
             raise LedgerUnavailable(

@@ -22,6 +22,7 @@ from privacy.ledger.ledger import Ledger, ledger_file
 from tests.analysis.conftest import change_settings, placed
 
 QUIET = Console(quiet=True)
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 
 @pytest.fixture(scope="module")

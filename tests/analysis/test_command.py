@@ -9,6 +9,8 @@ from cohorts import load_cohort
 from privacy.ledger.ledger import Ledger
 from trainables.trial_log import Ended, TrialLog
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 def test_a_finished_study_is_rebuilt_and_what_was_written_is_said(study, capsys):
     assert main([str(study.path)]) == 0

@@ -19,6 +19,8 @@ from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, keep_record
 from tests.privacy.ledgers import EPOCH
 from tests.privacy.test_ledger_tampering import content_of, rehash, tamper
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 KEY = ledger_key({"public": True, "cohort": "small"})
 
 

@@ -115,6 +115,13 @@ def test_a_damaged_file_says_so(file):
         Ledger.for_cohort(private_cohort())
 
 
+def test_an_entry_that_is_no_text_is_damage_and_is_not_shown(file):
+    tamper(file, "UPDATE entries SET content = CAST(X'80' || CAST(content AS BLOB) AS TEXT) WHERE number = 3")
+    with pytest.raises(LedgerError, match=r"damaged.*Restore") as said:
+        Ledger.for_cohort(private_cohort())
+    assert "epsilon" not in str(said.value) and "study" not in str(said.value)
+
+
 def test_another_cohorts_ledger_in_its_place_is_caught(file):
     other = ledger_with(2, cohort=private_cohort("other", seed=1))
     other.close()

@@ -15,6 +15,7 @@ import yaml
 
 from cohorts import Participants, Schema, write_cohort
 from privacy.__main__ import main as check_ledger
+from tests.blank_pictures import blank_pictures
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from tests.shared_ray import SharedRay
 from tuner.dashboards import Dashboards
@@ -90,9 +91,9 @@ class Office:
 
 
 def run(folder: Path, command: Callable[[Sequence[str]], int], *arguments: str) -> Ran:
-    """Run a command in a folder."""
+    """Run a command in a folder; the pictures that it makes are blank."""
     out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), blank_pictures():
         patch.setenv("COLUMNS", "120")
         patch.setattr("tuner.study.dashboards", nobody_watches)
         patch.chdir(folder)

@@ -117,7 +117,7 @@ def test_every_display_of_a_study_has_the_same_best_score(office, first):
     best = next(part for part in parts(report) if isinstance(part, dict) and "best epoch" in part)  # the first row
     last_said = re.findall(r"best score (\d\.\d+)", first.stdout)[-1]
     assert in_optuna.best_value == tune_s.metric_analysis["score"]["max"]
-    assert f"{in_optuna.best_value:.3f}" == last_said == best["score"]
+    assert f"{in_optuna.best_value:.3f}" == last_said == best["score"], first.stdout
     assert in_optuna.best_trial.user_attrs["tune_trial"] == tune_s.trial_id == best["trial"]
     assert str(in_optuna.best_trial.user_attrs["best_epoch"]) == best["best epoch"]
 

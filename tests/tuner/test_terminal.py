@@ -175,6 +175,17 @@ def test_outside_a_terminal_a_trial_that_ends_is_a_plain_line(time):
     assert "\x1b" not in output(to)
 
 
+def test_outside_a_terminal_the_last_trial_is_said_even_when_no_step_follows(time):
+    to = console(terminal=False)
+    view = StudyView("first", 1, to)
+    ended = trial("a", Trial.TERMINATED, 40, 0.9)
+    view.on_trial_result(0, [ended], ended, report(40, 0.9))
+    view.on_trial_complete(0, [ended], ended)
+    view.on_experiment_end([ended])
+    first, last = output(to).splitlines()
+    assert "trial a finished" in first and "1 of 1 trials ended (1 finished), best score 0.900" in last
+
+
 def test_outside_a_terminal_a_long_wait_says_one_line_a_minute(time):
     to = console(terminal=False)
     view = StudyView("first", 4, to)
