@@ -121,6 +121,7 @@ def schemas(draw: st.DrawFn) -> Schema:
             "participant": draw(st.sampled_from(["who", ["site", "who"]])),
             "format": draw(st.one_of(formats, st.fixed_dictionaries({"people": formats}))),
             "nominal_size": 50,
+            "enrolled": draw(st.none() | st.integers(50, 99)),
             "visits": visits,
             "tables": {"people": "people.csv", "rows": "rows.csv"},
             "label": {"name": "arm", "table": "people", "column": "arm", "randomised": True, "classes": classes},
