@@ -42,7 +42,7 @@ test: $(VENV)/.installed-dev  ## the fast tests and the docstrings' examples, th
 	$(ONE_THREAD) $(BIN)/python -m pytest $(AT_A_TIME)
 
 test-all: $(VENV)/.installed-audit  ## the slow and statistical tests too, and which lines of the code no test reaches
-	$(ONE_THREAD) $(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster" --cov
+	$(ONE_THREAD) REQUIRE_AUDIT=yes $(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster" --cov
 
 test-minimum:   ## the fast tests with the lowest versions that pyproject.toml allows
 	rm -rf $(VENV)-minimum && $(PYTHON) -m venv $(VENV)-minimum
@@ -56,12 +56,12 @@ test-minimum:   ## the fast tests with the lowest versions that pyproject.toml a
 	$(ONE_THREAD) $(VENV)-minimum/bin/python -m pytest $(AT_A_TIME)
 	rm -rf $(VENV)-minimum
 
-test-dataset:   ## what mlcroissant, SDV and R (Debian: r-base-core) say of released tables, and files that SAS wrote
+test-dataset:   ## what mlcroissant, SDV and R (Debian: r-base-core r-cran-foreign r-cran-haven) say of released tables, and files that SAS wrote
 	rm -rf $(VENV)-dataset && $(PYTHON) -m venv $(VENV)-dataset
 	$(VENV)-dataset/bin/pip install --quiet --editable '.[test]' 'mlcroissant>=1.1' 'sdv>=2'
 	git clone --quiet --depth 1 --branch v2.5.5 https://github.com/tidyverse/haven $(VENV)-dataset/haven
 	HAVEN=$(VENV)-dataset/haven $(VENV)-dataset/bin/python -m pytest tests/analysis/test_dataset.py \
-	  tests/cohorts/test_sas_data_sets.py
+	  tests/cohorts/test_sas_data_sets.py tests/cohorts/test_parameters.py
 	rm -rf $(VENV)-dataset
 
 test-aws:       ## what Ray asks of an imitation of AWS, and whether the policies allow it

@@ -17,6 +17,7 @@ from analysis.quality.gate import FALSE_ALARMS, NAMES, Quality
 from analysis.study import StudySettings
 from cohorts import Schema
 from cohorts.labels.survival_label import SurvivalLabel
+from cohorts.left_out import left_out, many_left_out
 from privacy.statements.statement import Statement
 
 MOST_FINDINGS = 12
@@ -50,7 +51,7 @@ TEMPLATE = """\
 {participants:,} generated participants in the format of the clinical trial `{cohort}`. **Read
 [privacy_statement.md](privacy_statement.md) before you use or pass on these files**: it says how they were made, what
 is guaranteed about the trial's participants, and what is not.
-
+{left_out}
 ## Files
 
 {files}
@@ -124,6 +125,7 @@ def datasheet(
     """
     return TEMPLATE.format(
         cohort=statement.cohort,
+        left_out=_left_out_paragraph(schema),
         participants=schema.nominal_size,
         study=settings.study,
         method=statement.method,
@@ -143,6 +145,14 @@ def datasheet(
         reading=reading_lines(schema),
         licence=licence_section(schema.publication, statement.cohort, settings.study),
     )
+
+
+def _left_out_paragraph(schema: Schema) -> str:
+    """Who is not described, a paragraph of its own, in bold where they are many; nothing where nobody is left out."""
+    said = left_out(schema)
+    if said is None:
+        return ""
+    return f"\n**{said}**\n" if many_left_out(schema) else f"\n{said}\n"
 
 
 def interval_section(schema: Schema, copies: int) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cohorts.participants import Participants
 from cohorts.published import PUBLISHED
-from cohorts.report import LoadReport, RuleCount
+from cohorts.report import LoadReport, RuleCount, VisitWithoutRows
 
 ROUNDED_TO = 10
 MANY_INCOMPLETE = 0.1
@@ -67,9 +67,27 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
     if published is not None:
         compared = published.compared(report.enrolled, sizes, partial(_coarse, exactly=schema.public))
         console.print(compared, markup=False, soft_wrap=True)
-    warning = many_incomplete(report, exactly=schema.public)
-    if warning is not None:
+    for warning in warnings_of(report, exactly=schema.public):
         console.print(warning, style="bold red", markup=False, soft_wrap=True)
+
+
+def warnings_of(report: LoadReport, exactly: bool) -> list[str]:
+    """What a data steward should not miss, a paragraph each.
+
+    Args:
+        report: what loading left out.
+        exactly: whether exact counts may be shown.
+    """
+    incomplete = many_incomplete(report, exactly)
+    return [_absent(each) for each in report.absent] + ([incomplete] if incomplete is not None else [])
+
+
+def _absent(absent: VisitWithoutRows) -> str:
+    return (
+        f"WARNING: {absent.file} has no row of the visit {absent.visit} (column {absent.column}), so nobody has a "
+        "value there of what the file holds. Unless nobody has come so far, correct the visit in the schema; if nobody "
+        "will, remove it."
+    )
 
 
 def many_incomplete(report: LoadReport, exactly: bool) -> str | None:

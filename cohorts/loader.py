@@ -19,10 +19,10 @@ from cohorts.outcomes import Outcomes, label_outcomes
 from cohorts.parameters import RowKind
 from cohorts.participants import Participants
 from cohorts.per_participant import one_per_participant
-from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
+from cohorts.report import CellCount, LoadReport, RowCount, RuleCount, VisitWithoutRows
 from cohorts.schema import MINIMUM_PARTICIPANTS, Schema
 from cohorts.tables import Table, factorize, read_table, table_path
-from cohorts.visit_rows import VisitRows, rows_by_visit, rows_of_kind
+from cohorts.visit_rows import VisitRows, rows_by_visit, rows_of_kind, visits_without_rows
 from cohorts.visit_times import visit_times
 
 NEARLY_NOBODY = 0.1
@@ -71,6 +71,7 @@ def read_participants(
     labels, positions, counted = _labels(schema, tables[schema.label.table], people)
     rows = _rows(schema, tables, people)
     values, cells = _values(schema, tables, people, rows)  # (n, M, V)
+    absent = _absent(schema, tables, rows, values)
     if positions is not None:
         values[:, schema.outcome_row, 0] = positions
     kept, rules = _complete(schema, labels, values, rows)
@@ -80,7 +81,7 @@ def read_participants(
     counts = tuple(_counted(schema, name, tables[name], rows) for name in schema.visit_tables)
     if for_a_study:
         _require_both_classes(cohort, tables)
-    return cohort, LoadReport(len(kept), len(cohort), rules, counts, (*counted, *cells))
+    return cohort, LoadReport(len(kept), len(cohort), rules, counts, (*counted, *cells), absent)
 
 
 def _rows(schema: Schema, tables: dict[str, Table], people: _Enrolled) -> dict[RowKind, VisitRows]:
@@ -217,6 +218,18 @@ def _values(
     if schema.visits.dropout:
         values[:, -1, 0] = visits_attended(schema, values)
     return values, tuple(cells)
+
+
+def _absent(
+    schema: Schema, tables: dict[str, Table], rows: dict[RowKind, VisitRows], values: np.ndarray
+) -> tuple[VisitWithoutRows, ...]:
+    """Visits of which a table has no row; an error where somebody's value is needed there."""
+    needed, absent = schema.needed(values), []  # (n, M, V)
+    for kind, chosen in rows.items():
+        table, there = tables[kind.table], list(schema.measures_of(kind))
+        never = visits_without_rows(schema, kind, table, chosen, np.asarray(needed[:, there].any(axis=(0, 1))))
+        absent += [VisitWithoutRows(str(table.path), str(schema.visits.column), visit) for visit in never]
+    return tuple(dict.fromkeys(absent))
 
 
 def _complete(

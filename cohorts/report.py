@@ -41,6 +41,15 @@ class CellCount:
 
 
 @dataclass(frozen=True)
+class VisitWithoutRows:
+    """A visit of which a table has no row, where nobody needs to have one."""
+
+    file: str
+    column: str
+    visit: str
+
+
+@dataclass(frozen=True)
 class LoadReport:
     """How `enrolled` participants became `kept`. Never publish it, and never let a search see it."""
 
@@ -50,3 +59,5 @@ class LoadReport:
     rows: tuple[RowCount, ...] = ()
     cells: tuple[CellCount, ...] = ()
     """Clamped, set missing, below a detection limit, or a text such as None where a category was expected."""
+    absent: tuple[VisitWithoutRows, ...] = ()
+    """Visits at which nobody has a value of what a table holds."""

@@ -43,6 +43,8 @@ class Schema(Frozen):
     for a row to count.
     `participant` is the column of the participant's id, or several that make it up together, in every table.
     `nominal_size` is the public number of complete participants, from the protocol or publication, never counted.
+    `enrolled` is that of all who were enrolled, for the datasheet to say how many are left out, and may be changed at
+    any time.
     `constraints` are sentences that are true of every synthetic participant; real ones are not held to them.
     `publication` says how a synthetic copy is published, and may be changed at any time.
     """
@@ -51,6 +53,7 @@ class Schema(Frozen):
     public: bool
     participant: Name | Annotated[tuple[Name, ...], Field(min_length=1)]
     nominal_size: int = Field(ge=MINIMUM_PARTICIPANTS)
+    enrolled: int | None = Field(default=None, le=10**9)
     tables: dict[str, str] = Field(min_length=1)
     format: dict[str, Format] = Field(default_factory=dict)
     parameters: dict[str, Parameters] = Field(default_factory=dict)
@@ -70,6 +73,11 @@ class Schema(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Schema:
         require_distinct("measure", (m.name for m in self.all_measures))
+        if self.enrolled is not None and self.enrolled < self.nominal_size:
+            raise ValueError(
+                f"enrolled: {self.enrolled} are fewer than the nominal_size of {self.nominal_size}, who are those of "
+                "them that take part"
+            )
         used = [("label", self.label.name, self.label.table)]
         used += [("measure", m.name, m.table) for m in self.recorded]
         used += [(what, column, table) for (table, column), what in self.origins.items()]
@@ -183,8 +191,8 @@ class Schema(Frozen):
 
     @property
     def of_the_trial(self) -> Schema:
-        """The schema without what is said of a publication: what a study must find as it began with."""
-        return self.model_copy(update={"publication": Publication()})
+        """The schema without what is said for readers of a publication: what a study must find as it began with."""
+        return self.model_copy(update={"publication": Publication(), "enrolled": None})
 
     @property
     def id_columns(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ class VisitRows:
         row: row of the table (k,).
         participant: position of the participant (k,).
         visit: index of the visit (k,).
+        occurs: whether any row of the table, of this kind or another, is of a visit: bool (V,).
         other_visits: rows of no visit in the schema.
         superseded: rows in a window that are incomplete or lost to another.
     """
@@ -33,6 +34,7 @@ class VisitRows:
     row: np.ndarray
     participant: np.ndarray
     visit: np.ndarray
+    occurs: np.ndarray
     other_visits: int = 0
     superseded: int = 0
 
@@ -62,20 +64,41 @@ def rows_by_visit(
         times: of each row, float64 (rows,), where visits are windows.
 
     Raises:
-        CohortError: for a participant with two rows at one visit code or time, or a visit or parameter that never
-            occurs.
+        CohortError: for a participant with two rows at one visit code or time.
     """
-    considered = rows_of_kind(schema, kind, table)
+    considered = _rows_of_kind(schema, kind, table)
     if times is None:
         chosen = _by_code(schema, kind, table, ids, participant, considered)
     else:
-        chosen = _by_window(schema, kind, table, ids, participant, np.where(considered, times, np.nan))
-    chosen = replace(chosen, other_visits=int(considered.sum()) - len(chosen.row) - chosen.superseded)
+        chosen = _by_window(schema, kind, table, ids, participant, times, considered)
+    return replace(chosen, other_visits=int(considered.sum()) - len(chosen.row) - chosen.superseded)
+
+
+def visits_without_rows(
+    schema: Schema, kind: RowKind, table: Table, chosen: VisitRows, needed: np.ndarray
+) -> tuple[str, ...]:
+    """Visits at which something of this kind is measured, and of which the whole table has no row.
+
+    That may be so where nobody has come so far yet, or in a synthetic trial where nobody has a value there.
+
+    Args:
+        schema: gives the visits.
+        kind: of the rows.
+        table: the file.
+        chosen: the rows of this kind.
+        needed: whether somebody must have a value of this kind at a visit: bool (V,).
+
+    Raises:
+        CohortError: for a visit without rows of this kind where the table has rows of another, or where a value is
+            needed.
+    """
     expected = {visit for measure in schema.measures_of(kind).values() for visit in schema.visits_of(measure)}
-    never = [visit for v, visit in enumerate(schema.visit_names) if visit in expected and not (chosen.visit == v).any()]
-    if never:
-        _fail_never_occurs(schema, kind, table, never[0], considered)
-    return chosen
+    never = [v for v, visit in enumerate(schema.visit_names) if visit in expected and not (chosen.visit == v).any()]
+    for v in never:
+        if chosen.occurs[v] or needed[v]:
+            considered = rows_of_kind(schema, kind, table)
+            _fail_never_occurs(schema, kind, table, schema.visit_names[v], considered)
+    return tuple(schema.visit_names[v] for v in never)
 
 
 def rows_of_kind(schema: Schema, kind: RowKind, table: Table) -> np.ndarray:
@@ -84,6 +107,20 @@ def rows_of_kind(schema: Schema, kind: RowKind, table: Table) -> np.ndarray:
     Raises:
         CohortError: for a parameter that never occurs.
     """
+    own = _rows_of_kind(schema, kind, table)
+    if not own.any():
+        column = schema.parameters_of(kind.table).column
+        _, texts = factorize(table.columns[column])
+        shown = quoted(f"the file has {_listed(texts)}", "--show-values shows which codes the file has")
+        raise CohortError(
+            f"{table.path}, column {column}: the parameter {kind.parameter} of the schema never occurs; {shown}. "
+            "Correct the code in the schema, or remove what has it."
+        )
+    return own
+
+
+def _rows_of_kind(schema: Schema, kind: RowKind, table: Table) -> np.ndarray:
+    """Which rows are of a kind, perhaps none: bool (rows,)."""
     if kind.parameter is None:
         return np.ones(len(table), dtype=bool)
     column = schema.parameters_of(kind.table).column
@@ -91,12 +128,6 @@ def rows_of_kind(schema: Schema, kind: RowKind, table: Table) -> np.ndarray:
     known = Meanings([(str(each.parameter), k) for k, each in enumerate(kinds)])
     codes, texts = factorize(table.columns[column])
     own = np.array([known.of(text, table.commas) == kinds.index(kind) for text in texts])
-    if not own.any():
-        shown = quoted(f"the file has {_listed(texts)}", "--show-values shows which codes the file has")
-        raise CohortError(
-            f"{table.path}, column {column}: the parameter {kind.parameter} of the schema never occurs; {shown}. "
-            "Correct the code in the schema, or remove what has it."
-        )
     of_kind: np.ndarray = own[codes]
     return of_kind
 
@@ -133,11 +164,17 @@ def _by_code(
             + hint_of_sites(schema),
             len(again) - 1,
         )
-    return VisitRows(row, participant[row], visit[row])
+    return VisitRows(row, participant[row], visit[row], np.isin(np.arange(len(schema.visit_names)), visit))
 
 
 def _by_window(
-    schema: Schema, kind: RowKind, table: Table, ids: np.ndarray, participant: np.ndarray, time: np.ndarray
+    schema: Schema,
+    kind: RowKind,
+    table: Table,
+    ids: np.ndarray,
+    participant: np.ndarray,
+    time: np.ndarray,
+    considered: np.ndarray,
 ) -> VisitRows:
     column = str(schema.visits.column)
     visit = np.full(len(table), -1)
@@ -146,7 +183,8 @@ def _by_window(
         inside = (time >= window.start) & (time <= window.end)
         visit[inside] = v
         priority[inside] = _priority(window, time[inside])
-    row = np.flatnonzero(visit >= 0)
+    occurs = np.isin(np.arange(len(schema.visit_names)), visit)
+    row = np.flatnonzero((visit >= 0) & considered)
     again = _first_repeat(participant[row], time[row])
     if len(again):
         at = row[again[0]]
@@ -164,7 +202,7 @@ def _by_window(
     row = row[_has_what_is_expected(schema, kind, table, visit[row], row)]
     row = row[np.lexsort((time[row], priority[row], visit[row], participant[row]))]
     row = row[~_repeated(participant[row], visit[row])]
-    return VisitRows(row, participant[row], visit[row], superseded=in_windows - len(row))
+    return VisitRows(row, participant[row], visit[row], occurs, superseded=in_windows - len(row))
 
 
 def _priority(window: Window, time: np.ndarray) -> np.ndarray:

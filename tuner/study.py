@@ -13,6 +13,7 @@ from ray.tune import Callback, CheckpointConfig
 from rich.console import Console
 
 from cohorts import split_cohort
+from cohorts.left_out import left_out, many_left_out
 from cohorts.lock import only_one
 from privacy import LedgerError
 from privacy.ledger.actor import serve_ledger
@@ -301,5 +302,7 @@ def _announce(console: Console, request: StudyRequest, resources: TrialResources
         f"{settings.trials} trials of at most {settings.max_epochs} epochs, {share} each",
         highlight=False,
     )
+    if many_left_out(request.cohort.schema):
+        console.print(f"WARNING: {left_out(request.cohort.schema)}", style="bold red", markup=False, soft_wrap=True)
     for line in watching.lines():
         console.print(f"  {line}", highlight=False, soft_wrap=True)

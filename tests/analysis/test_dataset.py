@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.dataset.describe import describe, licence_section
-from analysis.dataset.dictionary import dictionary
+from analysis.dataset.dictionary import dictionary, table_section
 from analysis.dataset.reading import in_python, reading_lines
 from analysis.dataset.sums import write_sums
 from analysis.release import released_schema
@@ -83,6 +83,23 @@ def test_the_dictionary_has_every_column_of_every_file_with_its_unit(described):
         )
     units = dict(zip(lines["column"], lines["unit"], strict=True))
     assert units.get("pressure", units.get("sbp")) == "mmHg"
+
+
+def test_descriptions_of_measures_covariates_and_the_label_reach_the_dictionary_and_the_datasheet():
+    said = {"arm": "as randomised", "pressure": "sitting, mean of three", "age": "at randomisation"}
+    mapping = {
+        **SMALL_SCHEMA,
+        "covariates": [{"name": "age", "kind": "integer", "lower": 18, "upper": 90, "column": "age"}],
+    }
+    mapping["label"] = {**mapping["label"], "description": said["arm"]}
+    for key in ("measures", "covariates"):
+        mapping[key] = [{**each, "description": said.get(each["name"], "")} for each in mapping[key]]
+    schema = Schema.model_validate(mapping)
+    meanings = set(dictionary(schema)["meaning"])
+    assert {"pressure: sitting, mean of three", "age: at randomisation"} <= meanings
+    assert f"{schema.label.name}: as randomised" in meanings
+    section = table_section(schema, next(iter(schema.tables)))
+    assert all(each in section for each in said.values())
 
 
 def test_the_dictionary_says_which_cells_may_be_empty_and_within_which_limits(tmp_path):

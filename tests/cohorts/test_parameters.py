@@ -1,6 +1,8 @@
 """Tables with a row per participant, visit and parameter, as ADaM has them, hold the same trial as any others."""
 
 import io
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,25 @@ def test_sprint_goes_back_to_adam(sprint, tmp_path):
     )
     expected = before[used].sort_values(keys, ignore_index=True)[list(after.columns)]
     pd.testing.assert_frame_equal(after.sort_values(keys, ignore_index=True), expected)
+
+
+def r_has(package: str) -> bool:
+    asked = ["Rscript", "--vanilla", "-e", f"library({package})"]
+    return shutil.which("Rscript") is not None and subprocess.run(asked, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(("package", "call"), [("foreign", "foreign::read.xport"), ("haven", "haven::read_xpt")])
+def test_r_reads_sprint_that_went_back_to_adam(sprint, tmp_path, package, call):
+    if not r_has(package):
+        pytest.skip(f"needs R with {package} (Debian: r-cran-{package})")
+    _, folder, schema = sprint
+    write_cohort(read_participants(schema, folder)[0], tmp_path)
+    for table in ("adsl", "advs"):
+        script = f"write.csv(as.data.frame({call}('{table}.xpt')), 'r-{table}.csv', row.names = FALSE, na = '')"
+        subprocess.run(["Rscript", "--vanilla", "-e", script], cwd=tmp_path, check=True, capture_output=True)
+        by_r = pd.read_csv(tmp_path / f"r-{table}.csv", dtype={"USUBJID": str})
+        expected = pd.read_parquet(tmp_path / f"{table}.parquet").astype({"USUBJID": str})
+        pd.testing.assert_frame_equal(by_r, expected, check_dtype=False)
 
 
 def test_categories_stand_in_a_column_of_their_own(tmp_path, plain):

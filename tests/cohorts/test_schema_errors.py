@@ -79,6 +79,7 @@ covariates:
         ("covariates:", "constraints: SBP rises\ncovariates:", "line 22: key constraints must be a list (it is 'SBP r"),
         ("value: C", "value: 010", "line 12: YAML reads 010 as 8; put it in quotes"),
         ("nominal_size: 80", "nominal_size: 8", "line 5: key nominal_size must be at least 50 (it is 8)."),
+        ("nominal_size: 80", "nominal_size: 80\nenrolled: 60", "line 6: enrolled: 60 are fewer than the nominal_size"),
         ("nominal_size: 80", "nominal_size: many", "line 5: key nominal_size must be a whole number (it is 'many')."),
         ("public: false", "public: maybe", "line 3: key public must be true or false (it is 'maybe')."),
         ("name: little", "name: my trial", "line 2: key name may hold letters, digits"),

@@ -1,0 +1,103 @@
+"""A visit that nobody has come to is part of a trial where participants may lack it, and a mistake elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cohorts import Schema, load_participants, write_cohort
+from cohorts.__main__ import main
+from cohorts.loader import read_participants
+from tests.cohorts.complaints import refusal
+from tests.cohorts.little_trial import schema_mapping, visits_frame, write_trial
+from tests.cohorts.parameter_trial import adam_mapping, parameters, write_adam
+from tests.cohorts.test_cohort_files import assert_same
+
+THREE = [{"name": name, "from": start, "to": start + 20} for name, start in (("V0", 0), ("V1", 80), ("V2", 170))]
+
+
+def with_a_third_visit(**said: Any) -> dict[str, Any]:
+    schema = schema_mapping()
+    schema["visits"] |= {"codes": ["V0", "V1", "V2"], **said}
+    return schema
+
+
+def allowed(schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "measures": [{**measure, "missing": "allowed"} for measure in schema["measures"]]}
+
+
+def in_windows(schema: dict[str, Any]) -> dict[str, Any]:
+    visits = {key: value for key, value in schema["visits"].items() if key != "codes"}
+    return {**schema, "visits": {**visits, "column": "day", "windows": THREE}}
+
+
+@pytest.mark.parametrize("how", [lambda schema: schema, in_windows], ids=["codes", "windows"])
+@pytest.mark.parametrize(
+    "schema", [with_a_third_visit(dropout=True), allowed(with_a_third_visit())], ids=["dropout", "missing allowed"]
+)
+def test_a_trial_whose_last_visit_nobody_has_reached_is_read_and_written_back(tmp_path, how, schema):
+    visits = visits_frame()
+    path = write_trial(tmp_path, visits=visits.assign(day=[0, 90] * (len(visits) // 2)), schema=how(schema))
+    cohort, report = load_participants(path)
+    assert (report.enrolled, report.kept) == (80, 80)
+    assert np.isnan(cohort.values[:, :3, 2]).all()
+    assert np.isfinite(cohort.values[:, :3, :2]).all()
+    assert [each.visit for each in report.absent] == ["V2"]
+    write_cohort(cohort, tmp_path / "out")
+    assert_same(read_participants(cohort.schema, tmp_path / "out")[0], cohort)
+
+
+def test_the_steward_is_told_of_it(tmp_path, capsys):
+    assert main([write_trial(tmp_path, schema=with_a_third_visit(dropout=True))]) == 0
+    (warning,) = (line for line in capsys.readouterr().out.splitlines() if "WARNING" in line)
+    assert "visits.csv has no row of the visit V2 (column visit)" in warning
+
+
+@pytest.mark.parametrize(
+    ("codes", "dropout"), [(["V0", "V1", "V7"], False), (["V0", "V7", "V1"], {"from": "V7"})], ids=str
+)
+def test_where_everybody_needs_a_value_there_it_is_refused(tmp_path, codes, dropout):
+    schema = with_a_third_visit(codes=codes, dropout=dropout)
+    refusal(write_trial(tmp_path, schema=schema), "visits.csv", "column visit", "V7", "never occurs")
+
+
+def test_who_comes_later_needs_a_visit_between(tmp_path):
+    schema = with_a_third_visit(codes=["V0", "V7", "V1"], dropout=True)
+    refusal(write_trial(tmp_path, schema=schema), "visits.csv", "V7", "never occurs")
+
+
+def test_a_window_with_rows_that_lack_what_is_needed_is_refused(tmp_path):
+    visits = visits_frame()
+    visits = visits.assign(day=[0, 90] * (len(visits) // 2))
+    visits.loc[visits["day"] == 90, "hb"] = ""
+    schema = in_windows(with_a_third_visit(dropout=True))
+    schema["visits"]["windows"] = THREE[:2]
+    refusal(write_trial(tmp_path, visits=visits, schema=schema), "visits.csv", "window V1", "80 to 100")
+
+
+def adam_with_a_third_visit() -> dict[str, Any]:
+    """NYHA classes are planned at the third visit alone."""
+    schema = adam_mapping()
+    schema["visits"] |= {"codes": ["V0", "V1", "V2"], "dropout": True}
+    schema["measures"][2]["visits"] = ["V2"]
+    return schema
+
+
+def test_a_parameter_of_a_visit_that_nobody_has_reached_need_not_occur(tmp_path):
+    advs = parameters()
+    path = write_adam(tmp_path, advs[advs["PARAMCD"] != "NYHACL"], adam_with_a_third_visit())
+    cohort, report = load_participants(path)
+    assert len(cohort) == 80
+    assert [each.visit for each in report.absent] == ["V2"]
+    write_cohort(cohort, tmp_path / "out")
+    assert_same(read_participants(Schema.load(path), tmp_path / "out")[0], cohort)
+
+
+def test_a_parameter_of_a_visit_that_others_have_rows_of_must_occur(tmp_path):
+    schema = adam_with_a_third_visit()
+    schema["measures"][2] |= {"visits": ["V1"], "missing": "allowed"}
+    advs = parameters()
+    path = write_adam(tmp_path, advs[advs["PARAMCD"] != "NYHACL"], schema)
+    refusal(path, "advs.csv", "column PARAMCD", "the parameter NYHACL of the schema never occurs")
