@@ -33,6 +33,7 @@ autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
 nitpick_ignore_regex = [
     # Other packages' names: their references are elsewhere, and may be out of reach.
     (
@@ -69,7 +70,8 @@ class CommandHelp(SphinxDirective):
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
             import_module(module).main([*words, "--help"])
-        return [nodes.literal_block(said.getvalue(), said.getvalue().rstrip(), language="text")]
+        text = said.getvalue().rstrip()
+        return [nodes.literal_block(text, text, language="text", classes=["command-help"])]
 
 
 def read_notebook(app: Sphinx, page: str, source: list[str]) -> None:
