@@ -8,10 +8,12 @@ AT_A_TIME := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # A file that is not the one that was locked is refused. The lock files name everything, so no dependency is looked for.
 LOCKED := --quiet --require-hashes --no-deps --requirement
 HASHED := $(VENV)-lock/uv/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate -
+# Whatever leads nowhere ends it. It begins afresh, because of a page that it knows it would not complain twice.
+SITE := $(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --nitpicky --quiet -d build/doctrees docs build/site
 FREEZE := $(VENV)-lock/bin/pip freeze --all | grep -vE '^(pip=|dpgan-tune)' | sed 's/+[a-z0-9.]*$$//'
 
 .PHONY: help setup run test test-all test-minimum test-dataset test-aws test-cluster check audit bench bench-engine bench-growth bench-gpu \
-  bench-study lock clean
+  bench-study docs lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -31,6 +33,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 
 $(VENV)/.installed-audit: $(VENV)/.installed-dev requirements-audit.lock
 	$(BIN)/pip install $(LOCKED) requirements-audit.lock
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-dev requirements-docs.lock
+	$(BIN)/pip install $(LOCKED) requirements-docs.lock
 	@touch $@
 
 setup: $(VENV)/.installed  ## install into .venv, from the lock file
@@ -73,12 +79,16 @@ test-aws:       ## what Ray asks of an imitation of AWS, and whether the policie
 test-cluster: $(VENV)/.installed-dev  ## two hosts as network namespaces (root, sshd, iproute2, rsync)
 	$(BIN)/python -m pytest tests/cluster -m cluster
 
-check: $(VENV)/.installed-dev  ## lint, types, which folder may import which, and links between pages
+docs: $(VENV)/.installed-docs  ## the pages and the reference as a site: build/site/index.html, for a browser without a network
+	$(SITE)
+
+check: $(VENV)/.installed-docs  ## lint, types, which folder may import which, the site, and links between pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/test_links.py
+	$(SITE)
+	$(BIN)/python -m pytest --quiet tests/test_links.py tests/test_site.py
 
 audit: setup    ## attack the code itself: lower bounds that must stay below what is stated
 	$(BIN)/python -m analysis.auditing
@@ -107,12 +117,15 @@ lock:           ## bring the lock files up to date with pyproject.toml
 	$(FREEZE) | grep -vxFf $(VENV)-lock/all > $(VENV)-lock/dev
 	$(VENV)-lock/bin/pip install --quiet '.[dev,audit]'
 	$(FREEZE) | grep -vxFf $(VENV)-lock/all | grep -vxFf $(VENV)-lock/dev > $(VENV)-lock/audit
+	$(VENV)-lock/bin/pip install --quiet '.[dev,audit,docs]'
+	$(FREEZE) | grep -vxFf $(VENV)-lock/all | grep -vxFf $(VENV)-lock/dev | grep -vxFf $(VENV)-lock/audit > $(VENV)-lock/docs
 	{ echo "# PyTorch, without hashes: each kind of device has a build of its own, of one version. Made by make lock."; \
 	  grep '^torch==' $(VENV)-lock/all; } > requirements-torch.lock
 	{ echo "# Everything else that dpgan-tune runs with: exact versions, and the SHA-256 of each of their files."; \
 	  grep -v '^torch==' $(VENV)-lock/all | $(HASHED); } > requirements.lock
 	{ echo "# What tests and checks need besides."; $(HASHED) < $(VENV)-lock/dev; } > requirements-dev.lock
 	{ echo "# What make test-all needs besides."; $(HASHED) < $(VENV)-lock/audit; } > requirements-audit.lock
+	{ echo "# What make docs needs besides."; $(HASHED) < $(VENV)-lock/docs; } > requirements-docs.lock
 	rm -rf $(VENV)-lock
 
 clean:          ## remove the virtual environments
