@@ -6,7 +6,7 @@ from cohorts.encoding import Encoding
 from cohorts.errors import CohortError, show_values
 from cohorts.measure import Measure
 from cohorts.participants import Participants
-from cohorts.report import CellCount, LoadReport, RowCount, RuleCount
+from cohorts.report import CellCount, LoadReport, RowCount, RuleCount, VisitWithoutRows
 from cohorts.schema import Schema
 from cohorts.split_keys import split_key
 from cohorts.splits import SplitParticipants, Splits, SplitShares, split_cohort, split_participants
@@ -29,6 +29,7 @@ __all__ = [
     "SplitParticipants",
     "SplitShares",
     "Splits",
+    "VisitWithoutRows",
     "load_cohort",
     "load_participants",
     "resolve_schema",

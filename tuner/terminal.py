@@ -156,7 +156,7 @@ class StudyView(Callback):
         self._figures = _aucs(self._noise) if labelled else {MISFIT: MISFIT}
         self._live: Live | None = None
         self._best: Mapping[str, Any] = {}
-        self._said = self._best  # the best of the last line
+        self._said: Mapping[str, Any] = self._best  # the best of the last line
         self._views: list[TrialView] = []
         self._begun = self._shown = time.monotonic()
         self._share_at_start = 0.0

@@ -67,7 +67,11 @@ def true_value(line: Estimate, population: Participants) -> float:
 
 
 @pytest.mark.parametrize(
-    ("rho", "participants"), [(0.08, 400), (100.0, 1000)], ids=["mostly noise, as at epsilon 3", "mostly sampling"]
+    ("rho", "participants"),
+    [
+        pytest.param(0.08, 400, id="mostly noise, as at epsilon 3"),
+        pytest.param(100.0, 1000, id="mostly sampling", marks=pytest.mark.slow),
+    ],
 )
 def test_intervals_hold_in_95_of_100_trials(quickly, rho, participants):
     mechanism, population = NoisyHistograms.costing(LOSSY, 1.0, rho), lossy_cohort(200_000, LOSSY, 999)
