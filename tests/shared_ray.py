@@ -53,7 +53,8 @@ class SharedRay:
         """Whoever connects in this block, here or in a child, has the token; yields the address."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RAY_AUTH_TOKEN", self.token)
-            patch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, json.dumps({"runtime_env": {"py_executable": self.worker}}))
+            for name, value in with_workers(self.worker).items():
+                patch.setenv(name, value)
             ray_token()
             yield self.address
 
@@ -82,6 +83,11 @@ def started(data: Path) -> Iterator[SharedRay]:
         address = running.enter_context(_child(["-c", PROGRAM], environment)).readline().strip()
         assert address, "Ray did not start"
         yield SharedRay(address, token, shlex.join(worker))
+
+
+def with_workers(command: str) -> dict[str, str]:
+    """Variables for whoever connects to a Ray, or starts one: a command that begins its workers."""
+    return {RAY_JOB_CONFIG_JSON_ENV_VAR: json.dumps({"runtime_env": {"py_executable": command}})}
 
 
 @contextmanager

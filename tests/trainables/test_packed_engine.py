@@ -94,7 +94,9 @@ def test_of_three_arms_the_clipped_sum_is_that_of_opacus_too(network, no_dropout
     assert (ours - theirs).norm() <= 1e-5 * theirs.norm()
 
 
-@pytest.mark.parametrize(("network", "arms"), [("compact", 2), ("compact", 3), ("paper", 2)])
+@pytest.mark.parametrize(
+    ("network", "arms"), [("compact", 2), ("compact", 3), pytest.param("paper", 2, marks=pytest.mark.slow)]
+)
 def test_without_privacy_whole_training_is_that_of_opacus(network, arms, no_dropout):
     rates = {"generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4}
     changes = {"network": network, "noise_multiplier": 0.0, "discriminator_steps": 2, "label_smoothing": 0.1, **rates}

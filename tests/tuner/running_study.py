@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +202,9 @@ def kill(victim: str, study: subprocess.Popen[str]) -> bool:
 
 
 def process_of(part: str, study: subprocess.Popen[str]) -> psutil.Process | None:
-    """The process of a part of a study, one of them where there are several."""
-    return next((child for child in processes_of(study) if TITLES[part] in _title(child)), None)
+    """The process of a part of a study, one of them where there are several; Ray's workers may be forks of another."""
+    known = chain(processes_of(study), psutil.Process().children(recursive=True))
+    return next((child for child in known if TITLES[part] in _title(child)), None)
 
 
 def _title(process: psutil.Process) -> str:

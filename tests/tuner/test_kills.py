@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shlex
 from pathlib import Path
 
 import pytest
 
+from tests import forks
+from tests.shared_ray import forking, with_workers
 from tests.tuner.running_study import AT_ONCE, Ground, kill
 
 VICTIMS = ("driver", "trial", "ledger", "pack", "scorer")
@@ -50,8 +54,9 @@ SLOW = {"all": ONE_AFTER_ANOTHER, **{kills[0][0]: kills for kills in ALONE}}
     ],
 )
 def test_a_killed_study_counts_what_it_ran_and_still_releases(tmp_path: Path, kills):
-    ground = Ground(tmp_path)
-    assert killed_study(ground, kills) == len(kills)
+    with forking(str(tmp_path / "forks"), forks.OF_WORKERS, os.environ) as worker:
+        ground = Ground(tmp_path, environment=with_workers(shlex.join(worker)))
+        assert killed_study(ground, kills) == len(kills)
     require_honest_ledger(ground, len(kills))
     assert ground.is_released()
 
