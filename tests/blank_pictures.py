@@ -12,9 +12,11 @@ from PIL import Image
 
 
 def save_blank(figure: Figure, file: BinaryIO, *, format: str, **_: object) -> None:
-    """In place of ``Figure.savefig``: one white pixel."""
-    assert format == "png"
-    Image.new("RGB", (1, 1), "white").save(file, "PNG")
+    """In place of ``Figure.savefig``: a white pixel, or an SVG in which nothing stands."""
+    if format == "svg":
+        file.write(b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')
+    else:
+        Image.new("RGB", (1, 1), "white").save(file, format)
 
 
 @contextmanager

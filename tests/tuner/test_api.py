@@ -15,6 +15,7 @@ from analysis.more import draw_participants
 from analysis.verifying import verify_release
 from cohorts import CohortError
 from privacy.policies import policies
+from tests.blank_pictures import blank_pictures
 from tests.tuner.commands import nobody_watches
 from tuner import Study
 from tuner.api import Options
@@ -51,7 +52,7 @@ def example(shared_ray, tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
     listening = Listening()
     run = Study.run
-    with pytest.MonkeyPatch.context() as patch, shared_ray.let_in() as address, chdir(folder):
+    with pytest.MonkeyPatch.context() as patch, shared_ray.let_in() as address, chdir(folder), blank_pictures():
         patch.setattr("tuner.study.dashboards", nobody_watches)
         patch.setattr(
             Study,
