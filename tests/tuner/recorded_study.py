@@ -18,6 +18,9 @@ from tuner.run import main
 if TYPE_CHECKING:
     from privacy.policies import Access
 
+UNWATCHED = "UNWATCHED"
+"""Variable of the environment with which there are no dashboards and no pictures."""
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -66,11 +69,28 @@ def recorded(file: str) -> None:
     tuner.phases.TrialPlan = recording_plan
 
 
+def unwatched() -> None:
+    """Start no dashboard and draw no picture, which take longer than the study."""
+    import ray
+    from matplotlib.figure import Figure
+
+    import tuner.study
+    from tests.blank_pictures import save_blank
+    from tests.tuner.commands import nobody_watches
+
+    start = ray.init
+    ray.init = lambda **options: start(**{**options, "include_dashboard": False})
+    tuner.study.dashboards = nobody_watches
+    Figure.savefig = save_blank
+
+
 if __name__ == "__main__":
     from tests.tuner import recorded_study  # so that Ray's workers find the class under its own name
 
     try:
         recorded_study.recorded(str(Path(sys.argv[1]).resolve()))
+        if UNWATCHED in os.environ:
+            recorded_study.unwatched()
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(main(sys.argv[2:]))

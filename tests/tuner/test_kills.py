@@ -11,6 +11,7 @@ import pytest
 
 from tests import forks
 from tests.shared_ray import forking, with_workers
+from tests.tuner.recorded_study import UNWATCHED
 from tests.tuner.running_study import AT_ONCE, Ground, kill
 
 VICTIMS = ("driver", "trial", "ledger", "pack", "scorer")
@@ -55,7 +56,7 @@ SLOW = {"all": ONE_AFTER_ANOTHER, **{kills[0][0]: kills for kills in ALONE}}
 )
 def test_a_killed_study_counts_what_it_ran_and_still_releases(tmp_path: Path, kills):
     with forking(str(tmp_path / "forks"), forks.OF_WORKERS, os.environ) as worker:
-        ground = Ground(tmp_path, environment=with_workers(shlex.join(worker)))
+        ground = Ground(tmp_path, environment={**with_workers(shlex.join(worker)), UNWATCHED: "yes"})
         assert killed_study(ground, kills) == len(kills)
     require_honest_ledger(ground, len(kills))
     assert ground.is_released()
