@@ -18,7 +18,7 @@ from analysis.epochs import first_line
 from trainables.interrupts import interrupted_by
 from tuner.dashboards import LOCAL_ONLY, local_ray_auth, ray_token
 from tuner.errors import MachineError, StudyError
-from tuner.terminal import quiet_ray
+from tuner.quiet import quiet_ray
 
 CONNECT_TIMEOUT_S = 10
 ATTEMPTS = 2

@@ -41,12 +41,13 @@ from tuner.own_machine import EndsWithMachine
 from tuner.phases import Phase, configurations, phases, secret_folder
 from tuner.presets import preset_named
 from tuner.priced_spaces import sparse_steps
+from tuner.quiet import quiet_ray
 from tuner.ray_cluster import ray_cluster
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
 from tuner.secret_runs import SecretSearch, already_decided, run_secretly
 from tuner.snapshot import Snapshots, put_back, seal_of
-from tuner.terminal import StudyView, quiet_ray
+from tuner.terminal import StudyView
 from tuner.trial_log import LoggedTrials
 
 RAY_LOG_FILE = "ray.log"

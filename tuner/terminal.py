@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import optuna
-from optuna.exceptions import ExperimentalWarning
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from rich.console import Console, Group, RenderableType
@@ -36,9 +31,6 @@ LINE_EVERY_S = 60
 MISFIT = "misfit"
 # Below this much of the study done, a guess at the time left is not worth showing.
 SHARE_TO_JUDGE_BY = 0.02
-
-# Not "ray" itself: ray.init takes that one's handlers away.
-RAY_LOGGERS = ("ray._private", "ray.air", "ray.autoscaler", "ray.train", "ray.tune", "ray.util")
 
 TRAINING, WAITING, STOPPED, FINISHED, FAILED = "training", "waiting", "stopped early", "finished", "failed"
 COLOURS = {TRAINING: "cyan", WAITING: "dim", STOPPED: "yellow", FINISHED: "green", FAILED: "red"}
@@ -261,7 +253,8 @@ class StudyView(Callback):
         for view in map(TrialView.of, self._ended):
             said = f"trial {view.name} {view.state} after epoch {view.epochs}: {_scores(view.report, self._noise)}"
             self._console.print(said, highlight=False, soft_wrap=True)
-        best, self._said = self._best_score() if self._best else "no epoch scored yet", self._best
+        best = self._best_score() if self._best else "no epoch scored yet"
+        self._said = self._best
         self._console.print(f"{self._counts()}, {best}, {self._times()}", highlight=False, soft_wrap=True)
 
     def render(self, views: Sequence[TrialView]) -> RenderableType:
@@ -381,28 +374,3 @@ def best_epochs_table(picks: Iterable[Selected], noise: ScoreNoise) -> Table:
             pickers[key][0] if len(pickers[key]) == 1 else "both",
         )
     return table
-
-
-def quiet_ray(log: Path | None = None) -> dict[str, Any]:
-    """Keep the words of Ray and Optuna out of the terminal; call before ``ray.init``.
-
-    Args:
-        log: file for what Ray logs in this process, None to drop it.
-
-    Returns:
-        Arguments for ``ray.init`` that keep it quiet, and its workers with it.
-    """
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Tune's newer output prints a header whatever its verbosity
-    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"  # StudyView says them in one line
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    handler = logging.FileHandler(log, delay=True) if log else logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in RAY_LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=ExperimentalWarning)  # Optuna's, at the line that calls it
-    for module in ("ray", "optuna"):
-        warnings.filterwarnings("ignore", module=rf"{module}(\.|$)")
-    return {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tuner.terminal import quiet_ray
+from tuner.quiet import quiet_ray
 
 QUIET = quiet_ray()
 

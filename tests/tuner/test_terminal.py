@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +9,7 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from tuner import terminal
-from tuner.terminal import ScoreNoise, StudyView, best_epochs_table, clock, quiet_ray
+from tuner.terminal import ScoreNoise, StudyView, best_epochs_table, clock
 
 FREE = ScoreNoise(None)
 
@@ -186,6 +185,19 @@ def test_outside_a_terminal_the_last_trial_is_said_even_when_no_step_follows(tim
     assert "trial a finished" in first and "1 of 1 trials ended (1 finished), best score 0.900" in last
 
 
+def test_outside_a_terminal_the_last_line_has_the_best_score_of_all(time):
+    to = console(terminal=False)
+    view = StudyView("first", 2, to)
+    first, second = trial("a", Trial.TERMINATED, 40, 0.7), trial("b", Trial.TERMINATED, 40, 0.9)
+    view.on_trial_result(0, [first, second], first, report(40, 0.7))
+    view.on_trial_complete(0, [first, second], first)
+    view.on_step_end(1, [first, second])
+    view.on_trial_result(2, [first, second], second, report(40, 0.9))
+    view.on_experiment_end([first, second])
+    assert "best score 0.900" in output(to).splitlines()[-1]
+    assert output(to).count("trial a") == 1
+
+
 def test_outside_a_terminal_a_long_wait_says_one_line_a_minute(time):
     to = console(terminal=False)
     view = StudyView("first", 4, to)
@@ -266,23 +278,3 @@ def test_without_a_label_there_is_no_auc_and_the_misfit_is_shown():
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05")])
 def test_a_duration_reads_as_a_clock(seconds, said):
     assert clock(seconds) == said
-
-
-@pytest.fixture
-def rays_loggers():
-    """Leave Ray's loggers as they were."""
-    loggers = [logging.getLogger(name) for name in terminal.RAY_LOGGERS]
-    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
-    yield
-    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
-
-
-def test_what_ray_logs_goes_to_a_file_instead_of_the_terminal(rays_loggers, monkeypatch, tmp_path, capfd):
-    for variable in ("RAY_AIR_NEW_OUTPUT", "TUNE_PRINT_ALL_TRIAL_ERRORS", "RAY_USAGE_STATS_ENABLED"):
-        monkeypatch.setenv(variable, "")
-    quiet_ray(tmp_path / "ray.log")
-    logging.getLogger("ray.tune.tune").warning("Checkpoint successfully created")
-    assert "Checkpoint successfully created" in (tmp_path / "ray.log").read_text()
-    assert capfd.readouterr() == ("", "")
