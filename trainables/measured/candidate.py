@@ -20,6 +20,7 @@ from trainables.measured.drawing import category_probabilities, discrete_scores,
 from trainables.measured.network import ScoreNetwork, standardised
 from trainables.measured.once import MeasuredOnce
 from trainables.measured.residuals import Residuals
+from trainables.memory import keep_freed_memory
 from trainables.segment import Segment
 
 STEPS_PER_EPOCH = 25
@@ -34,7 +35,7 @@ class MeasuredHyperparameters(MeasurementHyperparameters):
     latent_size: int = Field(8, ge=1, description="entries of the latent vector beside those of the linear map")
     generator_learning_rate: float = Field(4e-3, gt=0, description="Adam's")
     generator_averaging: float = Field(0.99, ge=0, lt=1, description="of the running average that is kept, per step")
-    batch_size: int = Field(1024, ge=2, description="draws of each class in a step")
+    batch_size: int = Field(1024, ge=2, description="draws of each class in a step; one less where that is odd")
     histograms_weight: float = Field(1.0, gt=0, description="of histograms against products; 1 is by precision")
     batch_variance: float = Field(
         0.05, gt=0, description="how much of a batch's variance counts beside that of the noise that was bought"
@@ -146,8 +147,10 @@ class MeasuredNetwork(MeasuredOnce):
 
     def fit(self, steps: int, randomness: torch.Generator) -> None:
         """Fit the network for so many steps; reads nobody."""
+        keep_freed_memory()
+        draws = self._settings.batch_size // 2 * 2
         for _ in range(steps):
-            drawn = self._network(self._network.latent(self._settings.batch_size, randomness))
+            drawn = self._network(self._network.latent(draws, randomness))
             loss = self._residuals.loss(drawn, randomness, self._settings.batch_variance)
             self._optimizer.zero_grad()
             loss.backward()

@@ -34,18 +34,18 @@ class ProductResiduals:
         self._alike = None if alike is None else torch.from_numpy(alike).float()
         self._pairs = torch.from_numpy(pairs if alike is None else pairs - alike).float()
 
-    def loss(self, scores: torch.Tensor, halves: list[slice], batch_variance: float) -> torch.Tensor:
+    def loss(self, scores: torch.Tensor, batch_variance: float) -> torch.Tensor:
         """Sum of squared residuals; see ``Residuals.loss``.
 
         Args:
-            scores: of the values that draws stand for, (k, n, W).
-            halves: of the draws.
+            scores: of the values that draws stand for, (k, n, W), n even.
             batch_variance: how much of the variance of the batch is added to that of the noise.
         """
         lifted = self._lifted(scores)
-        first, second = (_products(lifted[:, half]) - self._products for half in halves)
+        halves = _products(lifted.unflatten(1, (2, -1)))  # (k, 2, W + 1, W + 1)
+        first, second = (halves - self._products[:, None]).unbind(1)
         with torch.no_grad():
-            spread = _products(lifted**2) - _products(lifted) ** 2
+            spread = _products(lifted**2) - halves.mean(dim=1) ** 2
             noise = self._noise[:, None, None] ** 2 * (1 + torch.eye(lifted.shape[-1])) / 2
             variance = noise + batch_variance * spread.clamp(min=1e-8) / lifted.shape[1]
         if self._alike is None:
@@ -76,4 +76,4 @@ class ProductResiduals:
 
 
 def _products(lifted: torch.Tensor) -> torch.Tensor:
-    return lifted.transpose(1, 2) @ lifted / lifted.shape[1]
+    return lifted.transpose(-1, -2) @ lifted / lifted.shape[-2]

@@ -6,6 +6,8 @@ to the noise that was added, whose size is known exactly. Each difference counts
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -72,8 +74,10 @@ class Residuals:
                 there[:, cell.flag] /= 1 - missing[:, 0]  # of who attends
                 self._indicated.append(torch.from_numpy(missing).float())
         self._products = ProductResiduals(measured, pairs, scores.encoding.before)
-        self._single = torch.from_numpy(single)  # bins of a single value, (W, BINS)
         self._edges, self._middles = torch.from_numpy(edges_of).float(), torch.from_numpy(middles).float()
+        stepped = single.any(axis=1)
+        self._stepped = torch.from_numpy(np.flatnonzero(stepped))  # (s,), scores with bins of a single value
+        self._single = torch.from_numpy(single[stepped])  # these bins, (s, BINS)
         self._shares, self._bins = torch.from_numpy(shares).float(), torch.from_numpy(bins).float()
         self._there = torch.from_numpy(there).float()  # (k, W), shares of participants with a value
 
@@ -86,16 +90,14 @@ class Residuals:
             randomness: of categories and of edges.
             batch_variance: how much of the variance of the batch is added to that of the measurements.
         """
-        count = drawn.shape[1]
-        halves = [slice(0, count // 2), slice(count // 2, count)]
         scores, probabilities, there = self._observed(drawn, randomness)
-        loss = self._products.loss(scores, halves, batch_variance)
-        loss = loss + self._weight * self._bins_loss(drawn, there, halves, randomness, batch_variance)
+        loss = self._products.loss(scores, batch_variance)
+        loss = loss + self._weight * self._bins_loss(drawn, there, randomness, batch_variance)
         for (columns, _), measured, each in zip(self._discrete, self._indicated, probabilities, strict=True):
             known = self._there[:, columns.start, None]
-            variance = (self._bins_noise[:, None] / known) ** 2 + batch_variance / 4 / count
+            variance = (self._bins_noise[:, None] / known) ** 2 + batch_variance / 4 / drawn.shape[1]
             weights = None if there is None else there[..., columns.start, None]
-            first, second = (_mean(each, weights, half) - measured for half in halves)  # (k, c)
+            first, second = (mean - measured for mean in _means_of_halves(each, weights))  # (k, c)
             loss = loss + self._weight * (first * second / variance).sum()
         return loss / 2
 
@@ -108,13 +110,15 @@ class Residuals:
             Their scores (k, n, W), with the slope of the draws; probabilities of categories and of missing values; and
             which scores are of a value that is there, (k, n, W), None where all are.
         """
-        limited = drawn.clamp(-LIMIT, LIMIT)
-        places = torch.searchsorted(self._edges, drawn.detach().transpose(1, 2).contiguous())  # (k, W, n)
-        middles, single = (
-            each.expand(len(drawn), *each.shape[-2:]).gather(2, places).transpose(1, 2).contiguous()
-            for each in (self._middles, self._single)
-        )
-        scores = torch.where(single, limited + (middles - limited).detach(), limited)
+        scores = drawn.clamp(-LIMIT, LIMIT)
+        if len(self._stepped):
+            limited, places = scores[..., self._stepped], self._places(drawn, self._stepped)  # (k, n, s), (k, s, n)
+            middles, single = (
+                each.gather(2, places).transpose(1, 2)
+                for each in (self._middles[:, self._stepped], self._single.expand(len(drawn), -1, -1))
+            )
+            stepped = torch.where(single, limited + (middles - limited).detach(), limited)
+            scores = scores.index_copy(2, self._stepped, stepped)
         probabilities, indicated = [], {}
         for columns, shares in self._discrete:
             each = category_probabilities(drawn[..., columns], shares)
@@ -131,14 +135,18 @@ class Residuals:
             probabilities.append(each)
         if self._presence is None:
             return scores, probabilities, None
-        there = self._presence.of(places[:, -1], indicated)
+        last = torch.tensor([drawn.shape[-1] - 1])
+        there = self._presence.of(self._places(drawn, last)[:, 0], indicated)
         return scores * there, probabilities, there.detach()
+
+    def _places(self, drawn: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Bins that draws of some scores are in, (k, columns, n)."""
+        return torch.searchsorted(self._edges[:, columns], drawn.detach()[..., columns].transpose(1, 2).contiguous())
 
     def _bins_loss(
         self,
         drawn: torch.Tensor,
         there: torch.Tensor | None,
-        halves: list[slice],
         randomness: torch.Generator,
         batch_variance: float,
     ) -> torch.Tensor:
@@ -150,20 +158,24 @@ class Residuals:
         likely = shares.clamp(0, 1)
         noise = (self._bins_noise[:, None, None] / self._there[..., None]) ** 2 * bins.clamp(min=1)
         variance = noise + batch_variance * (likely * (1 - likely) + 1e-3) / drawn.shape[1]
-        below = torch.sigmoid(SMOOTHNESS * (self._edges[:, None, :, chosen] - drawn[..., None]))  # (k, n, W, e)
-        weights = None if there is None else there[..., None]
-        first, second = (_between(_mean(below, weights, half)) - shares for half in halves)  # (k, W, e + 1)
+        edges = self._edges[..., chosen].transpose(1, 2)[:, :, None]  # (k, e, 1, W)
+        below = torch.sigmoid(SMOOTHNESS * edges - SMOOTHNESS * drawn[:, None])  # (k, e, n, W)
+        weights = None if there is None else there[:, None]
+        first, second = (_between(mean) - shares for mean in _means_of_halves(below, weights))  # (k, W, e + 1)
         return ((bins > 0) * first * second / variance).sum()
 
 
-def _mean(draws: torch.Tensor, weights: torch.Tensor | None, half: slice) -> torch.Tensor:
-    """Mean over some of the draws (k, n, ...), each with its weight."""
+def _means_of_halves(draws: torch.Tensor, weights: torch.Tensor | None) -> Iterator[torch.Tensor]:
+    """Means over each half of the draws (..., n, c), each with its weight."""
+    halves = draws.unflatten(-2, (2, -1))  # (..., 2, n / 2, c)
     if weights is None:
-        return draws[:, half].mean(dim=1)
-    return (draws[:, half] * weights[:, half]).sum(dim=1) / weights[:, half].sum(dim=1).clamp(min=1)
+        return iter(halves.mean(dim=-2).unbind(-2))
+    known = weights.unflatten(-2, (2, -1))
+    means = (halves * known).sum(dim=-2) / known.sum(dim=-2).clamp(min=1)
+    return iter(means.unbind(-2))
 
 
 def _between(below: torch.Tensor) -> torch.Tensor:
-    """Shares between edges, (k, W, e + 1), from those below them, (k, W, e)."""
-    ends = below.new_zeros(*below.shape[:-1], 1)
-    return torch.diff(torch.cat([ends, below, ends + 1], dim=-1), dim=-1)
+    """Shares between edges, (k, W, e + 1), from those below them, (k, e, W)."""
+    ends = below.new_zeros(len(below), 1, below.shape[-1])
+    return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1).transpose(1, 2)

@@ -9,13 +9,13 @@ import torch
 from privacy.mechanisms.gpu_noise import GPUNoise, draws_noise
 from trainables.gan.engine import PaidTraining, PublicFigures
 from trainables.gan.hyperparameters import GANSettings
-from trainables.gan.packed.memory import keep_freed_memory
 from trainables.gan.packed.networks import Shape, packed_networks
 from trainables.gan.packed.packed_trial import Block, PackedTrial, blocks
 from trainables.gan.packed.placing import placed
 from trainables.gan.packed.rows import PaddedBatches
 from trainables.gan.packed.slots import Slots, TrialState
 from trainables.gan.packed.steps import discriminator_step, generate, generator_step
+from trainables.memory import keep_freed_memory
 
 # Rows of a step that go through the networks together, of all trials together: few enough for a processor's caches.
 BLOCK_ROWS = 4096
