@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainables.gan.generation import ROWS, features_of
 from trainables.gan.hyperparameters import Hyperparameters
 from trainables.gan.networks import build_networks
 
@@ -17,6 +18,13 @@ def test_the_papers_networks_fit_each_other():
     generated = generator(torch.rand(5, 100), torch.tensor([0, 1, 0, 1, 1]))
     assert generated.shape == (5, 36)
     assert discriminator(generated).shape == (5, 3)
+
+
+@torch.no_grad()
+def test_participants_of_the_papers_generator_are_those_of_its_module():
+    generator, _ = build_networks(Hyperparameters(network="paper", latent_size=100), 36, 2, (3, 12))
+    latent, arms = torch.randn(ROWS + 3, 100), torch.randint(0, 2, (ROWS + 3,))
+    torch.testing.assert_close(features_of(generator, latent, arms), generator(latent, arms), rtol=1e-4, atol=1e-5)
 
 
 def test_the_papers_network_needs_a_grid_of_three_measures_at_twelve_visits():

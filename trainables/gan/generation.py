@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cohorts import Encoding, Participants, Schema
 from trainables.gan.engine import arm_shares, draw_inputs
 from trainables.gan.hyperparameters import GANSettings
+from trainables.gan.networks import PaperGenerator
+from trainables.gan.packed.networks import Shape, packed_networks
 from trainables.generators import numbered_ids
+
+ROWS = 512
+"""Of participants drawn at a time by the paper's network, whose inner layers are large."""
 
 
 class GANGenerator:
@@ -28,11 +34,11 @@ class GANGenerator:
     def generate(self, participants: int, randomness: torch.Generator) -> Participants:
         """A synthetic cohort in the trial's own units; see ``Generator.generate``."""
         latent, arms = draw_inputs(participants, self._settings.latent_size, arm_shares(self._schema), randomness)
-        features = self._module(latent, arms).cpu().numpy()  # (n, F)
+        features = features_of(self._module, latent, arms).cpu().numpy()  # (n, F)
         encoding = Encoding(self._schema)
         if encoding.before.any():  # from before randomisation: what the same participant has in an arm drawn by chance
             _, others = draw_inputs(participants, 1, arm_shares(self._schema), randomness)
-            features[:, encoding.before] = self._module(latent, others).cpu().numpy()[:, encoding.before]
+            features[:, encoding.before] = features_of(self._module, latent, others).cpu().numpy()[:, encoding.before]
         return Participants(
             schema=self._schema,
             ids=numbered_ids(participants),
@@ -44,3 +50,20 @@ class GANGenerator:
         """Settings and weights."""
         weights = {name: value.cpu() for name, value in self._module.state_dict().items()}
         return {"settings": self._settings.model_dump(), "weights": weights}
+
+
+@torch.no_grad()
+def features_of(module: torch.nn.Module, latent: Tensor, arms: Tensor) -> Tensor:
+    """What a generator network makes of latent inputs (n, Z) and arms (n,): features (n, F).
+
+    The paper's is done as a pack does it, which repeats no arithmetic, in a third of the time.
+    """
+    if not isinstance(module, PaperGenerator):
+        features: Tensor = module(latent, arms)
+        return features
+    classes, grid = module.embedding.num_embeddings, (module.measures, module.visits)
+    shape = Shape("paper", 0, 0, latent.shape[1], grid[0] * grid[1], classes, grid)
+    network = packed_networks(shape, latent.device).generator
+    weights = {name: parameter[None] for name, parameter in module.named_parameters()}
+    inputs = torch.cat([latent, torch.nn.functional.one_hot(arms, classes)], dim=1)[None]  # (1, n, Z + k)
+    return torch.cat([network.forward(weights, rows)[0][0] for rows in inputs.split(ROWS, dim=1)])
