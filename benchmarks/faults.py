@@ -16,6 +16,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -224,6 +225,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10, help="of each kind (default: 10)")
     parser.add_argument("--keep", type=Path, help="folder for what studies that did not end well leave")
     given = parser.parse_args()
+    heed_signals()
     for run in range(given.runs):
         for kind in given.kinds:
             if (kind, run) not in {(row.kind, row.run) for row in rows()}:
@@ -231,6 +233,15 @@ def main() -> None:
                 RESULTS.write_text(json.dumps([asdict(each) for each in [*rows(), row]], indent=1) + "\n")
                 Console(stderr=True, width=200).print(row)
     write_table(rows())
+
+
+def heed_signals() -> None:
+    """Have studies heed what is sent to them, though this was started by ``nohup`` or behind a shell's ``&``.
+
+    A process inherits which signals are ignored, but not what else becomes of them.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
 
 
 def rows() -> list[Row]:

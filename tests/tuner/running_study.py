@@ -27,17 +27,16 @@ from privacy import DPSGD
 from privacy.__main__ import main as check_ledger
 from privacy.accounting.events import composed
 from privacy.accounting.rdp import epsilon_by_rdp
+from privacy.ledger.actor import LedgerServer
 from privacy.ledger.ledger import Ledger
 from tests.conftest import SMALL_SCHEMA, small_cohort
+from trainables.service.packs import PackServer
+from trainables.service.scorers import Scorer
+from trainables.service.trials import DPGANTrial
 
 ROOT = Path(__file__).parents[2]
-TITLES = {
-    "trial": "ray::_Inner",  # Tune wraps a trainable that has parameters
-    "ledger": "ray::LedgerServer",
-    "pack": "ray::PackServer",
-    "scorer": "ray::Scorer",
-    "raylet": "raylet/raylet",
-}
+ACTORS = {"trial": DPGANTrial, "ledger": LedgerServer, "pack": PackServer, "scorer": Scorer}
+TITLES = {part: f"ray::{actor.__name__}" for part, actor in ACTORS.items()} | {"raylet": "raylet/raylet"}
 ONE_CORE = {"RAY_OVERRIDE_RESOURCES": '{"CPU": 1}'}  # so that all trials are in one pack, two at a time
 AT_ONCE = 2  # trials that run at a time
 NAME, TRIALS = "harmed", 4
