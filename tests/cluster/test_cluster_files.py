@@ -157,10 +157,12 @@ def with_a_store() -> dict:
     return yaml.safe_load(text[:begin] + re.sub(r"^    # ", "    ", text[begin:end], flags=re.MULTILINE) + text[end:])
 
 
+LOCAL_DISK = "LABEL=cloudimg-rootfs / ext4 discard,errors=remount-ro 0 1\n"
 STORE = "fs-CHANGE-ME.efs.us-east-1.amazonaws.com:/"
 SUDO = f"""#!/bin/bash
 case "$1" in
   tee) cat >> "$FOLDER/fstab" ;;
+  sed) "$@" ;;
   mount) echo "$@" >> "$FOLDER/as-root"; echo {STORE} > "$FOLDER/mounted" ;;
   umount) echo "$@" >> "$FOLDER/as-root"; rm "$FOLDER/mounted" ;;
 esac
@@ -199,6 +201,7 @@ def store_setup(with_a_store, tmp_path) -> StoreSetup:
     home, store, path = tmp_path / "home", tmp_path / "store", tmp_path / "bin"
     for folder in (home / "dpgan-tune", store, path):
         folder.mkdir(parents=True)
+    (tmp_path / "fstab").write_text(LOCAL_DISK)
     stand_ins(path, sudo=SUDO, findmnt='#!/bin/bash\ncat "$FOLDER/mounted" 2> /dev/null\n')
     command = command.replace("at=/srv/dpgan-tune;", f"at={store};").replace("/etc/fstab", f"{tmp_path}/fstab")
     return StoreSetup(command, home, store, tmp_path)
@@ -220,13 +223,26 @@ def test_with_a_store_results_and_ledger_outlive_the_machines(with_a_store, stor
     for _ in range(2):
         done = store_setup.run()
         assert done.returncode == 0, done.stderr
-    (line,) = (store_setup.folder / "fstab").read_text().splitlines()
+    local, line = (store_setup.folder / "fstab").read_text().splitlines()
+    assert local == LOCAL_DISK.strip()
     assert line.split()[:3] == [STORE, str(store), "nfs4"]
     assert store_setup.as_root() == [f"mount {store}"]
     assert (home / "dpgan-tune" / "store").read_text() == f"{store}/private\n"
     assert {(store / name).stat().st_mode & 0o777 for name in ("private", "results")} == {0o700}
     (home / "dpgan-tune" / "results" / "first").mkdir()
     assert (store / "results" / "first").is_dir()
+
+
+def test_a_store_at_another_address_takes_the_place_of_the_one_before(store_setup):
+    before = f"fs-before.efs.us-east-1.amazonaws.com:/ {store_setup.store} nfs4 nfsvers=4.1 0 0\n"
+    (store_setup.folder / "fstab").write_text(LOCAL_DISK + before)
+    (store_setup.folder / "mounted").write_text("fs-before.efs.us-east-1.amazonaws.com:/\n")
+    done = store_setup.run()
+    assert done.returncode == 0, done.stderr
+    local, line = (store_setup.folder / "fstab").read_text().splitlines()
+    assert local == LOCAL_DISK.strip()
+    assert line.split()[:3] == [STORE, str(store_setup.store), "nfs4"]
+    assert store_setup.as_root() == [f"umount {store_setup.store}", f"mount {store_setup.store}"]
 
 
 @pytest.mark.parametrize("own", ["dpgan-tune/results", ".local/share/dpgan-tune/cohorts"])
