@@ -110,9 +110,8 @@ def report(steps: dict[str, list[float]], studies: dict[str, list[float]]) -> st
         f"of trials. A further trial costs what {MANY} cost more than {FEW}, and {SEARCH:,} are reckoned from that.\n\n"
         f"| cohort | {' | '.join(heads)} |\n|{'---|' * (1 + len(heads))}\n" + "\n".join(lines) + "\n\n"
         "Networks are fitted by threads of their pack's process, each by steps of its own; there is a pack for each "
-        "core. Were their steps\ntaken together, as those of GANs are, they would share only what a step takes on hardly "
-        f"any draws, so on a processor this would\nsave a factor of {min(factors):.1f} to {max(factors):.1f} and no "
-        "more.\n"
+        "core. Were their steps\ntaken together, as those of GANs are, they would share only what a step takes on few "
+        f"draws, so on a processor this would save\na factor of {min(factors):.1f} to {max(factors):.1f} and no more.\n"
     )
 
 
