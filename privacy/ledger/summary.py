@@ -167,8 +167,8 @@ def summarise(
         books: what it says.
         cohort: its name.
         public: whether the cohort is public.
-        study: sum what counts in this study's statement: everything of any study up to its own last entry. The whole
-            ledger if left out.
+        study: sum what counts in this study's statement: everything of any study up to its own last reading for its
+            release, and what it settled later, such as which run it keeps. The whole ledger if left out.
         delta: of every epsilon; the one declared, or 1e-5, if left out.
         use_pld: also by privacy loss distributions.
 
@@ -181,6 +181,10 @@ def summarise(
             raise LedgerError(f"The ledger of {cohort} has no entry for a study {study}. Check the name.")
         released = [entry for entry in own if not _internal(entry)]
         entries = entries[: (released or own)[-1].number]
+    internal_before = looks(entries)
+    if study is not None:
+        read = [entry.number for entry in released if isinstance(entry.content, Charge)]
+        entries = [entry for entry in entries if not read or entry.number <= read[-1] or entry.study == study]
     declared: RenyiFilter | None = Books(public, entries).filters.get(study) if study else None
     declaration = declared.declaration if declared else None
     since = declaration.since if declaration else 0
@@ -198,7 +202,7 @@ def summarise(
         spent={split: declared.epsilon(split) for split in SPLITS} if declared else {},
         split_key=declaration.split_key if declaration else (books.bindings[-1].split_key if books.bindings else ""),
         other_people=tuple(dict.fromkeys(name for binding in books.bindings for name in binding.other_people)),
-        internal_before=looks(entries),
+        internal_before=internal_before,
         entries=tuple(entries),
     )
 

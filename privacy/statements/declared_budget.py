@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from privacy.accounting.budget import ROUNDING
 from privacy.errors import LedgerError
 from privacy.ledger.charge import Charge
 from privacy.ledger.summary import Summary
@@ -108,7 +109,7 @@ class DeclaredBudget:
             wording: what only this policy can say.
 
         Raises:
-            LedgerError: the study declared nothing, or something else than it planned.
+            LedgerError: the study declared nothing, or something else than it planned; or more was spent than declared.
         """
         declaration, plan = summary.declaration, declared.plan
         if declaration is None or declaration.budget != plan.budget or summary.study is None:
@@ -116,6 +117,12 @@ class DeclaredBudget:
                 f"The study {summary.study} planned epsilon {plan.epsilon:g}, and the cohort's ledger has no such "
                 "declaration. Its ledger or its plan.json was replaced; restore them from a backup."
             )
+        for split, spent in summary.spent.items():
+            if spent > declaration.budget.epsilon * (1 + ROUNDING):
+                raise LedgerError(
+                    f"The study {summary.study} declared epsilon {plan.epsilon:g}, and its {split} participants were "
+                    f"charged {spent:.3g}, so nothing can be stated. Publish nothing of it; leave the ledger as it is."
+                )
         counted = [entry.content for entry in summary.entries[declaration.since :] if isinstance(entry.content, Charge)]
         released = [each for each in counted if each.account == "release"]
         own = Counter((each.split, sections.IN_WORDS[each.kind]) for each in released if each.study == summary.study)

@@ -47,8 +47,23 @@ def plain_odds(epsilon: float, delta: float) -> str:
         f"whatever they compute from the release. A test that falsely suspects {FALSE_ALARMS:.0%} of those who did not "
         f"take part finds at most {_short_of_certain(found)} of those who did. The first figure holds apart from delta "
         f"({delta:g}), the probability that the guarantee leaves out; the second includes it. A group of people who "
-        "only took part together, such as a family, or one person who enrolled twice, is protected less: two of them "
-        f"with twice epsilon, {2 * epsilon:g}, ten with {10 * epsilon:g}."
+        "only took part together, such as a family, or one person who enrolled twice, is protected less: "
+        f"{of_two(epsilon, delta)}"
+    )
+
+
+def of_two(epsilon: float, delta: float) -> str:
+    """How two people are protected together.
+
+    Source: Dwork & Roth, "The Algorithmic Foundations of Differential Privacy", 2014, theorem 2.2, and its proof for a
+    delta above 0: delta of two is (1 + e^epsilon) delta.
+    """
+    together = (1 + math.exp(min(epsilon, 700.0))) * delta
+    if together >= 1:
+        return "for two of them nothing can be said."
+    return (
+        f"for two of them the same holds with epsilon {2 * epsilon:g} and delta {together:.2g}, for more with larger "
+        "figures still."
     )
 
 
@@ -141,6 +156,9 @@ def reach() -> str:
         "How long a step takes depends a little on how many participants are in its batch; so does the order in which "
         "results arrive, on which early stopping depends.\n"
         "- The choice of a later epsilon: it counts as chosen without regard to this study's results.\n"
+        "- That there are enough participants, and some of each class, for a study: one of fewer than 50, or without "
+        "any of a class that the schema names, is refused before anything is charged. Where a class is so rare that it "
+        "may hang on one person, name fewer classes.\n"
         "- Participants who were left out because a value was missing were read for that alone and had no part in the "
         "release; that a person is among them is not hidden from anyone who sees counts.\n"
         "- Any other study or publication of the same people that is not in the ledger.\n"

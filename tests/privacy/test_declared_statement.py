@@ -2,11 +2,14 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 from cohorts import SplitShares
 from privacy import LedgerError
@@ -22,7 +25,7 @@ from privacy.policies.composed import Composed
 from privacy.policies.selection import Selection
 from privacy.statements.declared_budget import DeclaredBudget
 from privacy.statements.events import CHECK_SCRIPT
-from privacy.statements.sections import CHECK_FILE, EVENTS_FILE, most_hits, plain_odds, surest_belief
+from privacy.statements.sections import CHECK_FILE, EVENTS_FILE, most_hits, of_two, plain_odds, surest_belief
 from privacy.statements.statement import Chosen
 from tests.privacy.ledgers import BUDGET, epoch, ledger_with
 
@@ -61,6 +64,12 @@ def statement(
 def test_the_first_sentence_states_the_declared_budget_and_that_it_covers_everything(ledger):
     first = statement(ledger).text().splitlines()[2]
     assert "Epsilon 3 (delta 1e-05) covers everything that read participants" in first
+
+
+def test_nothing_is_stated_where_more_was_spent_than_declared(ledger):
+    summary = summarise(ledger.books, ledger.cohort, ledger.public, "first")
+    with pytest.raises(LedgerError, match=r"declared epsilon 3.*charged 3.01.*[Pp]ublish nothing"):
+        Composed().statement(replace(summary, spent={"train": 3.01}), DECLARED, CHOSEN)
 
 
 def test_the_page_says_all_that_a_board_asks(ledger):
@@ -148,6 +157,19 @@ def test_what_epsilon_means_is_said_in_odds_that_hold():
 )
 def test_a_belief_short_of_certainty_is_not_rounded_to_it(epsilon, surest):
     assert f"surer of it than {surest}," in plain_odds(epsilon, 1e-5)
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 3.0, 10.0])
+def test_two_people_together_are_protected_as_stated_by_a_gaussian_that_has_just_this_guarantee(epsilon):
+    def delta_of(epsilon: float, shift: float) -> float:
+        """Of a Gaussian of standard deviation 1 that somebody moves by so much (Balle & Wang 2018, theorem 8)."""
+        low, high = shift / 2 - epsilon / shift, -shift / 2 - epsilon / shift
+        return float(norm.cdf(low) - math.exp(epsilon) * norm.cdf(high))
+
+    shift = brentq(lambda each: delta_of(epsilon, each) - 1e-5, 1e-3, 10)
+    stated = float(re.search(r"epsilon ([\d.]+) and delta (\S+),", of_two(epsilon, 1e-5)).group(2))
+    assert f"epsilon {2 * epsilon:g} " in of_two(epsilon, 1e-5)
+    assert 1e-5 < delta_of(2 * epsilon, 2 * shift) <= stated * 1.05
 
 
 def test_epsilon_is_what_the_published_script_computes_from_the_published_events(ledger, tmp_path):

@@ -222,6 +222,20 @@ def test_a_studys_sum_holds_all_that_preceded_its_last_reading_and_nothing_after
     assert trained == {"first": 4, "second": 5}
 
 
+def test_what_others_read_after_a_studys_last_reading_is_not_its_own_though_it_settles_something_later():
+    ledger = ledger_with(2)
+    before = summarise(ledger.books, ledger.cohort, ledger.public, "first")
+    ledger.declare("second", Budget(12.0, 1e-5))
+    for _ in range(20):
+        ledger.charge(epoch(study="second"))
+    ledger.settle("first", "winner kept", "ab")
+    after = summarise(ledger.books, ledger.cohort, ledger.public, "first")
+    assert (after.spent, after.epsilon, after.sums) == (before.spent, before.epsilon, before.sums)
+    assert after.receipt == ledger.receipt
+    second = summarise(ledger.books, ledger.cohort, ledger.public, "second")
+    assert second.spent["train"] > after.spent["train"]
+
+
 def test_the_papers_steps_on_a_grid_fine_enough_for_them():
     paper = dp_event.SelfComposedDpEvent(
         dp_event.PoissonSampledDpEvent(1 / 6000, dp_event.GaussianDpEvent(1.0)), 3_000_000

@@ -92,6 +92,18 @@ def test_losses_by_epoch_are_internal(trained):
     assert all(0 < line[network] < 10 for line in lines for network in ("discriminator", "generator"))
 
 
+def test_losses_of_private_participants_are_kept_only_where_scores_leave_no_epsilon_for_later_studies(tmp_path, office):
+    schema = {**yaml.safe_load((office / "small.yaml").read_text()), "name": "paper-closed", "public": False}
+    write_cohort(small_cohort(Schema.model_validate(schema), 400, 3), tmp_path)
+    (tmp_path / "private.yaml").write_text(yaml.safe_dump(schema))
+    asked = [*FLAGS, "--noise", "1.5", "--cohort", str(tmp_path / "private.yaml"), "--out", str(tmp_path / "out")]
+    assert main([*asked, "--prefix", "f_", "--new-ledger"]) == 0
+    assert not list(tmp_path.glob("out/*/internal/losses.jsonl"))
+    assert main([*asked, "--prefix", "g_", "--scores"]) == 0
+    (kept,) = tmp_path.glob("out/*/internal/losses.jsonl")
+    assert kept.parts[-3].startswith("g_")
+
+
 def test_a_run_whose_epochs_were_scored_can_be_released_as_a_study_is(trained):
     assert analyse([str(trained)]) == 0
     released = json.loads((trained / "release" / "privacy_statement.json").read_text())

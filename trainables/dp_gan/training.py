@@ -85,6 +85,7 @@ class Training:
         public = PublicFigures.of(schema, SHARES.train)
         self._engine = new_engine(run.engine, self._hyperparameters.settings, public, self._device)
         self.epoch, self.steps, self._losses = 0, 0, Losses()  # epochs that are over, and steps of the one begun
+        self._watched = schema.public or run.scores  # losses are of participants, and no noise hides them
         self._saved = time.monotonic()
         if folder.over:
             self.epoch = run.epochs
@@ -139,14 +140,15 @@ class Training:
                 stretch = min(STRETCH_STEPS, steps - first)
                 self._engine.train(replace(paid, mechanism=paid.mechanism.of_steps(stretch)))
                 self.steps += stretch
-                self._losses += self._engine.losses
+                if self._watched:
+                    self._losses += self._engine.losses
                 yield
 
     def _pay(self, steps: int) -> PaidTraining:
         """For some steps; those that an interrupt leaves undone, or a crash undoes, are paid for again."""
         mechanism = self._hyperparameters.training(1).of_steps(steps)
         reading = self._access.training(TRIAL, mechanism, f"train in epoch {self.epoch + 1}")
-        return PaidTraining.of(reading, None, self._device, watched=True)
+        return PaidTraining.of(reading, None, self._device, watched=self._watched)
 
     def _end_epoch(self) -> None:
         self.epoch, self.steps = self.epoch + 1, 0
@@ -154,7 +156,8 @@ class Training:
         directory.mkdir(parents=True, exist_ok=True)
         generator = GANGenerator(self._engine.generator(), self._hyperparameters.settings, self._schema)
         save_generator(directory, "gan", generator, self._schema)
-        self._keep_losses()
+        if self._watched:
+            self._keep_losses()
         if self._run.scores:
             self._score(generator)
 
