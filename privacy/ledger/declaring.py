@@ -81,8 +81,9 @@ def require_room(journal: Journal, binding: Binding, charges: Sequence[Charge]) 
             continue
         if counting.declaration.split_key != binding.split_key:
             raise LedgerError(
-                f"The study {study} declared its budget under another split key, so its participants would now "
-                "fall into different splits. Restore the split key from a backup, or begin a new study."
+                f"The study {study} declared its budget under another split key or for other identifiers, so its "
+                "participants would now fall into different splits. Restore the split key or the cohort's files from a "
+                "backup, or begin a new study."
             )
         counting.require(charge for charge in charges if charge.study == study)
 

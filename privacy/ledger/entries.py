@@ -76,7 +76,8 @@ def _content(kind: str, fields: dict[str, Any]) -> Content:
     if kind == "binding":
         train, validation, test = fields["shares"]
         shares, others = (train, validation, test), tuple(fields.get("other_people", ()))
-        return Binding(fields["ids"], fields["schema"], fields["split_key"], shares, others)
+        generation = fields.get("generation", 0)  # older ledgers name none
+        return Binding(fields["ids"], fields["schema"], fields["split_key"], shares, others, generation)
     raise LedgerError(f"its kind {kind!r} is unknown")
 
 

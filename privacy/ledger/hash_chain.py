@@ -13,7 +13,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ CREATE TRIGGER entries_last BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, '
 # Besides the chain: whom the ledger knows, and secrets of searches under way, which no copy has.
 SIDE_TABLES = """
 CREATE TABLE IF NOT EXISTS participants (fingerprint TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS divisions (generation INTEGER, fingerprint TEXT, PRIMARY KEY (generation, fingerprint));
 CREATE TABLE IF NOT EXISTS secrets (study TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (study, number));
 """
 
@@ -166,9 +167,24 @@ class Chain:
                 return set()
             return {str(each) for (each,) in self._database.execute("SELECT fingerprint FROM participants")}
 
-    def remember(self, fingerprints: Iterable[str]) -> None:
-        """Know further participants; inside ``alone``."""
+    @property
+    def divisions(self) -> dict[int, set[str]]:
+        """The same by generation of the ids' spelling, by which they were divided; a ledger of old had one alone."""
+        found: dict[int, set[str]] = {}
         with explained(self.file):
+            for generation, fingerprint in self._database.execute("SELECT generation, fingerprint FROM divisions"):
+                found.setdefault(int(generation), set()).add(str(fingerprint))
+        return found or {0: self.participants}
+
+    def remember(self, fingerprints: Sequence[str], generation: int) -> None:
+        """Know further participants of a generation; inside ``alone``."""
+        older = (
+            "INSERT INTO divisions SELECT 0, fingerprint FROM participants WHERE NOT EXISTS (SELECT 1 FROM divisions)"
+        )
+        with explained(self.file):
+            self._database.execute(older)
+            divided = ((generation, each) for each in fingerprints)
+            self._database.executemany("INSERT OR IGNORE INTO divisions VALUES (?, ?)", divided)
             insert = "INSERT OR IGNORE INTO participants VALUES (?)"
             self._database.executemany(insert, ((each,) for each in fingerprints))
 

@@ -12,9 +12,11 @@ class Binding:
     Args:
         ids: keyed fingerprint of the participants' ids.
         schema: keyed fingerprint of the schema.
-        split_key: keyed fingerprint of what decides who is in which split: the key, and the shares of the splits.
+        split_key: keyed fingerprint of what decides who is in which split: the key, the shares of the splits, and which
+            spelling of the ids is hashed (``generation``).
         shares: expected shares of participants in training, validation and test.
         other_people: cohorts whose ledgers know the same ids, and whose participants are others, as a person said.
+        generation: how many times before the ids were so much others that the same people may have changed splits.
     """
 
     ids: str
@@ -22,3 +24,4 @@ class Binding:
     split_key: str
     shares: tuple[float, float, float]
     other_people: tuple[str, ...] = ()
+    generation: int = 0

@@ -17,6 +17,9 @@ from privacy.ledger.places import key_file
 LARGEST_OVERLAP = 0.1
 """More participants in common with another cohort than this share are hardly a coincidence."""
 
+SAME_DIVISION = 0.9
+"""Where fewer participants than this share of the smaller group are known, the same people may have other ids now."""
+
 PARTICIPANT_DIGITS = 16  # of a participant's fingerprint: enough to tell people apart, however many
 
 
@@ -67,20 +70,8 @@ def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
     """
     keep_split_key(bound.schema.name, bound.schema.public)  # which seals them
     keep_split_key(journal.cohort, journal.public)  # which divides them
-    divided = _divided(journal, bound.shares)
-    binding = Binding(
-        ids=journal.chain.fingerprint(["ids", *bound.ids]),
-        schema=journal.chain.fingerprint(
-            ["schema", bound.schema.of_the_trial.model_dump(mode="json", exclude_defaults=True)]
-        ),
-        split_key=journal.chain.fingerprint(
-            ["split key", split_key_of(journal.cohort, journal.public).hex(), *divided]
-        ),
-        shares=divided,
-        other_people=bound.other_people,
-    )
     with journal.lock, journal.chain.alone():
-        known = journal.books.bindings
+        known, binding = journal.books.bindings, _binding(journal, bound)
         if known and not adopt and (binding.ids, binding.schema) not in {(each.ids, each.schema) for each in known}:
             other = "other participants" if all(each.ids != binding.ids for each in known) else "another schema"
             raise LedgerError(
@@ -88,11 +79,48 @@ def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
                 "cohort, give it another name or another ledger. If it is the same cohort, changed, adopt the "
                 "ledger (--adopt-ledger): what was read before still counts."
             )
-        journal.chain.remember(fingerprints(journal, bound.ids))
+        journal.chain.remember(fingerprints(journal, bound.ids), binding.generation)
         if binding not in known:
             journal.append("binding", [asdict(binding)])
     journal.read_on()
     return binding
+
+
+def _binding(journal: Journal, bound: Bound) -> Binding:
+    fingerprint, divided = journal.chain.fingerprint, _divided(journal, bound.shares)
+    generation = generation_of(journal, bound.ids)
+    spelled = [generation] if generation else []  # none at first, as in ledgers that count no generations
+    return Binding(
+        ids=fingerprint(["ids", *bound.ids]),
+        schema=fingerprint(["schema", bound.schema.of_the_trial.model_dump(mode="json", exclude_defaults=True)]),
+        split_key=fingerprint(["split key", split_key_of(journal.cohort, journal.public).hex(), *divided, *spelled]),
+        shares=divided,
+        other_people=bound.other_people,
+        generation=generation,
+    )
+
+
+def generation_of(journal: Journal, ids: Sequence[str]) -> int:
+    """Which spelling of a ledger's participants some ids belong to: the first, one since, or a new one.
+
+    Who is in which split follows from the id, so people whose ids are spelled anew are divided anew, and what they went
+    through in any split before must count in every split. Ids that were bound before keep their generation. Others
+    belong to one under which ``SAME_DIVISION`` of the smaller group is known; where there is none, to a new one.
+
+    It reads ids exactly, and is asked only where a cohort is bound. The answer is kept in the ledger's entries; nothing
+    that is published depends on it but through those, by the split keys of charges that are summed.
+
+    Args:
+        journal: of the ledger, before it remembers these.
+        ids: of the participants.
+    """
+    bindings, everybody = journal.books.bindings, journal.chain.fingerprint(["ids", *ids])
+    same = [each.generation for each in bindings if each.ids == everybody]
+    if same or not bindings:
+        return same[-1] if same else 0
+    ours = set(fingerprints(journal, ids))
+    share, nearest = max((_share(known, ours), generation) for generation, known in journal.chain.divisions.items())
+    return nearest if share >= SAME_DIVISION else 1 + max(each.generation for each in bindings)
 
 
 def fingerprints(journal: Journal, ids: Sequence[str]) -> list[str]:
@@ -105,7 +133,10 @@ def share_known(journal: Journal, ids: Sequence[str]) -> float:
     everybody = journal.chain.fingerprint(["ids", *ids])
     if any(everybody == binding.ids for binding in journal.books.bindings):
         return 1.0
-    known, ours = journal.chain.participants, set(fingerprints(journal, ids))
+    return _share(journal.chain.participants, set(fingerprints(journal, ids)))
+
+
+def _share(known: set[str], ours: set[str]) -> float:
     return len(known & ours) / min(len(known), len(ours)) if known and ours else 0.0
 
 

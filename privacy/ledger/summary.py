@@ -200,7 +200,7 @@ def summarise(
         epsilon=_most_anyone_went_through(counted, delta),
         declaration=declaration,
         spent={split: declared.epsilon(split) for split in SPLITS} if declared else {},
-        split_key=declaration.split_key if declaration else (books.bindings[-1].split_key if books.bindings else ""),
+        split_key=next((entry.split_key for entry in reversed(own) if entry.split_key), ""),
         other_people=tuple(dict.fromkeys(name for binding in books.bindings for name in binding.other_people)),
         internal_before=internal_before,
         entries=tuple(entries),

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cohorts import Cohort, Participants, Schema, split_cohort, split_key, split_participants
-from privacy.accounting.rdp import epsilon_by_rdp
+from privacy.accounting.rdp import epsilon_by_rdp, rdp_at
 from privacy.errors import LedgerError
 from privacy.ledger.charge import Purpose
+from privacy.ledger.identity import Binding
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.people import LARGEST_OVERLAP, fingerprints
+from privacy.ledger.people import LARGEST_OVERLAP, SAME_DIVISION, fingerprints
 from privacy.ledger.places import ledger_file
 from privacy.ledger.summary import summarise
 from privacy.mechanisms.dpsgd import DPSGD
@@ -213,6 +214,94 @@ def test_a_split_under_another_name_is_read_through_the_adopted_ledger(secret):
     assert set(read.participants.ids) == set(split_participants(people, ledger.split_key).train.ids)
     assert read.receipt == ledger.receipt
     assert ledger.books.entries[-1].content.split == "train"
+
+
+def respelled(count: int = PEOPLE) -> list[str]:
+    """The ids of ``secret``'s participants as they are when the site's column is put before them."""
+    return [f"S1/P{number}" for number in range(count)]
+
+
+def bindings(ledger: Ledger) -> list[Binding]:
+    return ledger.books.bindings
+
+
+def test_people_whose_ids_are_spelled_anew_never_pass_a_declared_epsilon(secret):
+    """They may have trained in the first study and be among the validation participants of the second."""
+    first = Ledger.open(secret)
+    spent = first.books.filters["first"]
+    first.close()
+    ledger = adopted(secret, described("secret", respelled()))
+    declared = ledger.declare("second", BUDGET, {"train": EPOCH, "validation": EPOCH})
+    trained = 4 * rdp_at(EPOCH, declared.orders["validation"])
+    assert spent.spent("train") > 0
+    left = declared.allowances["validation"] - trained
+    assert ledger.left("second")["validation"] == pytest.approx(left)
+    assert ledger.binding.split_key != spent.declaration.split_key
+
+
+def test_numbers_that_lose_their_leading_zeros_are_spelled_anew_too(secret):
+    padded = ledger_of(sealed(described("padded", [f"{number:03d}" for number in range(PEOPLE)])))
+    padded.close()
+    numbers = ledger_of(sealed(described("padded", [str(number) for number in range(PEOPLE)])), adopt=True)
+    assert numbers.binding.split_key != padded.binding.split_key
+
+
+@pytest.mark.parametrize(
+    ("kept", "joined", "anew"),
+    [(60, 20, False), (30, 0, False), (54, 6, False), (53, 7, True), (9, 1, False), (8, 2, True), (0, 60, True)],
+)
+def test_people_who_join_or_leave_move_nobody_and_too_many_others_may_have_moved(secret, kept, joined, anew):
+    people = described("secret", [f"P{number}" for number in range(kept)] + strangers(joined))
+    ledger = adopted(secret, people)
+    assert anew == (kept / min(kept + joined, PEOPLE) < SAME_DIVISION)
+    assert len({each.split_key for each in bindings(ledger)}) == 1 + anew
+    assert ledger.binding.generation == anew
+
+
+def test_each_spelling_is_found_again_by_those_who_keep_it(secret):
+    plain, with_site = described("secret"), described("secret", respelled())
+    adopted(secret, with_site).close()
+    for people, generation in ((plain, 0), (with_site, 1)):
+        again = ledger_of(sealed(people), secret)
+        assert again.binding.generation == generation
+        again.close()
+        grown = described("secret", [*people.ids, f"{people.ids[0]}-joined"])
+        assert adopted(secret, grown).binding.generation == generation
+    third = adopted(secret, described("secret", [f"S2/P{number}" for number in range(PEOPLE)]))
+    assert third.binding.generation == 2
+    assert len({each.split_key for each in bindings(third)}) == 3
+    third.verify()
+
+
+def test_a_study_does_not_go_on_with_ids_that_are_spelled_anew(secret):
+    ledger = adopted(secret, described("secret", respelled()))
+    with pytest.raises(LedgerError, match="for other identifiers, so its participants would now fall into different"):
+        ledger.charge(epoch("first"))
+
+
+def test_a_ledger_that_counted_no_spellings_keeps_its_split_key_and_counts_from_now_on(secret):
+    """Its table of participants is of the first, and its entries say nothing."""
+    before = Ledger.open(secret)
+    fields = {name: value for name, value in asdict(before.binding).items() if name != "generation"}
+    with before.chain.alone():
+        before.append("binding", [fields])
+    before.close()
+    with sqlite3.connect(secret) as database:
+        database.execute("DROP TABLE divisions")
+    database.close()
+    again = ledger_of(private_cohort())
+    assert (again.binding.split_key, again.binding.generation) == (before.binding.split_key, 0)
+    again.close()
+    grown = adopted(secret, described("secret", [f"P{number}" for number in range(PEOPLE + 9)]))
+    assert grown.binding.split_key == before.binding.split_key
+    grown.close()
+    assert adopted(secret, described("secret", respelled())).binding.generation == 1
+
+
+def test_the_split_key_of_the_first_spelling_is_fingerprinted_as_it_always_was(secret):
+    ledger = Ledger.open(secret)
+    was = ["split key", ledger.split_key.hex(), *ledger.binding.shares]
+    assert ledger.binding.split_key == ledger.chain.fingerprint(was)
 
 
 @pytest.fixture
