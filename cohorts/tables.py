@@ -177,6 +177,12 @@ def _columns_in_file(path: Path, columns: list[str], header: list[str]) -> dict[
     """How the file spells each column."""
     spelled = [tidy(name) for name in header]
     missing = [column for column in columns if tidy(column) not in spelled]
+    if len(missing) == len(columns) > 0 and not values_are_shown():  # without a header they would be a participant's
+        raise CohortError(
+            f"{path} has no column {missing[0]}, nor any other that the schema names. Does its first line hold the "
+            "columns' names? If so, correct them in the schema, else export the file with them. "
+            "(`python -m cohorts` shows that line with --show-values.)"
+        )
     if missing:
         raise CohortError(
             f"{path} has no column {missing[0]}; it has {', '.join(spelled)}. Correct the column's name "

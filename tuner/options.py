@@ -62,7 +62,11 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = DEFAULTS.get(action.dest)
-        return action.help if default is None else f"{action.help} (default: {default})"
+        return (
+            action.help
+            if default is None or "(default:" in (action.help or "")
+            else f"{action.help} (default: {default})"
+        )
 
 
 def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -19,6 +19,10 @@ from cohorts.errors import CohortError
 Type = Literal["text", "number", "date", "unknown"]
 LONGEST_HEADER_BYTES = 1_000_000
 SEPARATORS = ",;\t|"
+_NUMBER, _DATE = (
+    re.compile(r"[-+]?\d+([.,]\d+)?"),
+    re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def read_header(path: Path) -> Header:
     """Read the columns of a CSV, Parquet, XLSX, SAS, SPSS or Stata file, and nothing else of it.
 
     Raises:
-        CohortError: when the file is absent, not readable in the format of its ending, or without columns.
+        CohortError: when the file is absent, not readable in the format of its ending, or without names of columns.
     """
     if not path.is_file():
         raise CohortError(f"The file {path} does not exist; check the path.")
@@ -77,6 +81,11 @@ def read_header(path: Path) -> Header:
     named = tuple(replace(each, name=each.name.strip()) for each in columns if each.name.strip())
     if not named:
         raise CohortError(f"{path} has no names of columns in its first line; export it again with a header.")
+    if _NUMBER.fullmatch(named[0].name) or any(_DATE.fullmatch(each.name) for each in named):
+        raise CohortError(
+            f"{path}: what stands in the first line are values (a number first, or a date), not names of columns, so "
+            "it may be a participant's. Export the file with a header."
+        )
     return Header(path, named)
 
 

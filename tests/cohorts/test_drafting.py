@@ -79,6 +79,13 @@ def test_of_a_text_not_a_byte_is_read_beyond_the_header(line, names):
     assert names_in(header_line(FirstLineOnly(line))) == names
 
 
+@pytest.mark.parametrize("first", ["1017,Schmidt Anna,placebo,F", "Schmidt Anna,1961-04-02,placebo", "Anna;02.04.1961"])
+def test_a_first_line_of_values_is_not_drafted_from_and_not_shown(tmp_path, first):
+    with pytest.raises(CohortError, match=r"trial\.csv: what stands in the first line are values") as refused:
+        draft_schema([csv_with(tmp_path, first)], tmp_path / "trial.yaml")
+    assert not any(word in str(refused.value) for word in ("1017", "Anna", "1961"))
+
+
 def test_of_a_parquet_file_only_the_footer_is_read(tmp_path):
     path = tmp_path / "visits.parquet"
     visits_frame().astype({"sbp": int, "hb": float}).to_parquet(path)
@@ -344,7 +351,7 @@ def test_whatever_columns_are_called_only_todos_are_left(tmp_path, tables, endin
     try:
         text = draft_schema(files, out)
     except CohortError as error:
-        assert "no names of columns" in str(error)
+        assert "names of columns" in str(error)
         return
     out.write_text(text, encoding="utf-8")
     assert all("TODO" in line for line in unfinished_lines(out))

@@ -117,3 +117,13 @@ def test_a_few_strangers_are_not_called_a_matter_of_spelling(tmp_path):
     text = message(write_trial(tmp_path, people=people_frame().iloc[:70]))
     assert "a participant has no label" in text
     assert "(about 20 more like it)" in text
+
+
+def test_a_file_without_a_header_does_not_have_its_first_participant_shown(tmp_path):
+    write_trial(tmp_path)
+    table = next(tmp_path.glob("*.csv"))
+    _, *rows = table.read_text().splitlines()
+    table.write_text("\n".join(rows) + "\n")
+    with pytest.raises(CohortError, match=r"nor any other that the schema names\. Does its first line") as refused:
+        load_participants(str(next(tmp_path.glob("*.yaml"))))
+    assert not any(cell and cell in str(refused.value) for cell in rows[0].split(",") if len(cell) > 2)
