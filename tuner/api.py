@@ -39,7 +39,7 @@ class Options(TypedDict, total=False):
     ledger: str | Path
     new_ledger: bool
     adopt_ledger: bool
-    other_people: bool
+    other_people: Sequence[str]
     search_minutes: float
     seed: int
     cpus_per_trial: float
@@ -218,6 +218,8 @@ def _as_command(options: Mapping[str, Any]) -> argparse.Namespace:
         option = "--" + name.replace("_", "-")
         if value is True:
             words.append(option)
+        elif isinstance(value, list | tuple):
+            words += [f"{option}={each}" for each in value]
         elif value is not None and value is not False:
             words.append(f"{option}={value}")
     return parser(_Refusing).parse_args(words)

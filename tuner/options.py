@@ -164,9 +164,11 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--other-people",
-        action="store_true",
-        help="another cohort's ledger knows the same identifiers, but they belong to other people; every statement "
-        "will say that you said so",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the cohort NAME has other people, though its ledger may know the same identifiers; every statement will "
+        "say that you said so, whether or not it knows any (may be given several times)",
     )
     group.add_argument(
         "--search-minutes",

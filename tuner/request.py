@@ -53,7 +53,7 @@ class StudyRequest:
         plan: how the study is carried out, and what it declares is divided.
         resumed: whether the study was begun earlier.
         adopt_ledger: whether a ledger begun with other files or another schema is this cohort's all the same.
-        other_people: whether another cohort's ledger that knows the same identifiers is about other people.
+        other_people: cohorts whose participants are others, though their ledgers may know the same identifiers.
         new_ledger: whether a private cohort's ledger is begun, if it has none.
         ledgers_elsewhere: outside the folders for ledgers, named by studies beside this one.
     """
@@ -65,7 +65,7 @@ class StudyRequest:
     plan: StudyPlan
     resumed: bool
     adopt_ledger: bool
-    other_people: bool
+    other_people: tuple[str, ...]
     new_ledger: bool
     ledgers_elsewhere: tuple[Path, ...]
 
@@ -136,7 +136,7 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
         outline.plan,
         resumed=arguments.resume,
         adopt_ledger=arguments.adopt_ledger or outline.schema.public,
-        other_people=arguments.other_people,
+        other_people=tuple(arguments.other_people),
         new_ledger=arguments.new_ledger,
         ledgers_elsewhere=tuple(each.ledger for each in studies_in(arguments.out) if each.ledger),
     )

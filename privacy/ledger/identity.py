@@ -15,7 +15,7 @@ class Binding:
         split_key: keyed fingerprint of what decides who is in which split: the key, the shares of the splits, and which
             spelling of the ids is hashed (``generation``).
         shares: expected shares of participants in training, validation and test.
-        other_people: cohorts whose ledgers know the same ids, and whose participants are others, as a person said.
+        other_people: cohorts whose participants are others, as a person said, whether or not any ids are the same.
         generation: how many times before the ids were so much others that the same people may have changed splits.
     """
 

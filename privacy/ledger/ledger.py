@@ -23,7 +23,7 @@ from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.ledger.hash_chain import Chain, create_chain, read_header
 from privacy.ledger.identity import Binding
 from privacy.ledger.journal import Journal
-from privacy.ledger.people import Bound, bind, known_elsewhere, others_who_know
+from privacy.ledger.people import Bound, bind, known_elsewhere, others_who_know, require_names, those_who_say_so
 from privacy.ledger.places import has_been, key_file, ledger_file, ledger_key, ledgers, missing
 from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
@@ -49,7 +49,7 @@ class Ledger(Journal):
         file: Path | None = None,
         adopt: bool = False,
         shares: SplitShares | None = None,
-        other_people: bool = False,
+        other_people: Sequence[str] = (),
         begin: bool = False,
         elsewhere: Sequence[Path] = (),
     ) -> Ledger:
@@ -62,16 +62,18 @@ class Ledger(Journal):
                 changed, or another description of the same participants. All its charges go on counting.
             shares: of the splits that will be read; as before by default. Participants who were divided otherwise
                 before count as if they had gone through the costliest split of each division.
-            other_people: another ledger knows the same ids, but a person says that they are other people's. It is
-                written down, and every statement repeats it.
+            other_people: names of cohorts whose participants are others, as a person says, though their ledgers may
+                know the same ids. These names are written down and every statement repeats them, whatever ids those
+                ledgers know: what is published must not depend on it.
             begin: a private cohort's, too, because nothing was read of its participants before.
             elsewhere: ledgers outside the folders for ledgers that may know the same participants.
 
         Raises:
-            LedgerError: when the ledger is missing, damaged, or another cohort's; or when another ledger knows the same
-                participants. Nothing was begun.
+            LedgerError: when the ledger is missing, damaged, or another cohort's; or when another ledger, not of those
+                named, knows the same participants. Nothing was begun.
             LedgerUnavailable: when its place cannot be used just now.
         """
+        require_names(other_people)
         schema = cohort.schema
         file = file or ledger_file(schema)
         had_key = key_file(file).exists()  # asked first: creation writes the key after the file
@@ -79,8 +81,9 @@ class Ledger(Journal):
             raise LedgerError(missing(schema.name, file))
         ids = _ids(cohort)
         others = [] if schema.public else others_who_know(ids, file, [*ledgers(), *elsewhere])
+        others = [each for each in others if each.cohort not in other_people]
         if not had_key:
-            if others and not other_people:  # before anything is begun
+            if others:  # before anything is begun
                 raise LedgerError(known_elsewhere(schema.name, others[0]))
             create_chain(file, {"cohort": schema.name, "public": schema.public}, keep_key=not schema.public)
         header = read_header(file)
@@ -93,9 +96,11 @@ class Ledger(Journal):
         unexplained = [
             each for each in others if each.cohort not in ledger.told_apart and ledger.cohort not in each.told_apart
         ]
-        if unexplained and not other_people:
+        if unexplained:
             raise LedgerError(known_elsewhere(schema.name, unexplained[0]))
-        ledger.binding = bind(ledger, Bound(schema, ids, shares, tuple(each.cohort for each in others)), adopt)
+        likewise = [] if schema.public else those_who_say_so(ledger.cohort, file, [*ledgers(), *elsewhere])
+        said = tuple(dict.fromkeys([*other_people, *likewise]))
+        ledger.binding = bind(ledger, Bound(schema, ids, shares, said), adopt)
         return ledger
 
     @property

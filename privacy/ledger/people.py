@@ -10,6 +10,7 @@ from pathlib import Path
 from cohorts import Schema, SplitShares
 from cohorts.split_keys import keep_split_key, split_key_of
 from privacy.errors import LedgerError
+from privacy.ledger.hash_chain import COHORT_NAME
 from privacy.ledger.identity import Binding
 from privacy.ledger.journal import Journal
 from privacy.ledger.places import key_file
@@ -48,7 +49,7 @@ class Bound:
         schema: of the cohort.
         ids: of its participants, of which only keyed fingerprints are kept.
         shares: of the splits that will be read; as before if None.
-        other_people: cohorts whose ledgers know the same ids, and whose participants are others, as a person said.
+        other_people: cohorts whose participants are others, as a person said, whether or not any ids are the same.
     """
 
     schema: Schema
@@ -158,6 +159,32 @@ def others_who_know(ids: Sequence[str], file: Path, among: Iterable[Path]) -> li
     return found
 
 
+def those_who_say_so(cohort: str, file: Path, among: Iterable[Path]) -> list[str]:
+    """Cohorts whose ledgers say that a cohort's participants are others than theirs, whatever ids are the same.
+
+    Args:
+        cohort: its name.
+        file: its own ledger.
+        among: where to look.
+    """
+    found = []
+    for other in {each.resolve() for each in among} - {file.resolve()}:
+        with contextlib.closing(Journal.open(other, read_only=True)) as ledger:
+            if cohort in ledger.told_apart:
+                found.append(ledger.cohort)
+    return sorted(found)
+
+
+def require_names(other_people: Iterable[str]) -> None:
+    """Raise LedgerError where what was declared to be others cannot be a cohort's name."""
+    wrong = next((name for name in other_people if not COHORT_NAME.fullmatch(name)), None)
+    if wrong is not None:
+        raise LedgerError(
+            f"--other-people {wrong[:120]!r} cannot be a cohort's name. Use letters, digits, dots, dashes and "
+            "underscores, beginning with a letter or a digit, as the other cohort's schema has it."
+        )
+
+
 def is_older_copy(ledger: Journal, file: Path) -> bool:
     """Whether another file holds all that a ledger does: after a move to another folder, say."""
     mine, its = key_file(ledger.file), key_file(file)
@@ -177,8 +204,8 @@ def known_elsewhere(name: str, first: Overlap) -> str:
         f"{first.share:.0%} of the participants of the cohort {name} are known to the ledger of the cohort "
         f"{first.cohort}, and a budget belongs to people, not to names. If they are the same people (one trial "
         f"described twice, with two labels, say), their ledger still counts: give --ledger {first.file} "
-        "--adopt-ledger. If they only have the same identifiers, say so with --other-people, which every statement "
-        "will repeat."
+        f"--adopt-ledger. If they only have the same identifiers, say so with --other-people {first.cohort}, which "
+        "every statement will repeat."
     )
 
 

@@ -92,7 +92,7 @@ class Summary:
         declaration: of the study, where it declared a budget.
         spent: by split, epsilon spent of the declared budget at the declared order.
         split_key: fingerprint of the key that the study's participants were divided by.
-        other_people: cohorts with the same identifiers whose participants are others, as a person said.
+        other_people: cohorts whose participants are others, as a person said.
         internal_before: times that the data steward looked at real participants, up to the last entry.
         entries: what was summed.
     """

@@ -54,7 +54,7 @@ class DeclaredBudget:
         spent: by split, epsilon that was spent of the declared one, earlier studies included.
         charges: (split, what for, how often) of this study.
         other_studies: other studies whose charges the declared epsilon covers too.
-        other_people: cohorts with the same identifiers that are other people's, as the data steward said.
+        other_people: cohorts whose participants are others, as the data steward said.
         left_out: earlier entries of a public cohort's ledger that the study did not count.
         internal_before: times the data steward looked at real participants before this release was drawn.
         redrawn: how often this study drew a release before.

@@ -41,7 +41,7 @@ class FixedTraining:
         scored: whether epochs were scored, without noise, on participants who did not train.
         train_share: expected share of participants that train.
         other_studies: other studies of the cohort that its ledger records.
-        other_people: cohorts with the same identifiers that are other people's, as the data steward said.
+        other_people: cohorts whose participants are others, as the data steward said.
         receipt: the cohort's ledger as of the end.
         nominal_size: public number of complete participants.
     """

@@ -109,7 +109,7 @@ def ledger_records(ledger: str, other_studies: int, other_people: Sequence[str],
     Args:
         ledger: which one, in words that tell it from any other.
         other_studies: whose charges it holds.
-        other_people: cohorts with the same identifiers, and other people, as the data steward said.
+        other_people: cohorts whose participants are others, as the data steward said.
         left_out: entries that a public cohort's study did not count.
         covered: what the other studies' charges are to this statement, as the end of a sentence.
     """
@@ -124,8 +124,8 @@ def ledger_records(ledger: str, other_studies: int, other_people: Sequence[str],
     if not other_people:
         return records
     return (
-        f"{records} The ledgers of {', '.join(other_people)} know the same identifiers; the data steward declared that "
-        "these belong to other people."
+        f"{records} The data steward declared that identifiers which the ledgers of {', '.join(other_people)} may also "
+        "know belong to other people there."
     )
 
 

@@ -35,7 +35,7 @@ class UnaccountedSearch:
         winning_run_epsilon: largest epsilon of one chosen trial's training.
         all_trials_epsilon: of the training of every trial of the study, whatever became of it.
         other_studies: other studies of the cohort that its ledger records.
-        other_people: cohorts with the same identifiers that are other people's, as the data steward said.
+        other_people: cohorts whose participants are others, as the data steward said.
         internal_before: times the data steward looked at real participants before this release was drawn.
         redrawn: how often this study drew a release before.
         receipt: the cohort's ledger as of the release.

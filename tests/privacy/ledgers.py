@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dp_accounting
 import numpy as np
@@ -51,7 +52,7 @@ def epoch(study: str = "first", trial: str = "t1", split: Split = "train", event
     return Charge(event, split, study, "train an epoch", trial, **other)
 
 
-def ledger_of(cohort: Cohort, file: Path | None = None, **said: bool) -> Ledger:
+def ledger_of(cohort: Cohort, file: Path | None = None, **said: Any) -> Ledger:
     """A cohort's ledger, begun where there is none."""
     return Ledger.for_cohort(cohort, file, begin=True, **said)
 

@@ -36,7 +36,7 @@ from tuner.study import open_ledger
 
 PEOPLE = 60
 KNOWN = "known to the ledger of the cohort secret"
-SAID = "know the same identifiers; the data steward declared that these belong to other people"
+SAID = "The data steward declared that identifiers which the ledgers of secret may also know belong to other people"
 
 
 @pytest.fixture(autouse=True)
@@ -307,7 +307,7 @@ def test_the_split_key_of_the_first_spelling_is_fingerprinted_as_it_always_was(s
 @pytest.fixture
 def told_apart(secret) -> Ledger:
     """The ledger of ``namesakes``, who have the identifiers of ``secret``'s participants, as a person said."""
-    return ledger_of(namesakes(), other_people=True)
+    return ledger_of(namesakes(), other_people=["secret"])
 
 
 def namesakes() -> Cohort:
@@ -329,7 +329,9 @@ def test_it_is_said_once_and_holds_for_the_ledgers_that_there_were(told_apart):
     third = sealed(described("third", [f"P{number}" for number in range(20)]))
     with pytest.raises(LedgerError, match=r"of the cohort third are known to the ledger of the cohort namesakes"):
         ledger_of(third)
-    said = ledger_of(third, other_people=True)
+    with pytest.raises(LedgerError, match=r"--other-people secret"):
+        ledger_of(third, other_people=["namesakes"])
+    said = ledger_of(third, other_people=["namesakes", "secret"])
     assert said.binding.other_people == ("namesakes", "secret")
 
 
@@ -347,7 +349,7 @@ def test_every_statement_repeats_it(told_apart):
     declared = Composed().statement(summary, DECLARED, CHOSEN)
     searched = Unaccounted().statement(summary, DECLARED, CHOSEN)
     for statement in (declared, searched):
-        assert f"The ledgers of secret {SAID}" in statement.text()
+        assert SAID in statement.text()
         assert list(statement.as_json()["other_people"]) == ["secret"]
 
 
@@ -358,13 +360,22 @@ def test_a_statement_of_people_whom_nobody_else_knows_does_not_say_so(secret):
         assert SAID not in policy.statement(summary, DECLARED, CHOSEN).text()
 
 
-def test_saying_it_where_nobody_else_knows_them_writes_nothing_down(secret):
-    ledger = ledger_of(private_cohort(), other_people=True)
-    assert len(ledger.books.bindings) == 1
-    assert ledger.binding.other_people == ()
+@pytest.mark.parametrize("shared", [0, 5, 6, 7])
+def test_what_is_written_of_other_people_is_what_was_said_however_many_ids_are_the_same(secret, shared):
+    """Or else one person more would show in the statement; a tenth of the smaller number is six."""
+    ids = [*(f"P{number}" for number in range(shared)), *strangers(PEOPLE - shared)]
+    ledger = ledger_of(sealed(described("elsewhere", ids)), other_people=["secret"])
+    assert [each.other_people for each in ledger.books.bindings] == [("secret",)]
 
 
-@pytest.mark.parametrize("again", [False, True])
+def test_a_name_that_no_cohort_can_have_is_refused_before_anything_is_begun(secret):
+    with pytest.raises(LedgerError, match="--other-people 'no/cohort' cannot be a cohort's name"):
+        ledger_of(namesakes(), other_people=["no/cohort"])
+    with pytest.raises(LedgerError, match="known to the ledger of the cohort secret"):
+        ledger_of(namesakes())
+
+
+@pytest.mark.parametrize("again", [[], ["namesakes"]])
 def test_it_holds_for_the_cohort_that_was_there_before_too(told_apart, again):
     """Its studies that ended go on being opened by their steward, who has nowhere to say it; its ledger repeats it."""
     told_apart.close()
@@ -402,5 +413,5 @@ def test_the_command_refuses_them_too_and_takes_either_answer(tmp_path):
     same = opened_by_command(again, "--ledger", first.file, "--adopt-ledger")
     assert (same.cohort, same.file) == ("little", first.file)
     same.close()
-    others = opened_by_command(again, "--new-ledger", "--other-people")
+    others = opened_by_command(again, "--new-ledger", "--other-people", "little")
     assert (others.cohort, others.binding.other_people) == ("again", ("little",))

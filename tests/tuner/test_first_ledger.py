@@ -129,7 +129,7 @@ def test_a_study_elsewhere_or_of_another_cohort_says_nothing(little, out, tmp_pa
     shutil.rmtree(data_home)
     other = {**schema_mapping(), "name": "other"}
     opened(Path(write_trial(tmp_path / "other", schema=other)), out, "--new-ledger").close()
-    opened(little, tmp_path / "another-out", "--new-ledger", "--other-people").close()
+    opened(little, tmp_path / "another-out", "--new-ledger", "--other-people", "other").close()
 
 
 def test_a_ledger_that_an_earlier_study_named_is_named_again(little, out, tmp_path):

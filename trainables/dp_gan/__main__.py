@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     ours.add_argument("--ledger", type=Path, metavar="FILE", help="the cohort's ledger, if not in your data directory")
     ours.add_argument("--new-ledger", action="store_true", help="as of tuner/run.py")
     ours.add_argument("--adopt-ledger", action="store_true", help="as of tuner/run.py")
-    ours.add_argument("--other-people", action="store_true", help="as of tuner/run.py")
+    ours.add_argument("--other-people", action="append", default=[], metavar="NAME", help="as of tuner/run.py")
     ours.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="(default: %(default)s)")
     ours.add_argument("--resume", action="store_true", help="go on with the run of the same flags")
     return parser

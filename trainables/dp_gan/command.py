@@ -49,7 +49,7 @@ class Requested:
         folder: where it is or will be kept.
         begun: whether it was begun earlier.
         adopt_ledger: whether a ledger begun with other files or another schema is this cohort's all the same.
-        other_people: whether another cohort's ledger that knows the same identifiers is about other people.
+        other_people: cohorts whose participants are others, though their ledgers may know the same identifiers.
         new_ledger: whether a private cohort's ledger is begun, if it has none.
     """
 
@@ -58,7 +58,7 @@ class Requested:
     folder: Folder
     begun: bool
     adopt_ledger: bool
-    other_people: bool
+    other_people: tuple[str, ...]
     new_ledger: bool
 
 
@@ -87,7 +87,7 @@ def request(given: argparse.Namespace) -> Requested:
         folder,
         begun=before is not None,
         adopt_ledger=given.adopt_ledger or schema.public,
-        other_people=given.other_people,
+        other_people=tuple(given.other_people),
         new_ledger=given.new_ledger,
     )
 
