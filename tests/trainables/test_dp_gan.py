@@ -92,8 +92,11 @@ def test_losses_by_epoch_are_internal(trained):
     assert all(0 < line[network] < 10 for line in lines for network in ("discriminator", "generator"))
 
 
-def test_losses_of_private_participants_are_kept_only_where_scores_leave_no_epsilon_for_later_studies(tmp_path, office):
+def test_losses_of_private_participants_are_kept_only_where_scores_leave_no_epsilon_for_later_studies(
+    tmp_path, office, monkeypatch
+):
     schema = {**yaml.safe_load((office / "small.yaml").read_text()), "name": "paper-closed", "public": False}
+    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "data"))
     write_cohort(small_cohort(Schema.model_validate(schema), 400, 3), tmp_path)
     (tmp_path / "private.yaml").write_text(yaml.safe_dump(schema))
     asked = [*FLAGS, "--noise", "1.5", "--cohort", str(tmp_path / "private.yaml"), "--out", str(tmp_path / "out")]
