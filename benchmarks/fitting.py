@@ -92,12 +92,8 @@ def report(steps: dict[str, list[float]], studies: dict[str, list[float]]) -> st
     for cohort, (few, many) in studies.items():
         each = (many - few) / (MANY - FEW)
         cells = [f"{took:.1f} ms" for took in steps[cohort]]
-        cells += [
-            f"{few:.0f} s",
-            f"{many:.0f} s",
-            f"{60 / each:.0f}",
-            f"{(many + (SEARCH - MANY) * each) / 60:.0f} min",
-        ]
+        whole = many + (SEARCH - MANY) * each
+        cells += [f"{few:.0f} s", f"{many:.0f} s", f"{60 / each:.0f}", f"{whole / 60:.0f} min"]
         lines.append(f"| {cohort} | {' | '.join(cells)} |")
     factors = [times[-1] / (times[-1] - times[0]) for times in steps.values()]
     heads = [f"step on {draws} draws" for draws in DRAWS]

@@ -19,10 +19,8 @@ from cohorts.errors import CohortError
 Type = Literal["text", "number", "date", "unknown"]
 LONGEST_HEADER_BYTES = 1_000_000
 SEPARATORS = ",;\t|"
-_NUMBER, _DATE = (
-    re.compile(r"[-+]?\d+([.,]\d+)?"),
-    re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"),
-)
+_NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
+_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,11 @@ CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, '
 CREATE TRIGGER entries_last BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
 """
 
-# Besides the chain: whom the ledger knows, and secrets of searches under way, which no copy has.
+# Besides the chain: whom the ledger knows, under further spellings of the ids too, and secrets of searches under way,
+# which no copy has.
 SIDE_TABLES = """
 CREATE TABLE IF NOT EXISTS participants (fingerprint TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS divisions (generation INTEGER, fingerprint TEXT, PRIMARY KEY (generation, fingerprint));
+CREATE TABLE IF NOT EXISTS respelled (generation INTEGER, fingerprint TEXT, PRIMARY KEY (generation, fingerprint));
 CREATE TABLE IF NOT EXISTS secrets (study TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (study, number));
 """
 
@@ -162,31 +163,29 @@ class Chain:
     @property
     def participants(self) -> set[str]:
         """Fingerprints of everybody the ledger was ever bound to; empty in one that version 0.1 began."""
-        with explained(self.file):
-            if not self._has("participants"):
-                return set()
-            return {str(each) for (each,) in self._database.execute("SELECT fingerprint FROM participants")}
+        return set().union(*self.divisions.values())
 
     @property
     def divisions(self) -> dict[int, set[str]]:
-        """The same by generation of the ids' spelling, by which they were divided; a ledger of old had one alone."""
+        """The same by generation of the ids' spelling, by which they were divided."""
         found: dict[int, set[str]] = {}
         with explained(self.file):
-            for generation, fingerprint in self._database.execute("SELECT generation, fingerprint FROM divisions"):
-                found.setdefault(int(generation), set()).add(str(fingerprint))
-        return found or {0: self.participants}
+            if self._has("participants"):
+                found[0] = {str(each) for (each,) in self._database.execute("SELECT fingerprint FROM participants")}
+            if self._has("respelled"):
+                for generation, each in self._database.execute("SELECT generation, fingerprint FROM respelled"):
+                    found.setdefault(int(generation), set()).add(str(each))
+        return found
 
     def remember(self, fingerprints: Sequence[str], generation: int) -> None:
         """Know further participants of a generation; inside ``alone``."""
-        older = (
-            "INSERT INTO divisions SELECT 0, fingerprint FROM participants WHERE NOT EXISTS (SELECT 1 FROM divisions)"
-        )
         with explained(self.file):
-            self._database.execute(older)
-            divided = ((generation, each) for each in fingerprints)
-            self._database.executemany("INSERT OR IGNORE INTO divisions VALUES (?, ?)", divided)
-            insert = "INSERT OR IGNORE INTO participants VALUES (?)"
-            self._database.executemany(insert, ((each,) for each in fingerprints))
+            if generation:
+                insert = "INSERT OR IGNORE INTO respelled VALUES (?, ?)"
+                self._database.executemany(insert, ((generation, each) for each in fingerprints))
+            else:
+                insert = "INSERT OR IGNORE INTO participants VALUES (?)"
+                self._database.executemany(insert, ((each,) for each in fingerprints))
 
     def secrets(self, study: str) -> dict[int, Any]:
         """What ``keep_secrets`` kept for a study, by number."""

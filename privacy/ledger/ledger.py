@@ -23,7 +23,7 @@ from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.ledger.hash_chain import Chain, create_chain, read_header
 from privacy.ledger.identity import Binding
 from privacy.ledger.journal import Journal
-from privacy.ledger.people import Bound, bind, known_elsewhere, others_who_know, require_names, those_who_say_so
+from privacy.ledger.people import LARGEST_OVERLAP, Bound, bind, known_elsewhere, overlaps, require_names
 from privacy.ledger.places import has_been, key_file, ledger_file, ledger_key, ledgers, missing
 from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
@@ -80,8 +80,8 @@ class Ledger(Journal):
         if not file.exists() and (has_been(file) or not (begin or schema.public)):
             raise LedgerError(missing(schema.name, file))
         ids = _ids(cohort)
-        others = [] if schema.public else others_who_know(ids, file, [*ledgers(), *elsewhere])
-        others = [each for each in others if each.cohort not in other_people]
+        beside = [] if schema.public else overlaps(ids, file, [*ledgers(), *elsewhere])
+        others = [each for each in beside if each.share > LARGEST_OVERLAP and each.cohort not in other_people]
         if not had_key:
             if others:  # before anything is begun
                 raise LedgerError(known_elsewhere(schema.name, others[0]))
@@ -98,7 +98,7 @@ class Ledger(Journal):
         ]
         if unexplained:
             raise LedgerError(known_elsewhere(schema.name, unexplained[0]))
-        likewise = [] if schema.public else those_who_say_so(ledger.cohort, file, [*ledgers(), *elsewhere])
+        likewise = sorted(each.cohort for each in beside if ledger.cohort in each.told_apart)
         said = tuple(dict.fromkeys([*other_people, *likewise]))
         ledger.binding = bind(ledger, Bound(schema, ids, shares, said), adopt)
         return ledger

@@ -26,7 +26,7 @@ PARTICIPANT_DIGITS = 16  # of a participant's fingerprint: enough to tell people
 
 @dataclass(frozen=True)
 class Overlap:
-    """Another ledger that knows some of a cohort's participants.
+    """Another ledger, which may know some of a cohort's participants.
 
     Args:
         cohort: its name.
@@ -141,8 +141,8 @@ def _share(known: set[str], ours: set[str]) -> float:
     return len(known & ours) / min(len(known), len(ours)) if known and ours else 0.0
 
 
-def others_who_know(ids: Sequence[str], file: Path, among: Iterable[Path]) -> list[Overlap]:
-    """Other private ledgers that know more of these participants than chance would have.
+def overlaps(ids: Sequence[str], file: Path, among: Iterable[Path]) -> list[Overlap]:
+    """Other ledgers beside a cohort's own, and how many of its participants those of private cohorts know.
 
     Args:
         ids: of the participants.
@@ -151,28 +151,10 @@ def others_who_know(ids: Sequence[str], file: Path, among: Iterable[Path]) -> li
     """
     found = []
     for other in {each.resolve(): each for each in among if each.resolve() != file.resolve()}.values():
-        ledger = Journal.open(other, read_only=True)
-        share = 0.0 if ledger.public or is_older_copy(ledger, file) else share_known(ledger, ids)
-        if share > LARGEST_OVERLAP:
-            found.append(Overlap(ledger.cohort, other, share, ledger.told_apart))
-        ledger.close()
-    return found
-
-
-def those_who_say_so(cohort: str, file: Path, among: Iterable[Path]) -> list[str]:
-    """Cohorts whose ledgers say that a cohort's participants are others than theirs, whatever ids are the same.
-
-    Args:
-        cohort: its name.
-        file: its own ledger.
-        among: where to look.
-    """
-    found = []
-    for other in {each.resolve() for each in among} - {file.resolve()}:
         with contextlib.closing(Journal.open(other, read_only=True)) as ledger:
-            if cohort in ledger.told_apart:
-                found.append(ledger.cohort)
-    return sorted(found)
+            share = 0.0 if ledger.public or is_older_copy(ledger, file) else share_known(ledger, ids)
+            found.append(Overlap(ledger.cohort, other, share, ledger.told_apart))
+    return found
 
 
 def require_names(other_people: Iterable[str]) -> None:

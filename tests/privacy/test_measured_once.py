@@ -126,10 +126,12 @@ def test_its_statement_says_what_was_read(trial, tmp_path):
 def test_those_who_were_measured_misfit_by_the_noise_and_strangers_by_more():
     schema = Schema.model_validate(SMALL_SCHEMA)
     real = small_cohort(schema, 400)
-    bought = Measurements.costing(schema, SplitShares().train, 0.2).release(real.values, real.labels)
+    mechanism = Measurements.costing(schema, SplitShares().train, 0.2)
+    bought, *further = (mechanism.release(real.values, real.labels) for _ in range(5))
     drawn = bought.draw(schema, 4000, np.random.default_rng(0))
     strangers = replace(drawn, values=drawn.values[np.random.default_rng(0).permutation(4000)])
-    themselves, ours, theirs = (misfit(bought, each)["misfit"] for each in (real, drawn, strangers))
-    assert 0.6 < themselves < 1.4  # chi-squared over about 340 degrees of freedom, five standard deviations
+    themselves = np.median([misfit(each, real)["misfit"] for each in (bought, *further)])
+    ours, theirs = (misfit(bought, each)["misfit"] for each in (drawn, strangers))
+    assert 0.75 < themselves < 1.25  # chi-squared over about 340 degrees of freedom
     assert ours < 1.5 and theirs > 2 * ours
     assert misfit(bought, drawn.take(np.flatnonzero(drawn.labels == 0)))["misfit_products"] == WORST

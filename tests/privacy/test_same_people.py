@@ -287,7 +287,7 @@ def test_a_ledger_that_counted_no_spellings_keeps_its_split_key_and_counts_from_
         before.append("binding", [fields])
     before.close()
     with sqlite3.connect(secret) as database:
-        database.execute("DROP TABLE divisions")
+        database.execute("DROP TABLE respelled")
     database.close()
     again = ledger_of(private_cohort())
     assert (again.binding.split_key, again.binding.generation) == (before.binding.split_key, 0)

@@ -17,7 +17,7 @@ from tests.tuner.commands import Office, Ran
 
 TRIALS = 4
 OPTIONS = ("--policy", "composed", "--epsilon", "20", "--trials", str(TRIALS), "--search-space", "smoke")
-ROOM_KIB = 180  # for a ledger and a few of its charges
+ROOM_KIB = 140  # for a ledger and a few of its charges
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a small disk")
 

@@ -140,8 +140,7 @@ class Training:
                 stretch = min(STRETCH_STEPS, steps - first)
                 self._engine.train(replace(paid, mechanism=paid.mechanism.of_steps(stretch)))
                 self.steps += stretch
-                if self._watched:
-                    self._losses += self._engine.losses
+                self._losses += self._engine.losses
                 yield
 
     def _pay(self, steps: int) -> PaidTraining:
