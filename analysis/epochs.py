@@ -98,8 +98,9 @@ def scored_epochs(
             f"ended. Resume it first: python tuner/run.py --study {settings.study} --resume"
         )
     experiment = directory.experiment(settings, experiment_name)
-    saved = {(line.trial, line.report.get("epoch")): line for line in lines if isinstance(line, SavedEpoch)}
-    epochs = _scored(saved.values(), experiment, schema, settings)
+    scored = [line for line in lines if isinstance(line, SavedEpoch) and _is_scored(line)]
+    latest = {(line.trial, line.report["epoch"]): line for line in scored}  # one that was redone counts as redone
+    epochs = _that_can_generate(latest.values(), experiment, schema, settings)
     if not epochs:
         raise AnalysisError(
             f"The study {settings.study} has nothing to release: none of its {len(ended)} trials has a scored "
@@ -191,23 +192,24 @@ def last_epochs(epochs: Iterable[ScoredEpoch]) -> dict[str, ScoredEpoch]:
     return last
 
 
-def _scored(saved: Iterable[SavedEpoch], experiment: str, schema: Schema, settings: StudySettings) -> list[ScoredEpoch]:
-    """Those that were scored and can generate."""
+def _that_can_generate(
+    scored: Iterable[SavedEpoch], experiment: str, schema: Schema, settings: StudySettings
+) -> list[ScoredEpoch]:
+    """Those whose generator is there."""
     try:
         files, folder = FileSystem.from_uri(experiment)
     except (OSError, ValueError) as error:
         raise AnalysisError(f"The study's trials cannot be read from {experiment}: {first_line(error)}.") from error
     epochs = []
-    for each in saved:
-        checkpoint, numbers = Checkpoint(f"{folder}/{each.folder}/{each.checkpoint}", files), _numbers(each.report)
-        if _is_scored(numbers) and _can_generate(checkpoint):
-            epochs.append(_scored_epoch(each, numbers, checkpoint, schema, settings))
+    for each in scored:
+        checkpoint = Checkpoint(f"{folder}/{each.folder}/{each.checkpoint}", files)
+        if _can_generate(checkpoint):
+            epochs.append(_scored_epoch(each, checkpoint, schema, settings))
     return epochs
 
 
-def _scored_epoch(
-    saved: SavedEpoch, numbers: Mapping[str, float], checkpoint: Checkpoint, schema: Schema, settings: StudySettings
-) -> ScoredEpoch:
+def _scored_epoch(saved: SavedEpoch, checkpoint: Checkpoint, schema: Schema, settings: StudySettings) -> ScoredEpoch:
+    numbers = _numbers(saved)
     epoch = int(numbers["epoch"])
     try:
         return ScoredEpoch(
@@ -235,14 +237,17 @@ def _can_generate(checkpoint: Checkpoint) -> bool:
     return bool(found and found.type == FileType.File and found.size)
 
 
-def _numbers(report: Mapping[str, float | str | bool | None]) -> dict[str, float]:
+def _numbers(saved: SavedEpoch) -> dict[str, float]:
     """What a report says in numbers."""
-    return {name: float(value) for name, value in report.items() if isinstance(value, int | float)}
+    return {name: float(value) for name, value in saved.report.items() if isinstance(value, int | float)}
 
 
-def _is_scored(numbers: Mapping[str, float]) -> bool:
-    """Whether every AUC was reported, or without a label the misfit; a trial whose budget allows no epoch has none."""
-    aucs = steering_scores()
+def _is_scored(saved: SavedEpoch) -> bool:
+    """Whether every AUC was reported, or without a label the misfit.
+
+    A trial whose budget allows no more reports that last, at the epoch it has come to, without scores.
+    """
+    numbers, aucs = _numbers(saved), steering_scores()
     by = aucs if any(name in numbers for name in aucs) else ("misfit",)
     return not any(math.isnan(numbers.get(name, math.nan)) for name in (*by, "epoch", "epsilon"))
 

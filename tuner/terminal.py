@@ -324,6 +324,8 @@ def _scores(report: Mapping[str, Any], noise: ScoreNoise) -> str:
         words.append(f"misfit {report['misfit']:.2f}")
     if report.get("epsilon"):
         words.append(f"epsilon {report['epsilon']:.2f}")
+    if "out_of_budget" in report:
+        words.append("the budget allowed no more")
     return ", ".join(words) or "not scored"
 
 

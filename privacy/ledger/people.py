@@ -59,7 +59,10 @@ class Bound:
 
 
 def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
-    """Write down whose ledger it is from now on, unless it says so.
+    """Write down whose ledger it is from now on, also where it was theirs before.
+
+    Statements publish how many entries a ledger has. Were one written for new ids alone, that number would tell whether
+    the ids are the same, exactly and unpaid.
 
     Args:
         journal: of the ledger.
@@ -81,8 +84,7 @@ def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
                 "ledger (--adopt-ledger): what was read before still counts."
             )
         journal.chain.remember(fingerprints(journal, bound.ids), binding.generation)
-        if binding not in known:
-            journal.append("binding", [asdict(binding)])
+        journal.append("binding", [asdict(binding)])
     journal.read_on()
     return binding
 

@@ -78,6 +78,16 @@ def test_an_epoch_that_was_redone_counts_as_what_it_was_at_last(study):
     assert again.scores["auc_random_forest"] == 0.123
 
 
+def test_a_trial_whose_budget_ran_out_keeps_the_scores_of_the_epoch_it_came_to(study):
+    before, log = gathered(study), TrialLog(study.trial_log())
+    for line in [line for line in log.lines() if isinstance(line, SavedEpoch)]:  # its last report repeats no AUC
+        unscored = {name: value for name, value in line.report.items() if not name.startswith("auc_")}
+        log.append(line.model_copy(update={"report": unscored}))
+    assert [(e.trial_id, e.epoch, e.scores) for e in gathered(study)] == [
+        (e.trial_id, e.epoch, e.scores) for e in before
+    ]
+
+
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_numbers_that_json_lacks_are_logged_all_the_same(tmp_path, number):
     log = TrialLog(tmp_path / "trials.jsonl")

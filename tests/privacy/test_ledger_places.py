@@ -142,7 +142,7 @@ def test_two_accounts_of_a_group_share_one_ledger_and_nobody_else_reads_it(monke
         for process, _ in running:
             process.communicate("\n")
         (first, second) = (said for _, said in running)
-        assert (int(first[0]), int(second[0])) == (3, 4)
+        assert (int(first[0]), int(second[0])) == (3, 5)  # each bound it, and the first declared the study
         assert first[1] == second[1]
         for file in (site / "secret").iterdir():
             assert (stat.S_IMODE(file.stat().st_mode), file.stat().st_gid) == (0o660, GROUP), file

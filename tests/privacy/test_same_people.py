@@ -258,6 +258,13 @@ def test_people_who_join_or_leave_move_nobody_and_too_many_others_may_have_moved
     assert ledger.binding.generation == anew
 
 
+@pytest.mark.parametrize("kept", [PEOPLE, PEOPLE - 1, 6])
+def test_the_number_of_entries_which_statements_publish_tells_nothing_of_who_takes_part(secret, kept):
+    """However many of the ledger's participants are still in the cohort: all, all but one, or few."""
+    before = Ledger.open(secret, read_only=True).receipt.count
+    assert adopted(secret, described("secret", [f"P{number}" for number in range(kept)])).receipt.count == before + 1
+
+
 def test_each_spelling_is_found_again_by_those_who_keep_it(secret):
     plain, with_site = described("secret"), described("secret", respelled())
     adopted(secret, with_site).close()

@@ -174,6 +174,18 @@ def test_outside_a_terminal_a_trial_that_ends_is_a_plain_line(time):
     assert "\x1b" not in output(to)
 
 
+def test_a_trial_whose_budget_ran_out_is_said_to_have_ended_by_that(time):
+    to = console(terminal=False)
+    view = StudyView("first", 4, to)
+    ended = trial("a", Trial.TERMINATED, 3)
+    ended.run_metadata.last_result = {"epoch": 3, "planned_epochs": 40, "epsilon": 0.15, "out_of_budget": True}
+    view.on_trial_complete(0, [ended], ended)
+    view.on_step_end(1, [ended])
+    assert output(to).splitlines()[0] == (
+        "trial a stopped early after epoch 3/40: epsilon 0.15, the budget allowed no more"
+    )
+
+
 def test_outside_a_terminal_the_last_trial_is_said_even_when_no_step_follows(time):
     to = console(terminal=False)
     view = StudyView("first", 1, to)
