@@ -29,10 +29,8 @@ from benchmarks.anchored import Adversary, Way
 from benchmarks.page import write_section
 from benchmarks.quality import COLUMNS as JUDGED
 from benchmarks.quality import PAGE, cell, quality
+from benchmarks.simulated_sprint import simulated_sprint
 from cohorts import Participants, SplitShares, load_participants, split_key, split_participants
-from cohorts.catalogue import SIMULATED
-from cohorts.loader import read_participants
-from cohorts.simulator import write_simulated
 from privacy.accounting.budget import Budget
 from privacy.accounting.calibration import largest_rho, room_in, smallest_noise_multiplier
 from privacy.accounting.rdp import epsilon_by_rdp
@@ -123,7 +121,7 @@ class Trial:
     @classmethod
     def of(cls, cohort: str, participants: int | None) -> Trial:
         """One by name; of SPRINT simulated in another size, so many complete participants."""
-        real = simulated(participants) if participants else load_participants(cohort)[0]
+        real = simulated_sprint(participants) if participants else load_participants(cohort)[0]
         splits = split_participants(real, split_key(real.schema))
         return cls(real, Participants.together([splits.train, splits.validation]))
 
@@ -153,15 +151,6 @@ class Trial:
         size, randomness = self.real.schema.nominal_size, torch.Generator().manual_seed(secrets.randbits(63))
         synthetic = network.generator().generate(size, randomness)
         return quality(*(each.take(np.arange(min(len(each), JUDGED_AT_MOST))) for each in (synthetic, self.real)))
-
-
-def simulated(participants: int) -> Participants:
-    """SPRINT simulated with about so many complete participants."""
-    usual, _ = load_participants(SIMULATED)
-    with tempfile.TemporaryDirectory() as folder:
-        write_simulated(Path(folder), round(participants * 9361 / len(usual)))
-        schema = usual.schema.model_copy(update={"nominal_size": participants})
-        return read_participants(schema, Path(folder))[0]
 
 
 def adversarial(

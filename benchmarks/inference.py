@@ -3,7 +3,8 @@
 ``python -m benchmarks.inference --trials 200`` simulates so many trials of 500 participants with an effect and as many
 without one, measures each at epsilon 3, draws copies, analyses each copy and combines the results. ``--studies 10`` has
 whole studies by ``tuner/run.py`` do so, which also release a synthetic cohort of a searched generator; and
-``--resampled 20`` takes so many samples of as many participants from ACTG175, with replacement, for trials.
+``--resampled 20`` takes so many samples of as many participants from ACTG175, with replacement, for trials, and
+``--sprint 20`` simulates SPRINT so many times, in its own size.
 ``--mst 50`` has MST make a synthetic cohort of so many, in an environment of its own (``benchmarks/peers``). Beside it
 stands the trial itself, and what somebody finds who analyses a single synthetic cohort as if it were one. Each trial is
 added to benchmarks/results/inference.json as it comes, and those that are there are not repeated; the table of
@@ -35,6 +36,7 @@ from analysis.release import read_release
 from benchmarks.ablation import Recipe, bought
 from benchmarks.page import write_section
 from benchmarks.peers.release import release
+from benchmarks.simulated_sprint import simulated_sprint
 from benchmarks.simulated_trial import ANALYSES, SCHEMA, Found, analysed, simulated
 from cohorts import Encoding, Participants, Schema, load_participants, write_cohort
 from trainables.measured.copies import Copies
@@ -42,12 +44,16 @@ from trainables.measured.copies import Copies
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "inference.json", ROOT / "docs" / "intervals.md"
 EFFECTS, COPIES, MEASURED_SHARE, Z = (0.0, 1.0), 10, 0.9, 1.959964
-RESAMPLED, MEANS, APART = "actg175", "means and shares of a class", "differences between classes"
+RESAMPLED, SPRINT = "actg175", "sprint-simulated"
+MEANS, APART = "means and shares of a class", "differences between classes"
 SEARCH = ("--trials", "4", "--max-epochs", "6")
 """Of studies: short, since copies do not depend on it."""
 
 POPULATION = 1_000_000
 """Participants of whom the truth is computed."""
+
+POPULATIONS, LARGE = range(10_001, 10_011), 40_000
+"""Seeds of simulated SPRINTs of whom together, each so large, the truth of SPRINT is computed."""
 
 WAYS = {
     "trial": "the trial itself",
@@ -64,6 +70,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=0, help="likewise, of whole studies")
     parser.add_argument("--mst", type=int, default=0, help="likewise, of synthetic cohorts by MST")
     parser.add_argument("--resampled", type=int, default=0, help="trials that are drawn from ACTG175's participants")
+    parser.add_argument("--sprint", type=int, default=0, help="trials that are simulated as SPRINT, in its size")
     parser.add_argument("--effect", type=float, action="append", help="1 or 0; both unless given")
     parser.add_argument("--participants", type=int, default=500)
     parser.add_argument("--epsilon", type=float, default=3.0)
@@ -79,10 +86,11 @@ def main() -> None:
                 if not any(row | key | {"seed": seed} == row for row in _rows()):
                     found = run(given.participants, given.epsilon, effect, seed)
                     _keep({**key, "seed": seed, "found": found})
-    for seed in range(given.resampled):
-        key = {"of": RESAMPLED, "epsilon": given.epsilon, "seed": seed}
-        if not any(row | key == row for row in _rows()):
-            _keep({**key, "found": resampled(given.epsilon, seed)})
+    for of, count, known in ((RESAMPLED, given.resampled, resampled), (SPRINT, given.sprint, sprint)):
+        for seed in range(count):
+            key = {"of": of, "epsilon": given.epsilon, "seed": seed}
+            if not any(row | key == row for row in _rows()):
+                _keep({**key, "found": known(given.epsilon, seed)})
     write_table(_rows())
 
 
@@ -96,8 +104,24 @@ def resampled(epsilon: float, seed: int) -> dict[str, Any]:
     """The same of a trial whose participants are drawn from those of a real one, of whom the truth is known."""
     real, randomness = load_participants(RESAMPLED)[0], np.random.default_rng(seed)
     trial = real.take(randomness.integers(0, len(real), len(real)))
-    true = {name: _rounded(each.estimate)[0] for name, each in by_class(real).items()}
-    return {**_copied(trial, by_class, epsilon, randomness), "truth": true}
+    return {**_copied(trial, by_class, epsilon, randomness), "truth": _estimates(by_class(real))}
+
+
+def sprint(epsilon: float, seed: int) -> dict[str, Any]:
+    """The same of a trial that is simulated as SPRINT is."""
+    randomness = np.random.default_rng(seed)
+    return {**_copied(simulated_sprint(seed=seed), by_class, epsilon, randomness), "truth": dict(truth_of_sprint())}
+
+
+@cache
+def truth_of_sprint() -> Mapping[str, float]:
+    """Figures of those who are enrolled in SPRINT, of so many that hardly any chance is left."""
+    found = pd.DataFrame([_estimates(by_class(simulated_sprint(LARGE, seed))) for seed in POPULATIONS]).mean()
+    return {str(name): _rounded(value)[0] for name, value in found.items()}
+
+
+def _estimates(found: Mapping[str, Found]) -> dict[str, float]:
+    return {name: _rounded(each.estimate)[0] for name, each in found.items()}
 
 
 def _copied(
@@ -201,7 +225,7 @@ def write_table(rows: list[dict[str, Any]]) -> None:
     for of in dict.fromkeys(row["of"] for row in rows):
         these = [row for row in rows if row["of"] == of]
         for way in (way for way in WAYS if way in these[0]["found"]):
-            for what, tests in {MEANS: False, APART: False}.items() if of == RESAMPLED else ANALYSES.items():
+            for what, tests in {MEANS: False, APART: False}.items() if of in (RESAMPLED, SPRINT) else ANALYSES.items():
                 lines.append(f"| {of} | {WAYS[way]} | {len(these)} | {what} | {_figures(these, way, what, tests)} |")
     print("\n".join(lines))
     write_section("inference", "\n".join(lines), PAGE)
