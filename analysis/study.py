@@ -125,8 +125,9 @@ class StudySettings(BaseModel):
         """
         file = directory / SETTINGS_FILE
         if not directory.is_dir():
+            problem = "it is a file, not a directory" if directory.exists() else "the directory does not exist"
             raise AnalysisError(
-                f"There is no study at {directory}: the directory does not exist. Give the directory of a "
+                f"There is no study at {directory}: {problem}. Give the directory of a "
                 "study, such as results/NAME, as tuner/run.py printed it."
             )
         try:

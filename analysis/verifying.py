@@ -59,8 +59,9 @@ def _release_of(folder: Path) -> Path:
     for place in (folder, folder / "release"):
         if (place / MANIFEST_FILE).is_file():
             return place
+    problem = "it is a file, not a folder" if folder.is_file() else f"it holds no {MANIFEST_FILE}"
     raise AnalysisError(
-        f"There is no release at {folder}: it holds no {MANIFEST_FILE}. Give the folder that was published, with all "
+        f"There is no release at {folder}: {problem}. Give the folder that was published, with all "
         "its files, or a study's, such as results/NAME."
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 from pathlib import Path
+from typing import Literal
 
 LONGEST_NAME, LONGEST_PATH = 240, 3800  # bytes; systems allow 255 and 4,096, and files beside it have longer names
 REASONS = {errno.ENAMETOOLONG: "is too long for a path", errno.ELOOP: "is a symbolic link that leads back to itself"}
@@ -37,3 +38,12 @@ def name_or_path(text: str) -> str:
     """The same for what may also be a name; as it was given."""
     path(text)
     return text
+
+
+def what_is_at(place: Path | str) -> Literal["folder", "file"] | None:
+    """What a path leads to, whatever the path; None where that is nothing, or cannot be anything."""
+    try:
+        there = Path(place)
+        return "folder" if there.is_dir() else "file" if there.exists() else None
+    except (OSError, ValueError):
+        return None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+from cohorts.arguments import what_is_at
 from cohorts.cohort import Cohort
 from cohorts.errors import CohortError
 from cohorts.loader import read_participants
@@ -32,7 +33,14 @@ def resolve_schema(name: str) -> Schema:
         return _bundled("sprint").model_copy(update={"name": SIMULATED, "public": True})
     if name in BUNDLED:
         return _bundled(name)
+    if what_is_at(name) == "folder":
+        raise CohortError(f"{name} is a folder; give the path of the trial's schema, a file that ends in .yaml.")
     if Path(name).suffix.lower() not in (".yaml", ".yml"):
+        if what_is_at(name) == "file":
+            raise CohortError(
+                f"{name} is no schema, whose name ends in .yaml. If it is a table of the trial, begin a schema with: "
+                f"python -m cohorts draft {name}"
+            )
         raise CohortError(
             f"There is no cohort named {name!r}. The names are {', '.join(BUNDLED)}; for another trial "
             "give the path of its schema, which ends in .yaml (docs/cohorts.md says how to write one)."
@@ -63,6 +71,12 @@ def load_participants(name: str, data_dir: Path | None = None) -> tuple[Particip
     """
     schema = resolve_schema(name)
     directory = data_dir if data_dir is not None else _default_directory(name)
+    if what_is_at(directory) == "file":
+        raise CohortError(f"{directory} is a file. Give the folder that the tables of {schema.name} lie in.")
+    if what_is_at(directory) is None and name not in ("sprint", SIMULATED):
+        raise CohortError(
+            f"The folder {directory} does not exist. Give the one that the tables of {schema.name} lie in."
+        )
     if name == SIMULATED:
         from cohorts.simulator import ensure_simulated
 

@@ -149,6 +149,12 @@ class Schema(Frozen):
             if remedy is not None:
                 raise ValueError(f"table {table!r}: files such as {file} are not read. {remedy.rstrip('.')}")
             other = written.setdefault(self.stem(table).casefold(), table)
+            if other != table and self.tables[other] == file:
+                if self.format_of(other).sheet != self.format_of(table).sheet:
+                    remedy = "Save each sheet as a file of its own"
+                else:
+                    remedy = f"Remove {table!r}, and say table: {other} of what it holds: one table may hold everything"
+                raise ValueError(f"tables {other!r} and {table!r} are the same file, {file}. {remedy}")
             if other != table:
                 raise ValueError(
                     f"tables {other!r} and {table!r} both have a file called {self.stem(table)}; a synthetic cohort is "

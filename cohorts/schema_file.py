@@ -65,8 +65,15 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise CohortError(f"The schema file {path} does not exist; check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CohortError(f"The schema file {path} cannot be read ({error}); it must be a UTF-8 text file.") from None
+    except IsADirectoryError:
+        raise CohortError(f"{path} is a folder; give the path of a schema, a file that ends in .yaml.") from None
+    except OSError as error:
+        raise CohortError(f"The schema file {path} cannot be read ({error.strerror}); check its permissions.") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise CohortError(
+            f"{path}, line {line}: this is not text in UTF-8; save the schema again with the encoding UTF-8."
+        ) from None
 
 
 def _only_follows(details: Details, errors: Sequence[Details]) -> bool:

@@ -158,7 +158,10 @@ def read_table(path: Path, columns: list[str], how: Format) -> Table:
     kind = kind_of(path)
     unreadable: tuple[type[Exception], ...] = (OSError, *kind.unreadable)
     try:
-        in_file = _columns_in_file(path, columns, kind.header(path, how))
+        header = kind.header(path, how)
+        if any(tidy(column) not in map(tidy, header) for column in columns):
+            raise _absent(path, columns, header, kind.why_absent(path, how))
+        in_file = _columns_in_file(path, columns, header)
         content = kind.read(path, list(in_file.values()), how)
     except unreadable as error:
         problem = " ".join(str(error).split()).rstrip(".")  # of the file as a whole, no cell is quoted
@@ -173,21 +176,26 @@ def read_table(path: Path, columns: list[str], how: Format) -> Table:
     return table
 
 
+def _absent(path: Path, columns: list[str], header: list[str], why: str) -> CohortError:
+    """What is said of a file that lacks columns."""
+    spelled = [tidy(name) for name in header]
+    missing = [column for column in columns if tidy(column) not in spelled]
+    why = f" {why}" if why else ""
+    if len(missing) == len(columns) and not values_are_shown():  # without a header they would be a participant's
+        return CohortError(
+            f"{path} has no column {missing[0]}, nor any other that the schema names. Does its first line hold the "
+            f"columns' names? If so, correct them in the schema, else export the file with them.{why} "
+            "(`python -m cohorts` shows that line with --show-values.)"
+        )
+    return CohortError(
+        f"{path} has no column {missing[0]}; it has {', '.join(filter(None, spelled))}. Correct the column's name "
+        f"in the schema, or export the file with it.{why}"
+    )
+
+
 def _columns_in_file(path: Path, columns: list[str], header: list[str]) -> dict[str, str]:
     """How the file spells each column."""
     spelled = [tidy(name) for name in header]
-    missing = [column for column in columns if tidy(column) not in spelled]
-    if len(missing) == len(columns) > 0 and not values_are_shown():  # without a header they would be a participant's
-        raise CohortError(
-            f"{path} has no column {missing[0]}, nor any other that the schema names. Does its first line hold the "
-            "columns' names? If so, correct them in the schema, else export the file with them. "
-            "(`python -m cohorts` shows that line with --show-values.)"
-        )
-    if missing:
-        raise CohortError(
-            f"{path} has no column {missing[0]}; it has {', '.join(spelled)}. Correct the column's name "
-            "in the schema, or export the file with it."
-        )
     twice = [column for column in columns if spelled.count(tidy(column)) > 1]
     if twice:
         raise CohortError(f"{path} has two columns named {twice[0]}; rename or remove one.")

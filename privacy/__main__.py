@@ -12,10 +12,11 @@ from rich.text import Text
 
 from cohorts import CohortError
 from cohorts.arguments import path
-from privacy.errors import LedgerError
+from privacy.errors import LedgerError, Misnamed
 from privacy.ledger.backup import restore, write_backup
+from privacy.ledger.database import holds_a_ledger
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.places import ledgers
+from privacy.ledger.places import a_folder, has_been, ledgers
 from privacy.ledger.receipt import Receipt
 from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, check_record, told_by_studies
 from privacy.ledger.summary import summarise
@@ -40,7 +41,7 @@ What would be lost with the disk:
   python -m privacy restore FILE         back to where they belong, never to an older state
 
 Exit status: 0 when everything holds; 1 when something does not, with a paragraph that says what and what to do; 2
-when there is nothing to check at PATH.
+when there is nothing to check at PATH, nothing to back up or restore, or something else to mend in the command.
 """
 
 
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(words[1:]) if command else _check_command(words)
     except (LedgerError, CohortError) as error:
         _complain(str(error))
-        return 1
+        return 2 if isinstance(error, Misnamed) else 1
 
 
 def _check_command(arguments: Sequence[str]) -> int:
@@ -93,6 +94,8 @@ def _backup_command(arguments: Sequence[str]) -> int:
     parser.add_argument("file", type=path, metavar="FILE", help="the backup to write; it must not exist")
     parser.add_argument("--ledger", type=path, metavar="LEDGER", help="only this one, wherever it lies")
     given = parser.parse_args(arguments)
+    if given.ledger and (missing := _no_ledger(given.ledger)):
+        raise Misnamed(missing)
     for each in write_backup(given.file, [given.ledger] if given.ledger else ledgers()):
         _say(f"{each.cohort}: {each.entries} entries of {each.file}")
     _say(f"Wrote {given.file}.")
@@ -143,8 +146,11 @@ def _mistake(given: argparse.Namespace) -> str | None:
         return f"{path} keeps no record of a ledger. Give a study's directory (results/STUDY) or a cohort's ledger."
     if given.delta is not None and not 0 < given.delta < 1:
         return f"--delta is {given.delta:g}; it must lie between 0 and 1."
-    if given.ledger and not given.ledger.is_file():
-        return f"There is no ledger at {given.ledger}."
+    for file in filter(None, (None if path.is_dir() else path, given.ledger)):
+        if missing := _no_ledger(file):
+            return missing
+    if given.json and given.json.is_dir():
+        return f"--json {given.json} is a folder; name the file to write."
     if path.is_dir() and (given.study or given.delta or given.pld or given.receipt):
         return "--study, --delta, --pld and --receipt go with a ledger; a study's own figures are checked as written."
     try:
@@ -153,6 +159,17 @@ def _mistake(given: argparse.Namespace) -> str | None:
     except LedgerError as error:
         return str(error)
     return None
+
+
+def _no_ledger(file: Path) -> str | None:
+    """What is to be said of a file that is no ledger and was none, as far as it and what lies beside it tell."""
+    if file.is_dir():
+        return a_folder(file)
+    if not file.is_file():
+        return f"There is no ledger at {file}."
+    if holds_a_ledger(file) or has_been(file):
+        return None
+    return f"{file} is no ledger. Give a study's directory (results/STUDY) or a cohort's ledger, mostly ledger.db."
 
 
 def _check(given: argparse.Namespace, console: Console) -> None:

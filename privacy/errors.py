@@ -20,6 +20,10 @@ class LedgerUnavailable(LedgerError):
     """
 
 
+class Misnamed(LedgerError):
+    """What was named is not there or something else than was asked for, so there is nothing to say of a ledger."""
+
+
 class BudgetExhausted(ValueError):
     """The declared budget does not allow a request. Nothing was charged and nothing may be read."""
 

@@ -74,6 +74,8 @@ def read_ratings(kit: Path, sheet: Path | None = None) -> Rated:
     Raises:
         AnalysisError: a file is missing, or the sheet is not filled in.
     """
+    if kit.is_file():
+        raise AnalysisError(f"{kit} is a file. Give the folder of the kit, STUDY/internal/paper/reader.")
     key = _read(kit / KEY_FILE, (PLOT, REAL, ARM), "Give the folder of the kit, STUDY/internal/paper/reader.")
     file = sheet or kit / READER / SHEET_FILE
     filled = _read(file, (PLOT, RATING), "Give the sheet that came with the kit.")

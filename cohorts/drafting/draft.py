@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cohorts.drafting.headers import read_header
+from cohorts.drafting.headers import SCHEMAS, read_header
 from cohorts.drafting.layout import lay_out
 from cohorts.drafting.text import schema_text
 from cohorts.errors import CohortError
@@ -41,7 +41,9 @@ def write_draft(files: Sequence[Path], out: Path) -> None:
     Raises:
         CohortError: also when `out` exists, or cannot be written.
     """
-    if out.suffix.lower() not in (".yaml", ".yml"):
+    if out.is_dir():
+        raise CohortError(f"{out} is a folder; name the schema to write, for example {out / 'my-trial.yaml'}.")
+    if out.suffix.lower() not in SCHEMAS:
         raise CohortError(f"A schema's name ends in .yaml, and {out} does not; name it {out.stem}.yaml, for example.")
     if out.exists():
         raise CohortError(f"{out} exists already and is not overwritten; name another file, or remove it.")

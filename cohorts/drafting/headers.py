@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import re
 import zipfile
 from collections.abc import Callable
@@ -15,10 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from cohorts.errors import CohortError
+from cohorts.files.quotes import open_quotes
 
 Type = Literal["text", "number", "date", "unknown"]
+SCHEMAS = (".yaml", ".yml")
 LONGEST_HEADER_BYTES = 1_000_000
 SEPARATORS = ",;\t|"
+OPEN_IN_HEADER = "a quotation mark is opened in its first line and not closed there; close it, or remove it"
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 
@@ -64,8 +68,15 @@ def read_header(path: Path) -> Header:
     Raises:
         CohortError: when the file is absent, not readable in the format of its ending, or without names of columns.
     """
+    if path.is_dir():
+        raise CohortError(f"{path} is a folder; name the tables in it, each a file.")
     if not path.is_file():
         raise CohortError(f"The file {path} does not exist; check the path.")
+    if path.suffix.lower() in SCHEMAS:
+        raise CohortError(
+            f"{path} is a schema, and a draft is made from tables; name those. To check a schema against its tables: "
+            f"python -m cohorts {path}"
+        )
     read = _READERS.get(path.suffix.lower(), _delimited)
     try:
         columns = read(path)
@@ -107,6 +118,8 @@ def header_line(file: ByteReader) -> bytes:
         line += byte
         if len(line) > LONGEST_HEADER_BYTES:
             raise CohortError("its first line does not end within a megabyte, so it is not a table of text")
+    if quoted:
+        raise CohortError(OPEN_IN_HEADER)
     return bytes(line)
 
 
@@ -120,6 +133,8 @@ def names_in(line: bytes) -> list[str]:
         text = line.decode("cp1252", errors="replace")
     bare = re.sub(r'"[^"]*"', "", text)
     separator = max(SEPARATORS, key=bare.count)
+    if any(quote.swallows_lines for quote in open_quotes(io.StringIO(text, newline=""), separator)):
+        raise CohortError(OPEN_IN_HEADER)
     return next(csv.reader([text], delimiter=separator), [])
 
 
@@ -158,6 +173,13 @@ def _workbook(path: Path) -> list[Column]:
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         first = next(book.worksheets[0].iter_rows(max_row=1, values_only=True), ())
+        read, *others = [each.title for each in book.worksheets]
+        if others and not any(cell is not None for cell in first):
+            raise CohortError(
+                f"{path}: the sheet {read} has no names of columns in its first row, and of a workbook a draft reads "
+                f"the first sheet alone. If the table is in another ({', '.join(others)}), save that as CSV and draft "
+                "from it; or write the schema by hand, which may name a sheet (format: {sheet: ...})."
+            )
         return [Column("" if cell is None else str(cell)) for cell in first]
     finally:
         book.close()

@@ -22,6 +22,7 @@ import pyarrow.csv
 from cohorts.errors import CohortError, details
 from cohorts.files.format import Format
 from cohorts.files.kind import Content, FileKind
+from cohorts.files.quotes import open_quotes
 
 SEPARATORS = (",", ";", "\t", "|")
 COMPRESSED = (".gz", ".zip")
@@ -67,8 +68,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 def _layout(path: Path, how: Format) -> _Layout:
     with _opened(path) as file:
         encoding = _encoding(path, file.read(4096), how)
-    with _opened(path) as file:
-        text = io.TextIOWrapper(file, "utf-8-sig" if encoding == "utf-8" else encoding, "replace", newline="")
+    with _text(path, encoding) as text:
         record, skipped = _record(text), 0
         declared = how.separator
         if record.strip().lower().startswith("sep=") and len(record.strip("\r\n")) == len("sep=;"):
@@ -78,7 +78,19 @@ def _layout(path: Path, how: Format) -> _Layout:
         raise CohortError(f"The file {path} is empty; export it again with a header line and the participants in it.")
     if declared is None:
         declared = max(SEPARATORS, key=lambda each: len(_fields(record, each)))
-    return _Layout(declared, encoding, skipped, _fields(record, declared))
+    header = _fields(record, declared)
+    lines = 1 + sum(len(f"{name}.".splitlines()) - 1 for name in header)
+    for quote in open_quotes(io.StringIO(record, newline=""), declared):
+        if quote.swallows_lines and quote.line <= lines:  # participants are no names of columns
+            raise CohortError(f"{path}, line {skipped + quote.line}: {quote.problem}")
+    return _Layout(declared, encoding, skipped, header)
+
+
+@contextmanager
+def _text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """The file's text, with its line ends as they are; what cannot be decoded is replaced."""
+    with _opened(path) as file:
+        yield io.TextIOWrapper(file, "utf-8-sig" if encoding == "utf-8" else encoding, "replace", newline="")
 
 
 def _record(text: io.TextIOWrapper) -> str:
@@ -90,7 +102,10 @@ def _record(text: io.TextIOWrapper) -> str:
 
 
 def _fields(record: str, separator: str) -> list[str]:
-    return next(csv.reader(io.StringIO(record, newline=""), delimiter=separator), [])
+    try:
+        return next(csv.reader(io.StringIO(record, newline=""), delimiter=separator), [])
+    except csv.Error:  # a name longer than any: a quotation mark is not closed
+        return record.splitlines()[0].split(separator)
 
 
 def _encoding(path: Path, start: bytes, how: Format) -> str:
@@ -114,6 +129,15 @@ def _header(path: Path, how: Format) -> list[str]:
     return _layout(path, how).header
 
 
+def _why_absent(path: Path, how: Format) -> str:
+    if _header(path, how)[0].strip():
+        return ""
+    return (
+        "Its first column has no name, as where R wrote it with the names of rows. Write it again with row.names = "
+        "FALSE; if these names are the participants' ids, put them into a column of their own first."
+    )
+
+
 def _read(path: Path, columns: Sequence[str], how: Format) -> Content:
     layout = _layout(path, how)
     try:
@@ -124,6 +148,8 @@ def _read(path: Path, columns: Sequence[str], how: Format) -> Content:
         if "UTF8" in str(error):
             _fail_undecodable(path, layout)
         _fail_malformed(path, layout, error)
+    if _has_an_odd_quote(path):
+        _require_closed_quotes(path, layout)
     decimal = how.decimal or ("." if layout.separator == "," else None)
     texts = {column: _texts(table.column(column)) for column in columns}
     return Content(texts, decimal, "line", first=2 + layout.skipped)
@@ -147,6 +173,19 @@ def _table(path: Path, columns: list[str], layout: _Layout, threads: bool = True
         return pyarrow.csv.read_csv(path, **how)
     with _opened(path) as file:
         return pyarrow.csv.read_csv(file, **how)
+
+
+def _has_an_odd_quote(path: Path) -> bool:
+    with _opened(path) as file:
+        return sum(part.count(b'"') for part in iter(lambda: file.read(1 << 20), b"")) % 2 == 1
+
+
+def _require_closed_quotes(path: Path, layout: _Layout, row: int | None = None) -> None:
+    """Say at which line a quotation mark is opened that turns lines, or what is left of a wrong row, into text."""
+    with _text(path, layout.encoding) as lines:
+        for quote in open_quotes(lines, layout.separator):
+            if quote.swallows_lines or quote.line == row:
+                raise CohortError(f"{path}, line {quote.line}: {quote.problem}") from None
 
 
 def _texts(column: pa.ChunkedArray) -> np.ndarray:
@@ -186,12 +225,15 @@ def _fail_malformed(path: Path, layout: _Layout, error: pa.ArrowInvalid) -> NoRe
 
     with suppress(pa.ArrowInvalid):
         _table(path, [], layout, threads=False, on_error=remember)
+    _require_closed_quotes(path, layout, wrong[0].number if wrong else None)
     if wrong:
         row = wrong[0]
+        one_more = row.number == 2 + layout.skipped and row.actual_columns == row.expected_columns + 1
+        from_r = " If R wrote the file, its first field is a row's name: write it again with row.names = FALSE."
         raise CohortError(
             f"{path}, line {row.number}: it has {row.actual_columns} fields where the header has "
             f"{row.expected_columns}{details(row.text)}. Put fields that hold the separator into quotes, or name "
-            'the separator in the schema (format: {separator: ";"}).'
+            f'the separator in the schema (format: {{separator: ";"}}).{from_r if one_more else ""}'
         ) from None
     raise CohortError(
         f"The file {path} is not readable as CSV (one header line, fields separated by {layout.separator!r})"
@@ -213,4 +255,5 @@ DELIMITED = FileKind(
     _write,
     ".csv",
     (pa.ArrowException, UnicodeError, csv.Error, zipfile.BadZipFile, zlib.error, EOFError),
+    _why_absent,
 )

@@ -44,6 +44,7 @@ class FileKind:
         write: a data frame to a file.
         written_as: ending of the files written.
         unreadable: what reading raises for a file that is none of this kind.
+        why_absent: why a column may not be in a file that is sound, and what to do, in sentences; "" for no reason.
     """
 
     name: str
@@ -53,6 +54,7 @@ class FileKind:
     write: Callable[[pd.DataFrame, Path, Format], None]
     written_as: str
     unreadable: tuple[type[Exception], ...]
+    why_absent: Callable[[Path, Format], str] = lambda path, how: ""
 
 
 def text_of(value: object) -> str:

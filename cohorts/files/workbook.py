@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -18,10 +19,14 @@ from cohorts.files.format import Format
 from cohorts.files.kind import Content, FileKind, doubles, text_of, texts_of
 
 
-def _rows(path: Path, how: Format) -> Iterator[tuple[Any, ...]]:
+def _opened(path: Path) -> closing[Any]:
     import openpyxl  # takes half a second, and few trials are kept in workbooks
 
-    with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+    return closing(openpyxl.load_workbook(path, read_only=True, data_only=True))
+
+
+def _rows(path: Path, how: Format) -> Iterator[tuple[Any, ...]]:
+    with _opened(path) as book:
         if how.sheet is not None and how.sheet not in book.sheetnames:
             raise CohortError(
                 f"{path} has no sheet {how.sheet}; it has {', '.join(book.sheetnames)}. Correct `sheet` in the schema."
@@ -36,6 +41,18 @@ def _header(path: Path, how: Format) -> list[str]:
     while names and not names[-1]:
         names.pop()
     return names
+
+
+def _why_absent(path: Path, how: Format) -> str:
+    with _opened(path) as book:
+        read = how.sheet if how.sheet is not None else book.worksheets[0].title
+        others = [each.title for each in book.worksheets if each.title != read]
+    if not others:
+        return ""
+    return (
+        f"Only the sheet {read} of this workbook was read; it also has {', '.join(others)}. If the table is in another "
+        f"sheet, name it in the schema (format: {{sheet: {json.dumps(others[0], ensure_ascii=False)}}})."
+    )
 
 
 def _read(path: Path, columns: Sequence[str], how: Format) -> Content:
@@ -88,4 +105,5 @@ WORKBOOK = FileKind(
     _write,
     ".xlsx",
     (zipfile.BadZipFile, KeyError),
+    _why_absent,
 )

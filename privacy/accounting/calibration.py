@@ -153,6 +153,8 @@ def largest_rho(fits: Callable[[float], bool]) -> float:
     """
     found = bracket(lambda rho: not fits(rho), LEAST_RHO, MOST_RHO)
     if found is None or found[0] == found[1]:
-        raise BudgetExhausted("The declared budget leaves no room for scores, however noisy: declare a larger epsilon.")
+        raise BudgetExhausted(
+            "The declared budget cannot be kept, however much noise is added: declare a larger epsilon."
+        )
     fitting, too_much = found
     return halve(fits, fitting, too_much, NOISE_PRECISION)

@@ -16,7 +16,7 @@ from typing import Literal
 from cohorts import storage
 from cohorts.split_keys import split_key_file
 from cohorts.user_data import ledgers_folders, write_once
-from privacy.errors import LedgerError, LedgerUnavailable
+from privacy.errors import LedgerError, LedgerUnavailable, Misnamed
 from privacy.ledger.database import connect, explained, files_of
 from privacy.ledger.hash_chain import Chain
 from privacy.ledger.journal import Journal
@@ -53,13 +53,14 @@ def write_backup(target: Path, files: Sequence[Path]) -> list[Held]:
         files: the ledgers.
 
     Raises:
-        LedgerError: there is nothing to write, one of them does not pass its check, or the file is there.
+        Misnamed: there is nothing to write, or the file is there.
+        LedgerError: one of them does not pass its check.
         LedgerUnavailable: the file cannot be written.
     """
     if target.exists():
-        raise LedgerError(f"{target} is there already, and an older backup is not written over. Name another file.")
+        raise Misnamed(f"{target} is there already, and an older backup is not written over. Name another file.")
     if not files:
-        raise LedgerError(f"There is no ledger in {', '.join(map(str, ledgers_folders()))}, so nothing to back up.")
+        raise Misnamed(f"There is no ledger in {', '.join(map(str, ledgers_folders()))}, so nothing to back up.")
     archive, held = BytesIO(), []
     with TemporaryDirectory() as folder, zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for number, file in enumerate(files):
@@ -86,13 +87,14 @@ def restore(backup: Path, file: Path | None = None, told: Sequence[tuple[str, Re
         told: receipts of studies, each with its cohort's name, that the ledgers must contain.
 
     Raises:
-        LedgerError: it is no backup, or a ledger would forget entries that it, its receipts or studies know of.
+        Misnamed: it is no backup, or holds several ledgers for one file.
+        LedgerError: a ledger would forget entries that it, its receipts or studies know of.
     """
     with TemporaryDirectory() as folder, contextlib.ExitStack() as opened:
         files = list(_unpacked(backup, Path(folder)))
         held = [opened.enter_context(contextlib.closing(Journal.open(each))) for each in files]
         if file and len(held) != 1:
-            raise LedgerError(f"{backup} holds {len(held)} ledgers, which cannot all be put into {file}.")
+            raise Misnamed(f"{backup} holds {len(held)} ledgers, which cannot all be put into {file}.")
         for journal in held:
             journal.verify([receipt for cohort, receipt in told if cohort == journal.cohort])
         targets = [file or ledger_file_of(journal.cohort) for journal in held]
@@ -123,9 +125,10 @@ def _unpacked(backup: Path, folder: Path) -> Iterator[Path]:
                         storage.write_bytes(place / name, zipped.read(f"{number}/{name}"), private=True)
                 yield place / LEDGER
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError, NotImplementedError) as error:
-        raise LedgerError(
-            f"{backup} cannot be read as a backup of ledgers ({type(error).__name__}). Give a file that `python -m "
-            "privacy backup` wrote with this version."
+        problem = getattr(error, "strerror", None) or "it is none"
+        raise Misnamed(
+            f"{backup} cannot be read as a backup of ledgers: {problem[0].lower()}{problem[1:]}. Give a file that "
+            "`python -m privacy backup` wrote with this version."
         ) from None
 
 

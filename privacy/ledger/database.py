@@ -74,6 +74,11 @@ def explained(file: Path) -> Iterator[None]:
             "if its very first creation was interrupted, remove it and its key)."
         ) from None
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise LedgerError(
+                f"{file} is no ledger, or one whose beginning is damaged ({error}). Restore the newest copy from "
+                "a backup, or name a ledger."
+            ) from None
         raise LedgerError(f"The ledger {file} is damaged ({error}). Restore the newest copy from a backup.") from None
     except OSError as error:
         kind = LedgerUnavailable if error.errno in PASSING_ERRORS else LedgerError
@@ -91,6 +96,15 @@ def connect(file: Path, mode: str) -> sqlite3.Connection:
     """
     address = f"file:{quote(str(file.absolute()))}?mode={mode}"
     return sqlite3.connect(address, uri=True, timeout=WAIT_FOR_OTHERS_S, isolation_level=None, check_same_thread=False)
+
+
+def holds_a_ledger(file: Path) -> bool:
+    """Whether a file is a database with a ledger's header, or one that cannot be read just now or is damaged."""
+    try:
+        with contextlib.closing(connect(file, "ro")) as database:
+            return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'header'").fetchone() is not None
+    except sqlite3.Error as error:
+        return getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB
 
 
 def files_of(file: Path) -> tuple[Path, ...]:

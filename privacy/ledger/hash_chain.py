@@ -21,9 +21,9 @@ from typing import Any
 from cohorts import storage
 from cohorts.user_data import KEY_BYTES, write_once
 from privacy.accounting.events import canonical_json
-from privacy.errors import LedgerError
+from privacy.errors import LedgerError, Misnamed
 from privacy.ledger.database import connect, explained, files_of, is_durable, make_durable
-from privacy.ledger.places import key_file
+from privacy.ledger.places import a_folder, key_file
 
 FORMAT = 1
 COHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # it also names a folder
@@ -283,6 +283,8 @@ def read_header(file: Path) -> dict[str, Any]:
     Raises:
         LedgerError: when there is no ledger.
     """
+    if file.is_dir():
+        raise Misnamed(a_folder(file))
     if not file.is_file():
         raise LedgerError(
             f"There is no ledger at {file}. It records what was already read of the participants, so nothing may be "

@@ -16,7 +16,7 @@ from cohorts import SPLITS, Cohort, Participants, Split, SplitShares, split_key
 from cohorts.cohort import seal_key
 from cohorts.split_keys import split_key_of
 from privacy.accounting.budget import Budget
-from privacy.errors import LedgerError
+from privacy.errors import LedgerError, Misnamed
 from privacy.ledger.charge import Charge, Purpose
 from privacy.ledger.declaring import Proposal, drafted, require_room, require_same
 from privacy.ledger.filter import Declaration, RenyiFilter
@@ -24,7 +24,7 @@ from privacy.ledger.hash_chain import Chain, create_chain, read_header
 from privacy.ledger.identity import Binding
 from privacy.ledger.journal import Journal
 from privacy.ledger.people import LARGEST_OVERLAP, Bound, bind, known_elsewhere, overlaps, require_names
-from privacy.ledger.places import has_been, key_file, ledger_file, ledger_key, ledgers, missing
+from privacy.ledger.places import a_folder, has_been, key_file, ledger_file, ledger_key, ledgers, missing
 from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
 from privacy.mechanisms.mechanism import Exact
@@ -76,6 +76,8 @@ class Ledger(Journal):
         require_names(other_people)
         schema = cohort.schema
         file = file or ledger_file(schema)
+        if file.is_dir():
+            raise Misnamed(a_folder(file))
         had_key = key_file(file).exists()  # asked first: creation writes the key after the file
         if not file.exists() and (has_been(file) or not (begin or schema.public)):
             raise LedgerError(missing(schema.name, file))

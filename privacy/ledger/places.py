@@ -30,6 +30,11 @@ def has_been(file: Path) -> bool:
     return is_there(key_file(file)) or is_there(receipts_file(file))
 
 
+def a_folder(file: Path) -> str:
+    """What is to be said of a folder that was named for a ledger."""
+    return f"{file} is a folder, and a ledger is a file, mostly {LEDGER}; name that."
+
+
 def missing(cohort: str, file: Path) -> str:
     """What is to be said of a private cohort's ledger that is not there."""
     if has_been(file):

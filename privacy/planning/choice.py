@@ -13,7 +13,7 @@ from privacy.accounting.budget import Budget, best_order
 from privacy.accounting.calibration import room_in
 from privacy.accounting.private_selection import LawOfRuns, cheapest_law
 from privacy.accounting.search import bracket, halve
-from privacy.errors import PlanError
+from privacy.errors import BudgetExhausted, PlanError
 from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.planning.allocation import allocate
 from privacy.planning.plan import Spent, StudyPlan
@@ -23,6 +23,8 @@ from privacy.planning.steering import ADVANTAGE, AIM, WORKABLE
 TEST_SHARE = 0.10
 VALIDATION_SHARES = (0.15, 0.20, 0.25, 0.30, 0.35, 0.40)
 LARGEST_EPSILON = 1e4
+USUAL = (1, 3)
+"""Epsilons that are declared for trials, from and to (docs/tutorial.md)."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,15 @@ def steering_plan(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInputs) -
     Raises:
         PlanError: scores would hardly do better than chance; it names the smallest epsilon that works.
     """
-    plan = best(inputs)
-    if kept_better(plan, inputs) >= WORKABLE:
+    try:
+        plan = best(inputs)
+        steered = kept_better(plan, inputs) >= WORKABLE
+    except BudgetExhausted:
+        smallest = _smallest_workable(best, inputs)
+        raise PlanError(
+            f"{_too_small(inputs)} The smallest --epsilon that works here is {smallest:.2g}{_usual(smallest)}."
+        ) from None
+    if steered:
         return plan
     steering = plan.steering(inputs.schema, inputs.spent)
     fewer = "; fewer --trials need less" if _fewer_trials_help(best, inputs) else ""
@@ -114,6 +123,29 @@ def steering_plan(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInputs) -
         f"{steering.noise_sd:.3f} each. A configuration that is {ADVANTAGE:g} AUC better would be kept with "
         f"probability {steering.keeps_the_better:.2f} (1/3 is chance, {WORKABLE:g} is required). The smallest "
         f"--epsilon that works here is {_smallest_workable(best, inputs):.2g}{fewer}."
+    )
+
+
+def measuring_plan(plan: StudyPlan, inputs: PlanInputs) -> StudyPlan:
+    """A plan that measures once, if its budget allows a measurement however noisy.
+
+    Raises:
+        PlanError: it does not; it names the smallest epsilon that does.
+    """
+
+    def allowed(epsilon: float) -> bool:
+        try:
+            plan.model_copy(update={"epsilon": epsilon}).events(inputs.schema, inputs.spent)
+        except BudgetExhausted:
+            return False
+        return True
+
+    if allowed(plan.epsilon):
+        return plan
+    smallest = _smallest(allowed, inputs)
+    raise PlanError(
+        f"{_too_small(inputs)} The smallest --epsilon that can be kept here is {smallest:.2g}, at which hardly more "
+        f"than noise is measured{_usual(smallest)}."
     )
 
 
@@ -172,13 +204,34 @@ def _fewer_trials_help(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInpu
     return kept_better(best(fewer), fewer) > kept_better(best(inputs), inputs)
 
 
+def _too_small(inputs: PlanInputs) -> str:
+    budget, before = inputs.budget, " after what was read before" if any(inputs.spent.values()) else ""
+    return (
+        f"Epsilon {budget.epsilon:g} is too small: at delta {budget.delta:g} it cannot be kept{before}, however much "
+        "noise is added."
+    )
+
+
+def _usual(smallest: float) -> str:
+    """What is usual, where that is possible."""
+    return f"; {USUAL[0]} to {USUAL[1]} is usual" if smallest <= USUAL[0] else ""
+
+
 def _smallest_workable(best: Callable[[PlanInputs], StudyPlan], inputs: PlanInputs) -> float:
     """The smallest epsilon whose best plan steers well enough, rounded up."""
 
     def works(epsilon: float) -> bool:
         with_more = replace(inputs, budget=Budget(epsilon, inputs.budget.delta))
-        return kept_better(best(with_more), with_more) >= WORKABLE
+        try:
+            return kept_better(best(with_more), with_more) >= WORKABLE
+        except BudgetExhausted:
+            return False
 
+    return _smallest(works, inputs)
+
+
+def _smallest(works: Callable[[float], bool], inputs: PlanInputs) -> float:
+    """The smallest epsilon that works, above one that does not; rounded up."""
     found = bracket(works, inputs.budget.epsilon, LARGEST_EPSILON)
     smallest = LARGEST_EPSILON if found is None else halve(works, found[1], found[0], precision=0.02)
     digits = 1 - math.floor(math.log10(smallest))

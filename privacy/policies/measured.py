@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from privacy.ledger.summary import Summary
 from privacy.planning.allocation import DeclaredPlan
-from privacy.planning.choice import PlanInputs
+from privacy.planning.choice import PlanInputs, measuring_plan
 from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
 from privacy.policies.on_measured import OnMeasured, measure_once
@@ -42,7 +42,7 @@ class MeasuredOnce:
     def plan(self, inputs: PlanInputs) -> StudyPlan:
         """The one there is: no trial costs anything, so there is nothing to weigh."""
         search = Schedule(trials=inputs.trials, rungs=inputs.rungs, reduction_factor=inputs.reduction_factor)
-        return next(inputs.plans(self.name, [(Schedule.nothing(), search, 1.0)]))
+        return measuring_plan(next(inputs.plans(self.name, [(Schedule.nothing(), search, 1.0)])), inputs)
 
     def stages(self, declared: DeclaredPlan) -> tuple[Stage, ...]:
         """One search, which reads nobody."""

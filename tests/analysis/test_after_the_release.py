@@ -122,6 +122,14 @@ def test_a_folder_without_a_release_is_said_to_be_none(tmp_path, capsys):
     assert "There is no release at" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command", [["build"], ["verify"], ["draw", "--participants", "3"], ["publication"], ["score"]]
+)
+def test_a_file_where_a_folder_is_asked_for_is_said_to_be_one(command, capsys):
+    assert main([*command, __file__]) == 2
+    assert "is a file" in " ".join(capsys.readouterr().err.split())
+
+
 ANOTHER = ("--licence", "CC-BY-4.0", "--citation", "A & B. A copy of 'small'. 2026.", "--published", "2026-05-01")
 
 

@@ -382,3 +382,35 @@ def test_files_of_one_name_are_refused(tmp_path):
     (tmp_path / "old").mkdir()
     with pytest.raises(CohortError, match="both called trial"):
         draft_schema([csv_with(tmp_path, "id"), csv_with(tmp_path / "old", "id")])
+
+
+@pytest.mark.parametrize("rest", ["P1,182\n", 'P1,"text"\n', 'P1,"a","b"\n'])
+def test_a_header_that_leaves_a_quotation_mark_open_is_no_header(tmp_path, rest):
+    file = tmp_path / "trial.csv"
+    file.write_text('id,"sbp\n' + rest)
+    with pytest.raises(CohortError, match="a quotation mark is opened in its first line and not closed"):
+        draft_schema([file])
+
+
+def test_a_draft_takes_tables_and_no_schema(tmp_path):
+    with pytest.raises(
+        CohortError, match=r"little.yaml is a schema, and a draft is made from tables.*python -m cohorts "
+    ):
+        draft_schema([Path(write_trial(tmp_path))])
+
+
+def test_a_draft_takes_files_and_no_folder(tmp_path):
+    write_trial(tmp_path)
+    with pytest.raises(CohortError, match="is a folder; name the tables in it"):
+        draft_schema([tmp_path])
+    with pytest.raises(CohortError, match="is a folder; name the schema to write"):
+        write_draft([tmp_path / "people.csv"], tmp_path)
+
+
+def test_a_workbook_whose_first_sheet_is_empty_has_its_others_named(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title = "Cover"
+    book.create_sheet("Patients").append(["id", "sbp"])
+    book.save(tmp_path / "trial.xlsx")
+    with pytest.raises(CohortError, match=r"the sheet Cover has no names of columns.*\(Patients\), save that as CSV"):
+        draft_schema([tmp_path / "trial.xlsx"])

@@ -127,3 +127,15 @@ def test_a_file_without_a_header_does_not_have_its_first_participant_shown(tmp_p
     with pytest.raises(CohortError, match=r"nor any other that the schema names\. Does its first line") as refused:
         load_participants(str(next(tmp_path.glob("*.yaml"))))
     assert not any(cell and cell in str(refused.value) for cell in rows[0].split(",") if len(cell) > 2)
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_header_whose_quotation_mark_is_open_does_not_have_rows_shown_as_names_of_columns(tmp_path, separator):
+    path, table = write_trial(tmp_path), tmp_path / "visits.csv"
+    visits_frame().to_csv(table, index=False, sep=separator)
+    header, *rows = table.read_text().splitlines()
+    for closed in ("", f'P{MARK}{separator}"text"'):  # by a quotation mark of the rows, and by none
+        table.write_text("\n".join([header.replace("visit", '"visit'), rows[0], closed, *rows[1:]]) + "\n")
+        text = message(path)
+        assert "visits.csv, line 1" in text
+        assert "P000" not in text.replace(str(tmp_path), "") and MARK not in text.replace(str(tmp_path), "")

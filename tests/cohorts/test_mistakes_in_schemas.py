@@ -1,5 +1,7 @@
 """A mistake in a schema gets one paragraph that names the file, the key and what may stand there."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -39,6 +41,38 @@ def test_a_schema_that_is_no_yaml_mapping(tmp_path, text, said):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     refusal(str(path), path, said)
+
+
+def test_a_folder_where_a_schema_is_asked_for(tmp_path):
+    refusal(str(tmp_path), "is a folder", "ends in .yaml")
+    (tmp_path / "trial.yaml").mkdir()
+    refusal(str(tmp_path / "trial.yaml"), "is a folder", "ends in .yaml")
+
+
+def test_a_table_where_a_schema_is_asked_for(tmp_path):
+    write_trial(tmp_path)
+    refusal(str(tmp_path / "people.csv"), "people.csv is no schema", "draft")
+
+
+def test_a_schema_in_another_encoding_is_told_with_the_line_and_how_to_save_it(tmp_path):
+    path = Path(write_trial(tmp_path))
+    lines = path.read_text().splitlines()
+    lines[3] += "  # größer als geplant"
+    path.write_text("\n".join(lines), encoding="latin-1")
+    refusal(str(path), "little.yaml, line 4: this is not text in UTF-8; save the schema again with the encoding UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "also", "said"),
+    [
+        ("people.csv", {}, "Remove 'visits', and say table: people of what it holds"),
+        ("people.xlsx", {"format": {"visits": {"sheet": "B"}}}, "Save each sheet as a file of its own"),
+    ],
+)
+def test_two_tables_that_are_one_file(tmp_path, file, also, said):
+    schema = schema_mapping() | also
+    schema["tables"] = {"people": file, "visits": file}
+    refusal(write_trial(tmp_path, schema=schema), f"'people' and 'visits' are the same file, {file}. {said}")
 
 
 @pytest.mark.parametrize(

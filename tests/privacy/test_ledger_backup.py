@@ -46,9 +46,9 @@ def backup(file, tmp_path) -> Path:
     return tmp_path / "ledgers.backup"
 
 
-def complaint(capsys: pytest.CaptureFixture, *arguments: object) -> str:
+def complaint(capsys: pytest.CaptureFixture, *arguments: object, status: int = 1) -> str:
     capsys.readouterr()
-    assert main([str(each) for each in arguments]) == 1
+    assert main([str(each) for each in arguments]) == status
     said = capsys.readouterr()
     assert said.err.startswith("error: ") and len(said.err.splitlines()) == 1
     return said.err
@@ -83,7 +83,7 @@ def test_a_lost_data_directory_comes_back_and_goes_on_being_charged(backup, file
 def test_a_backup_is_its_owners_alone_and_no_other_is_written_over(backup, file, capsys):
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     before = backup.read_bytes()
-    assert "there already" in complaint(capsys, "backup", backup)
+    assert "there already" in complaint(capsys, "backup", backup, status=2)
     assert backup.read_bytes() == before
 
 
@@ -181,7 +181,17 @@ def test_one_ledger_elsewhere_is_backed_up_and_put_elsewhere(tmp_path, data_home
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + b"\0" * 18])
 def test_what_is_no_backup_is_refused(tmp_path, data_home, capsys, content):
     (tmp_path / "wrong").write_bytes(content)
-    assert "cannot be read as a backup" in complaint(capsys, "restore", tmp_path / "wrong")
+    assert "cannot be read as a backup" in complaint(capsys, "restore", tmp_path / "wrong", status=2)
+    assert not data_home.exists()
+
+
+def test_where_there_is_nothing_to_restore_or_to_back_up_the_command_is_to_be_mended(tmp_path, data_home, capsys):
+    (tmp_path / "notes").write_text("no ledger")
+    for wrong, said in ((tmp_path, "is a directory"), (tmp_path / "nowhere", "no such file")):
+        assert said in complaint(capsys, "restore", wrong, status=2)
+    assert "There is no ledger in" in complaint(capsys, "backup", tmp_path / "all.backup", status=2)
+    for wrong, said in ((tmp_path, "is a folder"), ("nowhere", "There is no"), (tmp_path / "notes", "is no ledger")):
+        assert said in complaint(capsys, "backup", tmp_path / "one.backup", "--ledger", wrong, status=2)
     assert not data_home.exists()
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -153,6 +154,10 @@ def test_figures_are_written_where_asked(study, tmp_path):
         ["{study}/nothing"],
         ["{study}/.."],
         ["{study}", "--ledger", "{study}/nothing"],
+        ["{study}", "--ledger", "{study}/.."],
+        ["{study}", "--ledger", "{study}/receipts.jsonl"],
+        ["{study}/receipts.jsonl"],
+        ["{study}/ledger.db", "--json", "{study}"],
         ["{study}", "--pld"],
         ["{study}/ledger.db", "--delta", "2"],
         ["{study}/ledger.db", "--receipt", "seven"],
@@ -161,6 +166,20 @@ def test_figures_are_written_where_asked(study, tmp_path):
 def test_a_users_mistake_is_no_mismatch(study, arguments, capsys):
     assert main([each.format(study=study) for each in arguments]) == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_a_file_that_was_a_ledger_by_what_lies_beside_it_does_not_hold(study, capsys):
+    file = own_ledger().file
+    file.write_bytes(b"overwritten")
+    assert main([str(file)]) == 1
+    assert "no ledger, or one whose beginning is damaged" in capsys.readouterr().err
+
+
+def test_another_database_is_no_ledger(tmp_path, capsys):
+    with sqlite3.connect(tmp_path / "study.db") as database:
+        database.execute("CREATE TABLE trials (number INTEGER)")
+    assert main([str(tmp_path / "study.db")]) == 2
+    assert "study.db is no ledger" in capsys.readouterr().err
 
 
 def test_the_command_runs_as_a_module(study):

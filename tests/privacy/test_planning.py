@@ -1,6 +1,7 @@
 """A plan fits its budget, steers better than chance, and says from public numbers what it will do."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -166,6 +167,24 @@ def test_steering_by_chance_is_refused_with_the_epsilon_that_would_do():
     assert accepted.steering(ACTG, {}).keeps_the_better >= WORKABLE
     with pytest.raises(PlanError):
         choose_plan(inputs(epsilon=0.9 * named, schema=ACTG, trials=32))
+
+
+@pytest.mark.parametrize("policy", ["measured", "composed"])
+def test_an_epsilon_that_no_noise_keeps_is_refused_with_the_smallest_that_some_does(policy):
+    with pytest.raises(PlanError, match=r"^Epsilon 0.001 is too small: at delta 1e-05 it cannot be kept, ") as refused:
+        choose_plan(inputs(epsilon=0.001), policy)
+    assert str(refused.value).endswith("; 1 to 3 is usual.")
+    named = float(re.search(r"smallest --epsilon that .* here is ([0-9.]+)[,;]", str(refused.value)).group(1))
+    choose_plan(inputs(epsilon=named), policy)
+    with pytest.raises(PlanError):
+        choose_plan(inputs(epsilon=0.9 * named), policy)
+
+
+def test_what_earlier_studies_spent_counts_where_an_epsilon_is_too_small():
+    spent = dict.fromkeys(("train", "validation"), dp_event.GaussianDpEvent(0.5))
+    with pytest.raises(PlanError, match=r"cannot be kept after what was read before, .* at which hardly") as refused:
+        choose_plan(inputs(spent=spent), "measured")
+    assert "usual" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("policy", "helps"), [("composed", True), ("surrogate", False)])

@@ -311,6 +311,33 @@ def test_a_file_where_a_folder_should_be_is_named(capsys, tmp_path, little):
     assert "afile" in refused(capsys, tmp_path / "out", "--cohort", str(little), "--storage", str(file))
 
 
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("--cohort", "is a folder; give the path of the trial's schema"),
+        ("--ledger", "is a folder, and a ledger is a file"),
+    ],
+)
+def test_a_folder_where_a_file_should_be_is_named(capsys, tmp_path, little, option, named):
+    asked = {"--cohort": str(little)} | {option: str(little.parent)}
+    assert named in refused(capsys, tmp_path / "out", *(word for each in asked.items() for word in each), *UNACCOUNTED)
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [("--data", "is a file. Give the folder"), ("--ledger", "is no ledger"), ("--cohort", "is no schema")],
+)
+def test_a_file_of_another_kind_is_named(capsys, tmp_path, little, option, named):
+    asked = {"--cohort": str(little)} | {option: str(little.parent / "people.csv")}
+    assert named in refused(capsys, tmp_path / "out", *(word for each in asked.items() for word in each), *UNACCOUNTED)
+
+
+def test_an_epsilon_that_no_noise_keeps_is_refused_with_the_smallest_that_some_does(capsys, tmp_path):
+    error = refused(capsys, tmp_path / "out", "--cohort", "sprint-simulated", "--epsilon", "0.001")
+    assert "Epsilon 0.001 is too small: at delta 1e-05 it cannot be kept, however much noise is added." in error
+    assert "The smallest --epsilon that can be kept here is 0.0036" in error
+
+
 def test_no_cluster_at_the_address_is_said_before_anything_is_written(capsys, tmp_path, little):
     error = refused(capsys, tmp_path / "out", "--cohort", str(little), "--address", "127.0.0.1:1", *UNACCOUNTED)
     assert "--address 127.0.0.1:1" in error

@@ -71,6 +71,8 @@ def request(given: argparse.Namespace) -> Requested:
     run = _run(given)
     schema = resolve_schema(run.cohort)
     _check(run, schema)
+    if any(part.is_file() for part in (given.out, *given.out.parents)):
+        raise RunError(f"--out {given.out} cannot be a folder, because a file is in its place. Name another.")
     folder = Folder(given.out / run.name)
     before = PaperRun.read(folder.path)
     if before is None and folder.path.exists():
@@ -95,18 +97,8 @@ def request(given: argparse.Namespace) -> Requested:
 def _run(given: argparse.Namespace) -> PaperRun:
     cohort = str(Path(given.cohort).resolve()) if given.cohort.endswith((".yaml", ".yml")) else given.cohort
     name = f"{given.prefix}{given.noise}_{given.clip_value}_{given.epochs}_{given.lr}_{given.batch_size}"
-    if not re.fullmatch(NAME, name):
-        raise RunError(
-            f"--prefix {given.prefix!r} cannot begin a run's name, which becomes a folder. Use letters, digits, dots, "
-            "dashes and underscores, beginning with a letter or a digit."
-        )
-    if given.noise > 0 and given.clip_value <= 0:
-        raise RunError(
-            f"--noise {given.noise:g} is in units of the clip norm, and there is none. Give --clip_value, such as "
-            "0.0001 (the paper's), or --noise 0 for training without privacy."
-        )
     try:
-        return PaperRun(
+        run = PaperRun(
             name=name,
             cohort=cohort,
             data_dir=given.data and given.data.resolve(),
@@ -126,8 +118,26 @@ def _run(given: argparse.Namespace) -> PaperRun:
             versions=installed_versions(PACKAGES),
         )
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        raise RunError(f"--{fault['loc'][0]} {fault['input']} cannot be used: {fault['msg'].lower()}.") from None
+        raise RunError(_unusable(error)) from None
+    if not re.fullmatch(NAME, name):
+        raise RunError(
+            f"--prefix {given.prefix!r} cannot begin a run's name, which becomes a folder. Use letters, digits, dots, "
+            "dashes and underscores, beginning with a letter or a digit."
+        )
+    if given.noise > 0 and given.clip_value <= 0:
+        raise RunError(
+            f"--noise {given.noise:g} is in units of the clip norm, and there is none. Give --clip_value, such as "
+            "0.0001 (the paper's), or --noise 0 for training without privacy."
+        )
+    return run
+
+
+def _unusable(error: ValidationError) -> str:
+    """Which flag holds what no run can have, and what it may be."""
+    fault = error.errors(include_url=False)[0]
+    words = {"ge": "{:g} or more", "gt": "above {:g}", "lt": "below {:g}"}
+    limits = [words[key].format(limit) for key, limit in fault.get("ctx", {}).items() if key in words]
+    return f"--{fault['loc'][0]} {fault['input']} cannot be used: it must be {(limits or ['a finite number'])[0]}."
 
 
 def _check(run: PaperRun, schema: Schema) -> None:
