@@ -15,12 +15,11 @@ from typing import Any, ClassVar
 
 import dp_accounting
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr, ndtri
 from threadpoolctl import threadpool_limits
 
 from cohorts import Encoding, Participants, Schema
-from cohorts.encoding import BEYOND, Cell
+from cohorts.encoding import BEYOND
 from privacy.mechanisms.gaussian import scale_for
 from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms, NoisyHistograms
 from privacy.mechanisms.labels import labels_by_shares
@@ -36,8 +35,8 @@ RADIUS = 0.5
 measured are hardly more than directions, which has the most signal for its noise; generators are fitted to what
 shortened draws measure. How large scores are is known from the histograms."""
 
-PER_BIN = 16
-"""Parts of a bin within which distribution functions are straight."""
+PER_BIN = 64
+"""Places in a bin at which scores are looked at, to find their mean square."""
 
 HISTOGRAMS_SHARE = 0.35
 """Of rho, for the histograms; moments get the rest."""
@@ -109,25 +108,28 @@ class NormalScores:
 
     @cached_property
     def squares(self) -> np.ndarray:
-        """Mean square of each score, (W,): less than 1 where values go by steps, and where they may be missing."""
+        """Mean square of each score, (W,): less than 1 where values are few whole numbers, or may be missing."""
         squares = np.ones(self.width)
         for number, cell in enumerate(self.cells):
             squares[cell.columns] = self.there[number].clip(RAREST)
             if not cell.measure.nominal:
-                own = [mean_square(cell, *each, np.diff(each[1])) for each in self._distributions[number]]
-                squares[cell.first] *= np.average(own, weights=self.shares)
+                squares[cell.first] *= self._square(number)
             if cell.flagged:
                 squares[cell.flag] = (self.there[number] / (1 - self.missing[number])).clip(RAREST, 1)
         return squares
 
-    @cached_property
-    def _distributions(self) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
-        """By the number of a cell that is not nominal, for each class what ``distribution`` says."""
-        return {
-            number: [distribution(own, cell.scale.single) for own in self.within(number)]
-            for number, cell in enumerate(self.cells)
-            if not cell.measure.nominal
-        }
+    def _square(self, number: int) -> float:
+        """Mean square of a cell's scores, not of a nominal one: values are spread evenly within bins, but for steps."""
+        scale, bins = self.cells[number].scale, self.bins[number].values
+        at = scale.positions(scale.at((np.arange(bins * PER_BIN) + 0.5) / (bins * PER_BIN)))
+        own = [
+            np.average(
+                np.square(ndtri(np.interp(at, _edges(shares), _distribution(shares))).clip(-LIMIT, LIMIT)),
+                weights=np.repeat(shares, PER_BIN),
+            )
+            for shares in self.within(number)
+        ]
+        return float(np.average(own, weights=self.shares))
 
     def scores(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Normal scores (n, W) in [-LIMIT, LIMIT] of values (n, M, V) of participants of classes (n,)."""
@@ -141,9 +143,9 @@ class NormalScores:
                 indicators = which[:, None] == np.arange(len(pooled) - len(shares), len(pooled))  # (n, k)
                 scores[:, cell.columns] = standardised(indicators, shares)
             else:
-                for label, distribution in enumerate(self._distributions[number]):
+                for label, shares in enumerate(self.within(number)):
                     own = labels == label
-                    scores[own, cell.first] = ndtri(np.interp(at[own], *distribution))
+                    scores[own, cell.first] = ndtri(np.interp(at[own], _edges(shares), _distribution(shares)))
             lacking = positions[:, number] > 1
             scores[lacking, cell.columns] = 0
             if cell.flagged:
@@ -162,9 +164,9 @@ class NormalScores:
                 which = beyond[:, 0] > 0 if cell.measure.kind == "binary" else beyond.argmax(axis=1)
                 positions[:, number] = (which + 0.5) / len(pooled)
             else:
-                for label, (edges, below) in enumerate(self._distributions[number]):
+                for label, shares in enumerate(self.within(number)):
                     own = labels == label
-                    positions[own, number] = np.interp(ndtr(score[own, 0]), below, edges)
+                    positions[own, number] = np.interp(ndtr(score[own, 0]), _distribution(shares), _edges(shares))
             if cell.flagged:
                 positions[scores[:, cell.flag] + ndtri(self.missing[number]) > 0, number] = BEYOND
         return self.encoding.at_positions(positions)
@@ -176,23 +178,15 @@ class NormalScores:
 
     def edges(self, number: int) -> np.ndarray:
         """Scores between the bins of a cell that is not nominal, ascending, of each class: (k, b - 1)."""
-        below = np.array([below[::PER_BIN][1:-1] for _, below in self._distributions[number]])
-        edges: np.ndarray = ndtri(below).clip(-LIMIT, LIMIT)
+        distributions = np.array([_distribution(shares)[1:-1] for shares in self.within(number)])
+        edges: np.ndarray = ndtri(distributions).clip(-LIMIT, LIMIT)
         return edges
 
     def middles(self, number: int) -> np.ndarray:
-        """Scores that those in each bin of a cell that is not nominal have on average, ascending: of each class (k, b).
-
-        A bin of a single value has its score.
-        """
-        found = []
-        for _, below in self._distributions[number]:
-            parts = ndtri((below[1:] + below[:-1]) / 2).clip(-LIMIT, LIMIT).reshape(-1, PER_BIN)
-            average = np.average(parts, axis=1, weights=np.diff(below).reshape(-1, PER_BIN) + 1e-12)
-            ends = below[::PER_BIN]
-            middle = ndtri((ends[1:] + ends[:-1]) / 2).clip(-LIMIT, LIMIT)
-            found.append(np.where(self.cells[number].scale.single, middle, average))
-        return np.array(found)
+        """Scores of the middle of each bin of a cell that is not nominal, ascending, of each class: (k, b)."""
+        distributions = np.array([_distribution(shares) for shares in self.within(number)])
+        middles: np.ndarray = ndtri((distributions[:, 1:] + distributions[:, :-1]) / 2).clip(-LIMIT, LIMIT)
+        return middles
 
 
 @dataclass(frozen=True)
@@ -339,37 +333,10 @@ def standardised(indicators: np.ndarray, share: np.ndarray | float) -> np.ndarra
     return scores
 
 
-def distribution(shares: np.ndarray, single: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions from 0 to 1, and the share below each; between the edges of bins the density changes smoothly.
-
-    Within a bin of its own each value would be as likely as any other. In tails, where fewer and fewer are further out,
-    that makes scores too large.
-
-    Args:
-        shares: of b bins, (b,), none below 0.
-        single: which of them hold a single value, bool (b,); below that lies half of its share.
-
-    Returns:
-        float64 (b PER_BIN + 1,) each, ascending; bins begin at every PER_BIN-th.
-
-    Source: Fritsch & Carlson, "Monotone Piecewise Cubic Interpolation", 1980.
-    """
-    ends, below = np.linspace(0, 1, len(shares) + 1), np.concatenate([[0.0], np.cumsum(shares)]).clip(0, 1)
-    edges = np.linspace(0, 1, len(shares) * PER_BIN + 1)
-    smooth, straight = PchipInterpolator(ends, below)(edges), np.interp(edges, ends, below)
-    stepped = np.append(np.repeat(single, PER_BIN), True)
-    return edges, np.maximum.accumulate(np.where(stepped, straight, smooth).clip(0, 1))
+def _edges(shares: np.ndarray) -> np.ndarray:
+    return np.linspace(0, 1, len(shares) + 1)
 
 
-def mean_square(cell: Cell, edges: np.ndarray, below: np.ndarray, weights: np.ndarray) -> float:
-    """Mean square of the scores of values of a cell that is not nominal, each of which lies where its step does.
-
-    Args:
-        cell: whose values go by steps, perhaps.
-        edges: positions, ascending, (n + 1,).
-        below: the share below each, by which scores are made.
-        weights: how many values lie between each two positions, (n,).
-    """
-    steps = cell.scale.positions(cell.scale.at((edges[1:] + edges[:-1]) / 2))
-    scores = ndtri(np.interp(steps, edges, below)).clip(-LIMIT, LIMIT)
-    return float(np.average(np.square(scores), weights=weights))
+def _distribution(shares: np.ndarray) -> np.ndarray:
+    """Distribution function at the edges of the bins."""
+    return np.concatenate([[0.0], np.cumsum(shares)]).clip(0, 1)

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import chi2
 from threadpoolctl import threadpool_limits
 
 from cohorts import Participants, Schema
@@ -33,16 +32,12 @@ from privacy.mechanisms.shrinkage import ProductPosterior
 from trainables.generators import numbered_ids
 from trainables.measured.histogram_means import HistogramMeans
 from trainables.measured.network import standardised
-from trainables.measured.shapes import ClassShapes
 
 POOL = 4000
 """Draws of each class by which the middle of all copies is found."""
 
 FIRST_ROUNDS, ROUNDS = 16, 6
 """How often a sample is moved, less each time: to find the middle, and from there to a copy."""
-
-SURE = 0.95
-"""How sure it must be that means by products are off before they count less."""
 
 LONGEST = 1.0
 """Of one move of a mean, in standard deviations."""
@@ -103,9 +98,7 @@ class Copies:
         self._measured, self._schema, self._randomness = measured, schema, randomness
         self._scores = NormalScores(schema, measured.histograms)
         self._histograms = HistogramMeans(self._scores, measured.histograms)
-        self._shapes = ClassShapes(self._scores, measured.histograms)
         self._sizes = np.array([each.participants for each in measured.histograms])  # (k,)
-        self._model_error = np.zeros(self._scores.width)  # as ``_disagreement`` has it
         self._thresholded = np.zeros(self._scores.width, dtype=bool)  # whose latent scores have no size of their own
         self._turned = np.ones((self._scores.width,) * 2)  # 0 for products that shares of categories settle
         for cell in self._scores.cells:
@@ -116,9 +109,7 @@ class Copies:
             self._posterior = ProductPosterior(measured.products, self._scores.encoding.places)
             pool = [self._standard(POOL) for _ in self._sizes]
             targets = list(map(Target, self._posterior.middle, self._histograms.middle))
-            by_products = self._aligned(measured.moments(self._scores), pool, targets, FIRST_ROUNDS)
-            self._model_error = self._disagreement(by_products, pool, targets)
-            self._middle = self._aligned(by_products, pool, targets, ROUNDS)
+            self._middle = self._aligned(measured.moments(self._scores), pool, targets, FIRST_ROUNDS)
             middle = enumerate(zip(self._middle, pool, strict=True))
             self._pool = [self._seen(each, own, label) for label, (each, own) in middle]
 
@@ -142,7 +133,7 @@ class Copies:
             moments = self._aligned(self._middle, standard, targets, ROUNDS)
         scores = np.empty((len(labels), self._scores.width))
         for label, (each, own) in enumerate(zip(moments, standard, strict=True)):
-            scores[labels == label] = self._moved(each, own, label)
+            scores[labels == label] = _moved(each, own)
         return Participants(self._schema, numbered_ids(len(labels)), labels, self._scores.values(scores, labels))
 
     def _targets(self, sizes: np.ndarray) -> list[Target]:
@@ -166,55 +157,35 @@ class Copies:
         found = alike_before(moments, before, shares)
         for gain in 1 - np.arange(rounds) / rounds:  # so that it settles, though shares of categories go by steps
             seen = [self._seen(each, own, label) for label, (each, own) in enumerate(zip(found, standard, strict=True))]
+            squares = np.average([np.square(each.features).sum(axis=1).mean() for each in seen], weights=shares)
+            scale = math.sqrt(self._scores.squares.sum() / LIMIT**2 / float(squares))
             moved = [
-                self._step(*each, gain, label) for label, each in enumerate(zip(found, seen, targets, strict=True))
+                self._step(*each, scale, gain, label)
+                for label, each in enumerate(zip(found, seen, targets, strict=True))
             ]
             found = alike_before(moved, before, shares)
         return found
 
-    def _step(self, moments: ClassMoments, seen: _Seen, target: Target, gain: float, label: int) -> ClassMoments:
+    def _step(
+        self, moments: ClassMoments, seen: _Seen, target: Target, scale: float, gain: float, label: int
+    ) -> ClassMoments:
         """Moments nearer to those that give what is to be measured: a step of a fixed-point iteration."""
-        by_products, by_histograms, noise = self._lacking(seen, target, label)
-        trust = 1 / (1 + (noise + self._model_error) / self._histograms.variances[label])  # in products
-        shift = trust * by_products + (1 - trust) * by_histograms
-        turn = gain * self._turned * (target.products - seen.products)[1:, 1:] / seen.product_slope
+        slopes = seen.mean_slope, seen.product_slope
+        noise = self._measured.products[label].noise_sd / math.sqrt(2) / slopes[0]
+        trust = 1 / (1 + noise**2 / self._histograms.variances[label])  # in products, beside histograms
+        by_products = (target.products - seen.products)[0, 1:] / slopes[0]
+        shift = trust * by_products + (1 - trust) * (target.means - seen.features.mean(axis=0))
+        turn = gain * self._turned * (target.products - seen.products)[1:, 1:] / slopes[1]
         covariance = moments.covariance + turn
         size = np.sqrt(np.diag(covariance).clip(1e-3 / LIMIT**2))
-        scale = self._shapes.too_small(LIMIT * seen.features, label) ** gain  # directions do not tell
-        factor = np.where(self._thresholded, 1 / (LIMIT * size), scale)
+        factor = np.where(self._thresholded, 1 / (LIMIT * size), scale**gain)
         covariance = nearest_covariance(covariance * np.outer(factor, factor), float(len(size)))
         return ClassMoments(moments.mean + gain * shift.clip(-LONGEST / LIMIT, LONGEST / LIMIT), covariance)
-
-    def _lacking(self, seen: _Seen, target: Target, label: int) -> tuple[np.ndarray, np.ndarray, float]:
-        """What means of scores over LIMIT (W,) lack by products, and by histograms; and the first's variance."""
-        noise = self._measured.products[label].noise_sd / math.sqrt(2) / seen.mean_slope
-        by_products = (target.products - seen.products)[0, 1:] / seen.mean_slope
-        return by_products, target.means - seen.features.mean(axis=0), noise**2
-
-    def _disagreement(
-        self, moments: Sequence[ClassMoments], standard: Sequence[np.ndarray], targets: Sequence[Target]
-    ) -> np.ndarray:
-        """Mean square of how far apart means by products and by histograms are, (W,), less what noise explains.
-
-        Directions tell means of Gaussian scores. Of others they tell something else, and histograms, which are noisier,
-        do not. It is the same for all classes, visits and categories of a measure, and 0 where it may well be chance.
-        """
-        apart, noise = np.empty((2, *self._histograms.variances.shape))  # (k, W) each
-        for label, (each, own, target) in enumerate(zip(moments, standard, targets, strict=True)):
-            by_products, by_histograms, own_noise = self._lacking(self._seen(each, own, label), target, label)
-            apart[label], noise[label] = by_products - by_histograms, own_noise + self._histograms.variances[label]
-        measures, found = np.array([place[0] for place in self._scores.encoding.places]), np.zeros(apart.shape[1])
-        for measure in set(measures):
-            here = np.isfinite(noise) & (measures == measure)
-            squares, least = np.square(apart[here]), chi2.ppf(SURE, here.sum())
-            if here.any() and (squares / noise[here]).sum() > least:
-                found[measures == measure] = max(float((squares - noise[here]).mean()), 0.0)
-        return found
 
     def _seen(self, moments: ClassMoments, standard: np.ndarray, label: int) -> _Seen:
         """What a study measures of draws of a class, rounding and limits included."""
         labels = np.full(len(standard), label)
-        values = self._scores.values(self._moved(moments, standard, label), labels)
+        values = self._scores.values(_moved(moments, standard), labels)
         return _Seen.of(self._scores.scores(values, labels) / LIMIT, self._measured.products[label].radius)
 
     def _standard(self, draws: int) -> np.ndarray:
@@ -222,10 +193,10 @@ class Copies:
         drawn = self._randomness.standard_normal((draws, self._scores.width))
         return standardised(torch.from_numpy(drawn)).numpy()
 
-    def _moved(self, moments: ClassMoments, standard: np.ndarray, label: int) -> np.ndarray:
-        """Normal scores (n, W) of a class, of standard ones: with these moments before they have the class's shape."""
-        eigenvalues, eigenvectors = np.linalg.eigh(moments.covariance)
-        root = (
-            eigenvectors * np.sqrt(eigenvalues.clip(0))
-        ) @ eigenvectors.T  # of all roots the one that moves smoothly
-        return self._shapes.of(LIMIT * (moments.mean + standard @ root), label)
+
+def _moved(moments: ClassMoments, standard: np.ndarray) -> np.ndarray:
+    """Normal scores (n, W) with these moments, of standard ones."""
+    eigenvalues, eigenvectors = np.linalg.eigh(moments.covariance)
+    root = (eigenvectors * np.sqrt(eigenvalues.clip(0))) @ eigenvectors.T  # of all roots the one that moves smoothly
+    scores: np.ndarray = LIMIT * (moments.mean + standard @ root)
+    return scores
