@@ -106,16 +106,23 @@ class NormalScores:
         attended: np.ndarray = lower + np.floor((np.arange(bins) + 0.5) * count / bins)
         return attended
 
+    @property
+    def present(self) -> np.ndarray:
+        """Share of participants of whom there is each score, (W,); of the others it is 0."""
+        present = np.ones(self.width)
+        for number, cell in enumerate(self.cells):
+            present[cell.columns] = self.there[number].clip(RAREST)
+            if cell.flagged:
+                present[cell.flag] = (self.there[number] / (1 - self.missing[number])).clip(RAREST, 1)
+        return present
+
     @cached_property
     def squares(self) -> np.ndarray:
         """Mean square of each score, (W,): less than 1 where values are few whole numbers, or may be missing."""
-        squares = np.ones(self.width)
+        squares = self.present
         for number, cell in enumerate(self.cells):
-            squares[cell.columns] = self.there[number].clip(RAREST)
             if not cell.measure.nominal:
                 squares[cell.first] *= self._square(number)
-            if cell.flagged:
-                squares[cell.flag] = (self.there[number] / (1 - self.missing[number])).clip(RAREST, 1)
         return squares
 
     def _square(self, number: int) -> float:
@@ -213,8 +220,8 @@ class Measured:
         classes = [each.moments for each in self.products]
         sizes = [each.participants for each in self.products]
         squares = [np.trace(each.covariance) + each.mean @ each.mean for each in classes]
-        wanted = normal_scores.squares.sum() / LIMIT**2
-        larger = wanted / float(np.average(squares, weights=sizes)) / normal_scores.squares  # (W,)
+        wanted = normal_scores.present.sum() / LIMIT**2
+        larger = wanted / float(np.average(squares, weights=sizes)) / normal_scores.present  # (W,)
         roots = np.sqrt(larger)
         scaled = [ClassMoments(roots * each.mean, np.outer(roots, roots) * each.covariance) for each in classes]
         return tuple(alike_before(scaled, normal_scores.encoding.before, normal_scores.shares))
