@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from cohorts import Participants, load_participants
@@ -18,8 +19,13 @@ def simulated_sprint(participants: int | None = None, seed: int = PUBLIC_SEED) -
         participants: how many.
         seed: of the simulation.
     """
-    usual = load_participants(SIMULATED)[0]
-    size = participants or usual.schema.nominal_size
+    size = participants or _usual().schema.nominal_size
     with tempfile.TemporaryDirectory() as folder:
-        write_simulated(Path(folder), round(size * ENROLLED / len(usual)), seed)
-        return read_participants(usual.schema.model_copy(update={"nominal_size": size}), Path(folder))[0]
+        write_simulated(Path(folder), round(size * ENROLLED / len(_usual())), seed)
+        return read_participants(_usual().schema.model_copy(update={"nominal_size": size}), Path(folder))[0]
+
+
+@cache
+def _usual() -> Participants:
+    """The public one; it is asked for its schema and its size by every other."""
+    return load_participants(SIMULATED)[0]
