@@ -182,16 +182,22 @@ class Trial:
         return self.candidate.generator()
 
     def save(self, directory: Path, **more: Any) -> None:
-        """Write generator.pt, from which participants can be made, and trial.pt, from which training goes on."""
-        save_generator(directory, self._kind.name, self.generator(), self.plan.schema)
-        state = {"epoch": self.epoch, "candidate": self.candidate.state_dict(), "receipt": self.receipt, **more}
-        torch.save(state, directory / STATE_FILE)
+        """Write generator.pt, from which participants can be made, and trial.pt, from which training goes on.
+
+        A trial that the budget let do nothing ends with a trial.pt that says so, and has no generator.
+        """
+        candidate = self.candidate if self.epoch or START in self.config else None
+        if candidate:
+            save_generator(directory, self._kind.name, candidate.generator(), self.plan.schema)
+        state = {"epoch": self.epoch, "candidate": candidate and candidate.state_dict(), "receipt": self.receipt}
+        torch.save({**state, **more}, directory / STATE_FILE)
 
     def load(self, directory: Path) -> dict[str, Any]:
         """Go on where ``save`` stopped; returns what was saved."""
         state = self._read_state(directory)
         self.epoch, self.receipt = state["epoch"], state["receipt"]
-        self.candidate.load_state_dict(state["candidate"])
+        if state["candidate"] is not None:
+            self.candidate.load_state_dict(state["candidate"])
         return state
 
     def _read_state(self, directory: str | Path) -> dict[str, Any]:

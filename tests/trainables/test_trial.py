@@ -8,17 +8,17 @@ from dp_accounting import NonPrivateDpEvent
 from ray import tune
 
 from cohorts import Participants
-from privacy import DPSGD, LedgerError, epsilon
+from privacy import DPSGD, BudgetExhausted, LedgerError, epsilon
 from privacy.ledger.ledger import Ledger
 from privacy.policies.unaccounted import Freely
 from tests.conftest import sealed, small_cohort
 from trainables.extensions import ExtensionError
 from trainables.generators import load_generator
-from trainables.progress import LocalTrials
+from trainables.progress import LocalTrials, Progress
 from trainables.scoring import likenesses
 from trainables.scoring.taken import is_taken
 from trainables.service.trials import DPGANTrial
-from trainables.trial import TrialPlan
+from trainables.trial import Trial, TrialPlan
 
 CONFIG = {"sampling_rate": 0.05, "width": 16, "latent_size": 4, "noise_multiplier": 1.5}
 REPORTED = {
@@ -107,6 +107,23 @@ def test_a_trial_that_cannot_afford_one_epoch_reads_nobody(plan, ledger):
     assert (result["epoch"], result["done"], result["epsilon"], result["score"]) == (0, True, 0.0, 0.5)
     assert "auc_random_forest" not in result
     assert charges(ledger) == []
+
+
+@pytest.mark.parametrize("candidate", ["gan", "measured", "copula", "moments"])
+def test_a_trial_that_could_afford_nothing_is_kept_as_one_that_can_generate_nobody(plan, tmp_path, candidate):
+    class Spent(Freely):
+        def training(self, *_):
+            raise BudgetExhausted("no more")
+
+    spent = replace(plan, access=Spent(*vars(plan.access).values()))
+    config = {**CONFIG, "candidate": candidate, "rho": 0.5}
+    ended = Progress(Trial("only", config, spent))
+    assert ended.step()["out_of_budget"]
+    ended.save(tmp_path)
+    assert [file.name for file in tmp_path.glob("*.pt")] == ["trial.pt"]
+    again = Progress(Trial("only", config, spent))
+    again.load(tmp_path)
+    assert again.trial.epoch == 0
 
 
 def test_a_machine_without_the_classifiers_of_the_study_reads_nobody(plan, ledger):
