@@ -24,6 +24,10 @@ class Scale(Protocol):
     """Which of them hold a single value, bool (b,)."""
     spike: bool
     """Whether the first holds zero alone, apart from the positive values."""
+    widths: np.ndarray
+    """How much of the range each bin takes up, on the scale, beside the others, (b,)."""
+    limits: tuple[float, float] | None
+    """Positions of the two limits, where their bins hold other values too; else None."""
 
     def positions(self, values: np.ndarray) -> np.ndarray:
         """Positions (n,) of values (n,); those beyond the limits count as the limits."""
@@ -44,26 +48,30 @@ def scale_of(measure: Measure) -> Scale:
 
 
 class LinearScale:
-    """Equal bins over the range; of k whole values or categories each lies in the middle of its k-th part."""
+    """Equal bins over the range, but whole values are never cut in two: bins of these hold one more or one less."""
 
     spike = False
 
     def __init__(self, measure: Measure) -> None:
         self._measure, count = measure, measure.count
         self.bins = count if measure.nominal or 0 < count <= BINS else BINS
+        self._places = np.linspace(0, 1, self.bins + 1)
+        self._edges = np.rint(self._places * count) if count else self._places * measure.range
+        self.widths = np.diff(self._edges) / self._edges[-1]
         self.single = np.full(self.bins, self.bins == count)
+        low, high = self.positions(np.array([measure.lower, measure.upper]))
+        self.limits: tuple[float, float] | None = None if self.bins == count else (float(low), float(high))
 
     def positions(self, values: np.ndarray) -> np.ndarray:
         """See ``Scale``."""
-        above, count = values - self._measure.lower, self._measure.count
-        inside: np.ndarray = ((above + 0.5) / count if count else above / self._measure.range).clip(0, 1)
+        above = values - self._measure.lower + 0.5 * (self._measure.count > 0)
+        inside: np.ndarray = np.interp(above, self._edges, self._places)
         return inside
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """See ``Scale``."""
-        count = self._measure.count
-        above = np.minimum(np.floor(positions * count), count - 1) if count else positions * self._measure.range
-        values: np.ndarray = self._measure.lower + above
+        above, count = np.interp(positions, self._places, self._edges), self._measure.count
+        values: np.ndarray = self._measure.lower + (np.minimum(np.floor(above), count - 1) if count else above)
         return values
 
     def shares(self, values: np.ndarray) -> np.ndarray:
@@ -84,6 +92,8 @@ class LogScale:
     least one step in each bin; within a bin they are evenly spread.
     """
 
+    limits: tuple[float, float] | None = None
+
     def __init__(self, measure: Measure) -> None:
         self._lower, self._upper, self._step = measure.lower, measure.upper, measure.step
         self.spike = measure.lower == 0
@@ -91,12 +101,13 @@ class LogScale:
         if self._step:  # edges in steps, half-way between two of them
             first, last = round(self._least / self._step), round(measure.upper / self._step)
             self._edges = _step_edges(first, last, min(wanted, last - first + 1))
-            widths = np.diff(self._edges)
+            steps = np.diff(self._edges)
         else:
             self._edges = np.geomspace(self._least, measure.upper, wanted + 1)
-            widths = np.zeros(wanted)
-        self.bins = len(widths) + self.spike
-        self.single = np.concatenate([[True] * self.spike, widths == 1]).astype(bool)
+            steps = np.zeros(wanted)
+        self.bins = len(steps) + self.spike
+        self.single = np.concatenate([[True] * self.spike, steps == 1]).astype(bool)
+        self.widths = np.concatenate([[1.0] * self.spike, np.diff(np.log(self._edges))])
 
     def positions(self, values: np.ndarray) -> np.ndarray:
         """See ``Scale``."""

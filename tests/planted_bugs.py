@@ -281,6 +281,13 @@ PLANTED = [
         f"{MEASUREMENTS}::test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_cells",
     ),
     PlantedBug(
+        "who is at a limit counts in the bin, too",
+        histograms.separate_counts,
+        "counts[:, _outermost(bins)] -= limits",
+        "counts[:, _outermost(bins)] -= 0 * limits",
+        f"{MEASUREMENTS}::test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_cells",
+    ),
+    PlantedBug(
         "noise of products is half of what is charged",
         NoisyMoments.release,
         "self._noise.release(statistic)",

@@ -14,12 +14,14 @@ from analysis.auditing.bounds import Finding, Hits, epsilon_by_events
 from analysis.auditing.made_up import THREE_ARMS, TWO_ARMS, made_up_schema, made_up_values
 from cohorts import Encoding
 from cohorts.encoding import BEYOND
+from cohorts.scale import BINS
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.histograms import class_counts
 from privacy.mechanisms.moments import class_sums
 from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
 
 RELEASES = 3_000
+NEAR = 1 - 1.5 / BINS  # in the last bin but one
 RHO = 0.2
 COMPLETE = made_up_schema(
     "audited-measurements",
@@ -77,9 +79,12 @@ def audit_measurements(
 
 
 def _somebody(mechanism: Measurements) -> np.ndarray:
-    """Values (1, M, V) of somebody who lacks whatever may be missing by itself, and is at the limit of all else."""
+    """Values (1, M, V) of somebody who lacks whatever may be missing by itself, and is near the limit of all else.
+
+    At the very limit there would be the noise of two counts in what is released.
+    """
     encoding = Encoding(mechanism.schema)
-    return encoding.at_positions(np.array([[BEYOND if cell.flagged else 1.0 for cell in encoding.cells]]))
+    return encoding.at_positions(np.array([[BEYOND if cell.flagged else NEAR for cell in encoding.cells]]))
 
 
 def _evidence(mechanism: Measurements, values: np.ndarray, labels: np.ndarray, present: slice) -> float:

@@ -73,7 +73,8 @@ class BoughtCell:
         values: how many of the w bins are for values; one more may be for having none.
         participants: N'.
         noise_sd: s.
-        size_variance: B / C^2, the variance of N' over s^2.
+        size_variance: the variance of N' over s^2.
+        noises: how many noisy counts each is the sum of, (w,).
     """
 
     counts: np.ndarray
@@ -82,6 +83,7 @@ class BoughtCell:
     participants: float
     noise_sd: float
     size_variance: float
+    noises: np.ndarray
 
     @classmethod
     def over_visits(cls, cells: Sequence[BoughtCell]) -> BoughtCell:
@@ -89,7 +91,7 @@ class BoughtCell:
         counts, smooth = (np.mean([getattr(each, name) for each in cells], axis=0) for name in ("counts", "smooth"))
         first, visits = cells[0], len(cells)
         noise_sd, size_variance = first.noise_sd / math.sqrt(visits), first.size_variance * visits
-        return cls(counts, smooth, first.values, first.participants, noise_sd, size_variance)
+        return cls(counts, smooth, first.values, first.participants, noise_sd, size_variance, first.noises)
 
     @property
     def size_sd(self) -> float:
@@ -104,7 +106,7 @@ class BoughtCell:
     def noise_of(self, weights: np.ndarray) -> float:
         """Standard deviation of the noise in ``weights @ counts``; weights (w,)."""
         middle = float(weights.mean())
-        spread = float(np.square(weights - middle).sum())
+        spread = float(np.square(weights - middle) @ self.noises)
         return self.noise_sd * math.sqrt(spread + middle**2 * self.size_variance)
 
     def ratio(self, above: np.ndarray, below: np.ndarray) -> Ratio:
@@ -130,7 +132,7 @@ def bought_cells(histograms: ClassHistograms, bins: Sequence[Bins]) -> list[Boug
     widths = np.array([each.width for each in bins])
     ends = np.cumsum(widths)[:-1]
     noisy, smooth = np.split(histograms.counts, ends), np.split(histograms.smooth, ends)
-    size, size_variance = histograms.participants, float(widths.sum()) / len(bins) ** 2
+    size, size_variance = histograms.participants, sum(each.noises.sum() for each in bins) / len(bins) ** 2
     return [
         BoughtCell(
             counts - (counts.sum() - size) / len(counts),
@@ -138,7 +140,8 @@ def bought_cells(histograms: ClassHistograms, bins: Sequence[Bins]) -> list[Boug
             each.values,
             size,
             histograms.noise_sd,
-            size_variance,
+            float(size_variance),
+            each.noises,
         )
         for counts, shares, each in zip(noisy, smooth, bins, strict=True)
     ]

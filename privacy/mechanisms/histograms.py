@@ -23,6 +23,9 @@ from privacy.mechanisms.smoothing import smooth_shares, smooth_stretches
 RAREST = 0.005
 """Share below which a category, or having a value at all, counts as no rarer."""
 
+HEAP = 3.0
+"""Standard deviations of noise beyond which there are believed to be values at a limit."""
+
 
 @dataclass(frozen=True)
 class ClassHistograms:
@@ -32,6 +35,8 @@ class ClassHistograms:
         counts: float64 (B,), noisy, of all cells one after another; perhaps below 0.
         noise_sd: standard deviation of the noise on each.
         participants: of the class, as all cells together say; at least half the public expectation.
+        limits: float64 (C, 2), of each cell how many of those in the first and in the last bin have the very limit of
+            the measure, noisy as well; 0 where that is not counted, or is no more than noise.
         smooth: float64 (B,), shares of the class in each bin that are near the true ones: of each cell none below 0,
             with the sum 1; see ``smooth_shares``.
     """
@@ -39,6 +44,7 @@ class ClassHistograms:
     counts: np.ndarray
     noise_sd: float
     participants: float
+    limits: np.ndarray
     smooth: np.ndarray
 
     def shares(self, bins: Sequence[Bins]) -> list[np.ndarray]:
@@ -62,6 +68,8 @@ class Bins:
         stretches: of a cell that says where an outcome lies within its class, how many bins each stretch of each class
             has, which are in an order of their own; empty for any other.
         spike: whether the first is for zero alone, which says nothing of the positive values beside it.
+        widths: of those for values, beside each other, (values,); see ``Scale``.
+        limits: positions of the two limits of the measure, where those who are there are counted one by one; else None.
     """
 
     values: int
@@ -70,13 +78,16 @@ class Bins:
     alike: bool
     stretches: tuple[tuple[int, ...], ...] = ()
     spike: bool = False
+    widths: tuple[float, ...] = ()
+    limits: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, cell: Cell) -> Bins:
         """Those of its measure's scale."""
         scale, ordered = cell.scale, not (cell.measure.nominal or cell.stretches)
         stretches = tuple(tuple(each * BINS // PARTS for each in parts) for parts in cell.stretches)
-        return cls(scale.bins, cell.may_lack, cell.row if ordered else None, cell.before, stretches, scale.spike)
+        row, limits = (cell.row, scale.limits) if ordered else (None, None)
+        return cls(scale.bins, cell.may_lack, row, cell.before, stretches, scale.spike, tuple(scale.widths), limits)
 
     @property
     def width(self) -> int:
@@ -88,6 +99,14 @@ class Bins:
         """Those whose shares say something of their neighbours': not of zero alone, nor of having no value."""
         return slice(int(self.spike), self.values)
 
+    @property
+    def noises(self) -> np.ndarray:
+        """How many noisy counts each count is the sum of, (b,): of the first and the last two, where limits count."""
+        noises = np.ones(self.width)
+        if self.limits:
+            noises[[0, self.values - 1]] = 2
+        return noises
+
 
 @dataclass(frozen=True)
 class NoisyHistograms(Whole):
@@ -95,7 +114,8 @@ class NoisyHistograms(Whole):
 
     A participant, added or removed, changes one count of each cell by 1, and nothing of the other classes: the 2-norm
     of that is the root of the number of cells, exactly, since counts are whole numbers. Who lacks a value counts too,
-    in a bin for that.
+    in a bin for that; and who has the very limit of a measure of many values counts for the limit, not for the bin, to
+    which that is added afterwards.
 
     Args:
         bins: of each of the C cells.
@@ -134,54 +154,78 @@ class NoisyHistograms(Whole):
         Raises:
             ValueError: when shapes do not fit, or a label is the number of no class.
         """
-        counts = class_counts(positions, labels, self.bins, len(self.expected))
-        noisy = self._noise.release(counts).reshape(len(self.expected), -1)  # (k, B)
+        counts = separate_counts(positions, labels, self.bins, len(self.expected))
+        separate = self._noise.release(counts).reshape(len(self.expected), -1)  # (k, B + 2 C)
+        noisy, limits = self._together(separate)
         participants = np.maximum(noisy.sum(axis=1) / len(self.bins), np.array(self.expected) / 2)  # (k,)
-        smooth = self._smooth(noisy / participants[:, None], self.noise_sd / participants)
+        smooth = self._smooth(
+            noisy / participants[:, None], limits / participants[:, None, None], self.noise_sd / participants
+        )
         alike = np.repeat([each.alike for each in self.bins], [each.width for each in self.bins])  # (B,)
         smooth[:, alike] = np.average(smooth[:, alike], axis=0, weights=participants)
         return tuple(
-            ClassHistograms(noisy[label], self.noise_sd, float(participants[label]), smooth[label])
+            ClassHistograms(noisy[label], self.noise_sd, float(participants[label]), limits[label], smooth[label])
             for label in range(len(self.expected))
         )
 
-    def _smooth(self, noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
-        """Shares (k, B) of the classes from noisy ones, the cells of a measure together; reads nobody."""
+    def _together(self, separate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Counts of all in each bin, (k, B), and of those at the limits, (k, C, 2), from what was counted apart."""
+        noisy, limits = np.split(separate, [sum(each.width for each in self.bins)], axis=1)
+        limits = limits * np.repeat([each.limits is not None for each in self.bins], 2)
+        noisy[:, _outermost(self.bins)] += limits
+        believed = limits.sum(axis=0) > HEAP * self.noise_sd * math.sqrt(len(limits))
+        return noisy, (believed * limits.clip(min=0)).reshape(len(limits), -1, 2)
+
+    def _smooth(self, noisy: np.ndarray, limits: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
+        """Shares (k, B) of the classes from noisy ones, those at limits (k, C, 2) apart; reads nobody."""
         cells = np.split(noisy, np.cumsum([each.width for each in self.bins])[:-1], axis=1)  # [C] (k, b)
         smooth = [np.array([onto_simplex(each) for each in cell]) for cell in cells]
         for measure in {each.measure for each in self.bins if each.measure is not None}:
             members = [number for number, each in enumerate(self.bins) if each.measure == measure]
-            alone = [self._alone(number, cells[number]) for number in members]  # [members] (k, b)
+            alone = [self._alone(number, cells[number], limits[:, number]) for number in members]  # [members] (k, b)
             rest = [1 - each.sum(axis=1, keepdims=True) for each in alone]  # [members] (k, 1)
+            inside = [self.bins[number].together for number in members]
+            noises = [self._noises(number, limits[:, number]) for number in members]  # [members] (b,)
             together = smooth_shares(
-                np.concatenate([cells[each][:, self.bins[each].together] / rest[i] for i, each in enumerate(members)]),
-                np.concatenate([noise_sd / each[:, 0] for each in rest]),
+                np.concatenate([(cells[each] - alone[i])[:, inside[i]] / rest[i] for i, each in enumerate(members)]),
+                np.concatenate([np.outer(noise_sd, noises[i][inside[i]]) / rest[i] for i in range(len(members))]),
+                np.array(self.bins[members[0]].widths)[inside[0]],
             )
-            for member, own, left, shares in zip(members, alone, rest, np.split(together, len(members)), strict=True):
-                own[:, self.bins[member].together] = left * shares
-                smooth[member] = own
+            for i, shares in enumerate(np.split(together, len(members))):
+                alone[i][:, inside[i]] += rest[i] * shares
+                smooth[members[i]] = alone[i]
         for number, bins in enumerate(self.bins):
             if bins.stretches:
                 classes = zip(cells[number], noise_sd, bins.stretches, strict=True)
                 smooth[number] = np.array([smooth_stretches(*each) for each in classes])
         return np.concatenate(smooth, axis=1)
 
-    def _alone(self, number: int, noisy: np.ndarray) -> np.ndarray:
-        """Shares (k, b) of a cell's bins that say nothing of those beside them, from its noisy shares; else 0."""
+    def _alone(self, number: int, noisy: np.ndarray, limits: np.ndarray) -> np.ndarray:
+        """Shares (k, b) of a cell's values that say nothing of those beside them: zero, or the limits; else 0."""
         alone = noisy.clip(min=0)
         alone[:, self.bins[number].together] = 0
+        alone[:, [0, self.bins[number].values - 1]] += limits
         largest: np.ndarray = alone.sum(axis=1, keepdims=True).clip(min=1 - RAREST)
         alone *= (1 - RAREST) / largest
         return alone
 
+    def _noises(self, number: int, limits: np.ndarray) -> np.ndarray:
+        """Standard deviations (b,) of what is left in a cell's bins, in those of one count."""
+        noises = self.bins[number].noises
+        apart = limits.any(axis=0)
+        noises[[0, self.bins[number].values - 1]] -= apart
+        roots: np.ndarray = np.sqrt(noises)
+        return roots
+
     @property
     def _noise(self) -> GaussianNoise:
-        size, largest = len(self.expected) * sum(each.width for each in self.bins), 4 * sum(self.expected)
+        size = len(self.expected) * sum(each.width + 2 for each in self.bins)
+        largest = 4 * sum(self.expected)
         return GaussianNoise(size, 0.0, largest, math.sqrt(len(self.bins)), self.noise_sd)
 
 
 def class_counts(positions: np.ndarray, labels: np.ndarray, bins: Sequence[Bins], classes: int) -> np.ndarray:
-    """The statistic of ``NoisyHistograms``: counts of class 0, then of class 1 and so on; not noisy, not for release.
+    """How many participants are in each bin: of class 0, then of class 1 and so on; not noisy, not for release.
 
     Args:
         positions: (n, C), any numbers; NaN counts as 0, and what is above 1 as no value where there may be none.
@@ -202,3 +246,33 @@ def class_counts(positions: np.ndarray, labels: np.ndarray, bins: Sequence[Bins]
     inside = np.minimum(np.floor(positions.clip(0, 1) * values), values - 1)
     places = np.where(none, values, inside).astype(np.int64) + np.cumsum(widths) - widths  # (n, C)
     return np.bincount((places + total * labels[:, None]).ravel(), minlength=classes * total).astype(np.float64)
+
+
+def separate_counts(positions: np.ndarray, labels: np.ndarray, bins: Sequence[Bins], classes: int) -> np.ndarray:
+    """The statistic of ``NoisyHistograms``: who is at a limit counts there and in no bin; not noisy, not for release.
+
+    Args:
+        positions: (n, C), as those of ``class_counts``. Sensitive.
+        labels: number of the class, (n,). Sensitive.
+        bins: of each of the C cells.
+        classes: k.
+
+    Returns:
+        float64 (k (B + 2 C),): of each class its bins, then the lower and the upper limit of each cell.
+    """
+    counts = class_counts(positions, labels, bins, classes).reshape(classes, -1)
+    inside = np.nan_to_num(np.asarray(positions, dtype=np.float64))
+    limits = np.zeros((classes, len(bins), 2))
+    for number, each in enumerate(bins):
+        if each.limits:
+            at, there = inside[:, number], not each.may_lack or inside[:, number] <= 1
+            ends = [there & (at <= each.limits[0]), there & (at >= each.limits[1])]
+            limits[:, number] = np.transpose([np.bincount(labels[end], minlength=classes) for end in ends])
+    counts[:, _outermost(bins)] -= limits.reshape(classes, -1)
+    return np.concatenate([counts, limits.reshape(classes, -1)], axis=1).ravel()
+
+
+def _outermost(bins: Sequence[Bins]) -> np.ndarray:
+    """Places of the first and of the last bin for values of each cell among all bins, (2 C,)."""
+    begins = np.cumsum([each.width for each in bins]) - [each.width for each in bins]
+    return np.stack([begins, begins + [each.values - 1 for each in bins]], axis=1).ravel()

@@ -32,6 +32,7 @@ def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
     features = scores.scores(synthetic.values, synthetic.labels) / LIMIT
     histograms, products = [], []
     classes = len(measured.histograms)
+    noises = np.concatenate([each.noises for each in scores.bins])
     by_class = np.split(class_counts(positions, synthetic.labels, scores.bins, classes), classes)
     for label, counts in enumerate(by_class):
         who = synthetic.labels == label
@@ -39,7 +40,7 @@ def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
             return dict.fromkeys(("misfit", "misfit_histograms", "misfit_products"), WORST)
         bought = measured.histograms[label]
         shares = counts / who.sum()
-        variance = (bought.noise_sd / bought.participants) ** 2 + shares * (1 - shares) / who.sum()
+        variance = noises * (bought.noise_sd / bought.participants) ** 2 + shares * (1 - shares) / who.sum()
         histograms.append((shares - bought.counts / bought.participants) ** 2 / variance)
         vectors, expected = lifted(features[who], measured.products[label].radius), measured.products[label]
         mean = vectors.T @ vectors / len(vectors)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import dp_accounting
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr, ndtri
 from threadpoolctl import threadpool_limits
 
@@ -71,11 +72,18 @@ class NormalScores:
             np.average(cell, axis=0, weights=np.multiply(shares, [1 - each[1][number] for each in by_class]))
             for number, cell in enumerate(zip(*(each[0] for each in by_class), strict=True))
         ]  # [C] (b,)
+        self.heaps = self._heaps(histograms)  # (C, 2), shares of values that are the limits
         self._own = {
             number: np.array([each[0][number] for each in by_class])
             for number, bins in enumerate(self.bins)
             if bins.stretches
         }  # (k, b) where classes are on scales of their own
+
+    def _heaps(self, histograms: Sequence[ClassHistograms]) -> np.ndarray:
+        """Of all classes together the shares of values at each cell's limits; no more than in their bins."""
+        limits = [each.limits / each.participants for each in histograms]  # [k] (C, 2)
+        heaps: np.ndarray = np.average(limits, axis=0, weights=self.shares) / self.there.clip(RAREST)[:, None]
+        return heaps.clip(max=[each[[0, -1]] for each in self.pooled])
 
     def within(self, number: int) -> np.ndarray:
         """For each class the shares of values of a cell that scores are made by, (k, b)."""
@@ -121,22 +129,55 @@ class NormalScores:
         """Mean square of each score, (W,): less than 1 where values are few whole numbers, or may be missing."""
         squares = self.present
         for number, cell in enumerate(self.cells):
-            if not cell.measure.nominal:
+            if cell.measure.nominal:
+                assumed = self.indicated(number)
+                squares[cell.columns] *= _square_of_indicator(self.pooled[number][-len(assumed) :], assumed)
+            else:
                 squares[cell.first] *= self._square(number)
+            if cell.flagged:
+                squares[cell.flag] *= _square_of_indicator(self.missing[number], self.missing[number])
         return squares
 
     def _square(self, number: int) -> float:
-        """Mean square of a cell's scores, not of a nominal one: values are spread evenly within bins, but for steps."""
+        """Mean square of a cell's scores, not of a nominal one: their density changes smoothly, but for steps."""
         scale, bins = self.cells[number].scale, self.bins[number].values
         at = scale.positions(scale.at((np.arange(bins * PER_BIN) + 0.5) / (bins * PER_BIN)))
         own = [
             np.average(
-                np.square(ndtri(np.interp(at, _edges(shares), _distribution(shares))).clip(-LIMIT, LIMIT)),
-                weights=np.repeat(shares, PER_BIN),
+                np.square(self._scores_at(number, at, shares)),
+                weights=_smoothly(self._apart(number, shares), scale.widths),
             )
             for shares in self.within(number)
         ]
-        return float(np.average(own, weights=self.shares))
+        heaps, alone = self.heaps[number], self.heaps[number].sum()
+        limits = np.square(self.of_limits(number)) @ heaps
+        return float((1 - alone) * np.average(own, weights=self.shares) + limits)
+
+    def _between(self, number: int, shares: np.ndarray) -> np.ndarray:
+        """Distribution function at the edges of a cell's bins with these shares, (b + 1,), for values at no limit."""
+        between = _distribution(shares)
+        between[[0, -1]] += self.heaps[number] * [1, -1]
+        return between
+
+    def _scores_at(self, number: int, positions: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Scores (n,) of positions (n,) in a cell, not of a nominal one, by the shares (b,) of its bins."""
+        scores: np.ndarray = ndtri(np.interp(positions, _edges(shares), self._between(number, shares)))
+        limits = self.bins[number].limits or (-np.inf, np.inf)
+        for end, there in enumerate((positions <= limits[0], positions >= limits[1])):
+            if self.heaps[number, end]:
+                scores[there] = self.of_limits(number)[end]
+        return scores.clip(-LIMIT, LIMIT)
+
+    def _apart(self, number: int, shares: np.ndarray) -> np.ndarray:
+        """The shares (b,) of a cell's bins without those of its limits."""
+        apart = shares.copy()
+        apart[[0, -1]] -= self.heaps[number]
+        return apart.clip(min=0)
+
+    def of_limits(self, number: int) -> np.ndarray:
+        """Scores of a cell's two limits, (2,), where many have these: as usual for ties, of the middle of their ranks."""
+        scores: np.ndarray = (ndtri(self.heaps[number] / 2) * [1, -1]).clip(-LIMIT, LIMIT)
+        return scores
 
     def scores(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Normal scores (n, W) in [-LIMIT, LIMIT] of values (n, M, V) of participants of classes (n,)."""
@@ -152,7 +193,7 @@ class NormalScores:
             else:
                 for label, shares in enumerate(self.within(number)):
                     own = labels == label
-                    scores[own, cell.first] = ndtri(np.interp(at[own], _edges(shares), _distribution(shares)))
+                    scores[own, cell.first] = self._scores_at(number, at[own], shares)
             lacking = positions[:, number] > 1
             scores[lacking, cell.columns] = 0
             if cell.flagged:
@@ -173,7 +214,8 @@ class NormalScores:
             else:
                 for label, shares in enumerate(self.within(number)):
                     own = labels == label
-                    positions[own, number] = np.interp(ndtr(score[own, 0]), _distribution(shares), _edges(shares))
+                    between = self._between(number, shares)  # whoever is beyond has the limit
+                    positions[own, number] = np.interp(ndtr(score[own, 0]), between, _edges(shares))
             if cell.flagged:
                 positions[scores[:, cell.flag] + ndtri(self.missing[number]) > 0, number] = BEYOND
         return self.encoding.at_positions(positions)
@@ -190,9 +232,14 @@ class NormalScores:
         return edges
 
     def middles(self, number: int) -> np.ndarray:
-        """Scores of the middle of each bin of a cell that is not nominal, ascending, of each class: (k, b)."""
-        distributions = np.array([_distribution(shares) for shares in self.within(number)])
+        """Scores of the middle of each bin of a cell that is not nominal, ascending, of each class: (k, b).
+
+        Where many have a limit, that of its bin is the mean of theirs and of the middle.
+        """
+        distributions = np.array([self._between(number, shares) for shares in self.within(number)])
         middles: np.ndarray = ndtri((distributions[:, 1:] + distributions[:, :-1]) / 2).clip(-LIMIT, LIMIT)
+        heaps = self.heaps[number] / self.pooled[number][[0, -1]].clip(RAREST)
+        middles[:, [0, -1]] += heaps.clip(max=1) * (self.of_limits(number) - middles[:, [0, -1]])
         return middles
 
 
@@ -253,6 +300,7 @@ class Measured:
                     "counts": each.counts.tolist(),
                     "noise_sd": each.noise_sd,
                     "participants": each.participants,
+                    "limits": each.limits.tolist(),
                     "smooth": each.smooth.tolist(),
                 }
                 for each in self.histograms
@@ -272,7 +320,9 @@ class Measured:
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Measured:
         """What ``content`` took apart."""
-        histograms = (ClassHistograms(**each | _arrays(each, "counts", "smooth")) for each in content["histograms"])
+        histograms = (
+            ClassHistograms(**each | _arrays(each, "counts", "limits", "smooth")) for each in content["histograms"]
+        )
         products = (NoisyProducts(**each | _arrays(each, "mean", "smooth")) for each in content["products"])
         return cls(tuple(histograms), tuple(products))
 
@@ -338,6 +388,21 @@ def standardised(indicators: np.ndarray, share: np.ndarray | float) -> np.ndarra
     """Indicators over their standard deviation, with the mean 0 where the share of ones is that."""
     scores: np.ndarray = (indicators - share) / np.sqrt(share * (1 - share))
     return scores
+
+
+def _square_of_indicator(share: np.ndarray | float, assumed: np.ndarray | float) -> np.ndarray:
+    """Mean square of an indicator with a share of ones, standardised by the one that is assumed, and cut as scores."""
+    one, none = (standardised(np.array(value), assumed).clip(-LIMIT, LIMIT) for value in (1, 0))
+    square: np.ndarray = share * one**2 + (1 - share) * none**2
+    return square
+
+
+def _smoothly(shares: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Shares of the PER_BIN equal parts of each bin, (b PER_BIN,), where their density changes smoothly."""
+    edges = np.concatenate([[0.0], np.cumsum(widths)])
+    fine = np.interp(np.arange(len(shares) * PER_BIN + 1) / PER_BIN, np.arange(len(edges)), edges)
+    parts: np.ndarray = np.diff(PchipInterpolator(edges, _distribution(shares))(fine)).clip(min=0)
+    return parts
 
 
 def _edges(shares: np.ndarray) -> np.ndarray:

@@ -34,12 +34,13 @@ LEAST_STRETCH = 0.005
 RIDGE = 1e-6
 
 
-def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
+def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | float = 1.0) -> np.ndarray:
     """Shares, none below 0 and adding up to 1, that are near the true ones by Stein's estimate.
 
     Args:
         noisy: shares of b bins in G cells that measure the same thing, (G, b), with independent Gaussian noise.
-        noise_sd: its standard deviation in each cell, (G,).
+        noise_sd: its standard deviation, (G, b), or in each cell, (G, 1).
+        widths: of the bins, (b,), in any unit: what is smooth are shares over these.
 
     Returns:
         float64 (G, b).
@@ -47,13 +48,13 @@ def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
     shares = np.array([onto_simplex(each) for each in noisy])
     if noisy.shape[1] < FEWEST_BINS:
         return shares
-    begin, least = np.log(np.maximum(shares, 1e-3 / noisy.shape[1])), np.inf
+    begin, least = np.log(np.maximum(shares, 1e-3 / noisy.shape[1]) / widths), np.inf
     for likeness in LIKENESS:
-        fit = _LogDensities(noisy, noise_sd, begin)
+        fit = _LogDensities(noisy, noise_sd, begin, widths)
         for smoothness in SMOOTHNESS:
             error = fit.penalised(smoothness, smoothness * likeness)
             if error < least:
-                least, shares = error, softmax(fit.logs, axis=1)
+                least, shares = error, fit.shares(fit.logs)
     return shares
 
 
@@ -72,25 +73,32 @@ def smooth_stretches(noisy: np.ndarray, noise_sd: float, widths: Sequence[int]) 
     shares = onto_simplex(np.array([part.sum() for part in parts]))
     known = shares.clip(LEAST_STRETCH)
     within = [
-        smooth_shares(part[None] / share, np.array([noise_sd / share]))[0]
+        smooth_shares(part[None] / share, np.array([[noise_sd / share]]))[0]
         for part, share in zip(parts, known, strict=True)
     ]
     return np.concatenate([share * each for share, each in zip(shares, within, strict=True)])
 
 
 class _LogDensities:
-    """Log shares of G cells, (G, b), and what they have in common, (b,).
+    """Log densities of G cells, (G, b), and what they have in common, (b,).
 
-    They minimise ``|(noisy - softmax(logs)) / sd|^2 + unlike |D (logs - common)|^2 + rough |D common|^2``, D being
+    They minimise ``|(noisy - shares(logs)) / sd|^2 + unlike |D (logs - common)|^2 + rough |D common|^2``, D being
     second differences.
     """
 
-    def __init__(self, noisy: np.ndarray, noise_sd: np.ndarray, begin: np.ndarray) -> None:
-        self._noisy, self._sd = noisy, noise_sd[:, None]
+    def __init__(
+        self, noisy: np.ndarray, noise_sd: np.ndarray, begin: np.ndarray, widths: np.ndarray | float = 1.0
+    ) -> None:
+        self._noisy, self._sd, self._widths = noisy, noise_sd, np.log(widths)
         self.logs, self._common = begin, begin.mean(axis=0)
         self._eye = np.eye(noisy.shape[1])
         differences = np.diff(self._eye, n=2, axis=0)
         self._penalty = differences.T @ differences  # (b, b)
+
+    def shares(self, logs: np.ndarray) -> np.ndarray:
+        """Of bins with such log densities, (G, b)."""
+        shares: np.ndarray = softmax(logs + self._widths, axis=1)
+        return shares
 
     def penalised(self, rough: float, unlike: float) -> float:
         """Minimise, by Levenberg and Marquardt's method; returns the estimate of the squared error over variances."""
@@ -107,13 +115,13 @@ class _LogDensities:
         return self._estimated_error(rough, unlike)
 
     def _objective(self, logs: np.ndarray, common: np.ndarray, rough: float, unlike: float) -> float:
-        departures, residuals = logs - common, (self._noisy - softmax(logs, axis=1)) / self._sd
+        departures, residuals = logs - common, (self._noisy - self.shares(logs)) / self._sd
         smoothness = unlike * np.sum(departures @ self._penalty * departures) + rough * common @ self._penalty @ common
         return float(np.sum(residuals**2) + smoothness)
 
     def _step(self, rough: float, unlike: float, damping: float) -> tuple[np.ndarray, np.ndarray]:
         """One step, the cells' log shares eliminated from the equations for what is common."""
-        shares = softmax(self.logs, axis=1)
+        shares = self.shares(self.logs)
         slopes = self._slopes(shares)
         curvature = slopes.transpose(0, 2, 1) @ slopes + damping * self._eye  # (G, b, b)
         own, pull = curvature + unlike * self._penalty, unlike * self._penalty
@@ -136,7 +144,7 @@ class _LogDensities:
 
     def _estimated_error(self, rough: float, unlike: float) -> float:
         """Stein's unbiased estimate: squared residuals, plus twice the sum of slopes of fitted by noisy shares."""
-        shares = softmax(self.logs, axis=1)
+        shares = self.shares(self.logs)
         slopes = self._slopes(shares)
         known = slopes.transpose(0, 2, 1) @ slopes
         curvature = known + RIDGE * self._eye  # a factor on all shares of a cell is known from nothing

@@ -35,7 +35,7 @@ def quickly(monkeypatch):
     The table needs smooth shares for sampling errors alone.
     """
 
-    def emptied(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
+    def emptied(noisy: np.ndarray, noise_sd: np.ndarray, _: object) -> np.ndarray:
         return np.array(
             [onto_simplex(np.where(each > 2 * sd, each, 0.0)) for each, sd in zip(noisy, noise_sd, strict=True)]
         )

@@ -44,6 +44,20 @@ def test_positions_ascend_with_values(lab, one, other):
     assert 0 <= first <= second <= 1
 
 
+@given(st.integers(0, 200), st.integers(1, 3000), st.lists(st.floats(0, 1), min_size=2, max_size=30))
+def test_a_bin_has_the_same_whole_values_however_one_looks(lower, count, positions):
+    """Were bins equal parts of the range, a place in one could be a whole value that counts in the next."""
+    scale = scale_of(measure(kind="integer", scale="linear", lower=lower, upper=lower + count))
+    at = np.array(positions)
+    assert np.array_equal(
+        np.minimum(np.floor(scale.positions(scale.at(at)) * scale.bins), scale.bins - 1),
+        np.minimum(np.floor(at * scale.bins), scale.bins - 1),
+    )
+    assert scale.widths.sum() == pytest.approx(1) and np.ptp(scale.widths) * (count + 1) < 1.5
+    if scale.limits:
+        assert scale.at(np.array(scale.limits)).tolist() == [lower, lower + count]
+
+
 @given(on_log_scales())
 def test_no_bin_is_without_a_value_and_zero_has_one_by_itself(lab):
     scale = scale_of(lab)

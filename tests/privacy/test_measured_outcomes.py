@@ -7,7 +7,7 @@ import pytest
 
 from analysis.survival import FollowUp
 from cohorts import Encoding, Participants, Schema
-from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.histograms import separate_counts
 from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
 from tests.cohorts.outcome_trials import SURVIVAL, survival_cohort, trial
 from trainables.scoring.marginals import ks_distance
@@ -38,7 +38,7 @@ def test_an_outcome_counts_once_among_what_one_participant_changes():
     histograms = MECHANISM.histograms
     positions, labels = some(10)
     for who in range(10):
-        one = class_counts(positions[who : who + 1], labels[who : who + 1], histograms.bins, 3)
+        one = separate_counts(positions[who : who + 1], labels[who : who + 1], histograms.bins, 3)
         assert one.sum() == len(histograms.bins) == len(SCHEMA.covariates) + 2 * len(SCHEMA.measures) + 1
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cohorts import Encoding, Schema
 from cohorts.scale import BINS
 from privacy.accounting.rdp import rdp_at
-from privacy.mechanisms.histograms import Bins, NoisyHistograms, class_counts
+from privacy.mechanisms.histograms import Bins, NoisyHistograms, class_counts, separate_counts
 from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
 from privacy.mechanisms.simplex import onto_simplex
 from tests.conftest import SMALL_SCHEMA, small_cohort
@@ -74,7 +74,7 @@ def test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_ce
         positions[who] = extreme
     bins = tuple(Bins.of(cell) for cell in Encoding(KINDS).cells)
     without = np.delete(np.arange(COUNT), who)
-    change = class_counts(positions, labels, bins, 2) - class_counts(positions[without], labels[without], bins, 2)
+    change = separate_counts(positions, labels, bins, 2) - separate_counts(positions[without], labels[without], bins, 2)
     assert np.linalg.norm(change) == pytest.approx(math.sqrt(len(bins)))
     assert np.count_nonzero(change) == len(bins)
 
@@ -95,7 +95,8 @@ def test_counts_carry_the_noise_that_is_charged():
     released = np.concatenate([each.counts for each in mechanism.release(positions, labels)])
     noisy = exact > 6 * mechanism.noise_sd  # nothing is clamped there
     assert noisy.sum() > 15
-    spread = np.std(released[noisy] - exact[noisy])
+    added = (released - exact) / np.sqrt(np.tile(np.concatenate([each.noises for each in mechanism.bins]), 2))
+    spread = np.std(added[noisy])
     assert spread == pytest.approx(mechanism.noise_sd, rel=5 / math.sqrt(2 * noisy.sum()))
     assert mechanism.event.rho == pytest.approx(len(mechanism.bins) / (2 * mechanism.noise_sd**2), rel=1e-6)
 
@@ -114,9 +115,42 @@ def test_how_large_scores_are_is_known_where_values_are_few_whole_numbers():
     scores = NormalScores(KINDS, Measurements.costing(KINDS, 1.0, 1e5).release(values, labels).histograms)
     squares = np.square(scores.scores(values, labels)).mean(axis=0)
     skewed, few = ([cell.first for cell in scores.cells if cell.measure.name == name] for name in ("lab", "drugs"))
-    evenly = np.setdiff1d(np.arange(scores.width), skewed)  # of the others' values most are in one bin
+    evenly = np.setdiff1d(np.arange(scores.width), skewed)  # most of whose values are in one bin
     assert squares[evenly] == pytest.approx(scores.squares[evenly], abs=0.04)
     assert (scores.squares[few] < 0.95).all()
+
+
+def treated_before(share: float = 0.4) -> tuple[Schema, np.ndarray, np.ndarray]:
+    """Days of earlier treatment, none for many, and a score of which as many have the highest."""
+    days = {"name": "days", "kind": "integer", "lower": 0, "upper": 2850, "column": "days"}
+    score = {"name": "score", "kind": "continuous", "decimals": 1, "lower": 0, "upper": 100, "column": "score"}
+    schema = KINDS.model_validate({**KINDS.model_dump(), "name": "before", "measures": [days, score]})
+    rng = np.random.default_rng(0)
+    labels, shape = rng.integers(0, 2, COUNT), (COUNT, 3)
+    treated, least = rng.random(shape) < 1 - share, rng.random(shape) < 1 - share
+    days_before = np.floor(treated * (1 + rng.gamma(1.5, 400, shape))).clip(0, 2850)
+    scored = np.where(least, rng.normal(60, 12, shape).round(1).clip(0, 99), 100)
+    return schema, np.stack([days_before, scored], axis=1).astype(np.float32), labels
+
+
+def test_as_many_have_the_very_limit_as_did():
+    """As days of earlier treatment, which are 0 for many: spread over their bin these would be days that nobody had."""
+    schema, values, labels = treated_before()
+    measured = Measurements.costing(schema, 1.0, rho=0.5).release(values, labels)
+    drawn = measured.draw(schema, COUNT, np.random.default_rng(1)).values
+    for row, limit in ((0, 0), (1, 100)):
+        assert (drawn[:, row] == limit).mean() == pytest.approx((values[:, row] == limit).mean(), abs=0.02)
+        assert drawn[:, row].mean() == pytest.approx(values[:, row].mean(), rel=0.03)
+
+
+def test_where_nobody_has_the_limit_nobody_is_made_to():
+    """Noise alone is not believed to be people, whatever a class is."""
+    schema, values, labels = treated_before(0.0)
+    inside = np.clip(values, 5, 95)
+    mechanism = Measurements.costing(schema, 1.0, rho=0.02)
+    for _ in range(20):
+        believed = mechanism.release(inside, labels).histograms[0].limits
+        assert np.count_nonzero(believed) <= 1
 
 
 def test_values_come_back_from_their_own_scores():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cohorts import Encoding, Schema
-from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.histograms import separate_counts
 from privacy.mechanisms.moments import SENSITIVITY, class_sums, public_radius
 from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
 from tests.conftest import SMALL_SCHEMA, THREE_ARMS
@@ -54,7 +54,7 @@ def largest_change(statistic) -> float:
 def test_no_participant_changes_the_histograms_by_more_than_is_charged():
     mechanism = Measurements.costing(SCHEMA, 1.0, rho=1.0).histograms
     positions = Encoding(SCHEMA).positions(VALUES)
-    change = largest_change(lambda who: class_counts(positions[who], LABELS[who], mechanism.bins, CLASSES))
+    change = largest_change(lambda who: separate_counts(positions[who], LABELS[who], mechanism.bins, CLASSES))
     assert change == pytest.approx(math.sqrt(2 * mechanism.event.rho) * mechanism.noise_sd)
 
 

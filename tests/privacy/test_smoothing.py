@@ -32,7 +32,7 @@ def error(found: np.ndarray, shares: np.ndarray) -> float:
 
 
 def smoothed(shares: np.ndarray, seed: int) -> np.ndarray:
-    return smooth_shares(noisy(shares, seed), np.full(len(shares), NOISE))
+    return smooth_shares(noisy(shares, seed), np.full((len(shares), 1), NOISE))
 
 
 def test_smooth_shares_lose_most_of_their_noise():
@@ -63,7 +63,7 @@ def test_a_spike_stays_a_spike(place):
 
 def test_the_estimated_error_is_the_error_in_the_mean():
     """Over many draws of the noise, at a smooth, a middling and a rough setting."""
-    shares, sd = bells(4), np.full(4, NOISE)
+    shares, sd = bells(4), np.full((4, 1), NOISE)
     for rough, unlike in ((10.0, 1000.0), (1.0, 1.0), (1e-3, 1e-2)):
         differences = []
         for seed in range(60):
@@ -78,7 +78,7 @@ def test_the_estimated_error_is_the_error_in_the_mean():
 @settings(max_examples=25)
 @given(st.integers(2, 9).flatmap(lambda bins: arrays(float, (3, bins), elements=st.floats(-3, 3))), st.floats(1e-3, 2))
 def test_whatever_the_noise_they_are_shares(drawn, noise):
-    found = smooth_shares(drawn, np.full(3, noise))
+    found = smooth_shares(drawn, np.full((3, 1), noise))
     assert found.shape == drawn.shape
     assert found.min() >= 0
     assert found.sum(axis=1) == pytest.approx(1)
@@ -89,7 +89,7 @@ def test_stretches_that_lie_side_by_side_do_not_run_into_each_other():
     widths = (16, 15, 1)
     shares = np.concatenate([0.2 * softmax(-np.arange(16) / 1.5), np.full(15, 0.3 / 15), [0.5]])
     found = smooth_stretches(noisy(shares, 0), NOISE, widths)
-    together = smooth_shares(noisy(shares, 0)[None], np.array([NOISE]))[0]
+    together = smooth_shares(noisy(shares, 0)[None], np.array([[NOISE]]))[0]
     assert found.sum() == pytest.approx(1) and (found >= 0).all()
     assert found[-1] == pytest.approx(0.5, abs=4 * NOISE)
     assert found[10:16].sum() < together[10:16].sum() / 2

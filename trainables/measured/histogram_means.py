@@ -26,6 +26,7 @@ class HistogramMeans:
         self._histograms = histograms
         self._weights, self._constant = [], []  # [k] (W, B) and (W,)
         ends = np.cumsum([each.width for each in scores.bins])
+        self._noises = np.concatenate([each.noises for each in scores.bins])  # (B,)
         for label in range(len(histograms)):
             weights, constant = np.zeros((scores.width, ends[-1])), np.zeros(scores.width)
             for number, cell in enumerate(scores.cells):
@@ -39,7 +40,7 @@ class HistogramMeans:
         self.middle = self._means([each.counts for each in histograms])
         self.variances = np.array(
             [
-                np.square(weights).sum(axis=1) * (each.noise_sd / each.participants) ** 2
+                np.square(weights) @ self._noises * (each.noise_sd / each.participants) ** 2
                 for weights, each in zip(self._weights, histograms, strict=True)
             ]
         )  # (k, W)
@@ -47,8 +48,9 @@ class HistogramMeans:
 
     def draw(self, randomness: np.random.Generator) -> np.ndarray:
         """Means (k, W) as they may have been without noise: a draw from their posterior."""
+        drawn = [randomness.standard_normal(len(each.counts)) * np.sqrt(self._noises) for each in self._histograms]
         return self._means(
-            [each.counts + each.noise_sd * randomness.standard_normal(len(each.counts)) for each in self._histograms]
+            [each.counts + each.noise_sd * noise for each, noise in zip(self._histograms, drawn, strict=True)]
         )
 
     def _means(self, counts: Sequence[np.ndarray]) -> np.ndarray:

@@ -7,9 +7,11 @@ to the noise that was added, whose size is known exactly. Each difference counts
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 
 from cohorts import Schema
 from cohorts.scale import BINS
@@ -25,6 +27,49 @@ from trainables.measured.products import ProductResiduals
 
 SMOOTHNESS = 12.0
 """How steeply a draw counts below the edge of a bin, so that there is a slope to follow."""
+
+
+MOST = BINS + 2
+"""Bins of a cell, its limits apart."""
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Bins of one cell that is not nominal; those who have its very limit, where many do, are a bin of their own.
+
+    Args:
+        edges: scores between them, ascending, of each class, (k, b - 1).
+        middles: score that stands for each, (k, b).
+        shares: of values, (k, b).
+        noises: how many noisy counts each is the sum of, (b,).
+        single: which of them hold a single value, (b,).
+    """
+
+    edges: np.ndarray
+    middles: np.ndarray
+    shares: np.ndarray
+    noises: np.ndarray
+    single: np.ndarray
+
+    @classmethod
+    def of(cls, scores: NormalScores, number: int, shares: np.ndarray, limits: np.ndarray) -> _Bins:
+        """Those of a cell, of whose values these are the shares in bins, (k, b), and at the limits, (k, 2)."""
+        edges, middles = scores.edges(number), scores.middles(number)
+        noises = scores.bins[number].noises[: scores.bins[number].values]
+        single, heaps = scores.cells[number].scale.single, scores.heaps[number]
+        for end, place in ((0, 0), (1, -1)):
+            if not heaps[end]:
+                continue
+            alone = np.minimum(limits[:, end], shares[:, place])
+            edge = ndtri(heaps[end]) * (1 - 2 * end)
+            at = 0 if end == 0 else shares.shape[1]
+            shares[:, place] -= alone
+            shares = np.insert(shares, at, alone, axis=1)
+            noises[place] = 1
+            noises, single = np.insert(noises, at, 1), np.insert(single, at, True)
+            edges = np.insert(edges, 0 if end == 0 else edges.shape[1], edge, axis=1)
+            middles = np.insert(middles, at, scores.of_limits(number)[end], axis=1)
+        return cls(edges.clip(-LIMIT, LIMIT), middles, shares, noises, single)
 
 
 class Residuals:
@@ -46,10 +91,10 @@ class Residuals:
         pairs = np.triu(np.ones((scores.width + 1,) * 2))
         pairs[0, 0] = 0
         classes = len(measured.products)
-        edges_of, middles = np.full((classes, scores.width, BINS - 1), np.inf), np.zeros((classes, scores.width, BINS))
-        shares, bins = np.zeros((classes, scores.width, BINS)), np.zeros((scores.width, BINS))
+        edges_of, middles = np.full((classes, scores.width, MOST - 1), np.inf), np.zeros((classes, scores.width, MOST))
+        shares, bins = np.zeros((classes, scores.width, MOST)), np.zeros((scores.width, MOST))
         there = np.ones((classes, scores.width))
-        single = np.zeros((scores.width, BINS), dtype=bool)
+        single = np.zeros((scores.width, MOST), dtype=bool)
         self._discrete = discrete_scores(scores)
         self._indicated: list[torch.Tensor] = []  # what was measured of them, (k, c)
         for number, cell in enumerate(scores.cells):
@@ -63,11 +108,13 @@ class Residuals:
                 scored = len(scores.indicated(number))
                 self._indicated.append(torch.from_numpy(values[:, -scored:]).float())
             else:
-                size = values.shape[1]
-                edges_of[:, cell.first, : size - 1] = scores.edges(number)
-                middles[:, cell.first, :size] = scores.middles(number)
-                shares[:, cell.first, :size], bins[cell.first, :size] = values, 1
-                single[cell.first, :size] = cell.scale.single
+                there_are = there[:, cell.first]
+                limits = [each.limits[number] / each.participants for each in measured.histograms]
+                own = _Bins.of(scores, number, values, np.array(limits) / there_are[:, None])
+                size = len(own.single)
+                edges_of[:, cell.first, : size - 1], middles[:, cell.first, :size] = own.edges, own.middles
+                shares[:, cell.first, :size], bins[cell.first, :size] = own.shares, own.noises
+                single[cell.first, :size] = own.single
             if cell.flagged:
                 pairs[cell.flag + 1, cell.flag + 1] = 0
                 missing = np.array([[missing[number]] for _, _, missing in by_class])
@@ -77,7 +124,7 @@ class Residuals:
         self._edges, self._middles = torch.from_numpy(edges_of).float(), torch.from_numpy(middles).float()
         stepped = single.any(axis=1)
         self._stepped = torch.from_numpy(np.flatnonzero(stepped))  # (s,), scores with bins of a single value
-        self._single = torch.from_numpy(single[stepped])  # these bins, (s, BINS)
+        self._single = torch.from_numpy(single[stepped])  # these bins, (s, MOST)
         self._shares, self._bins = torch.from_numpy(shares).float(), torch.from_numpy(bins).float()
         self._there = torch.from_numpy(there).float()  # (k, W), shares of participants with a value
 
@@ -150,8 +197,8 @@ class Residuals:
         randomness: torch.Generator,
         batch_variance: float,
     ) -> torch.Tensor:
-        chosen = torch.randperm(BINS - 1, generator=randomness)[: self._drawn_edges].sort().values  # (e,)
-        together = torch.bucketize(torch.arange(BINS), chosen)  # (BINS,), which bins count together
+        chosen = torch.randperm(MOST - 1, generator=randomness)[: self._drawn_edges].sort().values  # (e,)
+        together = torch.bucketize(torch.arange(MOST), chosen)  # (MOST,), which bins count together
         size = len(chosen) + 1
         shares = self._shares.new_zeros(len(self._shares), len(self._bins), size).index_add_(2, together, self._shares)
         bins = self._bins.new_zeros(len(self._bins), size).index_add_(1, together, self._bins)
