@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.__main__ import main as analyse
+from analysis.study import FORMAT
 from cohorts.__main__ import main as check_cohort
 from privacy.__main__ import main as check_ledger
 from search_spaces import SearchSpaceError, load_search_space
@@ -128,7 +129,7 @@ def a_search_space(place: Path, data: st.DataObject) -> None:
 
 def an_old_study(place: Path, data: st.DataObject) -> None:
     study = place / "results" / "study"
-    sound = json.dumps({"format": 4, "study": "study", "cohort": "little.yaml", "search_space": "smoke",
+    sound = json.dumps({"format": FORMAT, "study": "study", "cohort": "little.yaml", "search_space": "smoke",
                         "policy": "composed", "epsilon": 3, "delta": 1e-5, "trials": 2, "max_epochs": 2,
                         "engine": "packed", "ledger": "ledger.db", "created": "2026-01-01T00:00:00Z"})  # fmt: skip
     file = data.draw(st.sampled_from(["study.json", "plan.json", "ledger.json", "receipts.jsonl", "trials.jsonl"]))
