@@ -175,7 +175,7 @@ class NormalScores:
         return apart.clip(min=0)
 
     def of_limits(self, number: int) -> np.ndarray:
-        """Scores of a cell's two limits, (2,), where many have these: as usual for ties, of the middle of their ranks."""
+        """Scores of a cell's two limits, (2,), where many have these: that of the middle of their ranks."""
         scores: np.ndarray = (ndtri(self.heaps[number] / 2) * [1, -1]).clip(-LIMIT, LIMIT)
         return scores
 
