@@ -40,11 +40,10 @@ summary(MIcombine(with(copies, lm(OUTCOME ~ ARM))))
 ```
 
 In Python, `combine` of the module `analysis` takes the estimates and the standard errors of all copies. An interval
-from a single copy, or from the synthetic cohort itself, is too narrow. Of thousands of participants, means and
-differences of skewed values, or of arms far apart, may be off by more than such an interval allows: take those of
-`paid_for_estimates.csv`. What the copies keep of the trial is how values are spread and how they hang together two by
-two, by class; of what only three or more of them show together, such as an interaction of two measures, they say
-nothing, and nor does an interval of it.
+from a single copy, or from the synthetic cohort itself, is too narrow. Of thousands of participants, means of
+skewed values may be off by more than such an interval allows: take those of `paid_for_estimates.csv`. What the copies
+keep of the trial is how values are spread and how they hang together two by two, by class; of what only three or more
+of them show together, such as an interaction of two measures, they say nothing, and nor does an interval of it.
 """
 
 TEMPLATE = """\

@@ -136,8 +136,8 @@ def treated_before(share: float = 0.4) -> tuple[Schema, np.ndarray, np.ndarray]:
 def test_as_many_have_the_very_limit_as_did():
     """As days of earlier treatment, which are 0 for many: spread over their bin these would be days that nobody had."""
     schema, values, labels = treated_before()
-    measured = Measurements.costing(schema, 1.0, rho=0.5).release(values, labels)
-    drawn = measured.draw(schema, COUNT, np.random.default_rng(1)).values
+    measured = Measurements.costing(schema, 1.0, rho=10.0).release(values, labels)
+    drawn = measured.draw(schema, 40 * COUNT, np.random.default_rng(1)).values
     for row, limit in ((0, 0), (1, 100)):
         assert (drawn[:, row] == limit).mean() == pytest.approx((values[:, row] == limit).mean(), abs=0.02)
         assert drawn[:, row].mean() == pytest.approx(values[:, row].mean(), rel=0.03)
@@ -148,9 +148,8 @@ def test_where_nobody_has_the_limit_nobody_is_made_to():
     schema, values, labels = treated_before(0.0)
     inside = np.clip(values, 5, 95)
     mechanism = Measurements.costing(schema, 1.0, rho=0.02)
-    for _ in range(20):
-        believed = mechanism.release(inside, labels).histograms[0].limits
-        assert np.count_nonzero(believed) <= 1
+    believed = [mechanism.release(inside, labels).histograms[0].limits for _ in range(20)]
+    assert np.count_nonzero(believed) <= 4  # of 240, each by a chance of 0.0014
 
 
 def test_values_come_back_from_their_own_scores():
