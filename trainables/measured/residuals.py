@@ -54,7 +54,7 @@ class _Bins:
     @classmethod
     def of(cls, scores: NormalScores, number: int, shares: np.ndarray, limits: np.ndarray) -> _Bins:
         """Those of a cell, of whose values these are the shares in bins, (k, b), and at the limits, (k, 2)."""
-        edges, middles = scores.edges(number), scores.middles(number)
+        shares, edges, middles = shares.copy(), scores.edges(number), scores.middles(number)
         noises = scores.bins[number].noises[: scores.bins[number].values]
         single, heaps = scores.cells[number].scale.single, scores.heaps[number]
         for end, place in ((0, 0), (1, -1)):
@@ -62,13 +62,12 @@ class _Bins:
                 continue
             alone = np.minimum(limits[:, end], shares[:, place])
             edge = ndtri(heaps[end]) * (1 - 2 * end)
-            at = 0 if end == 0 else shares.shape[1]
+            at = end * shares.shape[1]
             shares[:, place] -= alone
-            shares = np.insert(shares, at, alone, axis=1)
             noises[place] = 1
+            shares, middles = np.insert(shares, at, alone, 1), np.insert(middles, at, scores.of_limits(number)[end], 1)
             noises, single = np.insert(noises, at, 1), np.insert(single, at, True)
-            edges = np.insert(edges, 0 if end == 0 else edges.shape[1], edge, axis=1)
-            middles = np.insert(middles, at, scores.of_limits(number)[end], axis=1)
+            edges = np.insert(edges, end * edges.shape[1], edge, axis=1)
         return cls(edges.clip(-LIMIT, LIMIT), middles, shares, noises, single)
 
 
@@ -108,9 +107,8 @@ class Residuals:
                 scored = len(scores.indicated(number))
                 self._indicated.append(torch.from_numpy(values[:, -scored:]).float())
             else:
-                there_are = there[:, cell.first]
-                limits = [each.limits[number] / each.participants for each in measured.histograms]
-                own = _Bins.of(scores, number, values, np.array(limits) / there_are[:, None])
+                limits = np.array([each.limits[number] / each.participants for each in measured.histograms])
+                own = _Bins.of(scores, number, values, limits / there[:, cell.first, None])
                 size = len(own.single)
                 edges_of[:, cell.first, : size - 1], middles[:, cell.first, :size] = own.edges, own.middles
                 shares[:, cell.first, :size], bins[cell.first, :size] = own.shares, own.noises
