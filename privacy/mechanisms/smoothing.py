@@ -1,13 +1,14 @@
 """Shares of bins without most of their noise: smooth log densities, most of whose shape visits and classes share.
 
 The log shares of each cell depart from those that all cells of its measure share. Both are penalised by their second
-differences, which are 0 where log shares are straight: to lie elsewhere than its neighbours costs a cell little, and an
-empty tail stays empty, so noise that was bought there does not become people. How smooth they are is decided by
-Stein's unbiased estimate of the squared error, since the noise is known; a measure with spikes stays as it is.
-All of this reads nobody.
+differences, which are 0 where log shares are straight: to lie elsewhere than its neighbours costs a cell little. How
+smooth they are is decided by Stein's unbiased estimate of the squared error, since the noise is known; a measure with
+spikes stays as it is. Beyond the outermost bins that surely hold somebody densities only fall, and log densities bend
+no other way than downwards, so noise that was bought there does not become people. All of this reads nobody.
 
-Source: Silverman, "On the Estimation of a Probability Density Function by the Maximum Penalized Likelihood Method",
-1982, for penalties on log densities; Stein, "Estimation of the Mean of a Multivariate Normal Distribution", 1981.
+Sources: Silverman, "On the Estimation of a Probability Density Function by the Maximum Penalized Likelihood Method",
+1982, for penalties on log densities; Eilers, "Unimodal Smoothing", 2005, for asymmetric ones, which give a shape;
+Stein, "Estimation of the Mean of a Multivariate Normal Distribution", 1981.
 """
 
 from __future__ import annotations
@@ -25,11 +26,17 @@ SMOOTHNESS = tuple(10.0 ** np.arange(3, -3.1, -1))
 LIKENESS = (1000.0, 100.0, 10.0, 1.0)
 """How many times as much a cell's departure costs."""
 
-STEPS, LONGEST_STEP, ENOUGH = 40, 3.0, 1e-5
+OCCUPIED, WINDOWS = 8.0, (1, 2, 4)
+"""Standard deviations of noise beyond which some bins beside each other surely hold somebody, and how many bins."""
+
+SHAPE = 1000.0
+"""Penalty, beside squares over variances, on log densities that rise outwards in a tail, or bend upwards."""
+
+STEPS, LONGEST_STEP, ENOUGH = 100, 3.0, 1e-5
 """Of Newton's method: how many at most, the largest change of a log share in one, the relative decrease to stop at."""
 
 FEWEST_BINS = 4
-LEAST_LOG_SHARE = -40.0
+LEAST_LOG_SHARE = -200.0
 LEAST_STRETCH = 0.005
 RIDGE = 1e-6
 
@@ -48,9 +55,9 @@ def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | 
     shares = np.array([onto_simplex(each) for each in noisy])
     if noisy.shape[1] < FEWEST_BINS:
         return shares
-    begin, least = np.log(np.maximum(shares, 1e-3 / noisy.shape[1]) / widths), np.inf
+    outward, least = _outward(noisy, noise_sd), np.inf
     for likeness in LIKENESS:
-        fit = _LogDensities(noisy, noise_sd, begin, widths)
+        fit = _LogDensities(noisy, noise_sd, widths, outward)
         for smoothness in SMOOTHNESS:
             error = fit.penalised(smoothness, smoothness * likeness)
             if error < least:
@@ -79,21 +86,39 @@ def smooth_stretches(noisy: np.ndarray, noise_sd: float, widths: Sequence[int]) 
     return np.concatenate([share * each for share, each in zip(shares, within, strict=True)])
 
 
+def _outward(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
+    """Which way is outwards from each of the bins to its neighbour, (b - 1,): 1 or -1 in a tail, 0 between tails."""
+    known = np.broadcast_to(noise_sd, noisy.shape) ** -2.0
+    counts, precisions, bins = (known * noisy).sum(axis=0), known.sum(axis=0), noisy.shape[1]
+    surest = np.full(bins, -np.inf)  # of each bin, how much the surest stretch stands out whose middle it is
+    for width in WINDOWS:
+        counted, known_of = (np.convolve(each, np.ones(width), "valid") for each in (counts, precisions))
+        for first, stands_out in enumerate(counted / np.sqrt(known_of)):
+            middle = slice(first + (width - 1) // 2, first + width // 2 + 1)
+            surest[middle] = np.maximum(surest[middle], stands_out)
+    occupied = np.flatnonzero(surest >= min(OCCUPIED, surest.max()))
+    places = np.arange(bins - 1)
+    outward: np.ndarray = (places >= occupied[-1]) * 1.0 - (places < occupied[0])
+    return outward
+
+
 class _LogDensities:
     """Log densities of G cells, (G, b), and what they have in common, (b,).
 
     They minimise ``|(noisy - shares(logs)) / sd|^2 + unlike |D (logs - common)|^2 + rough |D common|^2``, D being
-    second differences.
+    second differences, and ``SHAPE`` times the squares of what a tail may not do.
     """
 
     def __init__(
-        self, noisy: np.ndarray, noise_sd: np.ndarray, begin: np.ndarray, widths: np.ndarray | float = 1.0
+        self, noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | float, outward: np.ndarray
     ) -> None:
         self._noisy, self._sd, self._widths = noisy, noise_sd, np.log(widths)
-        self.logs, self._common = begin, begin.mean(axis=0)
+        self.logs, self._common = np.zeros(noisy.shape), np.zeros(noisy.shape[1])
         self._eye = np.eye(noisy.shape[1])
-        differences = np.diff(self._eye, n=2, axis=0)
-        self._penalty = differences.T @ differences  # (b, b)
+        slopes, bends = (np.diff(self._eye, n=n, axis=0) for n in (1, 2))
+        self._penalty = bends.T @ bends  # (b, b)
+        within_a_tail = outward[1:] * outward[:-1] > 0
+        self._forbidden = np.concatenate([slopes * outward[:, None], bends * within_a_tail[:, None]])  # (2 b - 3, b)
 
     def shares(self, logs: np.ndarray) -> np.ndarray:
         """Of bins with such log densities, (G, b)."""
@@ -117,16 +142,18 @@ class _LogDensities:
     def _objective(self, logs: np.ndarray, common: np.ndarray, rough: float, unlike: float) -> float:
         departures, residuals = logs - common, (self._noisy - self.shares(logs)) / self._sd
         smoothness = unlike * np.sum(departures @ self._penalty * departures) + rough * common @ self._penalty @ common
-        return float(np.sum(residuals**2) + smoothness)
+        forbidden = (logs @ self._forbidden.T).clip(min=0)
+        return float(np.sum(residuals**2) + smoothness + SHAPE * np.sum(forbidden**2))
 
     def _step(self, rough: float, unlike: float, damping: float) -> tuple[np.ndarray, np.ndarray]:
         """One step, the cells' log shares eliminated from the equations for what is common."""
         shares = self.shares(self.logs)
-        slopes = self._slopes(shares)
-        curvature = slopes.transpose(0, 2, 1) @ slopes + damping * self._eye  # (G, b, b)
+        slopes, shape = self._slopes(shares), self._shape()
+        curvature = slopes.transpose(0, 2, 1) @ slopes + shape + damping * self._eye  # (G, b, b)
         own, pull = curvature + unlike * self._penalty, unlike * self._penalty
         departures = (self.logs - self._common) @ pull  # (G, b)
-        gradient = (slopes.transpose(0, 2, 1) @ ((shares - self._noisy) / self._sd)[..., None])[..., 0] + departures
+        misfit = slopes.transpose(0, 2, 1) @ ((shares - self._noisy) / self._sd)[..., None]  # (G, b, 1)
+        gradient = (misfit + shape @ self.logs[..., None])[..., 0] + departures
         alone = np.linalg.solve(own, gradient[..., None])[..., 0]
         together = rough * self._penalty + damping * self._eye + pull @ np.linalg.solve(own, curvature).sum(axis=0)
         wanted = departures.sum(axis=0) - rough * self._penalty @ self._common - pull @ alone.sum(axis=0)
@@ -142,12 +169,18 @@ class _LogDensities:
         slopes: np.ndarray = shares[:, :, None] * (self._eye - shares[:, None, :]) / self._sd[..., None]
         return slopes
 
+    def _shape(self) -> np.ndarray:
+        """Penalty matrices of what each cell does now that a tail may not, (G, b, b)."""
+        active = SHAPE * (self.logs @ self._forbidden.T > 0)[..., None]  # (G, 2 b - 3, 1)
+        shape: np.ndarray = self._forbidden.T @ (active * self._forbidden)
+        return shape
+
     def _estimated_error(self, rough: float, unlike: float) -> float:
         """Stein's unbiased estimate: squared residuals, plus twice the sum of slopes of fitted by noisy shares."""
         shares = self.shares(self.logs)
         slopes = self._slopes(shares)
         known = slopes.transpose(0, 2, 1) @ slopes
-        curvature = known + RIDGE * self._eye  # a factor on all shares of a cell is known from nothing
+        curvature = known + self._shape() + RIDGE * self._eye  # a factor on all shares of a cell is known from nothing
         inverse, pull = np.linalg.inv(curvature + unlike * self._penalty), unlike * self._penalty
         together = rough * self._penalty + RIDGE * self._eye + pull @ (inverse @ curvature).sum(axis=0)
         through = inverse @ pull  # (G, b, b)

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 
 from privacy.mechanisms.simplex import onto_simplex
-from privacy.mechanisms.smoothing import _LogDensities, smooth_shares, smooth_stretches
+from privacy.mechanisms.smoothing import _LogDensities, _outward, smooth_shares, smooth_stretches
 
 BINS = 32
 NOISE = 0.004
@@ -53,6 +53,26 @@ def test_nobody_lives_in_an_empty_tail():
     assert (smoothed(shares, 0) * empty).sum(axis=1).mean() < 0.001
 
 
+def test_noise_in_a_tail_does_not_become_people():
+    """Of days of earlier treatment, say. With tails of any shape one of these draws had a tenth of all there."""
+    shares = np.tile(softmax(-np.arange(BINS) / 1.5), (2, 1))
+    far = []
+    for seed in range(30):
+        found = smooth_shares(noisy(shares, seed, 0.02), np.full((2, 1), 0.02))
+        assert (np.diff(found[:, 12:], axis=1) <= 1e-6).all()
+        far.append(found[:, 16:].sum(axis=1).max())
+    assert max(far) < 0.02 and np.mean(far) < 0.002
+
+
+def test_a_second_mode_is_no_tail():
+    """A few at the far end of the range, with nobody between, whom the noise does not hide."""
+    shares = 0.9 * bells(2)
+    shares[:, 27:30] += 0.1 / 3
+    found = smoothed(shares, 0)
+    assert found[:, 27:30].sum(axis=1) == pytest.approx(0.1, abs=0.02)
+    assert found[:, 22:26].sum(axis=1).max() < 0.01
+
+
 @pytest.mark.parametrize("place", [0, 17, BINS - 1])
 def test_a_spike_stays_a_spike(place):
     """Half of all at one value, as at a limit of detection, and the others evenly elsewhere."""
@@ -68,8 +88,7 @@ def test_the_estimated_error_is_the_error_in_the_mean():
         differences = []
         for seed in range(60):
             drawn = noisy(shares, seed)
-            begin = np.log(np.maximum([onto_simplex(each) for each in drawn], 1e-4))
-            fit = _LogDensities(drawn, sd, begin)
+            fit = _LogDensities(drawn, sd, 1.0, _outward(drawn, sd))
             estimated = fit.penalised(rough, unlike)
             differences.append(estimated - shares.size * error(softmax(fit.logs, axis=1), shares))
         assert abs(np.mean(differences)) < 4 * np.std(differences) / np.sqrt(60) + 0.02 * shares.size
