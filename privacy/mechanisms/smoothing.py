@@ -57,11 +57,13 @@ def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | 
         return shares
     outward, least = _outward(noisy, noise_sd), np.inf
     for likeness in LIKENESS:
-        fit = _LogDensities(noisy, noise_sd, widths, outward)
+        fit, errors = _LogDensities(noisy, noise_sd, widths, outward), [np.inf, np.inf]
         for smoothness in SMOOTHNESS:
-            error = fit.penalised(smoothness, smoothness * likeness)
-            if error < least:
-                least, shares = error, fit.shares(fit.logs)
+            errors.append(fit.penalised(smoothness, smoothness * likeness))
+            if errors[-1] < least:
+                least, shares = errors[-1], fit.shares(fit.logs)
+            elif errors[-1] > errors[-2] > errors[-3]:  # rougher is worse, twice in succession
+                break
     return shares
 
 
@@ -118,7 +120,7 @@ class _LogDensities:
         slopes, bends = (np.diff(self._eye, n=n, axis=0) for n in (1, 2))
         self._penalty = bends.T @ bends  # (b, b)
         within_a_tail = outward[1:] * outward[:-1] > 0
-        self._forbidden = np.concatenate([slopes * outward[:, None], bends * within_a_tail[:, None]])  # (2 b - 3, b)
+        self._forbidden = np.concatenate([(slopes * outward[:, None])[outward != 0], bends[within_a_tail]])  # (r, b)
 
     def shares(self, logs: np.ndarray) -> np.ndarray:
         """Of bins with such log densities, (G, b)."""
@@ -134,7 +136,7 @@ class _LogDensities:
             if after > now:
                 damping *= 5
                 continue
-            self.logs, self._common, damping, before, now = logs, common, max(damping / 5, 1e-8), now, after
+            self.logs, self._common, damping, before, now = logs, common, max(damping / 2, 1e-8), now, after
             if before - after < ENOUGH * (1 + before):
                 break
         return self._estimated_error(rough, unlike)
@@ -154,11 +156,13 @@ class _LogDensities:
         departures = (self.logs - self._common) @ pull  # (G, b)
         misfit = slopes.transpose(0, 2, 1) @ ((shares - self._noisy) / self._sd)[..., None]  # (G, b, 1)
         gradient = (misfit + shape @ self.logs[..., None])[..., 0] + departures
-        alone = np.linalg.solve(own, gradient[..., None])[..., 0]
-        together = rough * self._penalty + damping * self._eye + pull @ np.linalg.solve(own, curvature).sum(axis=0)
+        pulled = np.broadcast_to(pull, own.shape)
+        solved = np.linalg.solve(own, np.concatenate([pulled, gradient[..., None]], axis=2))  # (G, b, b + 1)
+        through, alone = solved[..., :-1], solved[..., -1]
+        together = rough * self._penalty + damping * self._eye + pull @ (len(own) * self._eye - through.sum(axis=0))
         wanted = departures.sum(axis=0) - rough * self._penalty @ self._common - pull @ alone.sum(axis=0)
         common = np.linalg.solve(together, wanted)  # (b,)
-        logs = np.linalg.solve(own, np.broadcast_to(pull, own.shape)) @ common - alone  # (G, b)
+        logs = through @ common - alone  # (G, b)
         length = LONGEST_STEP / max(LONGEST_STEP, np.abs(logs).max(), np.abs(common).max())
         moved = self.logs + length * logs
         moved -= moved.max(axis=1, keepdims=True)
@@ -171,7 +175,7 @@ class _LogDensities:
 
     def _shape(self) -> np.ndarray:
         """Penalty matrices of what each cell does now that a tail may not, (G, b, b)."""
-        active = SHAPE * (self.logs @ self._forbidden.T > 0)[..., None]  # (G, 2 b - 3, 1)
+        active = SHAPE * (self.logs @ self._forbidden.T > 0)[..., None]  # (G, r, 1)
         shape: np.ndarray = self._forbidden.T @ (active * self._forbidden)
         return shape
 
