@@ -27,7 +27,8 @@ from cohorts import Encoding, Participants, load_participants, split_key, split_
 from privacy.accounting.budget import Budget
 from privacy.accounting.calibration import largest_rho, room_in
 from privacy.mechanisms.histograms import Bins, ClassHistograms
-from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
+from privacy.mechanisms.measurements import Measured, Measurements
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.shrinkage import smooth_products
 from privacy.mechanisms.simplex import onto_simplex
 from trainables.candidate import Generator, Setting

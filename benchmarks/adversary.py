@@ -35,7 +35,8 @@ from privacy.accounting.budget import Budget
 from privacy.accounting.calibration import largest_rho, room_in, smallest_noise_multiplier
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.dpsgd import DPSGD
-from privacy.mechanisms.normal_scores import Measurements, NormalScores
+from privacy.mechanisms.measurements import Measurements
+from privacy.mechanisms.normal_scores import NormalScores
 from trainables.candidate import Setting
 from trainables.gan.engine import PaidTraining, RandomStreams, TrainingData
 from trainables.measured.candidate import STEPS_PER_EPOCH, MeasuredNetwork

@@ -29,7 +29,7 @@ from benchmarks.page import write_section
 from benchmarks.quality import COLUMNS as JUDGED
 from benchmarks.quality import PAGE, ROOT, cell, quality
 from cohorts import Participants, load_participants, split_key, split_participants
-from privacy.mechanisms.normal_scores import Measured
+from privacy.mechanisms.measurements import Measured
 from privacy.policies.on_measured import kept_measurements
 from trainables.measured.copies import Copies, Target
 

@@ -20,8 +20,8 @@ from privacy.ledger.ledger import Ledger
 from privacy.mechanisms import gradient_noise, histograms, poisson_sampling
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.mechanisms.histograms import NoisyHistograms
+from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.moments import NoisyMoments
-from privacy.mechanisms.normal_scores import Measurements
 from privacy.mechanisms.standard_normal import StandardNormals
 from privacy.policies.in_secret import InSecret
 from trainables.gan.engine import RandomStreams

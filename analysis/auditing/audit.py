@@ -25,7 +25,7 @@ from cohorts.arguments import path
 from privacy import LedgerError
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.auc import Floors, NoisyScores, ScoreFloors
-from privacy.mechanisms.normal_scores import Measurements
+from privacy.mechanisms.measurements import Measurements
 
 DESCRIPTION = """\
 Attack this installation's own code, and say what the attacks prove.

@@ -17,8 +17,9 @@ from cohorts.encoding import BEYOND
 from cohorts.scale import BINS
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.moments import class_sums
-from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 
 RELEASES = 3_000
 NEAR = 1 - 1.5 / BINS  # in the last bin but one

@@ -21,8 +21,9 @@ from cohorts import Participants, Schema
 from cohorts.encoding import Cell
 from cohorts.scale import BINS
 from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE, NoisyProducts, lifted
-from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 
 What = Literal["share", "middle", "spread", "limit", "missing", "mean", "difference", "association"]
 

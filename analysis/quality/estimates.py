@@ -36,7 +36,8 @@ from analysis.quality.bought import BinValues, BoughtCell, Ratio, bought_cells
 from analysis.quality.comparisons import between, visit_of
 from cohorts import Schema
 from cohorts.encoding import Cell
-from privacy.mechanisms.normal_scores import Measured, NormalScores
+from privacy.mechanisms.measurements import Measured
+from privacy.mechanisms.normal_scores import NormalScores
 
 Z = 1.959964
 """Standard deviations on either side of an estimate: 95 %."""

@@ -17,8 +17,8 @@ from scipy.special import ndtri
 
 from analysis.quality.comparisons import Comparison, What, associations, comparisons
 from cohorts import Participants
+from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.misfit import misfit
-from privacy.mechanisms.normal_scores import Measured
 
 FALSE_ALARMS = 0.01
 

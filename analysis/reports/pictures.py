@@ -26,8 +26,9 @@ from analysis.reports.blocks import Picture
 from cohorts import Encoding, Measure, Participants, Schema
 from cohorts.encoding import Cell
 from privacy.mechanisms.histograms import Bins, class_counts
+from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE, lifted
-from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 
 A_PAGE = 6
 """Panels of one picture."""

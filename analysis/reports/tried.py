@@ -14,8 +14,8 @@ from analysis.reports.blocks import Section, Table
 from analysis.reports.numbers import number
 from analysis.selection import Selection
 from cohorts import Participants
+from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.misfit import misfit
-from privacy.mechanisms.normal_scores import Measured
 from trainables.candidate import CANDIDATE
 from trainables.scoring import steering
 

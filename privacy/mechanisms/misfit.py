@@ -10,8 +10,9 @@ import numpy as np
 
 from cohorts import Participants
 from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import lifted
-from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 
 WORST = 1e6
 """What a generator that leaves out a class is said to misfit."""

@@ -1,46 +1,27 @@
-"""Measurements in the space of normal scores: histograms first, then moments of what they make of each measure.
+"""Normal scores: noisy histograms map the values of each measure to them, and back.
 
-A measure's noisy histogram maps its values to normal scores, so that skew, limits and outliers are gone, every score
-has a standard deviation of about 1, and one public radius fits every trial. Class means and covariances of the scores
-then say how measures and visits hang together.
+Skew, limits and outliers are gone, every score has a standard deviation of about 1, and one public radius fits every
+trial.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar
 
-import dp_accounting
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr, ndtri
-from threadpoolctl import threadpool_limits
 
-from cohorts import Encoding, Participants, Schema
+from cohorts import Encoding, Schema
 from cohorts.encoding import BEYOND
-from privacy.mechanisms.gaussian import scale_for
-from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms, NoisyHistograms
-from privacy.mechanisms.labels import labels_by_shares
-from privacy.mechanisms.mechanism import Kind, Whole
-from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, alike_before
-from privacy.mechanisms.shrinkage import smooth_products
+from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms
 
 LIMIT = 3.3
 """Scores are cut at this many standard deviations."""
 
-RADIUS = 0.5
-"""The 2-norm that vectors of F scores are clipped to, over sqrt(F). Most participants are shortened by it, so what is
-measured are hardly more than directions, which has the most signal for its noise; generators are fitted to what
-shortened draws measure. How large scores are is known from the histograms."""
-
 PER_BIN = 64
 """Places in a bin at which scores are looked at, to find their mean square."""
-
-HISTOGRAMS_SHARE = 0.35
-"""Of rho, for the histograms; moments get the rest."""
 
 
 class NormalScores:
@@ -241,147 +222,6 @@ class NormalScores:
         heaps = self.heaps[number] / self.pooled[number][[0, -1]].clip(RAREST)
         middles[:, [0, -1]] += heaps.clip(max=1) * (self.of_limits(number) - middles[:, [0, -1]])
         return middles
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was measured about a cohort: safe to look at.
-
-    Args:
-        histograms: of each class.
-        products: of the normal scores, over LIMIT, of each class.
-    """
-
-    histograms: tuple[ClassHistograms, ...]
-    products: tuple[NoisyProducts, ...]
-
-    def moments(self, normal_scores: NormalScores) -> tuple[ClassMoments, ...]:
-        """Mean and covariance of the normal scores, over LIMIT, of each class, as if every value were there.
-
-        Shortened vectors say too little of both. The mean square of the scores is known, which says how much too little
-        in the mean.
-
-        Args:
-            normal_scores: those of ``histograms``.
-        """
-        classes = [each.moments for each in self.products]
-        sizes = [each.participants for each in self.products]
-        squares = [np.trace(each.covariance) + each.mean @ each.mean for each in classes]
-        wanted = normal_scores.present.sum() / LIMIT**2
-        larger = wanted / float(np.average(squares, weights=sizes)) / normal_scores.present  # (W,)
-        roots = np.sqrt(larger)
-        scaled = [ClassMoments(roots * each.mean, np.outer(roots, roots) * each.covariance) for each in classes]
-        return tuple(alike_before(scaled, normal_scores.encoding.before, normal_scores.shares))
-
-    def draw(self, schema: Schema, participants: int, randomness: np.random.Generator) -> Participants:
-        """Participants whose normal scores are Gaussian in each class; made from released and public numbers alone.
-
-        Args:
-            schema: of the cohort; gives the shares of the classes.
-            participants: how many; public, such as the nominal size.
-            randomness: any; there is nothing to hide here.
-
-        Returns:
-            A cohort with ids S0, S1 and so on, its classes in random order.
-        """
-        normal_scores = NormalScores(schema, self.histograms)
-        labels = labels_by_shares(schema, participants, randomness)
-        scores = np.empty((participants, normal_scores.width))
-        for label, moments in enumerate(self.moments(normal_scores)):
-            scores[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), randomness)
-        ids = np.array([f"S{number}" for number in range(participants)])
-        return Participants(schema, ids, labels, normal_scores.values(scores, labels))
-
-    def content(self) -> dict[str, Any]:
-        """All of it as numbers and lists, for a file."""
-        return {
-            "histograms": [
-                {
-                    "counts": each.counts.tolist(),
-                    "noise_sd": each.noise_sd,
-                    "participants": each.participants,
-                    "limits": each.limits.tolist(),
-                    "smooth": each.smooth.tolist(),
-                }
-                for each in self.histograms
-            ],
-            "products": [
-                {
-                    "mean": each.mean.tolist(),
-                    "noise_sd": each.noise_sd,
-                    "radius": each.radius,
-                    "participants": each.participants,
-                    "smooth": each.smooth.tolist(),
-                }
-                for each in self.products
-            ],
-        }
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Measured:
-        """What ``content`` took apart."""
-        histograms = (
-            ClassHistograms(**each | _arrays(each, "counts", "limits", "smooth")) for each in content["histograms"]
-        )
-        products = (NoisyProducts(**each | _arrays(each, "mean", "smooth")) for each in content["products"])
-        return cls(tuple(histograms), tuple(products))
-
-
-@dataclass(frozen=True)
-class Measurements(Whole):
-    """Histograms of every cell, then means and covariances of the normal scores that they define, by class.
-
-    Guarantee: ``event``, the composition of both; what the second measures may depend on what the first released.
-
-    Args:
-        schema: of the cohort.
-        histograms: the first mechanism.
-        moments: the second, of scores over LIMIT.
-    """
-
-    schema: Schema
-    histograms: NoisyHistograms
-    moments: NoisyMoments
-
-    kind: ClassVar[Kind] = "measurement"
-
-    @classmethod
-    def costing(
-        cls, schema: Schema, split_share: float, rho: float, histograms_share: float = HISTOGRAMS_SHARE
-    ) -> Measurements:
-        """The least noise whose charge is at most ``rho``, in zCDP; see ``NoisyMoments.costing``."""
-        histograms = NoisyHistograms.costing(schema, split_share, rho * histograms_share)
-        width = Encoding(schema).width
-        radius, noise_sd = RADIUS * math.sqrt(width) / LIMIT, scale_for(rho * (1 - histograms_share), SENSITIVITY)
-        return cls(schema, histograms, NoisyMoments(width, radius, histograms.expected, noise_sd))
-
-    @property
-    def event(self) -> dp_accounting.ComposedDpEvent:
-        """The charge of one ``release``; to be written to the ledger before it."""
-        return dp_accounting.ComposedDpEvent([self.histograms.event, self.moments.event])
-
-    def release(self, values: np.ndarray, labels: np.ndarray) -> Measured:
-        """Measure participants.
-
-        Args:
-            values: (n, M, V), in each measure's unit. Sensitive.
-            labels: number of the class, (n,). Sensitive.
-
-        Returns:
-            What was measured: protected at the price of ``event``.
-        """
-        with threadpool_limits(limits=1):  # matrices are small: threads would wait for each other
-            histograms = self.histograms.release(Encoding(self.schema).positions(values), labels)
-            normal_scores = NormalScores(self.schema, histograms)
-            products = self.moments.release(normal_scores.scores(values, labels) / LIMIT, labels)
-            smooth = smooth_products(products, normal_scores.encoding.places)
-        return Measured(
-            histograms, tuple(replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))
-        )
-
-
-def _arrays(content: Mapping[str, Any], *names: str) -> dict[str, np.ndarray]:
-    return {name: np.array(content[name]) for name in names}
 
 
 def standardised(indicators: np.ndarray, share: np.ndarray | float) -> np.ndarray:

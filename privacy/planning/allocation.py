@@ -15,8 +15,8 @@ from privacy.errors import PlanError
 from privacy.ledger.filter import RenyiFilter
 from privacy.mechanisms.auc import NoisyScores, public_floors
 from privacy.mechanisms.dpsgd import DPSGD
+from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.moments import NoisyMoments
-from privacy.mechanisms.normal_scores import Measurements
 from privacy.planning.plan import MEASURED_SPLITS, StudyPlan, segment_epochs, steps_per_epoch
 
 MOST_STEPS = 2**14

@@ -14,8 +14,8 @@ from cohorts import Participants, Schema, SplitShares, storage
 from privacy.errors import LedgerError
 from privacy.ledger.charge import Purpose
 from privacy.ledger.reading import M, Reading
+from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.misfit import misfit
-from privacy.mechanisms.normal_scores import Measured, Measurements
 from privacy.policies.policy import PUBLIC_SEED, Door, Judge
 
 MEASURED_FILE = "measured.json"

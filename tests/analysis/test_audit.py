@@ -16,7 +16,7 @@ from analysis.auditing.study_canaries import StudyAudit, audit_study
 from analysis.build import build_release
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms.auc import NoisyScores, floored_auc
-from privacy.mechanisms.normal_scores import Measurements
+from privacy.mechanisms.measurements import Measurements
 from trainables.gan import opacus_engine
 from trainables.gan.packed import steps
 

@@ -15,8 +15,8 @@ from analysis.release import released_schema
 from benchmarks.inference import measured_only, truth
 from benchmarks.simulated_trial import ANALYSES, Found, analysed, schema_of, simulated
 from cohorts import Participants, Schema, write_copies
+from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.misfit import misfit
-from privacy.mechanisms.normal_scores import Measured, Measurements
 from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.measured.copies import Copies

@@ -14,7 +14,7 @@ from analysis.quality.estimates import Estimate, as_frame, estimates
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms import histograms
 from privacy.mechanisms.histograms import Bins, NoisyHistograms
-from privacy.mechanisms.normal_scores import Measured
+from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.simplex import onto_simplex
 from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
 from tests.conftest import SMALL_SCHEMA

@@ -12,7 +12,7 @@ from analysis.quality.comparisons import comparisons
 from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
 from analysis.report import STRAYS, exit_status
 from cohorts import Encoding, Participants, Schema
-from privacy.mechanisms.normal_scores import Measured, Measurements
+from privacy.mechanisms.measurements import Measured, Measurements
 from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
 from tests.conftest import SMALL_SCHEMA, small_cohort
 

@@ -17,7 +17,7 @@ from analysis.ensemble import share_mended
 from analysis.report import print_report
 from analysis.study import StudyDirectory
 from cohorts import Schema
-from privacy.mechanisms.normal_scores import Measurements
+from privacy.mechanisms.measurements import Measurements
 from tests.conftest import SMALL_SCHEMA
 from trainables.generators import load_generator, save_generator
 from trainables.measured.copula import CopulaGenerator

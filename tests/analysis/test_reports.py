@@ -21,7 +21,7 @@ from analysis.reports.public import Asked, public_report
 from analysis.study import StudySettings
 from analysis.transfer import Transfer
 from cohorts import Participants, Schema
-from privacy.mechanisms.normal_scores import Measured, Measurements
+from privacy.mechanisms.measurements import Measured, Measurements
 from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
 from tests.conftest import SMALL_SCHEMA, THREE_ARMS, small_cohort
 from trainables.scoring import classifiers

@@ -14,8 +14,8 @@ from privacy.accounting.budget import Budget
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import opened
 from privacy.ledger.summary import summarise
+from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.misfit import WORST, misfit
-from privacy.mechanisms.normal_scores import Measurements
 from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.choice import PlanInputs
 from privacy.policies.measured import MeasuredOnce

@@ -8,7 +8,8 @@ import pytest
 from analysis.survival import FollowUp
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.histograms import separate_counts
-from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
+from privacy.mechanisms.measurements import Measurements
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from tests.cohorts.outcome_trials import SURVIVAL, survival_cohort, trial
 from trainables.scoring.marginals import ks_distance
 

@@ -13,7 +13,8 @@ from cohorts import Encoding, Schema
 from cohorts.scale import BINS
 from privacy.accounting.rdp import rdp_at
 from privacy.mechanisms.histograms import Bins, NoisyHistograms, class_counts, separate_counts
-from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
+from privacy.mechanisms.measurements import Measurements
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.simplex import onto_simplex
 from tests.conftest import SMALL_SCHEMA, small_cohort
 

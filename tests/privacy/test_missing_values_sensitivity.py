@@ -11,8 +11,9 @@ import pytest
 
 from cohorts import Encoding, Schema
 from privacy.mechanisms.histograms import separate_counts
+from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.moments import SENSITIVITY, class_sums, public_radius
-from privacy.mechanisms.normal_scores import LIMIT, Measurements, NormalScores
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from tests.conftest import SMALL_SCHEMA, THREE_ARMS
 
 SCHEMA = Schema.model_validate(

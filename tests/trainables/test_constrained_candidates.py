@@ -8,8 +8,8 @@ import torch
 
 from analysis.ensemble import generate_ensemble
 from cohorts import Encoding, Participants, Schema
+from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.moments import NoisyMoments
-from privacy.mechanisms.normal_scores import Measured, Measurements
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.candidate import Generator, Setting, candidate_named
 from trainables.measured.candidate import MeasuredNetwork

@@ -10,7 +10,7 @@ import torch
 
 from cohorts import Participants, Schema
 from privacy.ledger.ledger import Ledger
-from privacy.mechanisms.normal_scores import Measurements
+from privacy.mechanisms.measurements import Measurements
 from privacy.policies.unaccounted import Freely
 from tests.conftest import SMALL_SCHEMA, THREE_ARMS, sealed, small_cohort
 from trainables.candidate import Setting

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.misfit import misfit
 from privacy.mechanisms.moments import SENSITIVITY, class_sums
-from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
 from tests.conftest import THREE_ARMS
 from trainables.candidate import Setting

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from cohorts import Participants, Schema
 from privacy.mechanisms.labels import labels_by_shares
-from privacy.mechanisms.normal_scores import LIMIT, Measured, Measurements, NormalScores
+from privacy.mechanisms.measurements import Measured, Measurements
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
 from trainables.measured.copula import MeasurementHyperparameters

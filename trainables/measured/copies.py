@@ -26,8 +26,9 @@ from threadpoolctl import threadpool_limits
 
 from cohorts import Participants, Schema
 from privacy.mechanisms.labels import labels_by_shares
+from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE, ClassMoments, alike_before, lifted, nearest_covariance
-from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.shrinkage import ProductPosterior
 from trainables.generators import numbered_ids
 from trainables.measured.histogram_means import HistogramMeans

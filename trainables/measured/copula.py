@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from cohorts import Participants, Schema
-from privacy.mechanisms.normal_scores import HISTOGRAMS_SHARE, Measured, Measurements
+from privacy.mechanisms.measurements import HISTOGRAMS_SHARE, Measured, Measurements
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
 from trainables.measured.once import MeasuredOnce

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import torch
 
+from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE
-from privacy.mechanisms.normal_scores import LIMIT, Measured
+from privacy.mechanisms.normal_scores import LIMIT
 from trainables.measured.network import stacked
 
 

@@ -15,7 +15,8 @@ from scipy.special import ndtri
 
 from cohorts import Schema
 from cohorts.scale import BINS
-from privacy.mechanisms.normal_scores import LIMIT, Measured, NormalScores
+from privacy.mechanisms.measurements import Measured
+from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from trainables.measured.drawing import (
     Presence,
     category_probabilities,
