@@ -3,8 +3,9 @@
 The log shares of each cell depart from those that all cells of its measure share. Both are penalised by their second
 differences, which are 0 where log shares are straight: to lie elsewhere than its neighbours costs a cell little. How
 smooth they are is decided by Stein's unbiased estimate of the squared error, since the noise is known; a measure with
-spikes stays as it is. Beyond the outermost bins that surely hold somebody densities only fall, and log densities bend
-no other way than downwards, so noise that was bought there does not become people. All of this reads nobody.
+spikes stays as it is. Beyond the outermost bins that surely hold somebody log densities bend no other way than
+downwards: once they fall they fall for good, so noise that was bought far out does not become people. All of this reads
+nobody.
 
 Sources: Silverman, "On the Estimation of a Probability Density Function by the Maximum Penalized Likelihood Method",
 1982, for penalties on log densities; Eilers, "Unimodal Smoothing", 2005, for asymmetric ones, which give a shape;
@@ -30,7 +31,7 @@ OCCUPIED, WINDOWS = 8.0, (1, 2, 4)
 """Standard deviations of noise beyond which some bins beside each other surely hold somebody, and how many bins."""
 
 SHAPE = 1000.0
-"""Penalty, beside squares over variances, on log densities that rise outwards in a tail, or bend upwards."""
+"""Penalty, beside squares over variances, on log densities that bend upwards in a tail."""
 
 STEPS, LONGEST_STEP, ENOUGH = 100, 3.0, 1e-5
 """Of Newton's method: how many at most, the largest change of a log share in one, the relative decrease to stop at."""
@@ -55,9 +56,9 @@ def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | 
     shares = np.array([onto_simplex(each) for each in noisy])
     if noisy.shape[1] < FEWEST_BINS:
         return shares
-    outward, least = _outward(noisy, noise_sd), np.inf
+    tail, least = _in_a_tail(noisy, noise_sd), np.inf
     for likeness in LIKENESS:
-        fit, errors = _LogDensities(noisy, noise_sd, widths, outward), [np.inf, np.inf]
+        fit, errors = _LogDensities(noisy, noise_sd, widths, tail), [np.inf, np.inf]
         for smoothness in SMOOTHNESS:
             errors.append(fit.penalised(smoothness, smoothness * likeness))
             if errors[-1] < least:
@@ -88,8 +89,8 @@ def smooth_stretches(noisy: np.ndarray, noise_sd: float, widths: Sequence[int]) 
     return np.concatenate([share * each for share, each in zip(shares, within, strict=True)])
 
 
-def _outward(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
-    """Which way is outwards from each of the bins to its neighbour, (b - 1,): 1 or -1 in a tail, 0 between tails."""
+def _in_a_tail(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
+    """Which bins lie beyond the outermost that surely hold somebody, in all cells together, bool (b,)."""
     known = np.broadcast_to(noise_sd, noisy.shape) ** -2.0
     counts, precisions, bins = (known * noisy).sum(axis=0), known.sum(axis=0), noisy.shape[1]
     surest = np.full(bins, -np.inf)  # of each bin, how much the surest stretch stands out whose middle it is
@@ -98,29 +99,25 @@ def _outward(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
         for first, stands_out in enumerate(counted / np.sqrt(known_of)):
             middle = slice(first + (width - 1) // 2, first + width // 2 + 1)
             surest[middle] = np.maximum(surest[middle], stands_out)
-    occupied = np.flatnonzero(surest >= min(OCCUPIED, surest.max()))
-    places = np.arange(bins - 1)
-    outward: np.ndarray = (places >= occupied[-1]) * 1.0 - (places < occupied[0])
-    return outward
+    occupied, places = np.flatnonzero(surest >= min(OCCUPIED, surest.max())), np.arange(bins)
+    tail: np.ndarray = (places < occupied[0]) | (places > occupied[-1])
+    return tail
 
 
 class _LogDensities:
     """Log densities of G cells, (G, b), and what they have in common, (b,).
 
     They minimise ``|(noisy - shares(logs)) / sd|^2 + unlike |D (logs - common)|^2 + rough |D common|^2``, D being
-    second differences, and ``SHAPE`` times the squares of what a tail may not do.
+    second differences, and ``SHAPE`` times the squares of those of ``logs`` that are above 0 in a tail.
     """
 
-    def __init__(
-        self, noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | float, outward: np.ndarray
-    ) -> None:
+    def __init__(self, noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | float, tail: np.ndarray) -> None:
         self._noisy, self._sd, self._widths = noisy, noise_sd, np.log(widths)
         self.logs, self._common = np.zeros(noisy.shape), np.zeros(noisy.shape[1])
         self._eye = np.eye(noisy.shape[1])
-        slopes, bends = (np.diff(self._eye, n=n, axis=0) for n in (1, 2))
+        bends = np.diff(self._eye, n=2, axis=0)  # (b - 2, b)
         self._penalty = bends.T @ bends  # (b, b)
-        within_a_tail = outward[1:] * outward[:-1] > 0
-        self._forbidden = np.concatenate([(slopes * outward[:, None])[outward != 0], bends[within_a_tail]])  # (r, b)
+        self._tails = bends[tail[1:-1]]  # (t, b)
 
     def shares(self, logs: np.ndarray) -> np.ndarray:
         """Of bins with such log densities, (G, b)."""
@@ -144,8 +141,8 @@ class _LogDensities:
     def _objective(self, logs: np.ndarray, common: np.ndarray, rough: float, unlike: float) -> float:
         departures, residuals = logs - common, (self._noisy - self.shares(logs)) / self._sd
         smoothness = unlike * np.sum(departures @ self._penalty * departures) + rough * common @ self._penalty @ common
-        forbidden = (logs @ self._forbidden.T).clip(min=0)
-        return float(np.sum(residuals**2) + smoothness + SHAPE * np.sum(forbidden**2))
+        upwards = (logs @ self._tails.T).clip(min=0)
+        return float(np.sum(residuals**2) + smoothness + SHAPE * np.sum(upwards**2))
 
     def _step(self, rough: float, unlike: float, damping: float) -> tuple[np.ndarray, np.ndarray]:
         """One step, the cells' log shares eliminated from the equations for what is common."""
@@ -174,9 +171,9 @@ class _LogDensities:
         return slopes
 
     def _shape(self) -> np.ndarray:
-        """Penalty matrices of what each cell does now that a tail may not, (G, b, b)."""
-        active = SHAPE * (self.logs @ self._forbidden.T > 0)[..., None]  # (G, r, 1)
-        shape: np.ndarray = self._forbidden.T @ (active * self._forbidden)
+        """Penalty matrices of where a tail of each cell bends upwards now, (G, b, b)."""
+        upwards = SHAPE * (self.logs @ self._tails.T > 0)[..., None]  # (G, t, 1)
+        shape: np.ndarray = self._tails.T @ (upwards * self._tails)
         return shape
 
     def _estimated_error(self, rough: float, unlike: float) -> float:

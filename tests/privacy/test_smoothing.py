@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 
 from privacy.mechanisms.simplex import onto_simplex
-from privacy.mechanisms.smoothing import _LogDensities, _outward, smooth_shares, smooth_stretches
+from privacy.mechanisms.smoothing import _in_a_tail, _LogDensities, smooth_shares, smooth_stretches
 
 BINS = 32
 NOISE = 0.004
@@ -88,7 +88,7 @@ def test_the_estimated_error_is_the_error_in_the_mean():
         differences = []
         for seed in range(60):
             drawn = noisy(shares, seed)
-            fit = _LogDensities(drawn, sd, 1.0, _outward(drawn, sd))
+            fit = _LogDensities(drawn, sd, 1.0, _in_a_tail(drawn, sd))
             estimated = fit.penalised(rough, unlike)
             differences.append(estimated - shares.size * error(softmax(fit.logs, axis=1), shares))
         assert abs(np.mean(differences)) < 4 * np.std(differences) / np.sqrt(60) + 0.02 * shares.size

@@ -7,7 +7,7 @@ from torch.nn.functional import one_hot
 
 from privacy.mechanisms.normal_scores import NormalScores
 
-DECISIVENESS = 4.0
+DECISIVENESS = 8.0
 """How steeply a category's probability rises with its score."""
 
 
