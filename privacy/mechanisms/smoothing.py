@@ -30,8 +30,8 @@ LIKENESS = (1000.0, 100.0, 10.0, 1.0)
 OCCUPIED, WINDOWS = 8.0, (1, 2, 4)
 """Standard deviations of noise beyond which some bins beside each other surely hold somebody, and how many bins."""
 
-SHAPE = 1000.0
-"""Penalty, beside squares over variances, on log densities that bend upwards in a tail."""
+TAIL_PENALTY = 1000.0
+"""Beside squares over variances, on log densities that bend upwards in a tail."""
 
 STEPS, LONGEST_STEP, ENOUGH = 100, 3.0, 1e-5
 """Of Newton's method: how many at most, the largest change of a log share in one, the relative decrease to stop at."""
@@ -108,7 +108,7 @@ class _LogDensities:
     """Log densities of G cells, (G, b), and what they have in common, (b,).
 
     They minimise ``|(noisy - shares(logs)) / sd|^2 + unlike |D (logs - common)|^2 + rough |D common|^2``, D being
-    second differences, and ``SHAPE`` times the squares of those of ``logs`` that are above 0 in a tail.
+    second differences, and ``TAIL_PENALTY`` times the squares of those of ``logs`` that are above 0 in a tail.
     """
 
     def __init__(self, noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | float, tail: np.ndarray) -> None:
@@ -142,17 +142,17 @@ class _LogDensities:
         departures, residuals = logs - common, (self._noisy - self.shares(logs)) / self._sd
         smoothness = unlike * np.sum(departures @ self._penalty * departures) + rough * common @ self._penalty @ common
         upwards = (logs @ self._tails.T).clip(min=0)
-        return float(np.sum(residuals**2) + smoothness + SHAPE * np.sum(upwards**2))
+        return float(np.sum(residuals**2) + smoothness + TAIL_PENALTY * np.sum(upwards**2))
 
     def _step(self, rough: float, unlike: float, damping: float) -> tuple[np.ndarray, np.ndarray]:
         """One step, the cells' log shares eliminated from the equations for what is common."""
         shares = self.shares(self.logs)
-        slopes, shape = self._slopes(shares), self._shape()
-        curvature = slopes.transpose(0, 2, 1) @ slopes + shape + damping * self._eye  # (G, b, b)
+        slopes, tails = self._slopes(shares), self._tail_penalties()
+        curvature = slopes.transpose(0, 2, 1) @ slopes + tails + damping * self._eye  # (G, b, b)
         own, pull = curvature + unlike * self._penalty, unlike * self._penalty
         departures = (self.logs - self._common) @ pull  # (G, b)
         misfit = slopes.transpose(0, 2, 1) @ ((shares - self._noisy) / self._sd)[..., None]  # (G, b, 1)
-        gradient = (misfit + shape @ self.logs[..., None])[..., 0] + departures
+        gradient = (misfit + tails @ self.logs[..., None])[..., 0] + departures
         pulled = np.broadcast_to(pull, own.shape)
         solved = np.linalg.solve(own, np.concatenate([pulled, gradient[..., None]], axis=2))  # (G, b, b + 1)
         through, alone = solved[..., :-1], solved[..., -1]
@@ -170,20 +170,21 @@ class _LogDensities:
         slopes: np.ndarray = shares[:, :, None] * (self._eye - shares[:, None, :]) / self._sd[..., None]
         return slopes
 
-    def _shape(self) -> np.ndarray:
+    def _tail_penalties(self) -> np.ndarray:
         """Penalty matrices of where a tail of each cell bends upwards now, (G, b, b)."""
-        upwards = SHAPE * (self.logs @ self._tails.T > 0)[..., None]  # (G, t, 1)
-        shape: np.ndarray = self._tails.T @ (upwards * self._tails)
-        return shape
+        upwards = TAIL_PENALTY * (self.logs @ self._tails.T > 0)[..., None]  # (G, t, 1)
+        penalties: np.ndarray = self._tails.T @ (upwards * self._tails)
+        return penalties
 
     def _estimated_error(self, rough: float, unlike: float) -> float:
         """Stein's unbiased estimate: squared residuals, plus twice the sum of slopes of fitted by noisy shares."""
         shares = self.shares(self.logs)
         slopes = self._slopes(shares)
         known = slopes.transpose(0, 2, 1) @ slopes
-        curvature = known + self._shape() + RIDGE * self._eye  # a factor on all shares of a cell is known from nothing
+        ridge = RIDGE * self._eye  # a factor on all shares of a cell is known from nothing
+        curvature = known + self._tail_penalties() + ridge
         inverse, pull = np.linalg.inv(curvature + unlike * self._penalty), unlike * self._penalty
-        together = rough * self._penalty + RIDGE * self._eye + pull @ (inverse @ curvature).sum(axis=0)
+        together = rough * self._penalty + ridge + pull @ (inverse @ curvature).sum(axis=0)
         through = inverse @ pull  # (G, b, b)
         covariance = inverse + through @ np.linalg.inv(together) @ through.transpose(0, 2, 1)
         freedom = np.einsum("gij,gji->", known, covariance)

@@ -238,6 +238,7 @@ def test_a_local_ray_asks_for_a_token_shows_no_metrics_and_nothing_of_it_listens
 
 def test_the_metrics_of_a_cluster_hold_what_was_paid_for_and_nothing_else_of_a_trial(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    exported: list[str] = []
     for _ in range(3):  # on a busy machine Ray gives its metrics up for good, seconds after it started
         ran = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", METRICS],
@@ -247,9 +248,9 @@ def test_the_metrics_of_a_cluster_hold_what_was_paid_for_and_nothing_else_of_a_t
             timeout=120,
         )
         assert ran.returncode == 0, ran.stderr
+        exported += ran.stdout.splitlines()
         if "ray_dpgan_tune" in ran.stdout:
             break
-    exported = ran.stdout.splitlines()
     assert not [line for line in exported if "secret_score" in line or "0.123454321" in line]
     lines = [line for line in exported if line.startswith("ray_dpgan_tune")]
     figures = {line.split("{")[0]: float(line.split()[-1]) for line in lines if "state=" not in line}
