@@ -13,11 +13,10 @@ from pydantic import Field
 from cohorts import Participants, Schema
 from privacy.mechanisms.labels import labels_by_shares
 from privacy.mechanisms.measurements import Measured, Measurements
-from privacy.mechanisms.normal_scores import LIMIT, NormalScores
+from privacy.mechanisms.normal_scores import NormalScores
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
 from trainables.measured.copula import MeasurementHyperparameters
-from trainables.measured.drawing import category_probabilities, discrete_scores, drawn_categories
 from trainables.measured.network import ScoreNetwork, standardised
 from trainables.measured.once import MeasuredOnce
 from trainables.measured.residuals import Residuals
@@ -69,9 +68,6 @@ class MeasuredGenerator:
             for label in range(len(latent)):
                 latent[label, labels == label] = standardised(latent[label, labels == label])
             scores = self._network(latent)[torch.from_numpy(labels), torch.arange(participants)]  # (n, W)
-            for columns, shares in discrete_scores(normal_scores):
-                chosen = drawn_categories(category_probabilities(scores[:, columns], shares), here)
-                scores[:, columns] = LIMIT * (2 * chosen - 1)  # beyond doubt
         values = normal_scores.values(scores.double().numpy(), labels)
         return Participants(self._schema, numbered_ids(participants), labels, values)
 

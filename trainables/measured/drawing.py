@@ -8,7 +8,8 @@ from torch.nn.functional import one_hot
 from privacy.mechanisms.normal_scores import NormalScores
 
 DECISIVENESS = 8.0
-"""How steeply a category's probability rises with its score."""
+"""How steeply a category's probability rises with its score while a network is fitted, which needs a slope to follow. A
+release has the likeliest category: drawing each by its probability would part what belongs together."""
 
 
 class Presence:
