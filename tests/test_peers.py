@@ -1,14 +1,30 @@
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from benchmarks.peers.release import columns_of, participants_of, table_of
 from cohorts import load_participants
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
-def test_participants_come_back_from_a_peers_table_as_they_were():
-    real, _ = load_participants("actg175")
-    table = table_of(real, columns_of(real.schema))
+
+@pytest.mark.parametrize(
+    "cohort",
+    [
+        "actg175",
+        *(f"{EXAMPLES}/{name}.yaml" for name in ("muscatine/muscatine", "colon/colon", "colon/colon-recurrence")),
+    ],
+    ids=["complete", "with missing values", "three arms", "times to an event"],
+)
+def test_participants_come_back_from_a_peers_table_as_they_were(cohort):
+    real, _ = load_participants(cohort)
+    columns = columns_of(real.schema)
+    table = table_of(real, columns)
     back = participants_of(table, real.schema)
-    assert table.stack().between(0, 1).all()
+    for column in columns:
+        assert (table[column.name] >= 0).all()
+        assert (table[column.name] > 1).any() <= column.may_be_missing
     assert np.array_equal(back.values, real.values, equal_nan=True)
     assert (back.labels == real.labels).all()
 

@@ -1,7 +1,7 @@
 """What a peer's process is given and gives back: a folder with task.json, real.csv and synthetic.csv.
 
 Both sides import this module, so it knows neither dpgan-tune nor any peer. Values are positions in the public range of
-their column, from 0 to 1, so that no peer has to spend epsilon on limits.
+their column, from 0 to 1, so that no peer has to spend epsilon on limits; above 1 a value is missing.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ class Column:
         name: of the measure, with its visit, or of the label.
         count: how many values it can take, each in the middle of one of so many equal intervals; 0 for a continuum.
         categorical: whether these values have no order.
+        may_be_missing: whether some may have none.
     """
 
     name: str
     count: int
     categorical: bool
+    may_be_missing: bool
 
 
 @dataclass(frozen=True)

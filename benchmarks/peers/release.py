@@ -65,14 +65,17 @@ def release(real: Participants, peer: str, epsilon: float) -> Participants:
 
 def columns_of(schema: Schema) -> tuple[Column, ...]:
     """A column for every observed cell, and the label."""
-    names = [f"{schema.all_measures[m].name} {schema.visit_names[v]}" for m, v in np.argwhere(schema.observed)]
-    cells = zip(names, Encoding(schema).cells, strict=True)
-    return (*(Column(name, each.measure.count, each.measure.discrete) for name, each in cells), Column(LABEL, 2, True))
+    columns = [
+        Column(f"{cell.measure.name} {cell.visit}", cell.measure.count, cell.measure.discrete, cell.may_lack)
+        for cell in Encoding(schema).cells
+    ]
+    return (*columns, Column(LABEL, len(schema.label.classes), True, False))
 
 
 def table_of(people: Participants, columns: tuple[Column, ...]) -> pd.DataFrame:
-    """Participants as positions in the public ranges, one row each."""
-    positions = np.c_[Encoding(people.schema).positions(people.values), (people.labels + 0.5) / 2]  # (n, C + 1)
+    """Participants as positions in the public ranges, one row each; above 1 where a value is missing."""
+    labels = (people.labels + 0.5) / len(people.schema.label.classes)
+    positions = np.c_[Encoding(people.schema).positions(people.values), labels]  # (n, C + 1)
     return pd.DataFrame(positions, columns=[column.name for column in columns])
 
 
@@ -80,5 +83,6 @@ def participants_of(table: pd.DataFrame, schema: Schema) -> Participants:
     """Participants of a table of positions, clamped and rounded to values that the schema allows."""
     positions = table.to_numpy(float)  # (n, C + 1)
     values = Encoding(schema).at_positions(positions[:, :-1])
-    ids = np.arange(len(table)).astype(str)
-    return Participants(schema, ids, (positions[:, -1] >= 0.5).astype(np.int64), values)
+    ids, classes = np.arange(len(table)).astype(str), len(schema.label.classes)
+    labels = np.floor(positions[:, -1] * classes).clip(0, classes - 1).astype(np.int64)
+    return Participants(schema, ids, labels, values)

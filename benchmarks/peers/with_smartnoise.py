@@ -1,7 +1,8 @@
 """Synthesizers of smartnoise-synth: ``python with_smartnoise.py FOLDER``.
 
-AIM (arXiv:2201.12677) and MST (arXiv:2108.04978) are given a public grid, and a value is drawn evenly within its bin.
-The GANs are given numbers as they are and categories one-hot. What is not set here is as the package has it.
+AIM (arXiv:2201.12677) and MST (arXiv:2108.04978) are given a public grid, and a value is drawn evenly within its bin;
+a missing one has a bin of its own, after the others. The GANs are given numbers as they are and categories one-hot, and
+are not asked for cohorts in which values may be missing. What is not set here is as the package has it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def main(folder: Path) -> None:
 
 def on_a_grid(synthesizer: Synthesizer, task: Task, real: pd.DataFrame) -> pd.DataFrame:
     bins = np.array([column.count if 0 < column.count <= BINS else BINS for column in task.columns])
-    synthesizer.fit(real, transformer=TableTransformer([BinTransformer(bins=each, lower=0, upper=1) for each in bins]))
+    all_bins = bins + [column.may_be_missing for column in task.columns]
+    grid = [BinTransformer(bins=int(n), lower=0, upper=n / b) for n, b in zip(all_bins, bins, strict=True)]
+    on_grid = pd.DataFrame(np.where(real > 1, 1 + 0.5 / bins, real), columns=real.columns)
+    synthesizer.fit(on_grid, transformer=TableTransformer(grid))
     synthesizer.synthesizer = drawing_right(synthesizer.synthesizer)
     middles = synthesizer.sample(task.rows)
     return middles + (np.random.default_rng().random(middles.shape) - 0.5) / bins
@@ -61,6 +65,8 @@ def drawing_right(model: MarkovRandomField) -> SimpleNamespace:
 
 
 def by_a_gan(synthesizer: Synthesizer, task: Task, real: pd.DataFrame) -> pd.DataFrame:
+    if any(column.may_be_missing for column in task.columns):
+        sys.exit(f"{task.tool} is not asked for cohorts in which values may be missing")
     synthesizer.fit(real, transformer=TableTransformer([encoder(column) for column in task.columns]))
     return synthesizer.sample(task.rows)
 
