@@ -51,7 +51,7 @@ class Recipe:
     smooth_products: bool = True
     directions: bool = True
     network: bool = True
-    standardised: bool = True
+    without_error: bool = True
 
 
 RECIPES = {
@@ -60,7 +60,7 @@ RECIPES = {
     "products as noisy as bought": Recipe(smooth_products=False),
     "vectors hardly shortened": Recipe(directions=False),
     "a Gaussian for the network": Recipe(network=False),
-    "drawn with the error of drawing": Recipe(standardised=False),
+    "drawn with the error of drawing": Recipe(without_error=False),
     "none of it": Recipe(False, False, False, False, False),
 }
 
@@ -88,8 +88,8 @@ def row(cohort: str, name: str, seed: int, epsilon: float) -> dict[str, Any]:
     people = Participants.together([splits.train, splits.validation])
     torch.manual_seed(seed)
     generator = made(bought(people, recipe, epsilon), real, recipe, seed)
-    drawing = nullcontext() if recipe.standardised else patch.object(candidate, "standardised", lambda latent: latent)
-    with drawing:
+    at_random = {"standardised": lambda latent: latent, "stratified": lambda scores, many: scores}
+    with nullcontext() if recipe.without_error else patch.multiple(candidate, **at_random):
         synthetic = generator.generate(real.schema.nominal_size, torch.Generator().manual_seed(seed))
     return {"cohort": cohort, "recipe": name, "seed": seed, "epsilon": epsilon, **quality(synthetic, real)}
 

@@ -17,7 +17,7 @@ from trainables.candidate import Setting
 from trainables.generators import load_generator
 from trainables.measured.candidate import MeasuredNetwork
 from trainables.measured.copula import CopulaGenerator
-from trainables.measured.network import standardised
+from trainables.measured.network import standardised, stratified
 from trainables.trial import Trial, TrialPlan
 
 SCHEMA = Schema.model_validate(SMALL_SCHEMA)
@@ -143,6 +143,17 @@ def test_latent_vectors_of_a_release_have_no_error_of_drawing():
     torch.testing.assert_close(found.T @ found / 500, torch.eye(12), rtol=0, atol=1e-4)
     assert (found - drawn).abs().mean() < 0.2
     assert torch.equal(standardised(drawn[:30]), drawn[:30])
+
+
+def test_a_stratified_draw_has_the_quantiles_of_many_and_keeps_ranks():
+    """Normal draws that correlate: distribution functions are right to a tenth of the error of drawing so few."""
+    root = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
+    few, many = (torch.randn(n, 2, generator=torch.Generator().manual_seed(n)) @ root.T for n in (200, 100_000))
+    found = stratified(few, many)
+    assert torch.equal(found.argsort(dim=0), few.argsort(dim=0))
+    expected = torch.special.ndtri((torch.arange(200) + 0.5) / 200)
+    away, drawn_away = ((each.sort(dim=0).values - expected[:, None]).abs().mean() for each in (found, few))
+    assert away < 0.1 * drawn_away
 
 
 def test_two_releases_of_one_generator_have_the_same_means():

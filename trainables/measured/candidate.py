@@ -17,7 +17,7 @@ from privacy.mechanisms.normal_scores import NormalScores
 from trainables.candidate import Setting, Workplace, hyperparameters_of
 from trainables.generators import numbered_ids
 from trainables.measured.copula import MeasurementHyperparameters
-from trainables.measured.network import ScoreNetwork, standardised
+from trainables.measured.network import ScoreNetwork, standardised, stratified
 from trainables.measured.once import MeasuredOnce
 from trainables.measured.residuals import Residuals
 from trainables.memory import keep_freed_memory
@@ -25,6 +25,9 @@ from trainables.segment import Segment
 
 STEPS_PER_EPOCH = 25
 LARGEST_GRADIENT = 1e3
+
+REFERENCE = 2**15
+"""Draws of each class by which a release is stratified, unless it has more participants."""
 
 
 class MeasuredHyperparameters(MeasurementHyperparameters):
@@ -59,15 +62,18 @@ class MeasuredGenerator:
 
     def generate(self, participants: int, randomness: torch.Generator) -> Participants:
         """A synthetic cohort in the trial's own units; see ``Generator.generate``."""
-        seeds = torch.randint(2**63 - 1, (2,), generator=randomness, device=randomness.device)
-        stream, here = np.random.default_rng(int(seeds[0])), torch.Generator().manual_seed(int(seeds[1]))
+        first, *others = torch.randint(2**63 - 1, (3,), generator=randomness, device=randomness.device).tolist()
+        stream, streams = np.random.default_rng(first), [torch.Generator().manual_seed(each) for each in others]
         labels = labels_by_shares(self._schema, participants, stream)
         normal_scores = NormalScores(self._schema, self._measured.histograms)
-        latent = self._network.latent(participants, here)  # (k, n, L)
+        sizes = participants, max(REFERENCE, participants)
+        latent, many = map(self._network.latent, sizes, streams)  # (k, n, L) each
         with torch.no_grad():
             for label in range(len(latent)):
                 latent[label, labels == label] = standardised(latent[label, labels == label])
             scores = self._network(latent)[torch.from_numpy(labels), torch.arange(participants)]  # (n, W)
+            for label, reference in enumerate(self._network(many)):
+                scores[labels == label] = stratified(scores[labels == label], reference)
         values = normal_scores.values(scores.double().numpy(), labels)
         return Participants(self._schema, numbered_ids(participants), labels, values)
 
