@@ -118,6 +118,7 @@ def study(
 
 def peer_row(real: Participants, peer: str, epsilon: float) -> dict[str, Any]:
     """Have another tool make a release, and judge it."""
+    peers.require_able(peer, real.schema)
     peers.environment(peer)
     began = time.monotonic()
     released = peers.release(real, peer, epsilon)

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.peers.release import columns_of, participants_of, table_of
+from benchmarks.peers.release import columns_of, participants_of, require_able, table_of
 from cohorts import load_participants
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -38,3 +38,10 @@ def test_what_a_peer_makes_up_is_brought_within_the_schema():
         seen = values[:, number, real.schema.observed[number]]
         assert measure.lower <= seen.min() and seen.max() <= measure.upper
         assert measure.kind == "continuous" or (seen % 1 == 0).all()
+
+
+def test_a_peer_that_knows_no_missing_values_is_not_asked_for_any():
+    real, _ = load_participants(f"{EXAMPLES}/muscatine/muscatine.yaml")
+    require_able("mst", real.schema)
+    with pytest.raises(SystemExit, match="PATE-CTGAN is asked for complete cohorts only"):
+        require_able("patectgan", real.schema)

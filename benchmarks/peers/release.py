@@ -22,6 +22,8 @@ ROOT = HERE.parents[1]
 TITLES = {"aim": "AIM", "mst": "MST", "patectgan": "PATE-CTGAN", "dpctgan": "DP-CTGAN"}
 FAMILIES = dict.fromkeys(TITLES, "smartnoise")
 """Each peer, and the family that it is installed and run with."""
+COMPLETE_ONLY = ("patectgan", "dpctgan")
+"""Those that have no way to be told that a value is missing."""
 DELTA = 1e-5
 LABEL = "label"
 
@@ -37,6 +39,12 @@ def environment(peer: str) -> Path:
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], check=True)
         done.touch()
     return python
+
+
+def require_able(peer: str, schema: Schema) -> None:
+    """End with a sentence where a peer cannot be asked for such a cohort."""
+    if peer in COMPLETE_ONLY and schema.may_be_missing.any():
+        sys.exit(f"{TITLES[peer]} is asked for complete cohorts only, and in {schema.name} values may be missing")
 
 
 def version(peer: str) -> str:

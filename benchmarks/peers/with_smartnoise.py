@@ -1,8 +1,8 @@
 """Synthesizers of smartnoise-synth: ``python with_smartnoise.py FOLDER``.
 
 AIM (arXiv:2201.12677) and MST (arXiv:2108.04978) are given a public grid, and a value is drawn evenly within its bin;
-a missing one has a bin of its own, after the others. The GANs are given numbers as they are and categories one-hot, and
-are not asked for cohorts in which values may be missing. What is not set here is as the package has it.
+a missing one has a bin of its own, after the others. The GANs are given numbers as they are and categories one-hot.
+What is not set here is as the package has it.
 """
 
 from __future__ import annotations
@@ -65,8 +65,6 @@ def drawing_right(model: MarkovRandomField) -> SimpleNamespace:
 
 
 def by_a_gan(synthesizer: Synthesizer, task: Task, real: pd.DataFrame) -> pd.DataFrame:
-    if any(column.may_be_missing for column in task.columns):
-        sys.exit(f"{task.tool} is not asked for cohorts in which values may be missing")
     synthesizer.fit(real, transformer=TableTransformer([encoder(column) for column in task.columns]))
     return synthesizer.sample(task.rows)
 
