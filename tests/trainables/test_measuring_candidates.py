@@ -156,6 +156,23 @@ def test_a_stratified_draw_has_the_quantiles_of_many_and_keeps_ranks():
     assert away < 0.1 * drawn_away
 
 
+def test_evenly_spread_draws_are_distributed_as_three_times_as_many_at_random():
+    """Sums of them are normal, of which the distribution function is known."""
+    network = MeasuredNetwork.of({}, Setting(SCHEMA, 1.0, "packed", torch.device("cpu")))
+    real = small_cohort(SCHEMA, 400)
+    network.take(Measurements.costing(SCHEMA, 1.0, rho=5.0).release(real.values, real.labels))
+    drawing, randomness = network._network, torch.Generator().manual_seed(1)
+    drawn = [drawing.even_latent(2000, randomness)[0], drawing.latent(3 * 2048, randomness)[0]]
+    assert drawn[0].shape == (2048, drawn[1].shape[-1])
+    weights = torch.nn.functional.normalize(torch.randn(6, 100, generator=randomness), dim=0)
+    away = []
+    for each in drawn:
+        sums = (each[:, :6] @ weights).sort(dim=0).values  # (r, 100)
+        levels = (torch.arange(len(sums)) + 0.5) / len(sums)
+        away.append((torch.special.ndtr(sums) - levels[:, None]).abs().mean())
+    assert away[0] < away[1]
+
+
 def test_two_releases_of_one_generator_have_the_same_means():
     """By class they differ by less than half of what drawing so many people at random would make them differ by."""
     real = small_cohort(SCHEMA, 2000)

@@ -26,7 +26,7 @@ from trainables.segment import Segment
 STEPS_PER_EPOCH = 25
 LARGEST_GRADIENT = 1e3
 
-REFERENCE = 2**15
+REFERENCE = 2**13
 """Draws of each class by which a release is stratified, unless it has more participants."""
 
 AT_A_TIME = 2**10
@@ -65,17 +65,17 @@ class MeasuredGenerator:
 
     def generate(self, participants: int, randomness: torch.Generator) -> Participants:
         """A synthetic cohort in the trial's own units; see ``Generator.generate``."""
-        first, *others = torch.randint(2**63 - 1, (3,), generator=randomness, device=randomness.device).tolist()
-        stream, streams = np.random.default_rng(first), [torch.Generator().manual_seed(each) for each in others]
-        labels = labels_by_shares(self._schema, participants, stream)
+        seeds = torch.randint(2**63 - 1, (3,), generator=randomness, device=randomness.device).tolist()
+        first, second = (torch.Generator().manual_seed(each) for each in seeds[1:])
+        labels = labels_by_shares(self._schema, participants, np.random.default_rng(seeds[0]))
         normal_scores = NormalScores(self._schema, self._measured.histograms)
-        sizes = participants, max(REFERENCE, participants)
-        latent, many = map(self._network.latent, sizes, streams)  # (k, n, L) each
+        latent = self._network.latent(participants, first)  # (k, n, L)
+        even = self._network.even_latent(max(REFERENCE, participants), second)  # (k, r, L)
         with torch.no_grad():
             for label in range(len(latent)):
                 latent[label, labels == label] = standardised(latent[label, labels == label])
             scores = self._network(latent)[torch.from_numpy(labels), torch.arange(participants)]  # (n, W)
-            parts = [self._network(each) for each in many.split(AT_A_TIME, dim=1)]
+            parts = [self._network(each) for each in even.split(AT_A_TIME, dim=1)]
             for label, reference in enumerate(torch.cat(parts, dim=1)):
                 scores[labels == label] = stratified(scores[labels == label], reference)
         values = normal_scores.values(scores.double().numpy(), labels)
