@@ -20,6 +20,9 @@ class Entry(Protocol):
     def may_be(self, value: Scalar) -> bool:
         """Whether some trial could draw ``value``."""
 
+    def may_suggest(self, value: Scalar) -> bool:
+        """Whether Optuna could suggest ``value``."""
+
     def values(self) -> tuple[Scalar, ...]:
         """The values listed for it; empty for a range."""
 
@@ -46,6 +49,10 @@ class Fixed:
     def may_be(self, value: Scalar) -> bool:
         """Whether it is the value."""
         return value == self.value
+
+    def may_suggest(self, value: Scalar) -> bool:
+        """No: Optuna suggests nothing."""
+        return False
 
     def values(self) -> tuple[Scalar, ...]:
         """The value."""
@@ -80,6 +87,8 @@ class Uniform:
         """Whether a number lies in the range."""
         return isinstance(value, int | float) and self.low <= value <= self.high
 
+    may_suggest = may_be
+
     def values(self) -> tuple[Scalar, ...]:
         """Nothing: a range lists no values."""
         return ()
@@ -113,6 +122,8 @@ class Integer:
         """Whether a whole number lies in the range."""
         return isinstance(value, int) and self.low <= value <= self.high
 
+    may_suggest = may_be
+
     def values(self) -> tuple[Scalar, ...]:
         """Nothing: a range lists no values."""
         return ()
@@ -145,6 +156,8 @@ class Categorical:
     def may_be(self, value: Scalar) -> bool:
         """Whether it is one of the values."""
         return value in self.choices
+
+    may_suggest = may_be
 
     def values(self) -> tuple[Scalar, ...]:
         """The choices."""
@@ -180,6 +193,10 @@ class Conditional:
     def may_be(self, value: Scalar) -> bool:
         """Whether either branch could draw it."""
         return value == self.otherwise or self.entry.may_be(value)
+
+    def may_suggest(self, value: Scalar) -> bool:
+        """Whether the branch that is searched could."""
+        return self.entry.may_suggest(value)
 
     def values(self) -> tuple[Scalar, ...]:
         """The values listed for either branch."""

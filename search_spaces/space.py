@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,16 @@ class SearchSpace:
     def greatest(self, hyperparameter: str) -> float | None:
         """The greatest number that a hyperparameter may be; None for one that the space does not mention."""
         return next((entry.greatest() for name, entry in self.entries if name == hyperparameter), None)
+
+    def suggestable(self, wanted: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """Of values that a configuration should have, those that Optuna could suggest: what ``enqueue_trial`` takes.
+
+        Args:
+            wanted: by hyperparameter.
+        """
+        return {
+            name: wanted[name] for name, entry in self.entries if name in wanted and entry.may_suggest(wanted[name])
+        }
 
     def __call__(self, trial: Trial) -> dict[str, Scalar]:
         """Draw one configuration.

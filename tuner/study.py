@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import optuna
 from ray import tune
@@ -30,6 +31,7 @@ from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA
 from tuner.callbacks import PaidFor, watched_by
 from tuner.dashboards import Dashboards, dashboards
+from tuner.domains import default_configurations
 from tuner.errors import StudyError
 from tuner.forgetting import Forgetting, forget_states
 from tuner.giving_up import GivesUp
@@ -230,7 +232,7 @@ def _search(
         settings.seed,
         allocation=phase.stage.allocation,
         shortlist=phase.shortlist,
-        first=preset_named(settings.preset).configurations[: schedule.trials] if settings.preset else (),
+        first=_first(request, phase)[: schedule.trials],
         about=about(request, phase),
     )
     scheduler = _scheduler(schedule)
@@ -277,6 +279,13 @@ def _search(
             verbose=0,
         )
     return not interruption.asked and search.ended >= schedule.trials
+
+
+def _first(request: StudyRequest, phase: Phase) -> Sequence[Mapping[str, Any]]:
+    """What a search begins with: a preset's configurations, or where it reads nobody its candidates' own defaults."""
+    if request.settings.preset:
+        return preset_named(request.settings.preset).configurations
+    return () if phase.stage.reads_participants else default_configurations(request.space)
 
 
 def _scheduler(schedule: Schedule) -> StudyASHA:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from search_spaces import SHIPPED, load_search_space
 from trainables.candidate import candidate_of, hyperparameters_of
-from tuner.domains import domains
+from tuner.domains import default_configurations, domains
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -47,3 +47,27 @@ def test_the_paper_space_is_the_papers_sweep():
 def test_the_paper_space_contains_the_papers_winner():
     winner = {"noise_multiplier": 1, "clip_norm": 1e-4, "discriminator_learning_rate": 2e-5}
     assert any(all(getattr(trial, name) == value for name, value in winner.items()) for trial in draws("paper", 100))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_search_can_begin_with_the_defaults_of_its_candidates(name):
+    """What Optuna is told to begin with it also draws; of the rest nothing is asked, or the default is out of reach."""
+    space = load_search_space(name, domains())
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    first = default_configurations(space)
+    for wanted in first:
+        study.enqueue_trial(wanted)
+    drawn = [space(study.ask()) for _ in first]
+    for wanted, config in zip(first, drawn, strict=True):
+        fields = candidate_of(config).hyperparameters.model_fields
+        asked = {each for each, entry in space.entries if each in fields and entry.may_suggest(fields[each].default)}
+        assert asked <= wanted.keys()
+        assert {each: config[each] for each in asked} == {each: fields[each].default for each in asked}
+
+
+def test_the_measured_search_begins_with_the_default_network_and_then_the_default_gan():
+    space = load_search_space("measured", domains())
+    network, gan = default_configurations(space)
+    assert (network["candidate"], gan["candidate"]) == ("measured", "gan")
+    assert {"batch_size": 1024, "histograms_weight": 1, "batch_variance": 0.05, "width": 128}.items() <= network.items()
+    assert {"discriminator_steps": 5, "latent_size": 32, "sampling_rate": 0.0125}.items() <= gan.items()

@@ -248,6 +248,13 @@ def test_by_default_participants_are_measured_once_and_the_search_charges_nothin
     assert len(released) == SMALL_SCHEMA["nominal_size"]
 
 
+def test_its_search_begins_with_the_defaults_of_its_candidates(measured):
+    office, _ = measured
+    trials = optuna.load_study(study_name="once", storage=f"sqlite:///{office.study('once') / 'study.db'}").trials
+    assert [trial.params["candidate"] for trial in trials[:2]] == ["measured", "gan"]
+    assert trials[0].params["width"] == 128 and trials[1].params["discriminator_steps"] == 5
+
+
 def test_its_release_is_judged_by_what_was_measured_and_the_command_ends_accordingly(measured):
     office, ran = measured
     manifest = json.loads((office.study("once") / "release" / "manifest.json").read_text())
