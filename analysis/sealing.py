@@ -12,6 +12,7 @@ from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import Receipt, record_receipt
 from privacy.ledger.study_record import RECEIPTS, check_record
 from privacy.ledger.summary import Summary
+from privacy.policies.bought import require_as_bought
 
 SEALED: Settled = "release sealed"
 PICKED: Settled = "epochs picked"  # those that the release was drawn from
@@ -25,7 +26,7 @@ def verified_ledger(
     """The figures of the study's ledger, found whole in the cohort's own, and that one, open.
 
     Raises:
-        LedgerError: a ledger is missing, damaged, or not what the study was told.
+        LedgerError: a ledger is missing, damaged, or not what the study was told; or what the study bought is.
     """
     receipts = [Receipt.parse(each.receipt) for each in epochs if each.receipt]
     checked = check_record(directory.path, settings.ledger, receipts)
@@ -35,7 +36,13 @@ def verified_ledger(
             f"{directory.path} is all that was read. Restore it from a backup, or build the release on the machine "
             "that has it."
         )
-    return checked.summary, Ledger.open(checked.own_ledger)
+    ledger = Ledger.open(checked.own_ledger)
+    try:
+        require_as_bought(ledger, settings.study, directory.path)
+    except LedgerError:
+        ledger.close()
+        raise
+    return checked.summary, ledger
 
 
 def is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger) -> bool:
@@ -61,4 +68,4 @@ def drawn_before(ledger: Ledger, study: str) -> int:
 def seal(directory: StudyDirectory, settings: StudySettings, ledger: Ledger, digests: Mapping[Settled, str]) -> None:
     """Write down in the ledger what was drawn, and from what; the study keeps the receipts."""
     for what, digest in digests.items():
-        record_receipt(directory.path / RECEIPTS, ledger.settle(settings.study, what, digest))
+        record_receipt(directory.path / RECEIPTS, ledger.settle(settings.study, what, digest), ledger.cohort)

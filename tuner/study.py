@@ -94,6 +94,8 @@ def run_study(
             splits = split_cohort(request.cohort, ledger.split_key, settings.shares)
             books = serve_ledger(ledger)
             door = Door(settings.study, request.cohort.schema, splits, ledger, books, directory.path)
+            assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
+            door.keep(ledger.receipt)
             shown = request.cohort.schema.public if shown is None else shown
             exported = _metrics(request) if shown and address else []  # a Ray of this machine's own serves no metrics
             with dashboards(directory.database if shown else None, info) as watching:
@@ -117,8 +119,8 @@ def run_study(
 def _keep_books(request: StudyRequest, declared: DeclaredPlan, ledger: Ledger, finished: bool) -> None:
     """Leave with the study what it was told of the ledger; of one that has finished, nothing to train on from."""
     settings, directory = request.settings, request.directory
-    assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
-    record_receipt(directory.path / RECEIPTS, ledger.receipt)
+    assert ledger.receipt is not None
+    record_receipt(directory.path / RECEIPTS, ledger.receipt, ledger.cohort)
     if finished:
         for stage in policy_named(settings.policy).stages(declared):
             forget_states(directory.experiment(settings, stage.name))

@@ -13,7 +13,13 @@ from typing import Any, Literal, get_args
 from privacy.errors import LedgerError
 
 Settled = Literal[
-    "runs drawn", "winner kept", "epochs picked", "release sealed", "participants drawn", "publication stated"
+    "statistics bought",
+    "runs drawn",
+    "winner kept",
+    "epochs picked",
+    "release sealed",
+    "participants drawn",
+    "publication stated",
 ]
 
 

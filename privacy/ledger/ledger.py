@@ -173,6 +173,8 @@ class Ledger(Journal):
     def charge(self, charges: Charge | Sequence[Charge], receipt: Receipt | None = None) -> Receipt:
         """Write down what is about to be read; read only after this returns.
 
+        A receipt lies beside the ledger from then on, so that entries that are taken away are missed.
+
         Several charges are written together or not at all. Charges of a study that declared a budget must fit in it;
         those of one that did not are written down and count for others.
 
@@ -199,7 +201,9 @@ class Ledger(Journal):
                 self.append("charge", [{**each.fields(), "split_key": binding.split_key} for each in charges])
             last = self.chain.count + len(charges)
             self.read_on()
-            return Receipt(last, self._books.entries[last - 1].hash)
+            receipt = Receipt(last, self._books.entries[last - 1].hash)
+        self._keep_receipt(receipt)
+        return receipt
 
     def read(self, cohort: Cohort, mechanism: M, purpose: Purpose) -> Reading[M]:
         """The first door: write down what is about to be run on participants, then open them for that.
@@ -219,7 +223,7 @@ class Ledger(Journal):
     def read_internally(self, cohort: Cohort, study: str, words: str) -> Reading[Exact]:
         """The second door: write down that the data steward looks at real participants, then open them.
 
-        The receipt lies beside the ledger, so that entries that are taken away are missed, and is the caller's to keep.
+        The receipt is the caller's to keep.
 
         Args:
             cohort: whom.
@@ -228,7 +232,6 @@ class Ledger(Journal):
         """
         event = Exact().event
         receipt = self.charge([Charge(event, split, study, words, "", "internal", "internal") for split in SPLITS])
-        self._keep_receipt(receipt)
         return Reading(opened(cohort), Exact(), receipt)
 
     def spent(self) -> dict[Split, dp_accounting.DpEvent | None]:

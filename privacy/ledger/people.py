@@ -18,9 +18,6 @@ from privacy.ledger.places import key_file
 LARGEST_OVERLAP = 0.1
 """More participants in common with another cohort than this share are hardly a coincidence."""
 
-SAME_DIVISION = 0.9
-"""Where fewer participants than this share of the smaller group are known, the same people may have other ids now."""
-
 PARTICIPANT_DIGITS = 16  # of a participant's fingerprint: enough to tell people apart, however many
 
 
@@ -107,8 +104,9 @@ def generation_of(journal: Journal, ids: Sequence[str]) -> int:
     """Which spelling of a ledger's participants some ids belong to: the first, one since, or a new one.
 
     Who is in which split follows from the id, so people whose ids are spelled anew are divided anew, and what they went
-    through in any split before must count in every split. Ids that were bound before keep their generation. Others
-    belong to one under which ``SAME_DIVISION`` of the smaller group is known; where there is none, to a new one.
+    through in any split before must count in every split. Ids that were bound before keep their generation, and so do
+    those from which some are missing or to which some were added. Where ids are both missing and new, some of the new
+    ones may be those of people who are missing, however few: that is a new generation.
 
     It reads ids exactly, and is asked only where a cohort is bound. The answer is kept in the ledger's entries; nothing
     that is published depends on it but through those, by the split keys of charges that are summed.
@@ -122,8 +120,8 @@ def generation_of(journal: Journal, ids: Sequence[str]) -> int:
     if same or not bindings:
         return same[-1] if same else 0
     ours = set(fingerprints(journal, ids))
-    share, nearest = max((_share(known, ours), generation) for generation, known in journal.chain.divisions.items())
-    return nearest if share >= SAME_DIVISION else 1 + max(each.generation for each in bindings)
+    kept = [number for number, known in journal.chain.divisions.items() if ours <= known or ours >= known > set()]
+    return max(kept, default=1 + max(each.generation for each in bindings))
 
 
 def fingerprints(journal: Journal, ids: Sequence[str]) -> list[str]:

@@ -50,9 +50,16 @@ class Receipt:
         return cls(int(count) if count.isdecimal() else 0, head)
 
 
-def record_receipt(file: Path, receipt: Receipt) -> None:
-    """Add a receipt to a file, synced, in one write that concurrent writers do not tear apart."""
-    line = json.dumps(asdict(receipt)) + "\n"
+def record_receipt(file: Path, receipt: Receipt, cohort: str | None = None) -> None:
+    """Add a receipt to a file, synced, in one write that concurrent writers do not tear apart.
+
+    Args:
+        file: where receipts are kept.
+        receipt: what a ledger said.
+        cohort: whose ledger it is, where the file lies away from it.
+    """
+    whose = {} if cohort is None else {"cohort": cohort}
+    line = json.dumps({**asdict(receipt), **whose}) + "\n"
     storage.begin_private_file(file)
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
     try:
@@ -83,3 +90,10 @@ def read_receipts(file: Path) -> tuple[Receipt, ...]:
                 f"Line {number} of {file} is not a receipt: someone edited the file. Restore it from a backup."
             ) from None
     return tuple(receipts)
+
+
+def cohort_named(file: Path) -> str | None:
+    """Whose ledger receipts are of, by a file that ``read_receipts`` can read; None where it names nobody's."""
+    lines = [line for line in file.read_text().splitlines() if line.endswith("}")]
+    names = [name for line in lines if isinstance(name := json.loads(line).get("cohort"), str)]
+    return names[-1] if names else None

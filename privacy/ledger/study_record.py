@@ -7,9 +7,10 @@ ledger, where that is on this machine.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from privacy.ledger.entries import Books
 from privacy.ledger.hash_chain import read_header
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.places import ledger_file_of
-from privacy.ledger.receipt import Receipt, read_receipts
+from privacy.ledger.receipt import Receipt, cohort_named, read_receipts
 from privacy.ledger.summary import Summary, summarise
 
 COPY, FIGURES, RECEIPTS = "ledger.db", "ledger.json", "receipts.jsonl"
@@ -149,15 +150,28 @@ def _compare(copy: Ledger, written: Mapping[str, Any]) -> Summary:
 
 
 def told_by_studies(out: Path) -> list[tuple[str, Receipt]]:
-    """Receipts that the studies in a folder hold, each with the name of the cohort whose ledger it is of."""
+    """Receipts that the studies in a folder hold, each with the name of the cohort whose ledger it is of.
+
+    Studies that have not finished hold some, too, and those that were killed what their trials reported.
+    """
     told = []
-    for copy in sorted(out.glob(f"*/{COPY}")):
+    for file in sorted(out.glob(f"*/{RECEIPTS}")):
         try:
-            cohort = str(read_header(copy)["cohort"])
-            told += [(cohort, receipt) for receipt in read_receipts(copy.with_name(RECEIPTS))]
+            receipts, copy = read_receipts(file), file.with_name(COPY)
+            cohort = str(read_header(copy)["cohort"]) if copy.exists() else cohort_named(file)
         except LedgerError:  # of another version, or damaged: it proves nothing
             continue
+        if cohort is not None:
+            told += [(cohort, receipt) for receipt in (*receipts, *_reported(file.parent))]
     return told
+
+
+def _reported(study_directory: Path) -> Iterator[Receipt]:
+    """What trials that read participants were told, by the logs of their searches."""
+    for log in sorted(study_directory.glob("*.jsonl")):
+        for line in log.read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError, LedgerError):
+                yield Receipt.parse(str(json.loads(line)["report"]["ledger"]))
 
 
 def _differences(place: str, computed: Any, written: Any) -> Iterable[str]:

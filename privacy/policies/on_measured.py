@@ -10,15 +10,13 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from cohorts import Participants, Schema, SplitShares, storage
-from privacy.errors import LedgerError
-from privacy.ledger.charge import Purpose
+from cohorts import Participants, Schema, SplitShares
 from privacy.ledger.reading import M, Reading
 from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.misfit import misfit
+from privacy.policies.bought import MEASURED_FILE, bought_once
 from privacy.policies.policy import PUBLIC_SEED, Door, Judge
 
-MEASURED_FILE = "measured.json"
 MISFIT_WEIGHT = 0.3
 """A misfit that is a tenth larger counts as much as 0.03 AUC, by which AUC differs by chance in small cohorts."""
 
@@ -26,29 +24,19 @@ MISFIT_WEIGHT = 0.3
 def measure_once(door: Door, mechanism: Measurements) -> Measured:
     """What a study measured, now or when it began; participants who train and who validate are measured together.
 
+    Errors are those of ``bought_once``.
+
     Args:
         door: of the study, which declared a budget.
         mechanism: what to run on them, if that was not done.
-
-    Raises:
-        BudgetExhausted: it does not fit.
-        LedgerError: it was bought before, and is not there any more.
     """
-    file = door.kept / MEASURED_FILE
-    if not file.exists():
-        charged = (charge for _, charge in door.ledger.books.release_charges())
-        if any(charge.study == door.study and charge.kind == "measurement" for charge in charged):
-            raise LedgerError(
-                f"The study {door.study} has paid for its measurements, and {file}, which holds them, is not there. "
-                "They cannot be bought twice within one budget: restore the file from a backup, or begin a study "
-                "under another name, with a budget that leaves room for what was spent."
-            )
-        everybody = [door.splits.train, door.splits.validation]
-        reading = door.ledger.read_together(everybody, mechanism, Purpose(door.study, "measure once"))
+
+    def release(reading: Reading[Measurements]) -> str:
         people = reading.participants
-        bought = reading.mechanism.release(people.values, people.labels)
-        storage.write_text(file, json.dumps(bought.content()) + "\n")
-    return Measured.of(json.loads(file.read_text()))
+        return json.dumps(reading.mechanism.release(people.values, people.labels).content()) + "\n"
+
+    everybody = [door.splits.train, door.splits.validation]
+    return Measured.of(json.loads(bought_once(door, MEASURED_FILE, everybody, mechanism, "measure once", release)))
 
 
 def kept_measurements(folder: Path) -> Measured | None:

@@ -15,7 +15,8 @@ from privacy.ledger.actor import LedgerClient
 from privacy.ledger.charge import Charge, Purpose
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.reading import M, Reading
-from privacy.ledger.receipt import Receipt
+from privacy.ledger.receipt import Receipt, record_receipt
+from privacy.ledger.study_record import RECEIPTS
 from privacy.ledger.summary import Summary
 from privacy.planning.allocation import Allocation, DeclaredPlan
 from privacy.planning.choice import PlanInputs
@@ -111,6 +112,10 @@ class Door:
     ledger: Ledger
     books: LedgerClient
     kept: Path
+
+    def keep(self, receipt: Receipt) -> None:
+        """Keep with the study what it was told of the ledger, which may be lost or replaced while the study runs."""
+        record_receipt(self.kept / RECEIPTS, receipt, self.ledger.cohort)
 
 
 class Access(Protocol):

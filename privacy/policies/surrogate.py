@@ -15,7 +15,7 @@ from privacy.policies.in_secret import access_in_secret, time_tells
 from privacy.policies.in_the_open import InTheOpen
 from privacy.policies.picking import among_few, picking
 from privacy.policies.policy import GAN_SEARCH, Access, Door, Stage
-from privacy.policies.surrogate_cohort import MOMENTS_FILE, OnSurrogate, buy_moments, keep_moments, kept_moments
+from privacy.policies.surrogate_cohort import OnSurrogate, buy_moments
 from privacy.statements.declared_budget import DeclaredBudget, Wording
 from privacy.statements.statement import Chosen
 
@@ -74,10 +74,8 @@ class Surrogate:
     def access(self, stage: Stage, declared: DeclaredPlan, door: Door) -> Access:
         """Buy the surrogate, once for the study; pay for what the shortlist reads."""
         if not stage.reads_participants:
-            file = door.kept / MOMENTS_FILE
-            if not file.exists():
-                keep_moments(buy_moments(door, declared.moments(door.schema)), file)
-            return OnSurrogate.of(kept_moments(file), door.schema, declared.plan.shares)
+            moments = buy_moments(door, declared.moments(door.schema))
+            return OnSurrogate.of(moments, door.schema, declared.plan.shares)
         if stage.runs:
             return access_in_secret(declared, door)
         splits = door.splits

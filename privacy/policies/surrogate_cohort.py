@@ -5,46 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from cohorts import Encoding, Participants, Schema, SplitShares, storage
-from privacy.ledger.charge import Purpose
+from cohorts import Encoding, Participants, Schema, SplitShares
 from privacy.ledger.reading import M, Reading
 from privacy.mechanisms.moments import ClassMoments, NoisyMoments, surrogate_cohort
+from privacy.policies.bought import MOMENTS_FILE, bought_once
 from privacy.policies.policy import PUBLIC_SEED, Door, Judge
-
-MOMENTS_FILE = "surrogate.json"
 
 
 def buy_moments(door: Door, mechanism: NoisyMoments) -> list[ClassMoments]:
-    """Pay for the moments of each label class, then release them.
+    """The moments of each label class that a study bought, now or when it began; they may be looked at.
+
+    Errors are those of ``bought_once``.
 
     Args:
         door: of the study, which declared a budget.
         mechanism: releases the moments.
-
-    Raises:
-        BudgetExhausted: they do not fit.
     """
-    purpose = Purpose(door.study, "buy noisy moments for the surrogate")
-    reading = door.ledger.read(door.splits.train, mechanism, purpose)
-    people = reading.participants
-    products = reading.mechanism.release(Encoding(door.schema).encode(people.values), people.labels)
-    return [each.moments for each in products]
 
+    def release(reading: Reading[NoisyMoments]) -> str:
+        people = reading.participants
+        products = reading.mechanism.release(Encoding(door.schema).encode(people.values), people.labels)
+        moments = [each.moments for each in products]
+        content = [{"mean": each.mean.tolist(), "covariance": each.covariance.tolist()} for each in moments]
+        return json.dumps(content) + "\n"
 
-def keep_moments(moments: Sequence[ClassMoments], file: Path) -> None:
-    """Write moments that were bought, whole or not at all; they may be looked at."""
-    content = [{"mean": each.mean.tolist(), "covariance": each.covariance.tolist()} for each in moments]
-    storage.write_text(file, json.dumps(content) + "\n")
-
-
-def kept_moments(file: Path) -> list[ClassMoments]:
-    """Moments that ``keep_moments`` wrote."""
-    content = json.loads(file.read_text())
+    words = "buy noisy moments for the surrogate"
+    content = json.loads(bought_once(door, MOMENTS_FILE, [door.splits.train], mechanism, words, release))
     return [ClassMoments(np.array(each["mean"]), np.array(each["covariance"])) for each in content]
 
 

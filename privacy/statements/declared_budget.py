@@ -109,7 +109,8 @@ class DeclaredBudget:
             wording: what only this policy can say.
 
         Raises:
-            LedgerError: the study declared nothing, or something else than it planned; or more was spent than declared.
+            LedgerError: the study declared nothing, or something else than it planned; it was charged nothing, or more
+                was spent than declared.
         """
         declaration, plan = summary.declaration, declared.plan
         if declaration is None or declaration.budget != plan.budget or summary.study is None:
@@ -126,6 +127,11 @@ class DeclaredBudget:
         counted = [entry.content for entry in summary.entries[declaration.since :] if isinstance(entry.content, Charge)]
         released = [each for each in counted if each.account == "release"]
         own = Counter((each.split, sections.IN_WORDS[each.kind]) for each in released if each.study == summary.study)
+        if not own:
+            raise LedgerError(
+                f"The study {summary.study} has a release to state, and its ledger knows of nothing that it read: it "
+                "is an older copy. Restore the newest one from a backup; state nothing of this release until then."
+            )
         return cls(
             study=summary.study,
             cohort=chosen.cohort,

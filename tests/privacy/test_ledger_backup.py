@@ -12,6 +12,7 @@ import pytest
 
 from privacy.__main__ import main
 from privacy.accounting.budget import Budget
+from privacy.errors import LedgerError
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.places import key_file, receipts_file
 from privacy.ledger.receipt import record_receipt
@@ -120,6 +121,47 @@ def test_nor_is_one_that_is_lost_where_a_study_knows_of_more(backup, file, data_
     shutil.rmtree(data_home)
     assert "rolled back" in complaint(capsys, "restore", backup)
     assert not data_home.exists()
+
+
+def test_nor_where_a_study_knows_of_more_that_has_not_finished(backup, file, data_home, tmp_path, capsys):
+    study = tmp_path / "results" / "first"
+    study.mkdir(parents=True)
+    ledger = Ledger.open(file)
+    record_receipt(study / RECEIPTS, ledger.charge(epoch()), ledger.cohort)
+    ledger.close()
+    shutil.rmtree(data_home)
+    assert "rolled back" in complaint(capsys, "restore", backup)
+
+
+def test_nor_where_a_trial_of_a_study_knows_of_more_that_was_killed(backup, file, data_home, tmp_path, capsys):
+    study = tmp_path / "results" / "first"
+    study.mkdir(parents=True)
+    ledger = Ledger.open(file)
+    record_receipt(study / RECEIPTS, ledger.receipt, ledger.cohort)
+    lines = [{"trial": "a", "ended": "completed"}, {"trial": "b", "report": {"ledger": str(ledger.charge(epoch()))}}]
+    (study / "trials.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"trial": "c", "repo')
+    ledger.close()
+    shutil.rmtree(data_home)
+    assert "rolled back" in complaint(capsys, "restore", backup)
+
+
+@pytest.mark.parametrize("line", ["", "[1]", '{"count": 3}', '{"count": 9, "head": "zz"}', '{"cohort": 5, "count'])
+def test_what_is_no_receipt_of_a_study_keeps_nothing_from_being_restored(backup, data_home, tmp_path, line):
+    study = tmp_path / "results" / "first"
+    study.mkdir(parents=True)
+    (study / RECEIPTS).write_text(line + "\n")
+    (study / "trials.jsonl").write_text(line + "\n")
+    shutil.rmtree(data_home)
+    assert main(["restore", str(backup)]) == 0
+
+
+def test_a_charge_that_is_taken_away_is_missed(file, tmp_path):
+    """Though no study was told of it: its receipt lies beside the ledger."""
+    shutil.copy(file, tmp_path / "older.db")
+    charge_once_more(file)
+    shutil.copy(tmp_path / "older.db", file)
+    with pytest.raises(LedgerError, match="rolled back to an older copy"):
+        Ledger.open(file).verify()
 
 
 def test_one_that_was_rolled_back_is_brought_forward_in_its_place(file, tmp_path, capsys):

@@ -14,7 +14,7 @@ from cohorts import Schema
 from privacy.accounting.events import canonical_json
 from privacy.errors import LedgerError
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.places import ledger_file
+from privacy.ledger.places import ledger_file, receipts_file
 from privacy.ledger.receipt import Receipt
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 from tests.privacy.ledgers import BUDGET, epoch, ledger_with, private_cohort, private_participants, public_cohort
@@ -50,7 +50,8 @@ def content_of(file, number):
 
 
 def rehash(file, key):
-    """Make the chain consistent again, as only someone with the key can."""
+    """Make the chain consistent again, as only someone with the key can, and forget what lies beside it."""
+    receipts_file(file).unlink(missing_ok=True)
     with sqlite3.connect(file) as database:
         (header,) = database.execute("SELECT content FROM header").fetchone()
         head = hmac.new(key, f"\n0\n{header}".encode(), hashlib.sha256).hexdigest()
@@ -163,6 +164,7 @@ def test_a_ledger_rolled_back_to_an_older_copy_is_caught_by_its_receipts(tmp_pat
     late = ledger.charge(epoch())
     ledger.close()
     shutil.copy(tmp_path / "older.db", ledger.file)
+    receipts_file(ledger.file).unlink()  # what only others know of is left
     older = Ledger.open(ledger.file)
     older.verify([early])
     with pytest.raises(LedgerError, match=r"has 4 entries, but there is a receipt for 5.*rolled back"):
@@ -178,6 +180,7 @@ def test_the_last_entries_cut_off_with_a_whole_chain_are_caught_by_a_receipt(fil
     ledger = Ledger.open(file)
     told = ledger.receipt
     ledger.close()
+    receipts_file(file).unlink()
     for cut in (6, 5, 4):
         tamper(file, f"DELETE FROM entries WHERE number >= {cut}")
         short = Ledger.open(file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +14,17 @@ from cohorts import Participants, Schema, SplitShares, split_cohort, split_parti
 from privacy import DPSGD, LedgerError
 from privacy.accounting.budget import Budget
 from privacy.ledger.charge import Charge
-from privacy.ledger.ledger import opened
+from privacy.ledger.ledger import Ledger, opened
+from privacy.ledger.places import receipts_file
+from privacy.ledger.receipt import cohort_named, read_receipts
+from privacy.ledger.study_record import RECEIPTS
 from privacy.ledger.summary import summarise
 from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.misfit import WORST, misfit
 from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.choice import PlanInputs
+from privacy.policies.bought import MEASURED_FILE, require_as_bought
 from privacy.policies.measured import MeasuredOnce
-from privacy.policies.on_measured import MEASURED_FILE
 from privacy.policies.policy import Door
 from privacy.statements.statement import Chosen
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
@@ -93,6 +98,61 @@ def test_what_was_bought_and_lost_is_not_bought_again(trial, tmp_path):
     with pytest.raises(LedgerError, match=r"study has paid for its measurements, and .*measured\.json"):
         POLICY.access(stage, declared, door)
     assert len(charges(door)) == 2
+
+
+def taken_back(door: Door, to: Path) -> Ledger:
+    """The ledger as a copy has it that was made before, with nothing beside it that knows of more."""
+    door.ledger.close()
+    receipts_file(door.ledger.file).unlink()
+    shutil.copy(to, door.ledger.file)
+    return Ledger.open(door.ledger.file)
+
+
+def test_no_measurement_is_gone_on_with_that_its_ledger_does_not_know(trial, tmp_path):
+    """A ledger that was rolled back would have the study state an epsilon for what it never heard of."""
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    door.ledger.copy_to(tmp_path / "older.db")
+    POLICY.access(stage, declared, door)
+    before = taken_back(door, tmp_path / "older.db")
+    with pytest.raises(LedgerError, match=r"measured\.json is there, and the ledger .* knows of no payment"):
+        POLICY.access(stage, declared, replace(door, ledger=before))
+    with pytest.raises(LedgerError, match="does not know what the study study bought"):
+        require_as_bought(before, "study", tmp_path)
+    summary = summarise(before.books, before.cohort, before.public, "study")
+    with pytest.raises(LedgerError, match="knows of nothing that it read"):
+        POLICY.statement(summary, declared, Chosen(trial.schema.name, 2, (DPSGD(0.1, 1.0, 5).event,), 400))
+
+
+def test_another_studys_measurements_are_not_taken_for_those_that_were_paid_for(trial, tmp_path):
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    POLICY.access(stage, declared, door)
+    require_as_bought(door.ledger, "study", tmp_path)
+    others = declared.measurements(trial.schema).release(trial.values, trial.labels)
+    (tmp_path / MEASURED_FILE).write_text(json.dumps(others.content()) + "\n")
+    for asked in (
+        lambda: POLICY.access(stage, declared, door),
+        lambda: require_as_bought(door.ledger, "study", tmp_path),
+    ):
+        with pytest.raises(LedgerError, match="does not hold what the study study paid for"):
+            asked()
+
+
+def test_a_study_knows_of_its_charge_before_anybody_is_measured(trial, tmp_path, monkeypatch):
+    """By a receipt in its own folder, and by one beside the ledger."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    monkeypatch.setattr(Measurements, "release", killed)
+    with pytest.raises(KeyboardInterrupt):
+        POLICY.access(stage, declared, door)
+    for file in (tmp_path / RECEIPTS, receipts_file(door.ledger.file)):
+        assert read_receipts(file)[-1] == door.ledger.receipt
+    assert cohort_named(tmp_path / RECEIPTS) == door.ledger.cohort
 
 
 def test_trials_read_nobody(trial, tmp_path):

@@ -33,15 +33,15 @@ def trial(tmp_path: Path, monkeypatch) -> Participants:
     return replace(everybody, values=values)
 
 
-def door_of(trial: Participants) -> Door:
+def door_of(trial: Participants, folder: Path) -> Door:
     cohort = sealed(trial)
     ledger = ledger_of(cohort)
     ledger.declare("study", Budget(1e9, 1e-5))
-    return Door("study", trial.schema, split_cohort(cohort, ledger.split_key), ledger, ledger, Path())  # type: ignore
+    return Door("study", trial.schema, split_cohort(cohort, ledger.split_key), ledger, ledger, folder)  # type: ignore
 
 
-def test_the_surrogate_is_bought_of_the_training_split_alone(trial):
-    door = door_of(trial)
+def test_the_surrogate_is_bought_of_the_training_split_alone(trial, tmp_path):
+    door = door_of(trial, tmp_path)
     mechanism = replace(NoisyMoments.costing(trial.schema, SplitShares().train, 1.0), noise_sd=ALMOST_WITHOUT_NOISE)
     for moments in buy_moments(door, mechanism):
         low = Encoding(trial.schema).encode(np.full((1, 2, 3), [[130.0], [5.0]], dtype=np.float32))[0]
@@ -49,15 +49,15 @@ def test_the_surrogate_is_bought_of_the_training_split_alone(trial):
         assert pressures == pytest.approx(low[0], abs=0.02)
 
 
-def test_what_it_costs_is_charged_to_the_training_split(trial):
-    door = door_of(trial)
+def test_what_it_costs_is_charged_to_the_training_split(trial, tmp_path):
+    door = door_of(trial, tmp_path)
     buy_moments(door, NoisyMoments.costing(trial.schema, SplitShares().train, 0.1))
     (charged,) = [each.content for each in door.ledger.books.entries if hasattr(each.content, "event")]
     assert (charged.split, charged.kind) == ("train", "measurement")
 
 
-def test_nobody_reads_all_participants_through_the_first_door(trial):
-    door = door_of(trial)
+def test_nobody_reads_all_participants_through_the_first_door(trial, tmp_path):
+    door = door_of(trial, tmp_path)
     with pytest.raises(LedgerError, match="read one split of them"):
         door.ledger.read(sealed(trial), NoisyMoments.costing(trial.schema, 0.75, 0.1), Purpose("study", "buy moments"))
     assert not [each for each in door.ledger.books.entries if hasattr(each.content, "event")]
