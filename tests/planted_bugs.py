@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any
 
 from cohorts import splits
+from privacy.ledger import people
 from privacy.ledger.ledger import Ledger
 from privacy.mechanisms import gradient_noise, histograms, poisson_sampling
 from privacy.mechanisms.dpsgd import DPSGD
@@ -23,6 +24,7 @@ from privacy.mechanisms.histograms import NoisyHistograms
 from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.moments import NoisyMoments
 from privacy.mechanisms.standard_normal import StandardNormals
+from privacy.policies import bought
 from privacy.policies.in_secret import InSecret
 from trainables.gan.engine import RandomStreams
 from trainables.gan.opacus_engine import OpacusEngine, SafeDPOptimizer
@@ -300,5 +302,26 @@ PLANTED = [
         "[Charge.of(mechanism, each, purpose) for each in cohorts]",
         "[Charge.of(mechanism, each, purpose) for each in cohorts[:1]]",
         "tests/privacy/test_measured_once.py::test_both_splits_are_charged_the_whole_of_epsilon_and_no_more",
+    ),
+    PlantedBug(
+        "a charge leaves no receipt",
+        Ledger.charge,
+        "self._keep_receipt(receipt)",
+        "pass",
+        "tests/privacy/test_ledger_receipts.py::test_a_charge_that_is_taken_out_is_missed_as_a_look_is",
+    ),
+    PlantedBug(
+        "another study's measurements pass for those that were paid for",
+        bought._kept,
+        "not ledger.settled(study, BOUGHT, _digest(text))",
+        "not text",
+        "tests/privacy/test_measured_once.py::test_another_studys_measurements_are_not_taken_for_those_that_were_paid_for",
+    ),
+    PlantedBug(
+        "people whose ids are spelled anew, a few at a time, count as if they had stayed in their split",
+        people.generation_of,
+        "ours <= known or ours >= known > set()",
+        "len(ours & known) > 0.9 * len(ours)",
+        "tests/privacy/test_same_people.py::test_ids_that_are_spelled_anew_a_few_at_a_time_are_found_out_too",
     ),
 ]
