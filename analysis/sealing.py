@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from analysis.epochs import ScoredEpoch
 from analysis.study import StudyDirectory, StudySettings
@@ -10,6 +11,7 @@ from privacy.errors import LedgerError
 from privacy.ledger.commitment import Settled, digest_of
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import Receipt, record_receipt
+from privacy.ledger.secret_runs import SecretRuns
 from privacy.ledger.study_record import RECEIPTS, check_record
 from privacy.ledger.summary import Summary
 from privacy.policies.bought import require_as_bought
@@ -26,7 +28,8 @@ def verified_ledger(
     """The figures of the study's ledger, found whole in the cohort's own, and that one, open.
 
     Raises:
-        LedgerError: a ledger is missing, damaged, or not what the study was told; or what the study bought is.
+        LedgerError: a ledger is missing, damaged, or not what the study was told; or what the study bought or chose
+            is not what the ledger knows.
     """
     receipts = [Receipt.parse(each.receipt) for each in epochs if each.receipt]
     checked = check_record(directory.path, settings.ledger, receipts)
@@ -39,10 +42,21 @@ def verified_ledger(
     ledger = Ledger.open(checked.own_ledger)
     try:
         require_as_bought(ledger, settings.study, directory.path)
+        _require_as_chosen(ledger, settings.study, directory.winner)
     except LedgerError:
         ledger.close()
         raise
     return checked.summary, ledger
+
+
+def _require_as_chosen(ledger: Ledger, study: str, winner: Path) -> None:
+    """Raise LedgerError unless the best of a secret number of runs is the one that the study kept."""
+    there = winner.is_dir()
+    if not SecretRuns(ledger, study).decided(digest_of(winner) if there else None) and there:
+        raise LedgerError(
+            f"{winner} is there, and the ledger {ledger.file} does not know that the study {study} kept a run: the "
+            "ledger is an older copy, or the folder is another study's. Restore the newest ledger from a backup."
+        )
 
 
 def is_sealed(directory: StudyDirectory, settings: StudySettings, ledger: Ledger) -> bool:

@@ -37,7 +37,7 @@ def open_for_steward(directory: StudyDirectory, settings: StudySettings, purpose
     try:
         reading = ledger.read_internally(cohort, settings.study, purpose)
         assert reading.receipt is not None
-        record_receipt(directory.path / RECEIPTS, reading.receipt)
+        record_receipt(directory.path / RECEIPTS, reading.receipt, ledger.cohort)
         people = reading.participants
         return OpenedCohort(people, split_participants(people, ledger.split_key, settings.shares))
     finally:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from analysis.epochs import ScoredEpoch, last_epochs, scored_epochs
+from privacy.errors import LedgerError
 from privacy.ledger.secret_runs import Run, SecretRuns
 from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.schedule import Schedule
@@ -65,6 +66,8 @@ def phases(request: StudyRequest, declared: DeclaredPlan, door: Door) -> Iterato
                 request.directory, settings, request.cohort.schema, before.name, before.schedule.trials
             )
             shortlist = shortlisted(epochs, before.pretraining, declared.plan.on_participants.trials)
+        if stage.runs:
+            _require_paid(request.directory.winner, door)
         plan = TrialPlan(
             schema=request.cohort.schema,
             access=policy.access(stage, declared, door),
@@ -80,6 +83,15 @@ def phases(request: StudyRequest, declared: DeclaredPlan, door: Door) -> Iterato
         )
         optuna_study = settings.study if number == 0 and not stage.runs else f"{settings.study}-{stage.name}"
         yield Phase(stage, optuna_study, plan, {each.trial_id: each.config for each in shortlist})
+
+
+def _require_paid(winner: Path, door: Door) -> None:
+    """Raise LedgerError where the best of a secret number of runs is there, and the ledger knows of no payment."""
+    if winner.exists() and SecretRuns(door.ledger, door.study).paid is None:
+        raise LedgerError(
+            f"{winner} holds the best of runs that the ledger {door.ledger.file} knows no payment for: the ledger is "
+            "an older copy. Restore the newest one from a backup, or begin a study under another name."
+        )
 
 
 def shortlisted(epochs: Iterable[ScoredEpoch], pretraining: int, most: int) -> list[ScoredEpoch]:
@@ -129,7 +141,10 @@ class DrawnRuns:
 
 def configurations(request: StudyRequest, phase: Phase, declared: DeclaredPlan, door: Door) -> list[Mapping[str, Any]]:
     """Every run's configuration of a secret number of runs, drawn once for the study."""
-    return SecretRuns(door.ledger, door.study).configurations(DrawnRuns(request, phase, declared))
+    drawn = SecretRuns(door.ledger, door.study).configurations(DrawnRuns(request, phase, declared))
+    assert door.ledger.receipt is not None
+    door.keep(door.ledger.receipt)
+    return drawn
 
 
 def secret_folder(request: StudyRequest) -> Path:

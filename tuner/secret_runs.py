@@ -11,7 +11,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from analysis.study import WINNER_FILE
 from cohorts import storage
 from privacy import BudgetExhausted
 from privacy.ledger.commitment import digest_of
+from privacy.ledger.receipt import Receipt
 from privacy.ledger.secret_runs import SecretRuns
 from privacy.planning.plan import segment_epochs
 from trainables.generators import GENERATOR_FILE
@@ -52,6 +53,7 @@ class SecretSearch:
         folder: where the runs are kept until the best is chosen; seen by all nodes, and by nobody else.
         winner: folder that the best is written to.
         until: when the search ends, however many runs there are; None where it ends with them.
+        keep: is given the receipt of the choice, for the study.
     """
 
     account: SecretRuns
@@ -60,6 +62,7 @@ class SecretSearch:
     folder: Path
     winner: Path
     until: datetime | None = None
+    keep: Callable[[Receipt], None] = lambda _: None
 
 
 def already_decided(account: SecretRuns, winner: Path) -> bool:
@@ -158,5 +161,5 @@ def _keep_best(search: SecretSearch) -> None:
         epoch = search.plan.scored_epochs[-1]
         found = {"config": dict(search.configurations[best]), "epoch": epoch, "scores": scores[best]}
         (building / WINNER_FILE).write_text(json.dumps(found, indent=2) + "\n")
-    search.account.decide(digest_of(search.winner))
+    search.keep(search.account.decide(digest_of(search.winner)))
     shutil.rmtree(search.folder)

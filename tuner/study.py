@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -164,7 +165,7 @@ def declare_budget(request: StudyRequest, ledger: Ledger) -> DeclaredPlan:
     """
     plan, settings, schema = request.plan, request.settings, request.cohort.schema
     if request.resumed:
-        return request.directory.declared_plan()
+        return _declared_before(request, ledger)
     if ledger.books.charged(settings.study):
         raise StudyError(
             f"A study named {settings.study} has read participants of {schema.name} before, and the ledger knows it by "
@@ -176,6 +177,24 @@ def declare_budget(request: StudyRequest, ledger: Ledger) -> DeclaredPlan:
     events = plan.events(schema, {} if schema.public else ledger.spent())
     ledger.declare(settings.study, plan.budget, events, settings.policy, afresh=schema.public)
     return DeclaredPlan(plan=plan, allocation=allocate(plan, schema, ledger.books.filters[settings.study]))
+
+
+def _declared_before(request: StudyRequest, ledger: Ledger) -> DeclaredPlan:
+    """What a resumed study declared, if the ledger still knows it: it is what bounds what is read.
+
+    Raises:
+        LedgerError: it does not.
+    """
+    settings, declared = request.settings, request.directory.declared_plan()
+    known = ledger.books.filters.get(settings.study)
+    if policy_named(settings.policy).declares_budget and (
+        known is None or known.declaration.budget != declared.plan.budget
+    ):
+        raise LedgerError(
+            f"The ledger {ledger.file} does not know what the study {settings.study} declared: it is an older copy. "
+            "Restore the newest one from a backup."
+        )
+    return declared
 
 
 def _run(
@@ -195,6 +214,7 @@ def _run(
     _show_law(request, phase)
     account = SecretRuns(door.ledger, door.study)
     if already_decided(account, request.directory.winner):
+        shutil.rmtree(secret_folder(request), ignore_errors=True)  # of a study that was killed as it chose
         return True
     minutes = declared.plan.search_minutes
     search = SecretSearch(
@@ -204,6 +224,7 @@ def _run(
         folder=secret_folder(request),
         winner=request.directory.winner,
         until=request.settings.created + timedelta(minutes=minutes) if minutes else None,
+        keep=door.keep,
     )
     return run_secretly(search, resources, console)
 

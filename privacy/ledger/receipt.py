@@ -7,6 +7,9 @@ release in its manifest.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import json
 import os
 import re
@@ -51,22 +54,39 @@ class Receipt:
 
 
 def record_receipt(file: Path, receipt: Receipt, cohort: str | None = None) -> None:
-    """Add a receipt to a file, synced, in one write that concurrent writers do not tear apart.
+    """Add a receipt to a file, synced, in one write that concurrent writers do not tear apart; the whole of it or none.
 
     Args:
         file: where receipts are kept.
         receipt: what a ledger said.
         cohort: whose ledger it is, where the file lies away from it.
+
+    Raises:
+        OSError: it cannot be written, for want of space, say.
     """
     whose = {} if cohort is None else {"cohort": cohort}
-    line = json.dumps({**asdict(receipt), **whose}) + "\n"
+    line = json.dumps({**asdict(receipt), **whose}).encode() + b"\n"
     storage.begin_private_file(file)
-    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
+    descriptor = os.open(file, os.O_RDWR | os.O_APPEND)
     try:
-        os.write(descriptor, line.encode())
+        with contextlib.suppress(OSError):  # on a file system that cannot lock
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        end = _without_what_was_cut_short(descriptor)
+        if os.write(descriptor, line) < len(line):
+            os.ftruncate(descriptor, end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _without_what_was_cut_short(descriptor: int) -> int:
+    """Where a file of lines ends, after its last line was taken off if a crash or a full disk left it unfinished."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    if end and os.pread(descriptor, 1, end - 1) != b"\n":
+        end = os.pread(descriptor, end, 0).rfind(b"\n") + 1
+        os.ftruncate(descriptor, end)
+    return end
 
 
 def read_receipts(file: Path) -> tuple[Receipt, ...]:
@@ -94,6 +114,7 @@ def read_receipts(file: Path) -> tuple[Receipt, ...]:
 
 def cohort_named(file: Path) -> str | None:
     """Whose ledger receipts are of, by a file that ``read_receipts`` can read; None where it names nobody's."""
-    lines = [line for line in file.read_text().splitlines() if line.endswith("}")]
+    text = file.read_text()
+    lines = text[: text.rfind("\n") + 1].splitlines()
     names = [name for line in lines if isinstance(name := json.loads(line).get("cohort"), str)]
     return names[-1] if names else None

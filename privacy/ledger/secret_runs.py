@@ -149,13 +149,13 @@ class SecretRuns:
             ledger.chain.keep_secrets(self._study, {number: run})
         return paid
 
-    def decide(self, digest: str) -> None:
-        """Keep one run, of which this is the digest, and forget all."""
+    def decide(self, digest: str) -> Receipt:
+        """Keep one run, of which this is the digest, and forget all; returns the receipt of that."""
         ledger = self._ledger
         with ledger.lock, ledger.chain.alone():
             ledger.append_settled(self._study, "winner kept", digest)
             ledger.chain.forget_secrets(self._study)
-        ledger.catch_up()
+        return ledger.catch_up()
 
     def decided(self, digest: str | None) -> bool:
         """Whether one run was kept.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,7 @@ def told_by_studies(out: Path) -> list[tuple[str, Receipt]]:
 
 def _reported(study_directory: Path) -> Iterator[Receipt]:
     """What trials that read participants were told, by the logs of their searches."""
-    for log in sorted(study_directory.glob("*.jsonl")):
+    for log in sorted(each for each in study_directory.glob("*.jsonl") if os.access(each, os.R_OK) and each.is_file()):
         for line in log.read_text(errors="replace").splitlines():
             with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError, LedgerError):
                 yield Receipt.parse(str(json.loads(line)["report"]["ledger"]))

@@ -112,6 +112,13 @@ class Summary:
     entries: tuple[Entry, ...]
 
     @property
+    def last_reading(self) -> Receipt | None:
+        """Of the last entry by which the study paid; what came after may tell how long it took."""
+        paid = [each for each in self.entries if each.study == self.study and isinstance(each.content, Charge)]
+        released = [each for each in paid if not _internal(each)]
+        return Receipt(released[-1].number, released[-1].hash) if released else self.receipt
+
+    @property
     def ledger(self) -> str:
         """Which ledger it is, in words that tell it from any other: whose, since when, and its first entry."""
         first = self.entries[0]

@@ -74,7 +74,7 @@ def access_in_secret(declared: DeclaredPlan, door: Door) -> InSecret:
     """Charge all runs, once for the study, and give access to them."""
     mechanism = declared.scores(door.schema)
     if SecretRuns(door.ledger, door.study).paid is None:
-        door.ledger.charge(run_charges(declared, door.study, mechanism))
+        door.keep(door.ledger.charge(run_charges(declared, door.study, mechanism)))
     return InSecret(door.study, door.books, door.splits.train, door.splits.validation, mechanism)
 
 

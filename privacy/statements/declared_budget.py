@@ -65,7 +65,7 @@ class DeclaredBudget:
         score_noise_sd: standard deviation of the noise on each AUC; None where no AUC reads participants.
         winning_run_epsilon: what would be stated if the training of the costliest chosen trial were all; where no
             trial reads participants, what the measurements cost.
-        receipt: the cohort's ledger as of the release.
+        receipt: the cohort's ledger as of the study's last reading for its release.
         shares: expected shares of participants in training, validation and test.
         nominal_size: public number of complete participants.
         wording: what only this policy can say.
@@ -154,7 +154,7 @@ class DeclaredBudget:
             chosen_epochs=chosen.epochs,
             score_noise_sd=declared.allocated.score_noise_sd,
             winning_run_epsilon=_winning_run_epsilon(declared, chosen, summary),
-            receipt=str(summary.receipt),
+            receipt=str(summary.last_reading),
             shares=(plan.shares.train, plan.shares.validation, plan.shares.test),
             nominal_size=chosen.nominal_size,
             wording=wording,
@@ -227,7 +227,7 @@ class DeclaredBudget:
             f"{self.spent['train']:.3g} was spent on training participants (order {self.orders['train']:g}) and "
             f"{self.spent['validation']:.3g} on validation participants (order {self.orders['validation']:g})."
             f"{self._noise()} Every reading was written to the cohort's ledger before it took place; "
-            f"{self.wording.repeated}. The ledger as of this release is {self.receipt}. {others}\n\n"
+            f"{self.wording.repeated}. The ledger as of the study's last reading is {self.receipt}. {others}\n\n"
             f"{sections.recomputing()}{self._elsewhere()}"
         )
 

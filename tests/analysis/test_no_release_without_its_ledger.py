@@ -115,6 +115,21 @@ def test_nothing_is_released_and_the_error_says_why(study, own, capsys, wrong):
     assert [file.name for file in study.internal.iterdir()] == ["losses.jsonl"]  # which training wrote
 
 
+def test_nothing_is_released_from_a_run_that_the_ledger_does_not_know_was_kept(study, own, capsys):
+    (study.path / "winner").mkdir()
+    (study.path / "winner" / "generator.pt").write_text("another study's")
+    assert main([str(study.path)]) == 2
+    assert "does not know that the study small kept a run" in " ".join(capsys.readouterr().err.split())
+    assert not study.release.exists()
+
+
+def test_nothing_is_released_from_measurements_that_the_ledger_does_not_know(study, own, capsys):
+    (study.path / "measured.json").write_text("another study's")
+    assert main([str(study.path)]) == 2
+    assert "does not know what the study small bought" in " ".join(capsys.readouterr().err.split())
+    assert not study.release.exists()
+
+
 def test_an_older_release_is_left_as_it_was(study, own, capsys):
     assert main([str(study.path)]) == 0
     before = {file.name: file.read_bytes() for file in study.release.iterdir()}

@@ -145,6 +145,17 @@ def test_nor_where_a_trial_of_a_study_knows_of_more_that_was_killed(backup, file
     assert "rolled back" in complaint(capsys, "restore", backup)
 
 
+def test_a_folder_called_as_a_log_keeps_nothing_from_being_restored(backup, file, data_home, tmp_path):
+    (tmp_path / "results" / "first" / "trials.jsonl").mkdir(parents=True)
+    ledger = Ledger.open(file, read_only=True)
+    record_receipt(tmp_path / "results" / "first" / RECEIPTS, ledger.receipt, ledger.cohort)
+    with (tmp_path / "results" / "first" / RECEIPTS).open("a") as stream:
+        stream.write("x}")
+    ledger.close()
+    shutil.rmtree(data_home)
+    assert main(["restore", str(backup)]) == 0
+
+
 @pytest.mark.parametrize("line", ["", "[1]", '{"count": 3}', '{"count": 9, "head": "zz"}', '{"cohort": 5, "count'])
 def test_what_is_no_receipt_of_a_study_keeps_nothing_from_being_restored(backup, data_home, tmp_path, line):
     study = tmp_path / "results" / "first"

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import re
 import sqlite3
 
@@ -16,7 +17,7 @@ from privacy.accounting.rdp import epsilon_by_rdp, rdp_at, rdp_curve
 from privacy.errors import LedgerError
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
+from privacy.ledger.receipt import Receipt, cohort_named, read_receipts, record_receipt
 from privacy.ledger.summary import epsilon_by_pld, steps, summarise
 from tests.conftest import sealed
 from tests.privacy.ledgers import (
@@ -277,6 +278,29 @@ def test_receipts_are_kept_in_a_file_that_survives_a_torn_last_line(tmp_path):
     file.write_text("nonsense\n")
     with pytest.raises(LedgerError, match="Line 1"):
         read_receipts(file)
+
+
+def test_a_receipt_takes_the_place_of_one_that_was_cut_short(tmp_path):
+    file = tmp_path / "receipts.jsonl"
+    kept = [Receipt(count, "ab" * 32) for count in (1, 2)]
+    record_receipt(file, kept[0], "small")
+    with file.open("a") as stream:
+        stream.write('{"count": 3, "he')
+    record_receipt(file, kept[1])
+    assert read_receipts(file) == tuple(kept)
+    assert cohort_named(file) == "small"
+
+
+def test_a_receipt_that_does_not_fit_on_the_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    """A write may take a part of what it is given, and say no more than how much."""
+    file = tmp_path / "receipts.jsonl"
+    record_receipt(file, Receipt(1, "ab" * 32))
+    before, write = file.read_bytes(), os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:20]))
+        with pytest.raises(OSError, match="No space left"):
+            record_receipt(file, Receipt(2, "ab" * 32))
+    assert file.read_bytes() == before
 
 
 def test_dp_accounting_says_the_same_at_one_order_as_on_its_grid():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 
@@ -12,10 +13,24 @@ from hypothesis import strategies as st
 from privacy import BudgetExhausted, LedgerError
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.secret_runs import SecretRuns
+from privacy.ledger.summary import summarise
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.policies.in_secret import drawn_run
+from privacy.policies.selection import Selection
+from privacy.statements.statement import Chosen
 from tests.privacy.ledgers import part, private_cohort
-from tests.privacy.secret_search import CONFIG, EPOCHS, NOISE, RATE, SCORES, declared_search, draw, ledger_of, training
+from tests.privacy.secret_search import (
+    CONFIG,
+    EPOCHS,
+    NOISE,
+    PLAN,
+    RATE,
+    SCORES,
+    declared_search,
+    draw,
+    ledger_of,
+    training,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +52,22 @@ def test_the_runs_are_drawn_once_and_are_the_same_ever_after(account):
     assert account.configurations(lambda: pytest.fail("drawn again")) == drawn
     again = Ledger.for_cohort(private_cohort())
     assert SecretRuns(again, "secret").configurations() == drawn
+
+
+@pytest.mark.parametrize("resumed", [0, 5])
+def test_what_is_published_of_the_ledger_does_not_tell_how_often_the_search_was_resumed(account, resumed):
+    """Each resume binds the ledger once more, and a search of many runs is resumed more often than one of few."""
+    paid = account.paid
+    for _ in range(resumed):
+        Ledger.for_cohort(private_cohort()).close()
+    account.decide("a digest")
+    ledger = Ledger.for_cohort(private_cohort())
+    summary = summarise(ledger.books, ledger.cohort, ledger.public, "secret")
+    assert summary.last_reading == paid
+    declared = PLAN.model_copy(update={"plan": PLAN.plan.model_copy(update={"epsilon": 200.0})})  # as in the ledger
+    statement = Selection().statement(summary, declared, Chosen("secret", 1, (training(EPOCHS).event,), 60))
+    assert statement.receipt == str(paid)
+    assert str(summary.receipt) not in statement.text() + json.dumps(statement.as_json())
 
 
 def test_how_many_there_are_follows_the_law_that_was_charged(account):

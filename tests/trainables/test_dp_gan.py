@@ -190,6 +190,9 @@ def test_an_interrupted_run_goes_on_where_it_was_and_pays_for_each_step_once(off
         assert command(office, *flags) == 130
     assert "What was trained is kept" in capsys.readouterr().out
     folder = office / "results" / name("i_", "1.5")
+    told = [json.loads(line) for line in (folder / "receipts.jsonl").read_text().splitlines()]
+    assert {each["cohort"] for each in told} == {"paper-small"}
+    assert len({each["count"] for each in told}) == 4, "a receipt of each payment, before it is trained"
     kept = torch.load(folder / "state.pt", weights_only=True)
     assert (kept["epoch"], kept["steps"], kept["engine"]["steps"]) == (1, 1, 4)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import ClassVar
@@ -15,11 +16,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from privacy import BudgetExhausted, LedgerError
+from privacy.accounting.budget import Budget
 from privacy.ledger.commitment import digest_of
 from privacy.planning.plan import segment_epochs
+from tests.privacy.ledgers import private_cohort
 from tests.privacy.secret_search import CONFIG, EPOCHS, declared_search, draw, ledger_of
 from trainables.service.answers import PackLost
-from tuner import secret_runs
+from tuner import secret_runs, study
+from tuner.phases import _require_paid
 from tuner.resources import TrialResources
 from tuner.secret_runs import SecretSearch, already_decided, run_secretly
 
@@ -107,6 +111,59 @@ def test_a_winner_that_is_gone_or_another_is_not_chosen_again(search, how):
         already_decided(search.account, search.winner)
     with pytest.raises(LedgerError, match="no longer in the ledger"):  # nor can its runs be drawn again
         search.account.configurations(draw)
+
+
+def test_the_choice_leaves_a_receipt_with_the_study(search):
+    kept = []
+    secret_runs._keep_best(replace(search, keep=kept.append))
+    assert kept == [search.account._ledger.receipt]
+
+
+def test_no_second_search_is_paid_for_where_the_best_of_one_is_there(search, tmp_path):
+    """As after a kill, with a ledger from before the payment."""
+    (tmp_path / "winner").mkdir()
+    _require_paid(tmp_path / "winner", SimpleNamespace(ledger=search.account._ledger, study="secret"))
+    other = ledger_of(private_cohort("other"))
+    _require_paid(tmp_path / "none", SimpleNamespace(ledger=other, study="secret"))
+    with pytest.raises(LedgerError, match="knows no payment for"):
+        _require_paid(tmp_path / "winner", SimpleNamespace(ledger=other, study="secret"))
+
+
+def test_what_a_study_that_was_killed_as_it_chose_left_is_removed_when_it_goes_on(search, tmp_path, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(secret_runs, "shutil", SimpleNamespace(copy=shutil.copy, rmtree=killed))
+        secret_runs._keep_best(search)
+    assert search.folder.exists()
+    monkeypatch.setattr(study, "_show_law", lambda *_: None)
+    directory = SimpleNamespace(winner=search.winner, internal=tmp_path)  # whose runs are in ``runs``
+    request = SimpleNamespace(directory=directory, settings=SimpleNamespace(storage=None))
+    phase = SimpleNamespace(stage=SimpleNamespace(reads_participants=True, runs=object()))
+    door = SimpleNamespace(ledger=search.account._ledger, study="secret")
+    assert study._run(request, phase, None, door, None, None, [])
+    assert not search.folder.exists()
+
+
+def test_a_study_whose_declaration_the_ledger_does_not_know_does_not_go_on(account):
+    """Nothing would bound what it reads."""
+    ledger = account._ledger
+    for name, budget, known in (
+        ("secret", Budget(200.0, 1e-5), True),
+        ("secret", Budget(2.0, 1e-5), False),
+        ("other", Budget(200.0, 1e-5), False),
+    ):
+        directory = SimpleNamespace(
+            declared_plan=lambda budget=budget: SimpleNamespace(plan=SimpleNamespace(budget=budget))
+        )
+        asked = SimpleNamespace(resumed=True, directory=directory, plan=None, cohort=SimpleNamespace(schema=None))
+        asked.settings = SimpleNamespace(study=name, policy="selection")
+        if known:
+            assert study.declare_budget(asked, ledger).plan.budget == budget
+        else:
+            with pytest.raises(LedgerError, match=f"does not know what the study {name} declared"):
+                study.declare_budget(asked, ledger)
 
 
 def test_a_choice_that_was_interrupted_is_made_again_from_the_same_runs(search, monkeypatch):

@@ -186,7 +186,8 @@ def _carry_out(requested: Requested, console: Console) -> int:
     if not requested.begun:
         storage.write_text(folder.path / RUN_FILE, run.model_dump_json(indent=2) + "\n")
     splits = split_cohort(cohort, ledger.split_key, SHARES)
-    training = Training(run, cohort.schema, Freely(run.name, ledger, splits.train, splits.validation), folder)
+    access = Freely(run.name, ledger, splits.train, splits.validation)
+    training = Training(run, cohort.schema, access, folder, ledger.cohort)
     console.print(
         f"Run [bold]{run.name}[/]: cohort {run.cohort}, {run.epochs} epochs of {training.steps_per_epoch} steps"
     )
@@ -199,7 +200,7 @@ def _carry_out(requested: Requested, console: Console) -> int:
         raise
     finally:
         assert ledger.receipt is not None  # it is bound to the cohort, which is an entry
-        record_receipt(folder.path / RECEIPTS, ledger.receipt)
+        record_receipt(folder.path / RECEIPTS, ledger.receipt, ledger.cohort)
     if not finished:
         console.print(
             f"Interrupted in epoch {training.epoch + 1}. What was trained is kept; give the same command with --resume."

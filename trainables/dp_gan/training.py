@@ -14,6 +14,8 @@ import torch
 
 from cohorts import Schema, storage
 from privacy.accounting.rdp import epsilon_by_rdp
+from privacy.ledger.receipt import record_receipt
+from privacy.ledger.study_record import RECEIPTS
 from privacy.mechanisms.randomness import fresh_generator
 from privacy.policies.policy import Access
 from trainables.dp_gan.run import SHARES, TRIAL, PaperRun, training_size
@@ -74,10 +76,11 @@ class Training:
         schema: of the cohort.
         access: pays before participants are read.
         folder: where everything is kept.
+        cohort: whose ledger pays, for the receipts of it.
     """
 
-    def __init__(self, run: PaperRun, schema: Schema, access: Access, folder: Folder) -> None:
-        self._run, self._schema, self._access, self._folder = run, schema, access, folder
+    def __init__(self, run: PaperRun, schema: Schema, access: Access, folder: Folder, cohort: str) -> None:
+        self._run, self._schema, self._access, self._folder, self._cohort = run, schema, access, folder, cohort
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._config = run.config(schema)
         self._hyperparameters = Hyperparameters(**self._config)
@@ -128,7 +131,8 @@ class Training:
             self._end_epoch()
         if not self._folder.over:
             self._folder.log.append(Ended(trial=TRIAL, ended="completed"))
-        self._folder.state.unlink(missing_ok=True)  # as of every trial that ended
+        for state in (self._folder.state, self._folder.state.with_suffix(".new")):  # as of every trial that ended
+            state.unlink(missing_ok=True)
         return True
 
     def _stretches(self) -> Iterator[None]:
@@ -147,6 +151,8 @@ class Training:
         """For some steps; those that an interrupt leaves undone, or a crash undoes, are paid for again."""
         mechanism = self._hyperparameters.training(1).of_steps(steps)
         reading = self._access.training(TRIAL, mechanism, f"train in epoch {self.epoch + 1}")
+        assert reading.receipt is not None
+        record_receipt(self._folder.path / RECEIPTS, reading.receipt, self._cohort)
         return PaidTraining.of(reading, None, self._device, watched=self._watched)
 
     def _end_epoch(self) -> None:
