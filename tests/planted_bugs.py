@@ -26,6 +26,7 @@ from privacy.mechanisms.moments import NoisyMoments
 from privacy.mechanisms.standard_normal import StandardNormals
 from privacy.policies import bought
 from privacy.policies.in_secret import InSecret
+from privacy.statements.declared_budget import DeclaredBudget
 from trainables.gan.engine import RandomStreams
 from trainables.gan.opacus_engine import OpacusEngine, SafeDPOptimizer
 from trainables.gan.packed import clipping, steps
@@ -323,5 +324,13 @@ PLANTED = [
         "ours <= known or ours >= known > set()",
         "len(ours & known) > 0.9 * len(ours)",
         "tests/privacy/test_same_people.py::test_ids_that_are_spelled_anew_a_few_at_a_time_are_found_out_too",
+    ),
+    PlantedBug(
+        "a statement tells how often a search by a secret number of runs was resumed",
+        DeclaredBudget.of,
+        "str(summary.last_reading)",
+        "str(summary.receipt)",
+        "tests/privacy/test_secret_runs_account.py::"
+        "test_what_is_published_of_the_ledger_does_not_tell_how_often_the_search_was_resumed[5]",
     ),
 ]

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from analysis import StudyDirectory, StudySettings
 from analysis.study import STUDY_NAME
 from cohorts import SPLITS, Cohort, Schema, SplitShares, load_cohort, resolve_schema, storage
+from privacy.ledger.first_ledger import require_ledger, studies_in
 from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.plan import StudyPlan
 from privacy.policies import DEFAULT, policies, policy_named
@@ -30,7 +31,6 @@ from trainables.gan.networks import added_network
 from trainables.scoring import require_scored_by
 from tuner.domains import domains
 from tuner.errors import StudyError
-from tuner.first_ledger import require_ledger, studies_in
 from tuner.options import DEFAULTS, RESULTS
 from tuner.plan import plan_study
 from tuner.presets import preset_named
@@ -127,7 +127,9 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
             saying what to mend.
     """
     outline = outline_study(arguments)
-    require_ledger(outline.settings, outline.schema, arguments.out, arguments.new_ledger)
+    settings, schema = outline.settings, outline.schema
+    digest = settings.digests["cohort"]
+    require_ledger(settings.cohort, schema, settings.ledger, arguments.out, arguments.new_ledger, digest)
     return StudyRequest(
         outline.settings,
         outline.directory,

@@ -148,6 +148,12 @@ def test_a_private_cohorts_ledger_is_not_begun_unasked(tmp_path, office, capsys)
     assert main(asked) == 2
     assert "--new-ledger" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    earlier = tmp_path / "out" / "earlier"
+    earlier.mkdir(parents=True)
+    (earlier / "run.json").write_text(json.dumps({"cohort": str(tmp_path / "private.yaml")}))
+    assert main([*asked, "--new-ledger"]) == 2
+    assert "holds an earlier study of the cohort paper-private" in " ".join(capsys.readouterr().err.split())
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["earlier"]
 
 
 def test_epochs_that_were_not_scored_cannot_be_picked_from(unscored, capsys):

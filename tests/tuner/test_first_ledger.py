@@ -85,7 +85,7 @@ def test_nor_does_one_that_finds_the_same_people_in_another_ledger(little, out, 
 
 def test_once_begun_it_is_not_begun_again(little, out):
     file = opened(little, out, "--new-ledger").file
-    with pytest.raises(StudyError, match=r"has a ledger at .* already"):
+    with pytest.raises(LedgerError, match=r"has a ledger at .* already"):
         request(little, out, "--new-ledger")
     assert opened(little, out).file == file
 

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cohorts import Cohort, Schema, load_cohort, resolve_schema, split_cohort, storage
 from cohorts.lock import only_one
 from privacy import LedgerUnavailable
+from privacy.ledger.first_ledger import require_ledger, studies_in
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
 from privacy.ledger.study_record import RECEIPTS, keep_record
@@ -66,7 +67,7 @@ def request(given: argparse.Namespace) -> Requested:
     """Check a command line; reads nobody, and writes nothing.
 
     Raises:
-        RunError, CohortError, ExtensionError: one paragraph saying what to mend.
+        RunError, CohortError, ExtensionError, LedgerError: one paragraph saying what to mend.
     """
     run = _run(given)
     schema = resolve_schema(run.cohort)
@@ -83,6 +84,7 @@ def request(given: argparse.Namespace) -> Requested:
         _check_same(before, run, given.resume)
         if before.scored_by:
             require_scored_by(before.scored_by, schema)
+    require_ledger(run.cohort, schema, run.ledger, given.out, given.new_ledger)
     return Requested(
         before or run,
         schema,
@@ -216,7 +218,13 @@ def _carry_out(requested: Requested, console: Console) -> int:
 def _open_ledger(requested: Requested, cohort: Cohort) -> Ledger:
     run, receipts = requested.run, requested.folder.path / RECEIPTS
     ledger = Ledger.for_cohort(
-        cohort, run.ledger, requested.adopt_ledger, SHARES, requested.other_people, requested.new_ledger
+        cohort,
+        run.ledger,
+        requested.adopt_ledger,
+        SHARES,
+        requested.other_people,
+        requested.new_ledger,
+        [each.ledger for each in studies_in(requested.folder.path.parent) if each.ledger],
     )
     ledger.verify(read_receipts(receipts) if receipts.exists() else ())
     return ledger

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import StudySettings
-from analysis.study import SETTINGS_FILE
 from cohorts import Schema
-from privacy import LedgerError
+from privacy.errors import LedgerError
 from privacy.ledger.hash_chain import read_header
 from privacy.ledger.places import has_been, ledger_file, missing
-from privacy.ledger.study_record import COPY
-from tuner.errors import StudyError
+from privacy.ledger.study_record import COPY, SETTINGS
+
+RUN = "run.json"  # what the paper's command was asked for
 
 
 @dataclass(frozen=True)
@@ -39,12 +38,12 @@ class EarlierStudy:
         except (OSError, ValueError):  # no file can be called so
             return None
 
-    def is_of(self, settings: StudySettings, schema: Schema) -> bool:
+    def is_of(self, cohort: str, schema: Schema, digest: str | None) -> bool:
         """Whether it read a cohort: by what the schema said, where it stood, or whose ledger was copied."""
         digests = self.said.get("digests")
-        if isinstance(digests, dict) and digests.get("cohort") == settings.digests["cohort"]:
+        if digest is not None and isinstance(digests, dict) and digests.get("cohort") == digest:
             return True
-        return self.said.get("cohort") == settings.cohort or self._cohort_of_copy() == schema.name
+        return self.said.get("cohort") == cohort or self._cohort_of_copy() == schema.name
 
     def _cohort_of_copy(self) -> str | None:
         try:
@@ -55,41 +54,49 @@ class EarlierStudy:
 
 
 def studies_in(out: Path) -> Iterator[EarlierStudy]:
-    """Every study in a folder, whatever became of it."""
-    for folder in sorted({file.parent for name in (SETTINGS_FILE, COPY) for file in out.glob(f"*/{name}")}):
-        try:
-            said = json.loads((folder / SETTINGS_FILE).read_bytes())
-        except (OSError, ValueError, RecursionError):
-            said = {}
-        yield EarlierStudy(folder, said if isinstance(said, dict) else {})
+    """Every study in a folder, and every run of the paper's command, whatever became of it."""
+    for folder in sorted({file.parent for name in (SETTINGS, RUN, COPY) for file in out.glob(f"*/{name}")}):
+        said = (_said(folder / name) for name in (SETTINGS, RUN))
+        yield EarlierStudy(folder, next((each for each in said if each), {}))
 
 
-def require_ledger(settings: StudySettings, schema: Schema, out: Path, new: bool) -> None:
+def _said(file: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def require_ledger(
+    cohort: str, schema: Schema, named: Path | None, out: Path, new: bool, digest: str | None = None
+) -> None:
     """Raise unless a private cohort's ledger is there, or may be begun; before anybody is read.
 
     Args:
-        settings: of the study.
-        schema: of its cohort.
+        cohort: a study's, as it was named.
+        schema: of it.
+        named: the ledger, where it is not in the folder for ledgers.
         out: where studies are written; earlier ones of the same cohort are looked for there.
         new: whether a person said that the ledger is to be begun.
+        digest: of what the schema says, where studies write it down.
 
     Raises:
-        LedgerError: it is not there.
-        StudyError: it was to be begun, and is there.
+        LedgerError: it is not there; or it was to be begun, and is.
     """
     if schema.public:
         return
-    file = settings.ledger or ledger_file(schema)
+    file = named or ledger_file(schema)
     if file.exists():
         if new:
-            raise StudyError(
+            raise LedgerError(
                 f"The cohort {schema.name} has a ledger at {file} already, and what it holds counts. Leave "
                 "--new-ledger out."
             )
         return
     if has_been(file) or not new:
         raise LedgerError(missing(schema.name, file))
-    earlier = next((each for each in studies_in(out) if each.is_of(settings, schema)), None)
+    earlier = next((each for each in studies_in(out) if each.is_of(cohort, schema, digest)), None)
     if earlier is None:
         return
     where = (
