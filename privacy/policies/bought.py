@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cohorts import Cohort, storage
-from privacy.errors import LedgerError
+from privacy.errors import LedgerError, LedgerUnavailable
 from privacy.ledger.charge import Purpose
 from privacy.ledger.commitment import Settled
 from privacy.ledger.ledger import Ledger
@@ -16,6 +17,8 @@ from privacy.policies.policy import Door
 
 BOUGHT: Settled = "statistics bought"
 MEASURED_FILE, MOMENTS_FILE = "measured.json", "surrogate.json"
+ROOM = 2**26
+"""Bytes that must be free before anything is bought: what is paid for and cannot be written is lost."""
 
 
 def bought_once(
@@ -37,6 +40,7 @@ def bought_once(
     Raises:
         BudgetExhausted: it does not fit.
         LedgerError: it was bought before and is not there any more, or what is there was not bought.
+        LedgerUnavailable: there is no room to keep it; nothing was charged.
     """
     ledger, file = door.ledger, door.kept / name
     if not any(charge.study == door.study and charge.purpose == words for _, charge in ledger.books.release_charges()):
@@ -45,6 +49,11 @@ def bought_once(
                 f"{file} is there, and the ledger {ledger.file} knows of no payment for it by the study {door.study}: "
                 "the ledger is an older copy, or the file is another study's. Restore the newest ledger from a "
                 "backup, or begin a study under another name."
+            )
+        if shutil.disk_usage(door.kept).free < ROOM:
+            raise LedgerUnavailable(
+                f"The disk of {door.kept} has less than {ROOM >> 20} MiB left, and what is paid for must be kept "
+                "there. Nothing was charged, and nobody was read. Make room, and go on with --resume."
             )
         reading = ledger.read_together(cohorts, mechanism, Purpose(door.study, words))
         assert reading.receipt is not None

@@ -6,12 +6,13 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from cohorts import Participants, Schema, SplitShares, split_cohort, split_participants
-from privacy import DPSGD, LedgerError
+from privacy import DPSGD, LedgerError, LedgerUnavailable
 from privacy.accounting.budget import Budget
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger, opened
@@ -153,6 +154,17 @@ def test_a_study_knows_of_its_charge_before_anybody_is_measured(trial, tmp_path,
     for file in (tmp_path / RECEIPTS, receipts_file(door.ledger.file)):
         assert read_receipts(file)[-1] == door.ledger.receipt
     assert cohort_named(tmp_path / RECEIPTS) == door.ledger.cohort
+
+
+def test_nothing_is_paid_for_that_could_not_be_kept(trial, tmp_path, monkeypatch):
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    with monkeypatch.context() as patch, pytest.raises(LedgerUnavailable, match=r"less than 64 MiB left.*--resume"):
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**25))
+        POLICY.access(stage, declared, door)
+    assert not charges(door)
+    POLICY.access(stage, declared, door)
+    assert charges(door)
 
 
 def test_trials_read_nobody(trial, tmp_path):
