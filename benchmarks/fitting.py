@@ -58,7 +58,7 @@ def milliseconds(cohort: str) -> list[float]:
     people = load_participants(cohort)[0]
     measured = bought(people, Recipe(), EPSILON)
     setting = Setting(people.schema, 1.0, "packed", torch.device("cpu"))
-    networks = [MeasuredNetwork.of({"candidate": "measured", "batch_size": draws}, setting) for draws in DRAWS]
+    networks = [MeasuredNetwork.of({"batch_size": draws}, setting) for draws in DRAWS]
     randomness = torch.Generator().manual_seed(0)
     took: list[list[float]] = [[] for _ in DRAWS]
     for network in networks:

@@ -241,7 +241,12 @@ def candidate_of(config: Mapping[str, Any]) -> type[Candidate]:
     return candidate_named(str(config.get(CANDIDATE, DEFAULT)))
 
 
-def hyperparameters_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a configuration says of its candidate's hyperparameters, without anything else."""
-    known = candidate_of(config).hyperparameters.model_fields
+def hyperparameters_of(config: Mapping[str, Any], model: type[BaseModel] | None = None) -> dict[str, Any]:
+    """What a configuration says of a candidate's hyperparameters, without anything else.
+
+    Args:
+        config: a trial's.
+        model: of the hyperparameters; by default that of the candidate which the configuration is of.
+    """
+    known = (model or candidate_of(config).hyperparameters).model_fields
     return {name: value for name, value in config.items() if name in known}

@@ -75,6 +75,12 @@ def test_participants_are_those_of_the_trial_as_far_as_measured(trial):
     assert len(set(made.ids)) == 4000
 
 
+def test_a_candidate_takes_its_own_hyperparameters_of_a_configuration_that_names_none():
+    """Not those that it has in common with the one that is meant where none is named."""
+    setting = Setting(SCHEMA, 1.0, "packed", torch.device("cpu"))
+    assert MeasuredNetwork.of({"batch_size": 64, "width": 8}, setting)._settings.batch_size == 64
+
+
 def test_networks_draw_the_same_people_as_far_as_they_agree():
     """So that an ensemble of them is without the error of drawing, as a release of one is."""
     real = small_cohort(SCHEMA, 400)

@@ -43,7 +43,7 @@ class GAN:
     @classmethod
     def of(cls, config: Mapping[str, Any], setting: Setting) -> GAN:
         """One with fresh weights, drawn from PyTorch's global stream."""
-        return cls(Hyperparameters(**hyperparameters_of(config)), setting)
+        return cls(Hyperparameters(**hyperparameters_of(config, cls.hyperparameters)), setting)
 
     @classmethod
     def priced(cls, config: Mapping[str, Any], allocation: Allocation) -> dict[str, Any]:
@@ -53,19 +53,19 @@ class GAN:
         """
         if NOISE in config and RATE not in config:
             return {**config, RATE: allocation.sampling_rate_at(config[NOISE])}
-        rate = Hyperparameters(**hyperparameters_of(config)).sampling_rate
+        rate = Hyperparameters(**hyperparameters_of(config, cls.hyperparameters)).sampling_rate
         return {**config, NOISE: max(allocation.noise_multiplier(rate), config.get(NOISE, 0.0))}
 
     @classmethod
     def mechanism(cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False) -> DPSGD:
         """DP-SGD of so many epochs."""
-        hyperparameters = Hyperparameters(**hyperparameters_of(config))
+        hyperparameters = Hyperparameters(**hyperparameters_of(config, cls.hyperparameters))
         return hyperparameters.pretraining(epochs) if pretraining else hyperparameters.training(epochs)
 
     @classmethod
     def longest(cls, config: Mapping[str, Any], epochs: int, epsilon: float, delta: float) -> int:
         """As many as there are steps for."""
-        hyperparameters = Hyperparameters(**hyperparameters_of(config))
+        hyperparameters = Hyperparameters(**hyperparameters_of(config, cls.hyperparameters))
         return affordable_epochs(
             hyperparameters.sampling_rate,
             hyperparameters.noise_multiplier,

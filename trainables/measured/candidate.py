@@ -108,14 +108,14 @@ class MeasuredNetwork(MeasuredOnce):
     @classmethod
     def of(cls, config: Mapping[str, Any], setting: Setting) -> MeasuredNetwork:
         """One that knows nothing yet."""
-        return cls(MeasuredHyperparameters(**hyperparameters_of(config)), setting)
+        return cls(MeasuredHyperparameters(**hyperparameters_of(config, cls.hyperparameters)), setting)
 
     @classmethod
     def mechanism(
         cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False
     ) -> Measurements:
         """The measurements; they are the same for any number of epochs, since only the first one measures."""
-        return MeasuredHyperparameters(**hyperparameters_of(config)).measurements(setting)
+        return MeasuredHyperparameters(**hyperparameters_of(config, cls.hyperparameters)).measurements(setting)
 
     @classmethod
     def longest(cls, config: Mapping[str, Any], epochs: int, epsilon: float, delta: float) -> int:

@@ -74,7 +74,7 @@ class Copula(MeasuredOnce):
     @classmethod
     def of(cls, config: Mapping[str, Any], setting: Setting) -> Copula:
         """One that knows nothing yet."""
-        MeasurementHyperparameters(**hyperparameters_of(config))
+        MeasurementHyperparameters(**hyperparameters_of(config, cls.hyperparameters))
         return cls(setting)
 
     @classmethod
@@ -82,7 +82,7 @@ class Copula(MeasuredOnce):
         cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False
     ) -> Measurements:
         """The measurements; they are the same for any number of epochs, since there is one."""
-        return MeasurementHyperparameters(**hyperparameters_of(config)).measurements(setting)
+        return MeasurementHyperparameters(**hyperparameters_of(config, cls.hyperparameters)).measurements(setting)
 
     @classmethod
     def restored(cls, content: Mapping[str, Any], schema: Schema) -> CopulaGenerator:

@@ -66,7 +66,7 @@ class Moments(MeasuredOnce):
     @classmethod
     def of(cls, config: Mapping[str, Any], setting: Setting) -> Moments:
         """One that knows nothing yet."""
-        MomentsHyperparameters(**hyperparameters_of(config))
+        MomentsHyperparameters(**hyperparameters_of(config, cls.hyperparameters))
         return cls(setting)
 
     @classmethod
@@ -74,7 +74,7 @@ class Moments(MeasuredOnce):
         cls, config: Mapping[str, Any], setting: Setting, epochs: int, pretraining: bool = False
     ) -> NoisyMoments:
         """The measurement; it is the same for any number of epochs, since there is one."""
-        rho = MomentsHyperparameters(**hyperparameters_of(config)).rho
+        rho = MomentsHyperparameters(**hyperparameters_of(config, cls.hyperparameters)).rho
         return NoisyMoments.costing(setting.schema, setting.train_share, rho)
 
     @classmethod
