@@ -51,8 +51,7 @@ def verified_ledger(
 
 def _require_as_chosen(ledger: Ledger, study: str, winner: Path) -> None:
     """Raise LedgerError unless the best of a secret number of runs is the one that the study kept."""
-    there = winner.is_dir()
-    if not SecretRuns(ledger, study).decided(digest_of(winner) if there else None) and there:
+    if not SecretRuns(ledger, study).has_kept(winner) and winner.is_dir():
         raise LedgerError(
             f"{winner} is there, and the ledger {ledger.file} does not know that the study {study} kept a run: the "
             "ledger is an older copy, or the folder is another study's. Restore the newest ledger from a backup."

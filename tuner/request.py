@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from analysis import StudyDirectory, StudySettings
 from analysis.study import STUDY_NAME
 from cohorts import SPLITS, Cohort, Schema, SplitShares, load_cohort, resolve_schema, storage
-from privacy.ledger.first_ledger import require_ledger, studies_in
+from privacy.ledger.first_ledger import ledgers_named_in, require_ledger
 from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.plan import StudyPlan
 from privacy.policies import DEFAULT, policies, policy_named
@@ -140,7 +140,7 @@ def request_study(arguments: argparse.Namespace) -> StudyRequest:
         adopt_ledger=arguments.adopt_ledger or outline.schema.public,
         other_people=tuple(arguments.other_people),
         new_ledger=arguments.new_ledger,
-        ledgers_elsewhere=tuple(each.ledger for each in studies_in(arguments.out) if each.ledger),
+        ledgers_elsewhere=ledgers_named_in(arguments.out),
     )
 
 

@@ -52,8 +52,8 @@ class SecretSearch:
         plan: what every run is given; scored at its last epoch only.
         folder: where the runs are kept until the best is chosen; seen by all nodes, and by nobody else.
         winner: folder that the best is written to.
-        until: when the search ends, however many runs there are; None where it ends with them.
         keep: is given the receipt of the choice, for the study.
+        until: when the search ends, however many runs there are; None where it ends with them.
     """
 
     account: SecretRuns
@@ -61,17 +61,8 @@ class SecretSearch:
     plan: TrialPlan
     folder: Path
     winner: Path
+    keep: Callable[[Receipt], None]
     until: datetime | None = None
-    keep: Callable[[Receipt], None] = lambda _: None
-
-
-def already_decided(account: SecretRuns, winner: Path) -> bool:
-    """Whether the best run was chosen before.
-
-    Raises:
-        LedgerError: it was, and is gone or another now; there is no second choice.
-    """
-    return account.decided(digest_of(winner) if winner.is_dir() else None)
 
 
 def run_secretly(search: SecretSearch, resources: TrialResources, console: Console) -> bool:

@@ -48,7 +48,7 @@ from tuner.quiet import quiet_ray
 from tuner.ray_cluster import ray_cluster
 from tuner.request import StudyRequest, begin_study
 from tuner.resources import TrialResources, machines, running_machines, trial_resources
-from tuner.secret_runs import SecretSearch, already_decided, run_secretly
+from tuner.secret_runs import SecretSearch, run_secretly
 from tuner.snapshot import Snapshots, put_back, seal_of
 from tuner.terminal import StudyView
 from tuner.trial_log import LoggedTrials
@@ -213,7 +213,7 @@ def _run(
         return _search(request, phase, resources, console, callbacks)
     _show_law(request, phase)
     account = SecretRuns(door.ledger, door.study)
-    if already_decided(account, request.directory.winner):
+    if account.has_kept(request.directory.winner):
         shutil.rmtree(secret_folder(request), ignore_errors=True)  # of a study that was killed as it chose
         return True
     minutes = declared.plan.search_minutes
@@ -223,8 +223,8 @@ def _run(
         plan=phase.plan,
         folder=secret_folder(request),
         winner=request.directory.winner,
-        until=request.settings.created + timedelta(minutes=minutes) if minutes else None,
         keep=door.keep,
+        until=request.settings.created + timedelta(minutes=minutes) if minutes else None,
     )
     return run_secretly(search, resources, console)
 

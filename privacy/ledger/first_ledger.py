@@ -68,6 +68,11 @@ def _said(file: Path) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
+def ledgers_named_in(out: Path) -> tuple[Path, ...]:
+    """Ledgers that studies in a folder were charged to, wherever they lie."""
+    return tuple(named for each in studies_in(out) if (named := each.ledger))
+
+
 def require_ledger(
     cohort: str, schema: Schema, named: Path | None, out: Path, new: bool, digest: str | None = None
 ) -> None:

@@ -62,7 +62,7 @@ def key_file(file: Path) -> Path:
 
 
 def receipts_file(file: Path) -> Path:
-    """Where a ledger's receipts of internal readings and of what was settled are kept: beside it."""
+    """Where a ledger's receipts of every charge and of what was settled are kept: beside it."""
     return file.with_name(file.name + ".receipts")
 
 

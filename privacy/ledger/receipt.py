@@ -96,12 +96,11 @@ def read_receipts(file: Path) -> tuple[Receipt, ...]:
         LedgerError: when the file cannot be read or holds something else.
     """
     try:
-        text = file.read_text()
+        lines = _whole_lines(file)
     except (OSError, UnicodeDecodeError) as error:
         raise LedgerError(f"The receipts in {file} cannot be read ({error}). Restore the file.") from None
-    whole = text[: text.rfind("\n") + 1]
     receipts = []
-    for number, line in enumerate(whole.splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             fields = json.loads(line)
             receipts.append(Receipt(fields["count"], fields["head"]))
@@ -112,9 +111,14 @@ def read_receipts(file: Path) -> tuple[Receipt, ...]:
     return tuple(receipts)
 
 
+def _whole_lines(file: Path) -> list[str]:
+    """All lines but a last one that a crash cut short."""
+    text = file.read_text()
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 def cohort_named(file: Path) -> str | None:
     """Whose ledger receipts are of, by a file that ``read_receipts`` can read; None where it names nobody's."""
-    text = file.read_text()
-    lines = text[: text.rfind("\n") + 1].splitlines()
+    lines = _whole_lines(file)
     names = [name for line in lines if isinstance(name := json.loads(line).get("cohort"), str)]
     return names[-1] if names else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dp_accounting
@@ -20,6 +21,7 @@ from privacy.accounting.events import canonical_json, event_fields
 from privacy.accounting.private_selection import LawOfRuns, dominated
 from privacy.errors import BudgetExhausted, LedgerError
 from privacy.ledger.charge import Charge, split_of
+from privacy.ledger.commitment import digest_of
 from privacy.ledger.ledger import Ledger, opened
 from privacy.ledger.reading import M, Reading
 from privacy.ledger.receipt import Receipt
@@ -174,6 +176,10 @@ class SecretRuns:
                 "for one choice: restore it from a backup, or begin a new study."
             )
         return True
+
+    def has_kept(self, winner: Path) -> bool:
+        """The same of a folder, which need not be there."""
+        return self.decided(digest_of(winner) if winner.is_dir() else None)
 
     def _pays(self, content: Any) -> bool:
         whole = isinstance(content, Charge) and isinstance(content.event, dp_event.RepeatAndSelectDpEvent)

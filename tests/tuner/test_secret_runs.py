@@ -25,7 +25,7 @@ from trainables.service.answers import PackLost
 from tuner import secret_runs, study
 from tuner.phases import _require_paid
 from tuner.resources import TrialResources
-from tuner.secret_runs import SecretSearch, already_decided, run_secretly
+from tuner.secret_runs import SecretSearch, run_secretly
 
 
 class Unlucky:
@@ -90,7 +90,7 @@ def search(account, tmp_path):
         (state / "generator.pt").write_text(f"generator {number}")
         (state.parent / secret_runs.RESULT).write_text(json.dumps({"score": number / 1000}))
     plan = SimpleNamespace(scored_epochs=(EPOCHS,))
-    return SecretSearch(account, configurations, plan, tmp_path / "runs", tmp_path / "winner")
+    return SecretSearch(account, configurations, plan, tmp_path / "runs", tmp_path / "winner", lambda _: None)
 
 
 def test_the_best_run_is_kept_and_everything_else_is_gone(search):
@@ -100,7 +100,7 @@ def test_the_best_run_is_kept_and_everything_else_is_gone(search):
     found = json.loads((search.winner / "winner.json").read_text())
     assert (found["epoch"], found["scores"]["score"]) == (EPOCHS, best / 1000)
     assert not search.folder.exists()
-    assert already_decided(search.account, search.winner)
+    assert search.account.has_kept(search.winner)
 
 
 @pytest.mark.parametrize("how", ["removed", "changed"])
@@ -108,7 +108,7 @@ def test_a_winner_that_is_gone_or_another_is_not_chosen_again(search, how):
     secret_runs._keep_best(search)
     shutil.rmtree(search.winner) if how == "removed" else (search.winner / "generator.pt").write_text("other")
     with pytest.raises(LedgerError, match=r"removed or changed.*one choice"):
-        already_decided(search.account, search.winner)
+        search.account.has_kept(search.winner)
     with pytest.raises(LedgerError, match="no longer in the ledger"):  # nor can its runs be drawn again
         search.account.configurations(draw)
 
@@ -173,7 +173,7 @@ def test_a_choice_that_was_interrupted_is_made_again_from_the_same_runs(search, 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
         patch.setattr(type(search.account), "decide", crash)
         secret_runs._keep_best(search)
-    assert not already_decided(search.account, search.winner)
+    assert not search.account.has_kept(search.winner)
     before = digest_of(search.winner)
     secret_runs._keep_best(search)
     assert digest_of(search.winner) == before

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cohorts import Cohort, Schema, load_cohort, resolve_schema, split_cohort, storage
 from cohorts.lock import only_one
 from privacy import LedgerUnavailable
-from privacy.ledger.first_ledger import require_ledger, studies_in
+from privacy.ledger.first_ledger import ledgers_named_in, require_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
 from privacy.ledger.study_record import RECEIPTS, keep_record
@@ -224,7 +224,7 @@ def _open_ledger(requested: Requested, cohort: Cohort) -> Ledger:
         SHARES,
         requested.other_people,
         requested.new_ledger,
-        [each.ledger for each in studies_in(requested.folder.path.parent) if each.ledger],
+        ledgers_named_in(requested.folder.path.parent),
     )
     ledger.verify(read_receipts(receipts) if receipts.exists() else ())
     return ledger
