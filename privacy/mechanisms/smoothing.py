@@ -3,9 +3,9 @@
 The log shares of each cell depart from those that all cells of its measure share. Both are penalised by their second
 differences, which are 0 where log shares are straight: to lie elsewhere than its neighbours costs a cell little. How
 smooth they are is decided by Stein's unbiased estimate of the squared error, since the noise is known; a measure with
-spikes stays as it is. Beyond the outermost bins that surely hold somebody log densities bend no other way than
-downwards: once they fall they fall for good, so noise that was bought far out does not become people. All of this reads
-nobody.
+spikes stays as it is, and where no smoothness helps so do all. Beyond the outermost bins that surely hold somebody log
+densities bend no other way than downwards: once they fall they fall for good, so noise that was bought far out does not
+become people. All of this reads nobody.
 
 Sources: Silverman, "On the Estimation of a Probability Density Function by the Maximum Penalized Likelihood Method",
 1982, for penalties on log densities; Eilers, "Unimodal Smoothing", 2005, for asymmetric ones, which give a shape;
@@ -40,6 +40,8 @@ FEWEST_BINS = 4
 LEAST_LOG_SHARE = -200.0
 LEAST_STRETCH = 0.005
 RIDGE = 1e-6
+LEAST_RIDGE = 1e-12
+"""Beside the largest entry of a matrix: below it, rounding makes up the rest."""
 
 
 def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | float = 1.0) -> np.ndarray:
@@ -56,7 +58,7 @@ def smooth_shares(noisy: np.ndarray, noise_sd: np.ndarray, widths: np.ndarray | 
     shares = np.array([onto_simplex(each) for each in noisy])
     if noisy.shape[1] < FEWEST_BINS:
         return shares
-    tail, least = _in_a_tail(noisy, noise_sd), np.inf
+    tail, least = _in_a_tail(noisy, noise_sd), _error_of_projection(noisy, noise_sd, shares)
     for likeness in LIKENESS:
         fit, errors = _LogDensities(noisy, noise_sd, widths, tail), [np.inf, np.inf]
         for smoothness in SMOOTHNESS:
@@ -87,6 +89,19 @@ def smooth_stretches(noisy: np.ndarray, noise_sd: float, widths: Sequence[int]) 
         for part, share in zip(parts, known, strict=True)
     ]
     return np.concatenate([share * each for share, each in zip(shares, within, strict=True)])
+
+
+def _error_of_projection(noisy: np.ndarray, noise_sd: np.ndarray, shares: np.ndarray) -> float:
+    """Stein's estimate for shares that are only projected onto the simplex, where those above 0 move freely but one."""
+    freedom = np.count_nonzero(shares) - len(shares)
+    return float(np.sum(((noisy - shares) / noise_sd) ** 2) - noisy.size + 2 * freedom)
+
+
+def _ridge(matrices: np.ndarray, least: float) -> np.ndarray:
+    """What to add to the diagonals of symmetric matrices (..., b, b): ``least``, or more where they are large."""
+    largest = np.abs(matrices).max(axis=(-2, -1), keepdims=True)
+    ridge: np.ndarray = np.maximum(least, LEAST_RIDGE * largest) * np.eye(matrices.shape[-1])
+    return ridge
 
 
 def _in_a_tail(noisy: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
@@ -148,15 +163,17 @@ class _LogDensities:
         """One step, the cells' log shares eliminated from the equations for what is common."""
         shares = self.shares(self.logs)
         slopes, tails = self._slopes(shares), self._tail_penalties()
-        curvature = slopes.transpose(0, 2, 1) @ slopes + tails + damping * self._eye  # (G, b, b)
-        own, pull = curvature + unlike * self._penalty, unlike * self._penalty
+        pull = unlike * self._penalty
+        own = slopes.transpose(0, 2, 1) @ slopes + tails + pull  # (G, b, b)
+        own += _ridge(own, damping)
         departures = (self.logs - self._common) @ pull  # (G, b)
         misfit = slopes.transpose(0, 2, 1) @ ((shares - self._noisy) / self._sd)[..., None]  # (G, b, 1)
         gradient = (misfit + tails @ self.logs[..., None])[..., 0] + departures
         pulled = np.broadcast_to(pull, own.shape)
         solved = np.linalg.solve(own, np.concatenate([pulled, gradient[..., None]], axis=2))  # (G, b, b + 1)
         through, alone = solved[..., :-1], solved[..., -1]
-        together = rough * self._penalty + damping * self._eye + pull @ (len(own) * self._eye - through.sum(axis=0))
+        together = rough * self._penalty + pull @ (len(own) * self._eye - through.sum(axis=0))
+        together += _ridge(together, damping)
         wanted = departures.sum(axis=0) - rough * self._penalty @ self._common - pull @ alone.sum(axis=0)
         common = np.linalg.solve(together, wanted)  # (b,)
         logs = through @ common - alone  # (G, b)
@@ -181,10 +198,11 @@ class _LogDensities:
         shares = self.shares(self.logs)
         slopes = self._slopes(shares)
         known = slopes.transpose(0, 2, 1) @ slopes
-        ridge = RIDGE * self._eye  # a factor on all shares of a cell is known from nothing
-        curvature = known + self._tail_penalties() + ridge
-        inverse, pull = np.linalg.inv(curvature + unlike * self._penalty), unlike * self._penalty
-        together = rough * self._penalty + ridge + pull @ (inverse @ curvature).sum(axis=0)
+        curvature, pull = known + self._tail_penalties(), unlike * self._penalty
+        curvature += _ridge(curvature + pull, RIDGE)  # a factor on all shares of a cell is known from nothing
+        inverse = np.linalg.inv(curvature + pull)
+        together = rough * self._penalty + pull @ (inverse @ curvature).sum(axis=0)
+        together += _ridge(together, RIDGE)
         through = inverse @ pull  # (G, b, b)
         covariance = inverse + through @ np.linalg.inv(together) @ through.transpose(0, 2, 1)
         freedom = np.einsum("gij,gji->", known, covariance)
