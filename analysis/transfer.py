@@ -82,7 +82,8 @@ class Transfer:
 
     def as_table(self) -> Table:
         """For the terminal: AUC and accuracy trained on real, on the release, and on the epoch picked first."""
-        table = Table(title="AUC (accuracy) on real test participants, by what was trained on", title_justify="left")
+        title = "Never publish: AUC (accuracy) on real test participants, by what was trained on"
+        table = Table(title=title, title_justify="left")
         table.add_column("classifier", no_wrap=True)
         for trained_on in ("real", "release", "first pick"):
             table.add_column(trained_on, justify="right", no_wrap=True)

@@ -27,6 +27,10 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
     def count(number: int) -> str:
         return shown(number, exactly=schema.public)
 
+    def told(number: int) -> bool:
+        """Whether there is a word of it at all, which must not hang on one person either."""
+        return _coarse(number, exactly=schema.public) > 0
+
     console.print(
         f"{schema.name}: {_counted(len(schema.measures), 'measure')} at {_counted(len(schema.visit_names), 'visit')}, "
         f"{_counted(len(schema.covariates), 'covariate')}, {'public' if schema.public else 'private'}",
@@ -43,12 +47,16 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
         console.print(
             f"{rows.file}: {count(rows.read)} rows, {count(rows.other_visits)} of no listed visit, "
             f"{count(rows.superseded)} in a window but incomplete or not chosen"
-            + (f", {count(rows.other_parameters)} of parameters that are not listed" if rows.other_parameters else "")
-            + (f", {count(rows.not_where)} left out by where" if rows.not_where else ""),
+            + (
+                f", {count(rows.other_parameters)} of parameters that are not listed"
+                if told(rows.other_parameters)
+                else ""
+            )
+            + (f", {count(rows.not_where)} left out by where" if told(rows.not_where) else ""),
             markup=False,
             soft_wrap=True,
         )
-    for cells in report.cells:
+    for cells in filter(lambda each: told(each.cells), report.cells):
         console.print(
             f"{cells.file}, column {cells.column}: {count(cells.cells)} cells {cells.what}",
             markup=False,

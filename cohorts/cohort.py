@@ -16,6 +16,9 @@ from cohorts.schema import Schema
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
+SEALED_BYTES = 2**16
+"""What is sealed is made a multiple of it, so that how long it is hardly tells how many participants there are."""
+
 
 class Cohort:
     """A trial's participants, or one split of them, sealed. Only the schema and which split it is can be read, in this
@@ -50,7 +53,9 @@ class Cohort:
             split: which split they are.
         """
         content = (split, participants.ids, participants.labels, participants.values, participants.report)
-        return cls(participants.schema, Fernet(key).encrypt(pickle.dumps(content)), split)
+        pickled = pickle.dumps(content)
+        padded = pickled + bytes(-len(pickled) % SEALED_BYTES)  # unpickling ends where the pickle does
+        return cls(participants.schema, Fernet(key).encrypt(padded), split)
 
     @classmethod
     def closed(cls, participants: Participants, split_key: bytes, split: Split | None = None) -> Cohort:

@@ -118,8 +118,8 @@ PLANTED = [
     PlantedBug(
         "a bias gets no noise (Opacus)",
         SafeDPOptimizer.add_noise,
-        "hide_sum(total, self.mechanism.noise_sd, self.normals.draw(len(total)))",
-        "hide_sum(total[:-3], self.mechanism.noise_sd, self.normals.draw(len(total) - 3))",
+        "hide_sum(total, self.noise_sd, self.normals.draw(len(total)))",
+        "hide_sum(total[:-3], self.noise_sd, self.normals.draw(len(total) - 3))",
         f"{STEPS}::test_every_number_of_every_gradient_is_hidden[OpacusEngine]",
     ),
     PlantedBug(
@@ -230,7 +230,7 @@ PLANTED = [
     PlantedBug(
         "noise does not grow with the clip norm",
         PackedTrial.noise_sd,
-        "self.mechanism.noise_sd /",
+        "self.mechanism.noise_sd(self.expected_batch) /",
         "self.mechanism.noise_multiplier /",
         f"{STEPS}::test_what_was_paid_for_is_what_is_trained[PackedEngine]",
     ),

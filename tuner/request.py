@@ -25,9 +25,9 @@ from privacy.policies import DEFAULT, policies, policy_named
 from privacy.policies.policy import Policy
 from privacy.versions import installed_versions
 from search_spaces import SearchSpace, load_search_space
-from trainables.gan.engine import grid
-from trainables.gan.hyperparameters import PACKED_NETWORKS
-from trainables.gan.networks import added_network
+from trainables.gan.engine import PublicFigures, grid
+from trainables.gan.hyperparameters import PACKED_NETWORKS, GANSettings
+from trainables.gan.networks import build_networks
 from trainables.scoring import require_scored_by
 from tuner.domains import domains
 from tuner.errors import StudyError
@@ -323,7 +323,8 @@ def _check_schema(schema: Schema, settings: StudySettings, space: SearchSpace) -
             f"the networks {' and '.join(PACKED_NETWORKS)} can be packed; give --engine opacus."
         )
     for other in others:
-        added_network(other)  # one that cannot be used is found out before anything is paid
+        public = PublicFigures.of(schema, 1.0)  # a network that cannot be used is found out before anything is paid
+        build_networks(GANSettings.model_validate({"network": other}), public.features, public.arms, public.grid)
     if "paper" in space.values("network") and grid(schema) is None:
         raise StudyError(
             f"The search space {space.name} asks for the paper's convolutional network, which needs the same measures "

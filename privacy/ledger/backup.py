@@ -67,7 +67,7 @@ def write_backup(target: Path, files: Sequence[Path]) -> list[Held]:
             with contextlib.closing(Journal.open(file, read_only=True)) as journal:
                 journal.verify()
                 copy = Path(folder) / str(number)
-                journal.chain.copy_to(copy, with_secrets=True)
+                journal.chain.copy_to(copy, whole=True)
                 held.append(Held(journal.cohort, file, len(journal.books.entries)))
                 parts = {LEDGER: copy, **_beside(file, journal)}
             for name, part in parts.items():
@@ -209,4 +209,4 @@ def _put(journal: Journal, target: Path, standing: Standing) -> Held:
 def _copy_new(journal: Journal, target: Path) -> None:
     for left in files_of(target)[:-1]:  # of a file that is no longer there
         left.unlink(missing_ok=True)
-    journal.chain.copy_to(target, with_secrets=True)
+    journal.chain.copy_to(target, whole=True)

@@ -35,13 +35,14 @@ CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, '
 CREATE TRIGGER entries_last BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
 """
 
-# Besides the chain: whom the ledger knows, under further spellings of the ids too, and secrets of searches under way,
-# which no copy has.
+# Besides the chain: whom the ledger knows, under further spellings of the ids too, and secrets of searches under way.
+# No study's copy has them.
 SIDE_TABLES = """
 CREATE TABLE IF NOT EXISTS participants (fingerprint TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS respelled (generation INTEGER, fingerprint TEXT, PRIMARY KEY (generation, fingerprint));
 CREATE TABLE IF NOT EXISTS secrets (study TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (study, number));
 """
+PRIVATE_TABLES = ("participants", "respelled", "secrets")
 
 
 @dataclass(frozen=True)
@@ -133,12 +134,13 @@ class Chain:
         """Have another database hold the same, at once."""
         self._database.backup(database)
 
-    def copy_to(self, target: Path, with_secrets: bool = False) -> None:
+    def copy_to(self, target: Path, whole: bool = False) -> None:
         """Write everything into one new file for this user alone, whole or not at all.
 
         Args:
             target: to write.
-            with_secrets: those of searches under way, too.
+            whole: with the secrets of searches under way and the fingerprints of participants, of which there are as
+                many as people; else the entries alone, which are public.
         """
         partial = target.with_name(target.name + ".partial")
         with explained(target):
@@ -147,8 +149,9 @@ class Chain:
             copy = sqlite3.connect(partial)
             self.copy_into(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            if not with_secrets:
-                copy.execute("DROP TABLE IF EXISTS secrets")
+            if not whole:
+                for table in PRIVATE_TABLES:
+                    copy.execute(f"DROP TABLE IF EXISTS {table}")
                 copy.commit()
                 copy.execute("VACUUM")  # what was dropped is not left in free pages
             copy.close()

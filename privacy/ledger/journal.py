@@ -138,7 +138,7 @@ class Journal:
                 )
 
     def copy_to(self, target: Path) -> None:
-        """Write a copy into one file, whole or not at all."""
+        """Write a copy of the entries into one file, whole or not at all."""
         with self.lock:
             self.chain.copy_to(target)
 

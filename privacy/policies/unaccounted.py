@@ -41,7 +41,11 @@ class Freely:
     validation: Cohort
 
     reads_participants: ClassVar[bool] = True
-    shows_losses: ClassVar[bool] = True
+
+    @property
+    def shows_losses(self) -> bool:
+        """Of a public cohort, since no noise hides them."""
+        return self.train.schema.public
 
     def training(self, trial: str, mechanism: M, words: str) -> Reading[M]:
         """Charge a mechanism and open the training participants for it."""

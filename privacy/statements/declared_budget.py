@@ -14,6 +14,7 @@ from privacy.ledger.summary import Summary
 from privacy.planning.allocation import DeclaredPlan
 from privacy.statements import sections
 from privacy.statements.events import charged_events
+from privacy.statements.sections import decimals_up, significant_up
 from privacy.statements.statement import SCORE, Chosen
 
 
@@ -224,8 +225,9 @@ class DeclaredBudget:
             f"| participants | purpose | times |\n|---|---|---|\n{rows}\n\n"
             f"Each participant is in one split only, by a keyed hash of their identifier: about {train} train, "
             f"{validation} validate, {test} serve the internal report. Of the declared epsilon, "
-            f"{self.spent['train']:.3g} was spent on training participants (order {self.orders['train']:g}) and "
-            f"{self.spent['validation']:.3g} on validation participants (order {self.orders['validation']:g})."
+            f"{significant_up(self.spent['train'], 3)} was spent on training participants (order "
+            f"{self.orders['train']:g}) and {significant_up(self.spent['validation'], 3)} on validation participants "
+            f"(order {self.orders['validation']:g})."
             f"{self._noise()} Every reading was written to the cohort's ledger before it took place; "
             f"{self.wording.repeated}. The ledger as of the study's last reading is {self.receipt}. {others}\n\n"
             f"{sections.recomputing()}{self._elsewhere()}"
@@ -241,7 +243,7 @@ class DeclaredBudget:
             return ""
         return (
             " Stated as most tools do, by the training of the costliest chosen trial alone, this would be epsilon "
-            f"{self.winning_run_epsilon:.2f}, which leaves out the search."
+            f"{decimals_up(self.winning_run_epsilon, 2)}, which leaves out the search."
         )
 
     def _not_covered(self) -> str:

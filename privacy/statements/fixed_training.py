@@ -132,9 +132,21 @@ class FixedTraining:
                 f"{self.planned.noise_multiplier:g} clip norms ({self.noise})."
             )
         return (
-            f"Epsilon {self.epsilon:.3f} (delta {self.delta:g}) covers the training of all {self.epochs} epochs, which "
-            "was fixed before its first step: any or all of their generators may be published."
+            f"Epsilon {sections.decimals_up(self.epsilon, 3)} (delta {self.delta:g}) covers the training of all "
+            f"{self.epochs} epochs, {self._how_long}: any or all of their generators may be published."
         )
+
+    @property
+    def _repeated(self) -> int:
+        """Steps that were paid for again."""
+        return self.steps - self.planned.steps
+
+    @property
+    def _how_long(self) -> str:
+        """Whether everything was settled beforehand, as the end of a sentence."""
+        if not self._repeated:
+            return "which was fixed before its first step"
+        return f"and the {self._repeated:,} steps that were repeated after it was cut short"
 
     def events(self) -> dict[str, Any]:
         """Every charged event of the run, from which anyone may compute epsilon again."""
@@ -162,13 +174,13 @@ class FixedTraining:
                 sections.public_assumptions(self.nominal_size),
                 self._not_covered(),
                 f"Accountant: dp-accounting {version('dp-accounting')}, privacy loss distributions and Renyi "
-                "differential privacy, for a sequence that was fixed in advance. Training: DP-SGD on the discriminator "
+                f"differential privacy, {self._in_advance()}. Training: DP-SGD on the discriminator "
                 "(Abadi et al. 2016), Poisson sampling of participants.",
             ]
         )
 
     def _charged(self) -> str:
-        planned, repeated = self.planned, self.steps - self.planned.steps
+        planned, repeated = self.planned, self._repeated
         again = f", {repeated:,} of them paid for again after a run was cut short" if repeated else ""
         others = sections.ledger_records(
             self.ledger, self.other_studies, self.other_people, 0, "which the figures here leave out"
@@ -195,11 +207,11 @@ class FixedTraining:
             by_pld = (
                 ""
                 if self.epsilon_by_pld is None
-                else f"| by privacy loss distributions | {self.epsilon_by_pld:.3f} |\n"
+                else f"| by privacy loss distributions | {sections.decimals_up(self.epsilon_by_pld, 3)} |\n"
             )
             return (
                 f"| all training, at delta {self.delta:g} | epsilon |\n|---|---|\n{by_pld}"
-                f"| by Renyi accounting | {self.epsilon_by_rdp:.3f} |\n\n"
+                f"| by Renyi accounting | {sections.decimals_up(self.epsilon_by_rdp, 3)} |\n\n"
             )
         if not self.planned.noisy:
             return ""
@@ -216,7 +228,22 @@ class FixedTraining:
             if self.scored
             else ""
         )
-        return f"## What it does not cover\n\n{scores}{sections.reach()}\n- The choice of this configuration."
+        cut_short = (
+            "- When the training was cut short and gone on with: that counts as chosen without regard to the "
+            "generators that were there by then.\n"
+            if self._repeated
+            else ""
+        )
+        return (
+            f"## What it does not cover\n\n{scores}{cut_short}{sections.reach()}\n- The choice of this configuration."
+        )
+
+    def _in_advance(self) -> str:
+        return (
+            "as for a sequence that was fixed in advance"
+            if self._repeated
+            else "for a sequence that was fixed in advance"
+        )
 
 
 def _steps(training: dp_accounting.DpEvent) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from privacy.mechanisms.mechanism import Kind
 
 FALSE_ALARMS = 0.01
+ROUNDING = 1e-12  # what arithmetic in double precision may have added to a number that needs no rounding
 
 IN_WORDS: dict[Kind, str] = {
     "training": "training by DP-SGD",
@@ -62,15 +63,40 @@ def of_two(epsilon: float, delta: float) -> str:
     if together >= 1:
         return "for two of them nothing can be said."
     return (
-        f"for two of them the same holds with epsilon {2 * epsilon:g} and delta {together:.2g}, for more with larger "
-        "figures still."
+        f"for two of them the same holds with epsilon {2 * epsilon:g} and delta {significant_up(together)}, for more "
+        "with larger figures still."
     )
 
 
 def _short_of_certain(share: float) -> str:
-    """A percentage with as many decimals as it takes not to read 100 %."""
-    texts = (f"{share:.{decimals}%}" for decimals in range(1, 16))
+    """A percentage, rounded up, with as many decimals as it takes not to read 100 %."""
+    texts = (f"{decimals_up(100 * share, decimals)}%" for decimals in range(1, 10))
     return next((text for text in texts if not text.startswith("100.")), "100%")
+
+
+def decimals_up(number: float, decimals: int) -> str:
+    """A number with so many decimals and never less than it is: for what is said to be a bound.
+
+    Example:
+        >>> decimals_up(1.4661, 3), decimals_up(1.466, 3), decimals_up(math.inf, 3)
+        ('1.467', '1.466', 'inf')
+    """
+    if math.isinf(number):
+        return f"{number}"
+    return f"{math.ceil(number * 10**decimals * (1 - ROUNDING)) / 10**decimals:.{decimals}f}"
+
+
+def significant_up(number: float, digits: int = 2) -> str:
+    """Likewise with so many significant digits.
+
+    Example:
+        >>> significant_up(0.000210855), significant_up(0.0003), significant_up(0.0)
+        ('0.00022', '0.0003', '0')
+    """
+    if number == 0 or math.isinf(number):
+        return f"{number:g}"
+    unit = 10.0 ** (math.floor(math.log10(number)) - digits + 1)
+    return f"{math.ceil(number / unit * (1 - ROUNDING)) * unit:.{digits}g}"
 
 
 def surest_belief(epsilon: float) -> float:
@@ -90,8 +116,8 @@ def public_assumptions(nominal_size: int) -> str:
         "## What is taken as public\n\n"
         "The schema: names, units, ranges and categories of all measures, the visits, the shares of the label's "
         f"classes, and the nominal number of complete participants ({nominal_size}). They were written down by a "
-        "person, not computed from the files. The search space and the plan were fixed before any participant was "
-        "read. That a given person took part in the trial is protected."
+        "person, not computed from the files. The search space and the plan were fixed before this study read any "
+        "participant. That a given person took part in the trial is protected."
     )
 
 
@@ -136,7 +162,7 @@ def draws_and_looks(internal_before: int, redrawn: int) -> str:
         f"Before this release was drawn, figures of real participants were opened for the data steward {times}; "
         "choices based on those figures are not covered."
         if internal_before
-        else "Before this release was drawn, no figures of real participants were opened."
+        else "Before this release was drawn, no figures of real participants were opened for the data steward."
     )
     if not redrawn:
         return looked
@@ -150,16 +176,19 @@ def draws_and_looks(internal_before: int, redrawn: int) -> str:
 def reach() -> str:
     """What no statement of ours covers."""
     return (
-        "- Anyone who sees `internal/`, which holds figures of real participants for the data steward, or acts on it.\n"
-        "- Rounded counts that `python -m cohorts` prints when the files are checked.\n"
+        "- Anyone who sees `internal/`, which holds figures of real participants for the data steward, or what the "
+        "terminal showed of them, or acts on either.\n"
+        "- Rounded counts that `python -m cohorts` prints when the files are checked, and visits of which it says that "
+        "no row is there.\n"
         "- Times of day and durations, which the study's other files hold (`trials/`, `shortlist/`, `study.db`, logs). "
         "How long a step takes depends a little on how many participants are in its batch; so does the order in which "
         "results arrive, on which early stopping depends.\n"
         "- The choice of a later epsilon: it counts as chosen without regard to this study's results.\n"
         "- What a study is refused for before anything is charged: fewer than 50 participants, none of a class that "
         "the schema names, values that the schema does not allow (outside their limits, where it does not say what "
-        "becomes of those, or of no category that it names), identifiers that another ledger knows. One person may "
-        "decide each, so a schema that was changed after a refusal may tell of one. Where a class is so rare that it "
+        "becomes of those, or of no category that it names), identifiers that another ledger knows, and any other "
+        "fault of the files, such as a row that is there twice or a visit that nobody has. One person may decide each, "
+        "so a schema that was changed after a refusal may tell of one. Where a class is so rare that it "
         "may hang on one person, name fewer classes.\n"
         "- Participants who were left out because a value was missing were read for that alone and had no part in the "
         "release; that a person is among them is not hidden from anyone who sees counts.\n"

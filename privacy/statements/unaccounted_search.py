@@ -12,6 +12,7 @@ from privacy.ledger.summary import Summary, epsilon_of_study
 from privacy.planning.plan import StudyPlan
 from privacy.statements import sections
 from privacy.statements.events import charged_events
+from privacy.statements.sections import decimals_up
 from privacy.statements.statement import SCORE, Chosen
 
 PAPERS_EPSILON, PAPERS_SIZE = 0.05, 500
@@ -111,9 +112,9 @@ class UnaccountedSearch:
                 "are not covered by any guarantee."
             )
         return (
-            f"Epsilon {self.epsilon:.2f} (delta {self.delta:g}) covers the training of the chosen trials only: the "
-            "search for hyperparameters, the early stopping and the selection of epochs also read participants and "
-            "are NOT covered."
+            f"Epsilon {decimals_up(self.epsilon, 2)} (delta {self.delta:g}) covers the training of the chosen trials "
+            "only: the search for hyperparameters, the early stopping and the selection of epochs also read "
+            "participants and are NOT covered."
         )
 
     @property
@@ -176,7 +177,7 @@ class UnaccountedSearch:
 
     def _training(self) -> str:
         def shown(epsilon: float) -> str:
-            return "no bound" if math.isinf(epsilon) else f"epsilon {epsilon:.2f}"
+            return "no bound" if math.isinf(epsilon) else f"epsilon {decimals_up(epsilon, 2)}"
 
         others = sections.ledger_records(
             self.ledger, self.other_studies, self.other_people, 0, "which the figures above leave out"

@@ -69,6 +69,19 @@ def test_a_private_cohorts_counts_are_too_coarse_to_show_one_person(tmp_path, ca
     ]
 
 
+def test_whether_a_single_cell_is_clamped_is_not_told_of_a_private_cohort(tmp_path, capsys):
+    schema, visits = schema_mapping(), visits_frame()
+    (hb,) = (each for each in schema["measures"] if each["column"] == "hb")
+    hb["outside"] = "clamp"
+    said = []
+    for number, cells in enumerate((0, 1, 9, 12)):
+        visits.loc[: cells - 1, "hb"] = hb["upper"] + 1
+        assert main([write_trial(tmp_path / str(number), schema=schema, visits=visits)]) == 0
+        said.append(capsys.readouterr().out.replace(f"{tmp_path / str(number)}", ""))
+    assert said[0] == said[1] == said[2] != said[3]
+    assert "about 10 cells clamped to the limits" in said[3]
+
+
 def test_a_public_cohorts_counts_are_exact(tmp_path, capsys):
     schema = {**schema_mapping(), "public": True}
     assert main([write_trial(tmp_path, schema=schema)]) == 0

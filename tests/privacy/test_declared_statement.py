@@ -8,6 +8,8 @@ import sys
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import norm
 
@@ -25,7 +27,16 @@ from privacy.policies.composed import Composed
 from privacy.policies.selection import Selection
 from privacy.statements.declared_budget import DeclaredBudget
 from privacy.statements.events import CHECK_SCRIPT
-from privacy.statements.sections import CHECK_FILE, EVENTS_FILE, most_hits, of_two, plain_odds, surest_belief
+from privacy.statements.sections import (
+    CHECK_FILE,
+    EVENTS_FILE,
+    decimals_up,
+    most_hits,
+    of_two,
+    plain_odds,
+    significant_up,
+    surest_belief,
+)
 from privacy.statements.statement import Chosen
 from tests.privacy.ledgers import BUDGET, epoch, ledger_with
 
@@ -77,7 +88,7 @@ def test_the_page_says_all_that_a_board_asks(ledger):
     for phrase in (
         "one participant", "adding or removing", "taken as public", "dp-accounting", "opendp", "`internal/`",
         "| train | training by DP-SGD | 5 |", "standard deviation 0.02", "before the first reading",
-        f"epsilon {epsilon_by_rdp(TRAINING, 1e-5):.2f}", "The ledger of secret", "privacy_events.json",
+        f"epsilon {decimals_up(epsilon_by_rdp(TRAINING, 1e-5), 2)}", "The ledger of secret", "privacy_events.json",
     ):  # fmt: skip
         assert phrase in text
     assert len(text.split()) < 900
@@ -153,10 +164,19 @@ def test_what_epsilon_means_is_said_in_odds_that_hold():
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "surest"), [(1, "73.1%"), (3, "95.3%"), (10, "99.995%"), (20, "99.9999998%"), (1e4, "100%")]
+    ("epsilon", "surest"), [(1, "73.2%"), (3, "95.3%"), (10, "99.996%"), (20, "99.9999998%"), (1e4, "100%")]
 )
-def test_a_belief_short_of_certainty_is_not_rounded_to_it(epsilon, surest):
+def test_a_belief_short_of_certainty_is_not_rounded_to_it_nor_below_what_it_is(epsilon, surest):
     assert f"surer of it than {surest}," in plain_odds(epsilon, 1e-5)
+    assert float(surest.rstrip("%")) >= 100 * surest_belief(epsilon) * (1 - 1e-12)
+
+
+@given(st.floats(1e-12, 1e6), st.integers(1, 4))
+def test_a_bound_is_never_rounded_below_what_it_is(number, digits):
+    for shown in (float(decimals_up(number, digits)), float(significant_up(number, digits))):
+        assert shown >= number * (1 - 1e-11)
+    assert float(decimals_up(number, digits)) <= number + 1.001 * 10.0**-digits
+    assert float(significant_up(number, digits)) <= number * (1 + 1.001 * 10 ** (1 - digits))
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 3.0, 10.0])

@@ -6,6 +6,7 @@ settled: these would be the easiest to lose.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import stat
@@ -22,7 +23,7 @@ from privacy.ledger.commitment import Settled
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.places import receipts_file
 from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
-from privacy.ledger.study_record import RECEIPTS, check_record, keep_record
+from privacy.ledger.study_record import COPY, RECEIPTS, check_record, keep_record
 from privacy.ledger.summary import looks
 from privacy.mechanisms.dpsgd import DPSGD
 from tests.privacy.ledgers import epoch, ledger_with, part, private_cohort
@@ -63,6 +64,17 @@ def looked(study) -> Path:
     record_receipt(study / RECEIPTS, look(ledger))
     ledger.close()
     return ledger.file
+
+
+def test_the_copy_in_a_study_holds_nothing_of_anybody(study):
+    """Not even how many there are: a table with a row for each participant would tell who joined or left."""
+    with contextlib.closing(sqlite3.connect(study / COPY)) as copy:
+        tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"header", "entries"}
+    with contextlib.closing(sqlite3.connect(own_ledger().file)) as whole:
+        fingerprints = [each for (each,) in whole.execute("SELECT fingerprint FROM participants")]
+    content = (study / COPY).read_bytes()
+    assert fingerprints and not any(each.encode() in content for each in fingerprints)
 
 
 def own_ledger() -> Ledger:

@@ -39,7 +39,7 @@ def test_as_many_steps_are_taken_as_were_paid_for(kind, paid_for):
 def test_every_number_of_every_gradient_is_hidden(kind):
     steps = 60
     done = Recorder(kind, FAINT).alone(made_up(60), steps)
-    standardised = done.gradients.double() / mechanism_of(FAINT, 1).noise_sd  # (steps, P)
+    standardised = done.gradients.double() / mechanism_of(FAINT, 1).noise_sd(1)  # (steps, P)
     spread = standardised.var(dim=0) * (steps - 1)
     few, many = (chi2.ppf(level, steps - 1) for level in (UNLIKELY, 1 - UNLIKELY))
     assert (spread > few).all(), "a number that varies less than the noise does is not hidden by it"
@@ -86,7 +86,7 @@ def test_batches_are_as_long_as_tossed_coins_make_them(kind):
 def test_trials_that_share_a_pack_hide_an_empty_batch_like_any_other():
     steps = 30
     gradients = Recorder(PackedEngine, FAINT).together([made_up(0), made_up(60), made_up(0)], steps)
-    noise_sd = mechanism_of(FAINT, 1).noise_sd
+    noise_sd = mechanism_of(FAINT, 1).noise_sd(1)
     assert gradients.shape[:2] == (steps, 3)
     for trial in range(3):
         spread = gradients[:, trial].std(dim=1) / noise_sd
@@ -117,7 +117,7 @@ def test_the_gradient_is_scaled_by_what_is_public(kind):
 @pytest.mark.parametrize("kind", ENGINES)
 def test_a_gradient_lies_on_the_grid(kind):
     done = Recorder(kind, FAINT).alone(made_up(60), 5)
-    places = done.gradients.double() / grid_step(mechanism_of(FAINT, 1).noise_sd)  # the normaliser is 1
+    places = done.gradients.double() / grid_step(mechanism_of(FAINT, 1).noise_sd(1))  # the normaliser is 1
     assert torch.equal(places, places.round())
 
 
@@ -157,4 +157,4 @@ def test_what_was_paid_for_is_what_is_trained(kind):
         assert len(done.gradients) == mechanism.steps
         assert abs(np.mean(done.participants) - expected) < 6 * np.sqrt(expected / mechanism.steps)
         spread = (done.gradients[1:] - done.gradients[:-1]).std().item() / np.sqrt(2)
-        assert spread == pytest.approx(mechanism.noise_sd, rel=0.2)
+        assert spread == pytest.approx(mechanism.noise_sd(1), rel=0.2)

@@ -285,7 +285,16 @@ def test_a_name_that_one_package_adds_twice_stands_for_nothing(found_here, tmp_p
 
 @pytest.mark.parametrize(
     ("module", "why"),
-    [("smooth_networks = 1", "which is not a function"), ("del smooth_networks", "cannot be imported")],
+    [
+        ("smooth_networks = 1", "which is not a function"),
+        ("del smooth_networks", "cannot be imported"),
+        ("smooth_networks = lambda: None", "which cannot make networks"),
+        (
+            "def smooth_networks(s, f, a, g, smooth=smooth_networks):\n"
+            "    return smooth(s, f, a, g)[0], nn.Sequential(nn.BatchNorm1d(f, affine=False), nn.Linear(f, 1 + a))",
+            "cannot be asked about one participant alone",
+        ),
+    ],
 )
 def test_a_network_that_cannot_be_used_is_refused_before_anything_is_paid(installed, tmp_path, module, why):
     (tmp_path / "gans.yaml").write_text(blocks("yaml")[1])

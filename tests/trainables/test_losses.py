@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
+from cohorts import Schema
+from privacy.policies.unaccounted import Freely
+from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 from tests.trainables.training import CPU, made_up, paid, settings_of
 from trainables.gan.engine import PublicFigures, RandomStreams
 from trainables.gan.losses import Losses
@@ -56,6 +59,13 @@ def test_networks_that_know_nothing_have_the_loss_of_guessing(kind):
 @pytest.mark.parametrize("kind", [OpacusEngine, PackedEngine])
 def test_nothing_is_added_up_unless_it_is_watched(kind):
     assert trained(kind, watched=False) == Losses()
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_losses_leave_a_trial_of_a_public_cohort_alone(public):
+    """Under the policy that charges nothing for a search, too: they would be in Optuna's storage and in logs."""
+    cohort = sealed(small_cohort(Schema.model_validate({**SMALL_SCHEMA, "public": public}), 60))
+    assert Freely("study", None, cohort, cohort).shows_losses is public
 
 
 def test_a_trial_has_its_own_losses_whoever_shares_its_pack():

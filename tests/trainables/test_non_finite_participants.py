@@ -179,4 +179,4 @@ def test_where_weights_have_run_away_steps_are_of_noise_alone(kind, layer):
     done = [trained(run_away(kind, layer), config, people) for people in (made_up(PEOPLE), made_up(0))]
     assert torch.equal(done[0].gradients, done[1].gradients)
     assert done[0].gradients.isfinite().all()
-    assert done[0].gradients.std().item() == pytest.approx(mechanism_of(config, 1).noise_sd, rel=0.15)
+    assert done[0].gradients.std().item() == pytest.approx(mechanism_of(config, 1).noise_sd(1), rel=0.15)

@@ -81,7 +81,11 @@ def noise_of_segments(segments: list[RandomStreams], company: int, monkeypatch, 
         state = pack.leave(ticket)
         assert not keys.any()  # what the trial's key was in
     monkeypatch.undo()
-    return torch.stack(seen)[:, -1].double() * PUBLIC.expected_batch(given.mechanism) / given.mechanism.noise_sd
+    return (
+        torch.stack(seen)[:, -1].double()
+        * PUBLIC.expected_batch(given.mechanism)
+        / given.mechanism.noise_sd(PUBLIC.expected_batch(given.mechanism))
+    )
 
 
 def drawn_on_the_cpu(count, latent_size, arm_shares, randomness):

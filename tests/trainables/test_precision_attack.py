@@ -60,7 +60,7 @@ def off_the_lattice(noise: np.ndarray) -> float:
 def right_guesses(kind: type) -> int:
     """Of ``RUNS`` participants who are in by a fair coin, how many are told."""
     rng, right = np.random.default_rng(5), 0
-    sd = mechanism_of(CONFIG, 1).noise_sd
+    sd = mechanism_of(CONFIG, 1).noise_sd(1)
     for seed in range(RUNS):
         is_in = bool(rng.integers(2))
         seen = gradient(kind, is_in, seed)
@@ -91,7 +91,7 @@ def test_noise_in_single_precision_is_told_from_a_checkpoint(kind, monkeypatch):
 @pytest.mark.parametrize("kind", [OpacusEngine, PackedEngine])
 def test_every_gradient_lies_on_one_grid_whose_low_bits_are_fair(kind):
     mechanism = mechanism_of(CONFIG, 1)
-    step = grid_step(mechanism.noise_sd)
+    step = grid_step(mechanism.noise_sd(1))
     for is_in in (True, False):
         places = gradient(kind, is_in, seed=1) / step
         assert (places == np.rint(places)).all()

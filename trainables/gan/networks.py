@@ -6,13 +6,12 @@ class of the label, of which there are k.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from trainables.extensions import NETWORKS, added, loaded, unusable
 from trainables.gan.hyperparameters import GANSettings
+from trainables.gan.one_by_one import why_not_one_by_one
 
 
 class CompactGenerator(nn.Module):
@@ -112,21 +111,22 @@ class PaperDiscriminator(nn.Module):
         return logits
 
 
-NetworkBuilder = Callable[[GANSettings, int, int, tuple[int, int] | None], tuple[nn.Module, nn.Module]]
-
-
-def added_network(name: str) -> NetworkBuilder:
-    """What builds a network that an installed package adds; see ``build_networks`` for its arguments.
-
-    Raises:
-        ExtensionError: it cannot be used.
-    """
-    entry = added(NETWORKS)[name]
-    found = loaded(entry)
-    if not callable(found):
+def _added_networks(
+    settings: GANSettings, features: int, arms: int, grid: tuple[int, int] | None
+) -> tuple[nn.Module, nn.Module]:
+    """Those that an installed package adds; none whose discriminator mixes participants."""
+    entry = added(NETWORKS)[settings.network]
+    build = loaded(entry)
+    if not callable(build):
         raise unusable(entry, "which is not a function")
-    builder: NetworkBuilder = found
-    return builder
+    try:
+        generator, discriminator = build(settings, features, arms, grid)
+    except Exception as error:  # whatever somebody else's function may raise
+        raise unusable(entry, f"which cannot make networks ({error})") from error
+    wrong = why_not_one_by_one(discriminator, features)
+    if wrong is not None:
+        raise unusable(entry, wrong)
+    return generator, discriminator
 
 
 def build_networks(
@@ -146,7 +146,7 @@ def build_networks(
         (generator, discriminator).
 
     Raises:
-        ExtensionError: the network is of an installed package, and cannot be used.
+        ExtensionError: the network is of an installed package, and cannot be used: it mixes participants, say.
         ValueError: the paper's network was asked for a cohort that is not a full grid.
     """
     if settings.network == "compact":
@@ -156,7 +156,7 @@ def build_networks(
             CompactDiscriminator(features, arms, *size),
         )
     if settings.network != "paper":
-        return added_network(settings.network)(settings, features, arms, grid)
+        return _added_networks(settings, features, arms, grid)
     if grid is None:
         raise ValueError(
             "The paper's convolutional network needs the same measures at every visit and no covariates or "

@@ -56,11 +56,13 @@ class SafeDPOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus has no types
     """
 
     mechanism: DPSGD
+    noise_sd: float
     normals: StandardNormals
 
     def take_up(self, paid: PaidTraining, expected_batch: float) -> None:
         """Go by what was paid for: its noise, clip norm and rate, for the steps that follow."""
         self.mechanism, self.normals = paid.mechanism, StandardNormals(paid.streams.noise)
+        self.noise_sd = paid.mechanism.noise_sd(expected_batch)
         self.max_grad_norm = paid.mechanism.clip_norm if paid.mechanism.noisy else NO_CLIPPING
         self.expected_batch_size = expected_batch
 
@@ -79,7 +81,7 @@ class SafeDPOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus has no types
         """Hide the sum behind one draw of noise for all parameters."""
         total = torch.cat([parameter.summed_grad.flatten() for parameter in self.params])
         if self.mechanism.noisy:
-            hide_sum(total, self.mechanism.noise_sd, self.normals.draw(len(total)))
+            hide_sum(total, self.noise_sd, self.normals.draw(len(total)))
         for parameter, part in zip(self.params, total.split([each.numel() for each in self.params]), strict=True):
             parameter.grad = part.view_as(parameter).clone()
 

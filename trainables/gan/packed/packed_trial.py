@@ -48,7 +48,7 @@ class PackedTrial:
     @property
     def noise_sd(self) -> float:
         """Standard deviation of the noise on each number of a normalised gradient."""
-        return self.mechanism.noise_sd / self.expected_batch
+        return self.mechanism.noise_sd(self.expected_batch) / self.expected_batch
 
 
 @dataclass(frozen=True)
