@@ -34,7 +34,7 @@ Rubin's rules: the interval then holds the noise and the trial's own sampling. I
 
 ```r
 library(mitools)
-data <- read.csv("{file}")
+data <- read.csv("{file}", na.strings = "")
 copies <- imputationList(split(data, data[[1]]))
 summary(MIcombine(with(copies, lm(OUTCOME ~ ARM))))
 ```
@@ -137,7 +137,7 @@ def datasheet(
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema) + _constraint_sentence(schema),
-        good_for=quality.good_for(f"time and {schema.label.name}" if len(schema.label.classes) > 1 else "time"),
+        good_for=quality.good_for(schema.label.name if len(schema.label.classes) > 1 else None),
         quality=quality_section(quality),
         intervals=interval_section(schema, copies),
         schema_file=schema_file_name(marking),

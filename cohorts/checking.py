@@ -45,8 +45,8 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
     console.print(rules)
     for rows in report.rows:
         console.print(
-            f"{rows.file}: {count(rows.read)} rows, {count(rows.other_visits)} of no listed visit, "
-            f"{count(rows.superseded)} in a window but incomplete or not chosen"
+            f"{rows.file}: {count(rows.read)} rows, {count(rows.other_visits)} of no listed visit"
+            + (f", {count(rows.superseded)} in a window but incomplete or not chosen" if schema.visits.windows else "")
             + (
                 f", {count(rows.other_parameters)} of parameters that are not listed"
                 if told(rows.other_parameters)

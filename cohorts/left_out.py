@@ -21,6 +21,8 @@ def left_out(schema: Schema) -> str | None:
     if schema.enrolled is None:
         return f"Complete participants only: {lacking}. How many they are is not said."
     gone = schema.enrolled - schema.nominal_size
+    if not gone:
+        return f"Complete participants only: {lacking}. By the public numbers that is nobody."
     return (
         f"About {gone:,} of {schema.enrolled:,} enrolled participants ({gone / schema.enrolled:.0%}) are not "
         f"described: {lacking}. Those who remain may differ from them."

@@ -23,7 +23,13 @@ def only_one(study: Path, refusal: type[Exception]) -> Iterator[None]:
         refusal: the error to raise where another process holds it.
     """
     first_here = not study.parent.exists()
-    study.mkdir(parents=True, exist_ok=True)
+    try:
+        study.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, NotADirectoryError, PermissionError, FileExistsError) as error:
+        raise refusal(
+            f"The folder {study} cannot be made ({error.strerror}). Name another folder for results, one where you may "
+            "write."
+        ) from None
     file = study / LOCK_FILE
     with file.open("a+") as held:
         try:

@@ -347,7 +347,8 @@ def _check_splits(schema: Schema, shares: SplitShares) -> None:
                 raise StudyError(
                     f"According to the schema, only about {expected:.1f} {split} participants are {each.name} "
                     f"({schema.label.name}), too few to predict anything from. The cohort is too small, or one class "
-                    "is too rare, to be split in three; choose another label."
+                    "is too rare, to be split in three. Choose another label; or name one class fewer, where two may "
+                    "be taken together."
                 )
 
 

@@ -53,7 +53,9 @@ def _run(options: Namespace) -> int:
     def kept() -> str:
         if request is None or not request.directory.path.is_dir():
             return ""
-        return f"What was trained is kept; to resume:\n  {resume_command(request, options)}"
+        begun = request.settings.storage is not None or request.directory.trials.is_dir()
+        trained = "What was trained is kept; to" if begun else "To"
+        return f"{trained} resume:\n  {resume_command(request, options)}"
 
     try:
         if options.plan:

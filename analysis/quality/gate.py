@@ -184,8 +184,13 @@ class Quality(BaseModel):
             return f"Quality: failed. {compared}; {self._they_stray()} further than noise and sampling explain."
         return f"Quality: passed. {compared}, and none strays further than noise and sampling explain.{self._unseen()}"
 
-    def good_for(self, label: str) -> str:
-        """What the release is good for, as the datasheet says it."""
+    def good_for(self, label: str | None) -> str:
+        """What the release is good for, as the datasheet says it.
+
+        Args:
+            label: name of the label; None where it has one class alone.
+        """
+        moving = f"how measures move with time{f' and {label}' if label else ''}"
         always = "Good for writing and testing an analysis, and for teaching"
         if self.failed:
             return (
@@ -194,11 +199,11 @@ class Quality(BaseModel):
             )
         if self.verdict == "not judged":
             return (
-                f"{always}. Whether it is good for a first look at how measures move with time and {label} is not "
+                f"{always}. Whether it is good for a first look at {moving} is not "
                 f"known: its quality was not judged. {self.reason}"
             )
         as_far = ", as far as could be seen," if self.blind else ""
-        return f"{always}, and{as_far} for a first look at how measures move with time and {label}.{self._unseen()}"
+        return f"{always}, and{as_far} for a first look at {moving}.{self._unseen()}"
 
     def _unseen(self) -> str:
         if not self.blind:

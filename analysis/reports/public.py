@@ -98,7 +98,8 @@ def _what_was_asked(asked: Asked) -> Section:
         ("search", f"{settings.trials} trials of at most {settings.max_epochs} epochs, search space "
          f"{settings.search_space}"),
     ]  # fmt: skip
-    good_for = asked.quality.good_for(schema.label.name).replace("**", "")
+    label = schema.label.name if len(schema.label.classes) > 1 else None
+    good_for = asked.quality.good_for(label).replace("**", "")
     return Section("What was asked", (good_for,), (Table("The study", ("", ""), rows),))
 
 

@@ -59,6 +59,8 @@ def write_backup(target: Path, files: Sequence[Path]) -> list[Held]:
     """
     if target.exists():
         raise Misnamed(f"{target} is there already, and an older backup is not written over. Name another file.")
+    if not target.parent.is_dir():
+        raise Misnamed(f"The folder {target.parent} does not exist. Make it first, or name a file in another folder.")
     if not files:
         raise Misnamed(f"There is no ledger in {', '.join(map(str, ledgers_folders()))}, so nothing to back up.")
     archive, held = BytesIO(), []

@@ -155,7 +155,28 @@ class NoisyHistograms(Whole):
             ValueError: when shapes do not fit, or a label is the number of no class.
         """
         counts = separate_counts(positions, labels, self.bins, len(self.expected))
-        separate = self._noise.release(counts).reshape(len(self.expected), -1)  # (k, B + 2 C)
+        return self._made_of(self._noise.release(counts).reshape(len(self.expected), -1))
+
+    def again(
+        self, released: Sequence[ClassHistograms], moved: Sequence[np.ndarray], randomness: np.random.Generator
+    ) -> tuple[ClassHistograms, ...]:
+        """What ``release`` might give of participants who are distributed as it said before; reads nobody.
+
+        Args:
+            released: of each of the k classes.
+            moved: by how much the shares of all bins are others in each class, [k] (B,).
+            randomness: any; there is nothing to hide here.
+        """
+        outermost, separate = _outermost(self.bins), []
+        for each, by in zip(released, moved, strict=True):
+            inside, limits = each.participants * (each.smooth + by), each.limits.ravel()
+            np.subtract.at(inside, outermost, limits)
+            separate.append(np.concatenate([inside, limits]))
+        noise = self.noise_sd * randomness.standard_normal((len(separate), len(separate[0])))
+        return self._made_of(np.array(separate) + noise)
+
+    def _made_of(self, separate: np.ndarray) -> tuple[ClassHistograms, ...]:
+        """Histograms of noisy counts (k, B + 2 C), those at limits apart."""
         noisy, limits = self._together(separate)
         participants = np.maximum(noisy.sum(axis=1) / len(self.bins), np.array(self.expected) / 2)  # (k,)
         smooth = self._smooth(
@@ -241,11 +262,23 @@ def class_counts(positions: np.ndarray, labels: np.ndarray, bins: Sequence[Bins]
     if positions.ndim != 2 or positions.shape[1] != len(bins) or positions.shape[:1] != labels.shape:
         raise ValueError(f"positions must be {len(bins)} numbers for each label; nothing was released")
     require_labels(labels, classes)
+    total = sum(each.width for each in bins)
+    places = places_of(positions, bins) + total * labels[:, None]
+    return np.bincount(places.ravel(), minlength=classes * total).astype(np.float64)
+
+
+def places_of(positions: np.ndarray, bins: Sequence[Bins]) -> np.ndarray:
+    """In which of all bins participants are with each cell, int64 (n, C).
+
+    Args:
+        positions: (n, C), finite numbers; what is above 1 is no value where there may be none. Sensitive.
+        bins: of each cell.
+    """
     widths, values = (np.array([getattr(each, name) for each in bins]) for name in ("width", "values"))
-    total, none = int(widths.sum()), (positions > 1) & np.array([each.may_lack for each in bins])
+    none = (positions > 1) & np.array([each.may_lack for each in bins])
     inside = np.minimum(np.floor(positions.clip(0, 1) * values), values - 1)
-    places = np.where(none, values, inside).astype(np.int64) + np.cumsum(widths) - widths  # (n, C)
-    return np.bincount((places + total * labels[:, None]).ravel(), minlength=classes * total).astype(np.float64)
+    places: np.ndarray = np.where(none, values, inside).astype(np.int64) + np.cumsum(widths) - widths
+    return places
 
 
 def separate_counts(positions: np.ndarray, labels: np.ndarray, bins: Sequence[Bins], classes: int) -> np.ndarray:

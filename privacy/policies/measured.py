@@ -10,15 +10,16 @@ from privacy.planning.allocation import DeclaredPlan
 from privacy.planning.choice import PlanInputs, measuring_plan
 from privacy.planning.plan import StudyPlan
 from privacy.planning.schedule import Schedule
-from privacy.policies.on_measured import OnMeasured, measure_once
+from privacy.policies.on_measured import MISFIT_WEIGHT, OnMeasured, measure_once
 from privacy.policies.picking import among_few, counted, picking
 from privacy.policies.policy import Access, Door, Stage
 from privacy.statements.declared_budget import DeclaredBudget, Wording
 from privacy.statements.statement import Chosen
 
 PREDICTION = (
-    "A score is how well a classifier trained on synthetic participants predicts participants drawn from "
-    "these numbers, lowered where the synthetic ones are further from the numbers than their noise explains."
+    "A score is how well classifiers trained on synthetic participants predict participants drawn from these numbers "
+    f"(the mean of their AUCs), less {MISFIT_WEIGHT:g} times the logarithm of the misfit, which is 1 where the "
+    "synthetic ones are as far from the numbers as their noise explains."
 )
 DISTANCE = (
     "A score is how far synthetic participants are from these numbers beyond what noise explains, the less the better; "

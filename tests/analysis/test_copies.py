@@ -90,6 +90,33 @@ def test_a_copy_keeps_differences_between_classes_where_some_measures_are_few_wh
     assert (np.abs(apart(copy) - apart(people)) / error).max() < 1.5
 
 
+def test_copies_differ_in_how_values_are_spread_as_far_as_noise_lets_that_be_unknown(trial):
+    """Once all copies had the very distribution that the noisy histograms say, wrong as it was."""
+
+    def spread(people: Participants) -> np.ndarray:
+        return people.values.std(axis=0)[:2, 0].astype(float)  # of two measures at the first visit
+
+    off = []
+    for seed in range(4):
+        drawn = np.log([spread(copy) for copy in copies_of(trial, 0.05, 6, seed)])
+        off.append((drawn.mean(axis=0) - np.log(spread(trial))) / drawn.std(axis=0, ddof=1))
+        assert (drawn.std(axis=0) > 0.02).all()
+    assert np.sqrt(np.mean(np.square(off))) < 2.5
+
+
+def test_no_copy_has_nearly_the_same_value_for_everybody_however_large_the_noise():
+    """Products of many measures of few participants are mostly noise, and once made the spread of some next to 0."""
+    changed = {**SMALL_SCHEMA, "name": "noisy", "nominal_size": 300}
+    measures = [{**SMALL_SCHEMA["measures"][0], "name": f"pressure {each}", "column": f"p{each}"} for each in range(8)]
+    schema = Schema.model_validate({**changed, "measures": measures})
+    rng = np.random.default_rng(0)
+    values = (140 + rng.normal(0, 12, (300, 8, 1)) + rng.normal(0, 6, (300, 8, 3))).round().clip(80, 200)
+    people = Participants(schema, np.arange(300).astype(str), rng.integers(0, 2, 300), values.astype(np.float32))
+    for copy in copies_of(people, 0.3, 3):
+        spread = copy.values.std(axis=0)  # 13 in truth
+        assert spread.min() > 1 and 8 < np.median(spread) < 25
+
+
 def test_arms_of_a_copy_are_alike_before_randomisation(copies):
     apart = [
         np.subtract(*(copy.values[copy.labels == arm, 0, 0].mean(dtype=float) for arm in (0, 1))) for copy in copies

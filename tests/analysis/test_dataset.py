@@ -103,7 +103,7 @@ def test_descriptions_of_measures_covariates_and_the_label_reach_the_dictionary_
 
 
 def test_the_dictionary_says_which_cells_may_be_empty_and_within_which_limits(tmp_path):
-    mapping = {**SMALL_SCHEMA, "visits": {**SMALL_SCHEMA["visits"], "dropout": True}}
+    mapping = {**SMALL_SCHEMA, "visits": {**SMALL_SCHEMA["visits"], "dropout": {"from": "week 0"}}}
     dose = {**SMALL_SCHEMA["measures"][1], "missing": "allowed"}
     lines = dictionary(Schema.model_validate({**mapping, "measures": [SMALL_SCHEMA["measures"][0], dose]}))
     said = lines.set_index("column")
@@ -111,6 +111,10 @@ def test_the_dictionary_says_which_cells_may_be_empty_and_within_which_limits(tm
     assert tuple(said.loc["dose", ["lower", "upper", "decimals"]]) == (0, 10, 1)
     assert said.loc["arm", "values"] == "0 = control, 1 = treated"
     assert said.loc["visit", "values"] == "week 0 < week 4 < week 8"
+    leaving = {**mapping, "visits": {**SMALL_SCHEMA["visits"], "dropout": True}}  # who attends no visit has one row
+    assert set(dictionary(Schema.model_validate(leaving)).query("column in ['dose', 'pressure']")["may_be_empty"]) == {
+        "yes"
+    }
 
 
 def test_a_row_per_parameter_has_a_line_of_the_dictionary_for_each():

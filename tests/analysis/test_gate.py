@@ -179,7 +179,8 @@ def test_with_much_noise_it_says_what_it_could_not_have_seen(trial):
 
 def test_without_measurements_nothing_is_judged_and_the_datasheet_says_so():
     found = not_judged(NOTHING_MEASURED)
-    assert "not judged" in found.summary() and "is not known" in found.good_for("arm")
+    assert "not judged" in found.summary() and "move with time and arm is not known" in found.good_for("arm")
+    assert "move with time is not known" in found.good_for(None)
     assert exit_status(found, release_anyway=False) == 0
 
 

@@ -50,6 +50,15 @@ def test_a_study_that_was_refused_leaves_no_folder(tmp_path):
     assert not (tmp_path / "results" / "first").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
+    (tmp_path / "results").touch()
+    with (
+        pytest.raises(StudyError, match=r"results/first cannot be made .* Name another folder"),
+        only_one(tmp_path / "results" / "first", StudyError),
+    ):
+        pass
+
+
 def test_what_is_made_in_private_only_its_owner_reads_whatever_the_umask(tmp_path):
     before = os.umask(0)
     try:

@@ -2,10 +2,13 @@
 
 A copy begins with a draw of what the measurements would have been without noise: Gaussian noise is symmetric and its
 size is public, so what was bought with such noise added once more is a draw from the posterior under a flat prior (of
-products that are alike, under that of ``ProductPosterior``). A sample of Gaussian normal scores is then moved, class by
-class, until what would be measured of this very sample is what was drawn: it is shifted by what its means lack, and
-turned by what its products lack. So copies differ by the noise, and not by the error of drawing; each stands for the
-trial that was measured, as a completed data set of multiple imputation does, and Rubin's rules hold for them.
+products that are alike, under that of ``ProductPosterior``). Histograms are smoothed, so theirs is a parametric
+bootstrap: people as the smooth shares say, with the same noise, smoothed again. It says what values a copy's scores
+stand for. A sample of Gaussian normal scores is then moved, class by class, until what would be measured of this very
+sample is what was drawn: it is shifted by what its means lack, turned by what its products lack, and stretched to the
+spread that histograms and products say together, by how well each knows it. So copies differ by the noise, and not by
+the error of drawing; each stands for the trial that was measured, as a completed data set of multiple imputation does,
+and Rubin's rules hold for them.
 
 Of participants who were not measured nothing is known but that they are like the others: the error of having measured
 N of n is added to what is drawn, which is what imputing the others would do. All of this reads nobody.
@@ -25,6 +28,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from cohorts import Participants, Schema
+from privacy.mechanisms.histograms import NoisyHistograms, places_of
 from privacy.mechanisms.labels import labels_by_shares
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE, ClassMoments, alike_before, lifted, nearest_covariance
@@ -40,8 +44,19 @@ POOL = 4000
 FIRST_ROUNDS, ROUNDS = 16, 6
 """How often a sample is moved, less each time: to find the middle, and from there to a copy."""
 
-LONGEST = 1.0
-"""Of one move of a mean, in standard deviations."""
+LONGEST, FACTOR = 1.0, 2.0
+"""Of one move of a mean, in standard deviations, and the largest factor that a standard deviation changes by in one."""
+
+LEAST_VARIANCE = 1e-3
+"""Of what is measured of a score that hardly varies."""
+
+SMALLEST, LARGEST = 0.2, 2.5
+"""Standard deviations of a class's scores: in all classes together it is about 1."""
+
+LEAST_SHARE = 0.1
+"""Of the variance that histograms say, below which no noise in products brings one; and of that which a score has left
+where correlations are made those of a distribution.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,10 +66,12 @@ class Target:
     Args:
         products: mean of P P^T, (W + 1, W + 1).
         means: of normal scores over LIMIT, as histograms say them, (W,).
+        squares: likewise their mean squares, (W,).
     """
 
     products: np.ndarray
     means: np.ndarray
+    squares: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -63,27 +80,32 @@ class _Seen:
 
     Args:
         features: normal scores over LIMIT, (n, W).
+        squares: their mean squares, (W,), none so small that nothing could be divided by it.
         vectors: P, (n, W + 1).
         products: mean of P P^T.
+        places: in which of all bins each is, (n, C).
         mean_slope: by how much a mean of P moves with one of the features, about.
         product_slope: likewise a product of P with one of the features.
     """
 
     features: np.ndarray
+    squares: np.ndarray
     vectors: np.ndarray
     products: np.ndarray
+    places: np.ndarray
     mean_slope: float
     product_slope: float
 
     @classmethod
-    def of(cls, features: np.ndarray, radius: float) -> _Seen:
+    def of(cls, features: np.ndarray, radius: float, places: np.ndarray) -> _Seen:
         """What is measured where vectors are shortened to a radius."""
         vectors = lifted(features, radius)
         shortened = 1 / np.linalg.norm(features, axis=1).clip(radius)
         across = (1 - 1 / features.shape[1]) if features.shape[1] > 1 else 1.0
         mean_slope = math.sqrt(COUNT_SHARE * (1 - COUNT_SHARE)) * float(shortened.mean()) * across
         product_slope = (1 - COUNT_SHARE) * float(np.square(shortened).mean()) * across
-        return cls(features, vectors, vectors.T @ vectors / len(vectors), mean_slope, product_slope)
+        squares = np.square(features).mean(axis=0).clip(LEAST_VARIANCE / LIMIT**2)
+        return cls(features, squares, vectors, vectors.T @ vectors / len(vectors), places, mean_slope, product_slope)
 
 
 class Copies:
@@ -99,6 +121,8 @@ class Copies:
         self._measured, self._schema, self._randomness = measured, schema, randomness
         self._scores = NormalScores(schema, measured.histograms)
         self._histograms = HistogramMeans(self._scores, measured.histograms)
+        expected = tuple(each.participants for each in measured.histograms)
+        self._noisy = NoisyHistograms(self._scores.bins, expected, measured.histograms[0].noise_sd)
         self._sizes = np.array([each.participants for each in measured.histograms])  # (k,)
         self._thresholded = np.zeros(self._scores.width, dtype=bool)  # whose latent scores have no size of their own
         self._turned = np.ones((self._scores.width,) * 2)  # 0 for products that shares of categories settle
@@ -109,10 +133,11 @@ class Copies:
         with threadpool_limits(limits=1):  # matrices are small: threads would wait for each other
             self._posterior = ProductPosterior(measured.products, self._scores.encoding.places)
             pool = [self._standard(POOL) for _ in self._sizes]
-            targets = list(map(Target, self._posterior.middle, self._histograms.middle))
-            self._middle = self._aligned(measured.moments(self._scores), pool, targets, FIRST_ROUNDS)
+            squares = self._histograms.squares(measured.histograms)
+            targets = list(map(Target, self._posterior.middle, self._histograms.middle, squares))
+            self._middle = self._aligned(measured.moments(self._scores), pool, targets, self._scores, FIRST_ROUNDS)
             middle = enumerate(zip(self._middle, pool, strict=True))
-            self._pool = [self._seen(each, own, label) for label, (each, own) in middle]
+            self._pool = [self._seen(each, own, label, self._scores) for label, (each, own) in middle]
 
     def draw(self, participants: int) -> Participants:
         """One copy, of another draw of the posterior each time.
@@ -124,51 +149,67 @@ class Copies:
             A cohort in the trial's own units with ids S000001 and so on.
         """
         labels = labels_by_shares(self._schema, participants, self._randomness)
-        return self._of(labels, self._targets(np.bincount(labels, minlength=len(self._sizes))))
+        return self._of(labels, *self._targets(np.bincount(labels, minlength=len(self._sizes))))
 
-    def _of(self, labels: np.ndarray, targets: Sequence[Target]) -> Participants:
+    def _of(self, labels: np.ndarray, targets: Sequence[Target], scores: NormalScores) -> Participants:
         """Participants of these classes (n,), of whom what is measured is what is aimed at."""
         with threadpool_limits(limits=1):
             sizes = np.bincount(labels, minlength=len(self._sizes))
             standard = [self._standard(int(size)) for size in sizes]
-            moments = self._aligned(self._middle, standard, targets, ROUNDS)
-        scores = np.empty((len(labels), self._scores.width))
+            moments = self._aligned(self._middle, standard, targets, scores, ROUNDS)
+        drawn = np.empty((len(labels), scores.width))
         for label, (each, own) in enumerate(zip(moments, standard, strict=True)):
-            scores[labels == label] = _moved(each, own)
-        return Participants(self._schema, numbered_ids(len(labels)), labels, self._scores.values(scores, labels))
+            drawn[labels == label] = _moved(each, own)
+        return Participants(self._schema, numbered_ids(len(labels)), labels, scores.values(drawn, labels))
 
-    def _targets(self, sizes: np.ndarray) -> list[Target]:
-        """A draw of what is to be measured of classes of so many, (k,)."""
-        drawn = zip(self._posterior.draw(self._randomness), self._histograms.draw(self._randomness), strict=True)
-        targets = []
-        for (products, means), seen, size, measured in zip(drawn, self._pool, sizes, self._sizes, strict=True):
-            others = math.sqrt(max(1 / measured - 1 / size, 0.0)) * self._randomness.standard_normal(len(seen.features))
-            others -= others.mean()  # the error of having measured so many, not all, by a multiplier bootstrap
-            vectors, root = seen.vectors, math.sqrt(len(seen.vectors))
-            targets.append(
-                Target(products + (vectors * others[:, None]).T @ vectors / root, means + others @ seen.features / root)
-            )
-        return targets
+    def _targets(self, sizes: np.ndarray) -> tuple[list[Target], NormalScores]:
+        """A draw of what is to be measured of classes of so many, (k,), and of what values their scores stand for."""
+        others = [self._of_others(*each) for each in zip(self._pool, sizes, self._sizes, strict=True)]
+        moved = [
+            np.bincount(seen.places.ravel(), np.repeat(each, seen.places.shape[1]), len(own.smooth))
+            for seen, each, own in zip(self._pool, others, self._measured.histograms, strict=True)
+        ]
+        again = self._noisy.again(self._measured.histograms, moved, self._randomness)
+        drawn = zip(self._posterior.draw(self._randomness), others, self._pool, strict=True)
+        products = [each + (seen.vectors * own[:, None]).T @ seen.vectors for each, own, seen in drawn]
+        targets = map(Target, products, self._histograms.means(again), self._histograms.squares(again))
+        return list(targets), NormalScores(self._schema, again)
+
+    def _of_others(self, seen: _Seen, size: int, measured: float) -> np.ndarray:
+        """By how much each of the pool counts more or less, (n,), with the error of having measured so many, not all.
+
+        By a multiplier bootstrap.
+        """
+        scale = math.sqrt(max(1 / measured - 1 / size, 0.0) / len(seen.features))
+        others = self._randomness.standard_normal(len(seen.features))
+        counted: np.ndarray = scale * (others - others.mean())
+        return counted
 
     def _aligned(
-        self, moments: Sequence[ClassMoments], standard: Sequence[np.ndarray], targets: Sequence[Target], rounds: int
+        self,
+        moments: Sequence[ClassMoments],
+        standard: Sequence[np.ndarray],
+        targets: Sequence[Target],
+        scores: NormalScores,
+        rounds: int,
     ) -> list[ClassMoments]:
         """Moments by which standard normal draws of each class, [k] (n, W), give what is to be measured of them."""
         shares, before = self._sizes / self._sizes.sum(), self._scores.encoding.before
         found = alike_before(moments, before, shares)
         for gain in 1 - np.arange(rounds) / rounds:  # so that it settles, though shares of categories go by steps
-            seen = [self._seen(each, own, label) for label, (each, own) in enumerate(zip(found, standard, strict=True))]
-            squares = np.average([np.square(each.features).sum(axis=1).mean() for each in seen], weights=shares)
-            scale = math.sqrt(self._scores.squares.sum() / LIMIT**2 / float(squares))
+            drawn = enumerate(zip(found, standard, strict=True))
+            seen = [self._seen(each, own, label, scores) for label, (each, own) in drawn]
+            squares = [[each.squares.sum() for each in those] for those in (targets, seen)]
+            larger = math.sqrt(float(np.divide(*np.average(squares, axis=1, weights=shares))))
             moved = [
-                self._step(*each, scale, gain, label)
+                self._step(*each, larger, gain, label)
                 for label, each in enumerate(zip(found, seen, targets, strict=True))
             ]
             found = alike_before(moved, before, shares)
         return found
 
     def _step(
-        self, moments: ClassMoments, seen: _Seen, target: Target, scale: float, gain: float, label: int
+        self, moments: ClassMoments, seen: _Seen, target: Target, larger: float, gain: float, label: int
     ) -> ClassMoments:
         """Moments nearer to those that give what is to be measured: a step of a fixed-point iteration."""
         slopes = seen.mean_slope, seen.product_slope
@@ -178,16 +219,30 @@ class Copies:
         shift = trust * by_products + (1 - trust) * (target.means - seen.features.mean(axis=0))
         turn = gain * self._turned * (target.products - seen.products)[1:, 1:] / slopes[1]
         covariance = moments.covariance + turn
-        size = np.sqrt(np.diag(covariance).clip(1e-3 / LIMIT**2))
-        factor = np.where(self._thresholded, 1 / (LIMIT * size), scale**gain)
-        covariance = nearest_covariance(covariance * np.outer(factor, factor), float(len(size)))
+        # Of how large scores are products say no more than how much larger one is than another: vectors are shortened.
+        before = np.diag(moments.covariance)
+        by_products = larger ** (2 * gain) * np.diag(covariance)
+        by_histograms = before * (target.squares / seen.squares) ** gain
+        noise = self._measured.products[label].noise_sd / slopes[1]
+        trust = 1 / (1 + noise**2 / self._histograms.variances_of_squares[label])
+        variance = (trust * by_products + (1 - trust) * by_histograms).clip(LEAST_SHARE * by_histograms)
+        variance = variance.clip(before / FACTOR**2, before * FACTOR**2)
+        size = np.where(self._thresholded, 1, (LIMIT * np.sqrt(variance)).clip(SMALLEST, LARGEST)) / LIMIT
+        correlations = covariance / np.sqrt(np.outer(variance, variance))
+        np.fill_diagonal(correlations, 1)
+        nearest = nearest_covariance(correlations, float(len(size)))
+        nearest += np.diag((LEAST_SHARE - np.diag(nearest)).clip(0))  # where others left next to nothing
+        factor = size / np.sqrt(np.diag(nearest))
+        covariance = nearest * np.outer(factor, factor)
         return ClassMoments(moments.mean + gain * shift.clip(-LONGEST / LIMIT, LONGEST / LIMIT), covariance)
 
-    def _seen(self, moments: ClassMoments, standard: np.ndarray, label: int) -> _Seen:
-        """What a study measures of draws of a class, rounding and limits included."""
+    def _seen(self, moments: ClassMoments, standard: np.ndarray, label: int, scores: NormalScores) -> _Seen:
+        """What a study measures of draws of a class with such values for scores, rounding and limits included."""
         labels = np.full(len(standard), label)
-        values = self._scores.values(_moved(moments, standard), labels)
-        return _Seen.of(self._scores.scores(values, labels) / LIMIT, self._measured.products[label].radius)
+        values = scores.values(_moved(moments, standard), labels)
+        places = places_of(self._scores.encoding.positions(values), self._scores.bins)
+        measured = self._scores.scores(values, labels) / LIMIT
+        return _Seen.of(measured, self._measured.products[label].radius, places)
 
     def _standard(self, draws: int) -> np.ndarray:
         """Standard normal draws (draws, W), without the error of drawing so many."""
