@@ -8,6 +8,7 @@ matters for its kind, so that a large cohort is not failed for a trifle.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -38,7 +39,7 @@ what Cohen calls small, and moves a share at the median by 0.08), of association
 SHARES_OF_CLASSES = 0.15
 """Likewise of the difference between two classes in a share."""
 
-BLIND: Mapping[What, float] = {"share": 0.5, "middle": 0.4, "difference": 1.0}
+BLIND: Mapping[What, float] = {"share": 0.5, "middle": 0.4, "difference": 1.0, "association": 0.25}
 """Where the typical difference that would have been found is larger than this, too little was seen to call it good."""
 
 IN_DEVIATIONS: frozenset[What] = frozenset({"mean", "difference"})
@@ -251,6 +252,15 @@ def strays(each: Comparison, threshold: float) -> bool:
     return abs(each.z) > threshold and abs(each.difference) > least_that_matters(each)
 
 
+def _found_from(each: Comparison, threshold: float) -> float:
+    """From which difference on a figure would have failed.
+
+    Of associations that is what a release has of its own beside what noise explains: their squares add up.
+    """
+    least = max(threshold * each.sd, least_that_matters(each))
+    return least if each.what != "association" else math.sqrt((each.measured + least) ** 2 - each.measured**2)
+
+
 def least_that_matters(each: Comparison) -> float:
     """The least difference of a figure that matters."""
     if each.what == "difference" and "share" in each.detail:
@@ -267,6 +277,6 @@ def _sights(compared: Sequence[Comparison], threshold: float) -> Iterable[Sight]
     for what in MATTERS:
         own = [each for each in compared if each.what == what]
         if own:
-            from_here = float(np.median([max(threshold * each.sd, least_that_matters(each)) for each in own]))
+            from_here = float(np.median([_found_from(each, threshold) for each in own]))
             furthest = max(max(each.z, 0.0) if what == "association" else abs(each.z) for each in own)
             yield Sight(what=what, figures=len(own), furthest=round(furthest, 2), found_from=round(from_here, 3))
