@@ -280,7 +280,8 @@ PLANTED = [
         "a participant counts in both classes' histograms",
         histograms.class_counts,
         "return np.bincount(",
-        "return np.tile(np.bincount(places.ravel(), minlength=total).astype(np.float64), 2) + 0 * np.bincount(",
+        "both = np.bincount((places % total).ravel(), minlength=total).astype(np.float64)\n"
+        "    return np.tile(both, 2) + 0 * np.bincount(",
         f"{MEASUREMENTS}::test_no_participant_changes_counts_by_more_than_the_root_of_the_number_of_cells",
     ),
     PlantedBug(

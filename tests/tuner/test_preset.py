@@ -11,6 +11,7 @@ import yaml
 from analysis import StudyDirectory
 from analysis.__main__ import main as rebuild
 from search_spaces.loader import FOLDER
+from tests.conftest import SMALL_SCHEMA
 from tests.shared_ray import SharedRay
 from tests.tuner.commands import Office, run
 from tuner.options import parser
@@ -23,7 +24,8 @@ EPOCHS = 6
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory, shared_ray: SharedRay) -> Office:
     """Where the paper's winner and its non-private twin are trained, on networks that take seconds."""
-    office = Office.of(tmp_path_factory.mktemp("preset"), "preset", shared_ray)
+    schema = {**SMALL_SCHEMA, "name": "preset"}  # public, so that losses may be seen
+    office = Office.with_schema(tmp_path_factory.mktemp("preset"), schema, shared_ray)
     space = yaml.safe_load((FOLDER / "paper.yaml").read_text())
     space |= {"network": "compact", "width": 16, "depth": 1, "latent_size": 4, "sampling_rate": 0.3}
     (office.folder / "little.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
