@@ -50,8 +50,9 @@ def test_what_is_measured_of_a_copy_is_what_was_bought_as_far_as_noise_tells():
     for people in (lossy_cohort(400, Schema.model_validate({**LOSSY_SCHEMA, "nominal_size": 400}), 1),
                    small_cohort(Schema.model_validate(SMALL_SCHEMA), 400)):  # fmt: skip
         bought = measured(people, 0.2)
-        copy = Copies(bought, people.schema, np.random.default_rng(0)).draw(400)
-        assert misfit(bought, copy)["misfit_products"] < 2  # noise was added once more: twice its variance, no more
+        copies = Copies(bought, people.schema, np.random.default_rng(0))
+        found = np.median([misfit(bought, copies.draw(400))["misfit_products"] for _ in range(5)])
+        assert found < 2  # noise was added once more: twice its variance, no more
 
 
 def test_copies_differ_by_the_noise_and_by_little_where_there_is_none(trial, copies):

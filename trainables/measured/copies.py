@@ -50,6 +50,11 @@ LONGEST, FACTOR = 1.0, 2.0
 LEAST_VARIANCE = 1e-3
 """Of what is measured of a score that hardly varies."""
 
+BEYOND = 1.2
+"""How far a step may take a correlation before all are made those of a distribution, which draws them towards 0: with 1
+they are drawn too far, without a limit the steps do not settle.
+"""
+
 SMALLEST, LARGEST = 0.2, 2.5
 """Standard deviations of a class's scores: in all classes together it is about 1."""
 
@@ -228,7 +233,7 @@ class Copies:
         variance = (trust * by_products + (1 - trust) * by_histograms).clip(LEAST_SHARE * by_histograms)
         variance = variance.clip(before / FACTOR**2, before * FACTOR**2)
         size = np.where(self._thresholded, 1, (LIMIT * np.sqrt(variance)).clip(SMALLEST, LARGEST)) / LIMIT
-        correlations = covariance / np.sqrt(np.outer(variance, variance))
+        correlations = (covariance / np.sqrt(np.outer(variance, variance))).clip(-BEYOND, BEYOND)
         np.fill_diagonal(correlations, 1)
         nearest = nearest_covariance(correlations, float(len(size)))
         nearest += np.diag((LEAST_SHARE - np.diag(nearest)).clip(0))  # where others left next to nothing
