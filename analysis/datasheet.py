@@ -137,7 +137,7 @@ def datasheet(
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
         visits=_visit_sentence(schema) + _constraint_sentence(schema),
-        good_for=quality.good_for(schema.label.name if len(schema.label.classes) > 1 else None),
+        good_for=quality.good_for(schema.compared_by),
         quality=quality_section(quality),
         intervals=interval_section(schema, copies),
         schema_file=schema_file_name(marking),

@@ -123,7 +123,7 @@ def median_figure(measure: Measure, panels: Sequence[Panel], real: Participants 
         _set_limits(grid[0, 0], [*synthetic, *([] if truth is None else [truth])])
         for axes, lines in zip(grid.flat, synthetic, strict=False):
             _name_arms(axes, schema, lines)
-        arms = f" and {schema.label.name}" if len(schema.label.classes) > 1 else ""
+        arms = f" and {schema.compared_by}" if schema.compared_by else ""
         write_heading(figure, f"Median {measure.name} by visit{arms}", note, truth is not None)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})

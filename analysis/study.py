@@ -16,7 +16,7 @@ from cohorts import SplitShares, storage
 if TYPE_CHECKING:
     from privacy.planning.allocation import DeclaredPlan
 
-FORMAT = 6
+FORMAT = 7
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # the name becomes a folder, and files beside it longer ones
 SETTINGS_FILE = "study.json"
 PLAN_FILE = "plan.json"

@@ -297,6 +297,11 @@ class Schema(Frozen):
         """Which of these rows says where an outcome lies within its class; None where the label is but a class."""
         return len(self.recorded) if isinstance(self.label, OutcomeLabel) else None
 
+    @property
+    def compared_by(self) -> str | None:
+        """Name of the label, where it has classes that can be compared."""
+        return self.label.name if len(self.label.classes) > 1 else None
+
     def visits_of(self, measure: Measure) -> tuple[str, ...]:
         """The visits at which a measure is expected, in order."""
         named = measure.columns or measure.visits

@@ -98,8 +98,7 @@ def _what_was_asked(asked: Asked) -> Section:
         ("search", f"{settings.trials} trials of at most {settings.max_epochs} epochs, search space "
          f"{settings.search_space}"),
     ]  # fmt: skip
-    label = schema.label.name if len(schema.label.classes) > 1 else None
-    good_for = asked.quality.good_for(label).replace("**", "")
+    good_for = asked.quality.good_for(schema.compared_by).replace("**", "")
     return Section("What was asked", (good_for,), (Table("The study", ("", ""), rows),))
 
 

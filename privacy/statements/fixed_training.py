@@ -174,8 +174,8 @@ class FixedTraining:
                 sections.public_assumptions(self.nominal_size),
                 self._not_covered(),
                 f"Accountant: dp-accounting {version('dp-accounting')}, privacy loss distributions and Renyi "
-                f"differential privacy, {self._in_advance()}. Training: DP-SGD on the discriminator "
-                "(Abadi et al. 2016), Poisson sampling of participants.",
+                f"differential privacy, {'as ' if self._repeated else ''}for a sequence that was fixed in advance. "
+                "Training: DP-SGD on the discriminator (Abadi et al. 2016), Poisson sampling of participants.",
             ]
         )
 
@@ -236,13 +236,6 @@ class FixedTraining:
         )
         return (
             f"## What it does not cover\n\n{scores}{cut_short}{sections.reach()}\n- The choice of this configuration."
-        )
-
-    def _in_advance(self) -> str:
-        return (
-            "as for a sequence that was fixed in advance"
-            if self._repeated
-            else "for a sequence that was fixed in advance"
         )
 
 

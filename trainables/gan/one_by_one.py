@@ -10,8 +10,8 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
+DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 ROWS = 9
 CHANGED = 0.3
 """Standard deviation of what is added to weights, since those that are 0 at first may hide what the network does."""
@@ -58,7 +58,7 @@ def _with_other_weights(discriminator: nn.Module) -> nn.Module:
     for parameter in copy.parameters():
         parameter.add_(CHANGED * torch.randn_like(parameter))
     for module in copy.modules():
-        if isinstance(module, _DropoutNd):
+        if isinstance(module, DROPOUT):
             module.eval()
     return copy
 

@@ -88,7 +88,6 @@ class _Seen:
         squares: their mean squares, (W,), none so small that nothing could be divided by it.
         vectors: P, (n, W + 1).
         products: mean of P P^T.
-        places: in which of all bins each is, (n, C).
         mean_slope: by how much a mean of P moves with one of the features, about.
         product_slope: likewise a product of P with one of the features.
     """
@@ -97,12 +96,11 @@ class _Seen:
     squares: np.ndarray
     vectors: np.ndarray
     products: np.ndarray
-    places: np.ndarray
     mean_slope: float
     product_slope: float
 
     @classmethod
-    def of(cls, features: np.ndarray, radius: float, places: np.ndarray) -> _Seen:
+    def of(cls, features: np.ndarray, radius: float) -> _Seen:
         """What is measured where vectors are shortened to a radius."""
         vectors = lifted(features, radius)
         shortened = 1 / np.linalg.norm(features, axis=1).clip(radius)
@@ -110,7 +108,7 @@ class _Seen:
         mean_slope = math.sqrt(COUNT_SHARE * (1 - COUNT_SHARE)) * float(shortened.mean()) * across
         product_slope = (1 - COUNT_SHARE) * float(np.square(shortened).mean()) * across
         squares = np.square(features).mean(axis=0).clip(LEAST_VARIANCE / LIMIT**2)
-        return cls(features, squares, vectors, vectors.T @ vectors / len(vectors), places, mean_slope, product_slope)
+        return cls(features, squares, vectors, vectors.T @ vectors / len(vectors), mean_slope, product_slope)
 
 
 class Copies:
@@ -141,8 +139,10 @@ class Copies:
             squares = self._histograms.squares(measured.histograms)
             targets = list(map(Target, self._posterior.middle, self._histograms.middle, squares))
             self._middle = self._aligned(measured.moments(self._scores), pool, targets, self._scores, FIRST_ROUNDS)
-            middle = enumerate(zip(self._middle, pool, strict=True))
+            middle = list(enumerate(zip(self._middle, pool, strict=True)))
             self._pool = [self._seen(each, own, label, self._scores) for label, (each, own) in middle]
+            values = (_values(each, own, label, self._scores) for label, (each, own) in middle)
+            self._places = [places_of(self._scores.encoding.positions(each), self._scores.bins) for each in values]
 
     def draw(self, participants: int) -> Participants:
         """One copy, of another draw of the posterior each time.
@@ -171,8 +171,8 @@ class Copies:
         """A draw of what is to be measured of classes of so many, (k,), and of what values their scores stand for."""
         others = [self._of_others(*each) for each in zip(self._pool, sizes, self._sizes, strict=True)]
         moved = [
-            np.bincount(seen.places.ravel(), np.repeat(each, seen.places.shape[1]), len(own.smooth))
-            for seen, each, own in zip(self._pool, others, self._measured.histograms, strict=True)
+            np.bincount(places.ravel(), np.repeat(each, places.shape[1]), len(own.smooth))
+            for places, each, own in zip(self._places, others, self._measured.histograms, strict=True)
         ]
         again = self._noisy.again(self._measured.histograms, moved, self._randomness)
         drawn = zip(self._posterior.draw(self._randomness), others, self._pool, strict=True)
@@ -243,16 +243,18 @@ class Copies:
 
     def _seen(self, moments: ClassMoments, standard: np.ndarray, label: int, scores: NormalScores) -> _Seen:
         """What a study measures of draws of a class with such values for scores, rounding and limits included."""
-        labels = np.full(len(standard), label)
-        values = scores.values(_moved(moments, standard), labels)
-        places = places_of(self._scores.encoding.positions(values), self._scores.bins)
-        measured = self._scores.scores(values, labels) / LIMIT
-        return _Seen.of(measured, self._measured.products[label].radius, places)
+        values, labels = _values(moments, standard, label, scores), np.full(len(standard), label)
+        return _Seen.of(self._scores.scores(values, labels) / LIMIT, self._measured.products[label].radius)
 
     def _standard(self, draws: int) -> np.ndarray:
         """Standard normal draws (draws, W), without the error of drawing so many."""
         drawn = self._randomness.standard_normal((draws, self._scores.width))
         return standardised(torch.from_numpy(drawn)).numpy()
+
+
+def _values(moments: ClassMoments, standard: np.ndarray, label: int, scores: NormalScores) -> np.ndarray:
+    """Values (n, M, V) of participants of a class whose normal scores have these moments."""
+    return scores.values(_moved(moments, standard), np.full(len(standard), label))
 
 
 def _moved(moments: ClassMoments, standard: np.ndarray) -> np.ndarray:
