@@ -48,7 +48,7 @@ test: $(VENV)/.installed-dev  ## the fast tests and the docstrings' examples, th
 	$(ONE_THREAD) $(BIN)/python -m pytest $(AT_A_TIME)
 
 test-all: $(VENV)/.installed-audit  ## the slow and statistical tests too, and which lines of the code no test reaches
-	$(ONE_THREAD) REQUIRE_AUDIT=yes $(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster" --cov
+	$(ONE_THREAD) FRESH_NOISE=yes REQUIRE_AUDIT=yes $(BIN)/python -m pytest $(AT_A_TIME) -m "not cluster" --cov
 
 test-minimum:   ## the fast tests with the lowest versions that pyproject.toml allows
 	rm -rf $(VENV)-minimum && $(PYTHON) -m venv $(VENV)-minimum

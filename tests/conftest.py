@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,12 @@ from cohorts import Cohort, Participants, Schema, Split, split_key
 if TYPE_CHECKING:
     from tests.shared_ray import SharedRay
 
+FRESH_NOISE = bool(os.environ.get("FRESH_NOISE"))
+
 # An example that takes long on a busy machine proves nothing about the code.
-settings.register_profile("untimed", deadline=None)
-settings.register_profile("unshrunk", deadline=None, phases=(Phase.explicit, Phase.generate))  # of mistakes we planted
+untimed = settings(deadline=None, derandomize=not FRESH_NOISE)
+settings.register_profile("untimed", untimed)
+settings.register_profile("unshrunk", untimed, phases=(Phase.explicit, Phase.generate))  # of mistakes we planted
 settings.load_profile("untimed")
 
 TUNER = Path(__file__).parent / "tuner"
@@ -26,6 +30,17 @@ TUNER = Path(__file__).parent / "tuner"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start Ray first: they take longest, and where several run at a time the short ones fill up the end."""
     items.sort(key=lambda item: TUNER not in item.path.parents and not hasattr(getattr(item, "module", None), "ray"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Noise of a test, its fixtures' too, follows from its name unless fresh noise is asked for."""
+    if FRESH_NOISE or item.get_closest_marker("fresh_noise"):
+        return (yield)
+    from tests.repeatable_noise import repeatable_noise  # to count the tests needs no torch
+
+    with repeatable_noise(item.nodeid):
+        return (yield)
 
 
 SMALL_SCHEMA: dict[str, Any] = {

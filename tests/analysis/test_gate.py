@@ -180,10 +180,10 @@ def test_with_much_noise_it_says_what_it_could_not_have_seen(trial):
 def test_what_is_found_of_correlations_is_said_as_a_reader_takes_it(trial):
     """Differences of correlations beside those that noise explains: with much noise they must be large to be seen."""
     from_here = {}
-    for rho in (0.02, 100.0):
+    for rho in (0.002, 100.0):
         (sight,) = (each for each in judge(measured_of(trial, rho=rho), trial).sight if each.what == "association")
         from_here[rho] = sight.found_from
-    assert 0.1 <= from_here[100.0] < 0.25 < from_here[0.02]
+    assert 0.1 <= from_here[100.0] < 0.25 < from_here[0.002]
 
 
 def test_without_measurements_nothing_is_judged_and_the_datasheet_says_so():

@@ -11,6 +11,8 @@ from opendp.mod import GLOBAL_FEATURES
 
 from privacy.mechanisms.gaussian import GaussianNoise
 
+pytestmark = pytest.mark.fresh_noise
+
 THREE = GaussianNoise(size=3, lower=0.0, upper=1.0, sensitivity=0.5, scale=0.1)
 
 

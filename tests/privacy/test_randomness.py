@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 import torch
 from scipy.stats import kstest
 
 from privacy.mechanisms.randomness import STATE_OFFSET_BYTES, STATE_WORDS, CryptographicStream, fresh_generator
+
+pytestmark = pytest.mark.fresh_noise
 
 
 def words(stream: torch.Generator) -> np.ndarray:
