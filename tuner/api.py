@@ -160,8 +160,8 @@ class Study:
         from analysis import build_release
         from analysis.machine import machine_errors
         from cohorts import storage
+        from cohorts.interrupts import interrupted_by
         from privacy.policies import policy_named
-        from trainables.interrupts import interrupted_by
         from tuner.callbacks import Ended, watched_by
         from tuner.request import request_study
         from tuner.study import run_study

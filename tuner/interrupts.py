@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trainables.interrupts import Interruption, interrupted_by
+from cohorts.interrupts import Interruption, interrupted_by
 
 OWN_HANDLER = "TUNE_DISABLE_SIGINT_HANDLER"  # Tune acts on SIGUSR1 all the same
 

@@ -15,7 +15,7 @@ import ray
 from ray._private import ray_constants
 
 from analysis.epochs import first_line
-from trainables.interrupts import interrupted_by
+from cohorts.interrupts import interrupted_by
 from tuner.dashboards import LOCAL_ONLY, local_ray_auth, ray_token
 from tuner.errors import MachineError, StudyError
 from tuner.quiet import quiet_ray

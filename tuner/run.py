@@ -33,11 +33,11 @@ def _run(options: Namespace) -> int:
     from analysis import AnalysisError, build_release, exit_status, print_report
     from analysis.machine import MachineError, machine_errors
     from cohorts import CohortError, storage
+    from cohorts.interrupts import interrupted_by
     from privacy import BudgetExhausted, LedgerError, LedgerUnavailable, PlanError
     from privacy.policies import policy_named
     from search_spaces import SearchSpaceError
     from trainables.extensions import ExtensionError
-    from trainables.interrupts import interrupted_by
     from tuner.errors import StudyError
     from tuner.plan import print_plan
     from tuner.request import outline_study, request_study, resume_command

@@ -15,6 +15,7 @@ from ray.tune import Callback, CheckpointConfig
 from rich.console import Console
 
 from cohorts import split_cohort
+from cohorts.interrupts import Interruption
 from cohorts.left_out import left_out, many_left_out
 from cohorts.lock import only_one
 from privacy import LedgerError
@@ -26,7 +27,6 @@ from privacy.ledger.study_record import RECEIPTS, keep_record
 from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.schedule import Schedule
 from privacy.policies import Door, policy_named
-from trainables.interrupts import Interruption
 from trainables.service.driver import trials_of
 from trainables.service.trials import DPGANTrial
 from tuner.asha import SavedRungs, StudyASHA

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cohorts import Cohort, storage
+from cohorts.interrupts import finished_first
 from privacy.errors import LedgerError, LedgerUnavailable
 from privacy.ledger.charge import Purpose
 from privacy.ledger.commitment import Settled
@@ -28,6 +29,7 @@ def bought_once(
 
     A digest of it is settled in the ledger before it is written, so a study goes on with what it paid for and with
     nothing else: not with another study's file, nor with one that a ledger rolled back to before the payment ignores.
+    From the charge until the file is kept, Ctrl-C waits, since a charge without a file is lost.
 
     Args:
         door: of the study, which declared a budget.
@@ -55,12 +57,14 @@ def bought_once(
                 f"The disk of {door.kept} has less than {ROOM >> 20} MiB left, and what is paid for must be kept "
                 "there. Nothing was charged, and nobody was read. Make room, and go on with --resume."
             )
-        reading = ledger.read_together(cohorts, mechanism, Purpose(door.study, words))
-        assert reading.receipt is not None
-        door.keep(reading.receipt)
-        text = release(reading)
-        door.keep(ledger.settle(door.study, BOUGHT, _digest(text)))
-        storage.write_text(file, text)
+        with finished_first():
+            reading = ledger.read_together(cohorts, mechanism, Purpose(door.study, words))
+            assert reading.receipt is not None
+            door.keep(reading.receipt)
+            text = release(reading)
+            storage.write_text(_unsettled(file), text)
+            door.keep(ledger.settle(door.study, BOUGHT, _digest(text)))
+            _unsettled(file).replace(file)
     return _kept(ledger, door.study, file)
 
 
@@ -79,11 +83,19 @@ def require_as_bought(ledger: Ledger, study: str, folder: Path) -> None:
         )
 
 
+def _unsettled(file: Path) -> Path:
+    """Where what was bought lies until the ledger has its digest."""
+    return file.with_name(f".{file.name}.unsettled")
+
+
 def _files(folder: Path) -> tuple[Path, ...]:
     return folder / MEASURED_FILE, folder / MOMENTS_FILE
 
 
 def _kept(ledger: Ledger, study: str, file: Path) -> str:
+    unsettled = _unsettled(file)
+    if not file.exists() and unsettled.exists() and ledger.settled(study, BOUGHT, _digest(unsettled.read_text())):
+        unsettled.replace(file)
     if not file.exists():
         raise LedgerError(
             f"The study {study} has paid for its measurements, and {file}, which holds them, is not there. "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from privacy.planning.allocation import DeclaredPlan, allocate
 from privacy.planning.choice import PlanInputs
 from privacy.policies.bought import MEASURED_FILE, require_as_bought
 from privacy.policies.measured import MeasuredOnce
+from privacy.policies.on_measured import kept_measurements
 from privacy.policies.policy import Door
 from privacy.statements.statement import Chosen
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
@@ -100,6 +103,72 @@ def test_what_was_bought_and_lost_is_not_bought_again(trial, tmp_path):
     with pytest.raises(LedgerError, match=r"study has paid for its measurements, and .*measured\.json"):
         POLICY.access(stage, declared, door)
     assert len(charges(door)) == 2
+
+
+@pytest.mark.parametrize("step", ["read_together", "settle"])
+def test_what_is_being_paid_for_is_finished_before_ctrl_c_ends_the_study(trial, tmp_path, monkeypatch, step):
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    real = getattr(Ledger, step)
+
+    def interrupted(ledger: Ledger, *arguments: object) -> object:
+        done = real(ledger, *arguments)
+        signal.raise_signal(signal.SIGTERM)
+        return done
+
+    monkeypatch.setattr(Ledger, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        POLICY.access(stage, declared, door)
+    monkeypatch.undo()
+    require_as_bought(door.ledger, "study", tmp_path)
+    assert POLICY.access(stage, declared, door).measured.content() == kept(tmp_path)
+    assert len(charges(door)) == 2
+
+
+def kept(folder: Path) -> dict[str, Any] | None:
+    """What was measured, as a study's folder has it."""
+    measured = kept_measurements(folder)
+    return measured and measured.content()
+
+
+class Killed(BaseException):
+    """As if the process ended there."""
+
+
+def test_a_study_killed_as_soon_as_what_it_bought_is_settled_goes_on_with_it(trial, tmp_path, monkeypatch):
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+    real = Ledger.settle
+
+    def killed(ledger: Ledger, *arguments: object) -> None:
+        real(ledger, *arguments)  # type: ignore[arg-type]
+        raise Killed
+
+    monkeypatch.setattr(Ledger, "settle", killed)
+    with pytest.raises(Killed):
+        POLICY.access(stage, declared, door)
+    monkeypatch.undo()
+    assert not (tmp_path / MEASURED_FILE).exists()
+    assert POLICY.access(stage, declared, door).measured.content() == kept(tmp_path)
+    assert len(charges(door)) == 2
+
+
+def test_what_no_ledger_settled_is_not_gone_on_with(trial, tmp_path, monkeypatch):
+    """Killed before that, or a file that somebody put there."""
+    declared, door = declared_door(trial, tmp_path)
+    (stage,) = POLICY.stages(declared)
+
+    def killed(*arguments: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(Ledger, "settle", killed)
+    with pytest.raises(Killed):
+        POLICY.access(stage, declared, door)
+    monkeypatch.undo()
+    assert list(tmp_path.glob(f".{MEASURED_FILE}*"))
+    with pytest.raises(LedgerError, match="has paid for its measurements"):
+        POLICY.access(stage, declared, door)
+    assert not (tmp_path / MEASURED_FILE).exists() and len(charges(door)) == 2
 
 
 def taken_back(door: Door, to: Path) -> Ledger:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from trainables.interrupts import STOPPING, Interruption, interrupted_by
+from cohorts.interrupts import STOPPING, Interruption, finished_first, interrupted_by
 from tuner.interrupts import ends_tune
 
 
@@ -56,6 +56,16 @@ def test_before_tune_listens_it_is_an_interrupt(number):
 def test_elsewhere_each_of_them_is_ctrl_c(number):
     with pytest.raises(KeyboardInterrupt), interrupted_by():
         signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_what_must_be_finished_first_is(number):
+    finished = []
+    with pytest.raises(KeyboardInterrupt), interrupted_by(), finished_first():
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        finished.append(True)
+    assert finished
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -110,7 +120,7 @@ def test_while_libraries_are_loaded_ctrl_c_is_no_traceback():
 STARTING_RAY = """
 import signal, sys
 import ray._private.worker as worker
-from trainables.interrupts import interrupted_by
+from cohorts.interrupts import interrupted_by
 from tuner.ray_cluster import ray_cluster
 
 connected = worker.connect

@@ -87,11 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from cohorts import CohortError, storage
+    from cohorts.interrupts import interrupted_by
     from privacy import LedgerError, LedgerUnavailable
     from trainables.dp_gan.command import carry_out, request
     from trainables.dp_gan.run import RunError
     from trainables.extensions import ExtensionError
-    from trainables.interrupts import interrupted_by
     from trainables.trial_log import TrialLogError
 
     try:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cohorts import Cohort, Schema, load_cohort, resolve_schema, split_cohort, storage
+from cohorts.interrupts import Interruption
 from cohorts.lock import only_one
 from privacy import LedgerUnavailable
 from privacy.ledger.first_ledger import ledgers_named_in, require_ledger
@@ -31,7 +32,6 @@ from trainables.dp_gan.run import RUN_FILE, SHARES, PaperRun, RunError, training
 from trainables.dp_gan.training import Folder, Training
 from trainables.gan.engine import grid
 from trainables.gan.hyperparameters import Hyperparameters
-from trainables.interrupts import Interruption
 from trainables.scoring import require_scored_by, steering
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"

@@ -31,6 +31,21 @@ def interrupted_by(signals: tuple[signal.Signals, ...] = STOPPING) -> Iterator[N
         raise KeyboardInterrupt
 
 
+@contextmanager
+def finished_first() -> Iterator[None]:
+    """A signal in this block raises KeyboardInterrupt at its end: seconds of work that would else be lost for good."""
+    asked = False
+
+    def note(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = True
+
+    with _handled(STOPPING, note):
+        yield
+    if asked:
+        raise KeyboardInterrupt
+
+
 class Interruption:
     """Whether somebody wanted work to end."""
 
