@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +19,13 @@ from analysis.errors import AnalysisError
 from analysis.failures import Failures
 from analysis.figures import Panel
 from analysis.picking import picked
-from analysis.quality.estimates import estimates
+from analysis.quality.by_copies import with_copies
+from analysis.quality.estimates import estimates, read_estimates
 from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
 from analysis.release import Judged, Manifest, read_release, write_release
 from analysis.reports.internal import Opened, internal_report
 from analysis.reports.pictures import Shown
-from analysis.reports.public import Asked, public_report
+from analysis.reports.public import PAID_FOR_FILE, Asked, public_report
 from analysis.reports.tried import Baseline, Tried, gaussian_baseline
 from analysis.sealing import PICKED, SEALED, drawn_before, is_sealed, seal, verified_ledger
 from analysis.selection import Selected, Selection, picker_titles
@@ -132,8 +133,12 @@ def build_release(
                 failures.check(directory, settings, stage)
             synthetic = _generate(selection, schema, random_stream(settings.seed), sealed)
             statement = policy.statement(spent, declared, chosen(schema, selection, ledger, settings))
-            asked = _asked(directory, settings, statement, synthetic.ensemble, Tried(epochs, selection, failures))
+            copies = None
             if sealed is None:
+                copies = draw_copies(directory, schema, settings.copies, random_stream(settings.seed))
+            tried = Tried(epochs, selection, failures)
+            asked = _asked(directory, settings, statement, synthetic.ensemble, tried, copies)
+            if copies is not None:
                 progress.update(task, description="Writing the release")
                 scores_are_paid_for = policy.declares_budget and not stage.runs
                 # How trials failed is paid for by nothing.
@@ -148,7 +153,7 @@ def build_release(
                     synthetic.ensemble,
                     synthetic.panels,
                     lambda digest: seal(directory, settings, ledger, {PICKED: selection.digest, SEALED: digest}),
-                    draw_copies(directory, schema, settings.copies, random_stream(settings.seed)),
+                    copies,
                 )
         progress.update(task, total=1, completed=1, description="Release sealed")
         if unshown := show_figures(directory):
@@ -180,9 +185,17 @@ def chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: Study
 
 
 def _asked(
-    directory: StudyDirectory, settings: StudySettings, statement: Statement, release: Participants, tried: Tried
+    directory: StudyDirectory,
+    settings: StudySettings,
+    statement: Statement,
+    release: Participants,
+    tried: Tried,
+    copies: Sequence[Participants] | None,
 ) -> Asked:
-    """What reports are about; the release is judged by what was paid for, where that says anything of it."""
+    """What reports are about; the release is judged by what was paid for, where that says anything of it.
+
+    Where copies are None, the release was sealed before and has the paid-for table.
+    """
     measured = kept_measurements(directory.path)
     version = installed_versions(("dpgan-tune",))["dpgan-tune"]
     if measured is None:
@@ -191,7 +204,11 @@ def _asked(
         Baseline.of("the release", measured, release),
         Baseline.of("a Gaussian in each class, without a search", measured, gaussian_baseline(measured, release)),
     )
-    shown = Shown(release, measured, estimates(measured, release.schema))
+    if copies is None:
+        lines = read_estimates(directory.release / PAID_FOR_FILE)
+    else:
+        lines = with_copies(estimates(measured, release.schema), copies)
+    shown = Shown(release, measured, lines)
     return Asked(settings, statement, judge(measured, release), shown, replace(tried, baselines=baselines), version)
 
 

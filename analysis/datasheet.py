@@ -24,7 +24,8 @@ MOST_FINDINGS = 12
 
 PAID_FOR = """\
 - `paid_for_estimates.csv`: means, shares, variances and differences of the trial itself, as they were measured with
-  noise, with 95 % intervals that hold noise and sampling; cite these rather than figures of synthetic participants
+  noise, with 95 % intervals that hold noise and sampling; cite these rather than figures of synthetic participants,
+  and of those by histograms alone and by copies (`combined_estimate`) the latter, which are nearer to the trial's
 """
 
 INTERVALS = """\
@@ -40,10 +41,9 @@ summary(MIcombine(with(copies, lm(OUTCOME ~ ARM))))
 ```
 
 In Python, `combine` of the module `analysis` takes the estimates and the standard errors of all copies. An interval
-from a single copy, or from the synthetic cohort itself, is too narrow. Of thousands of participants, means of
-skewed values may be off by more than such an interval allows: take those of `paid_for_estimates.csv`. What the copies
-keep of the trial is how values are spread and how they hang together two by two, by class; of what only three or more
-of them show together, such as an interaction of two measures, they say nothing, and nor does an interval of it.
+from a single copy, or from the synthetic cohort itself, is too narrow. What the copies keep
+of the trial is how values are spread and how they hang together two by two, by class; of what only three or more of
+them show together, such as an interaction of two measures, they say nothing, and nor does an interval of it.
 """
 
 TEMPLATE = """\

@@ -32,20 +32,31 @@ from filelock import FileLock
 from scipy.stats import beta
 
 from analysis import combine
+from analysis.quality.by_copies import Key, figures, key_of, with_copies
+from analysis.quality.estimates import Quantity, estimates
 from analysis.release import read_release
 from benchmarks.ablation import Recipe, bought
 from benchmarks.page import write_section
 from benchmarks.peers.release import release
 from benchmarks.simulated_sprint import simulated_sprint
 from benchmarks.simulated_trial import ANALYSES, SCHEMA, Found, analysed, simulated
-from cohorts import Encoding, Participants, Schema, load_participants, write_cohort
+from cohorts import Participants, Schema, load_participants, write_cohort
+from privacy.mechanisms.measurements import Measured
 from trainables.measured.copies import Copies
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "inference.json", ROOT / "docs" / "intervals.md"
 EFFECTS, COPIES, MEASURED_SHARE, Z = (0.0, 1.0), 10, 0.9, 1.959964
 RESAMPLED, SPRINT = "actg175", "sprint-simulated"
-MEANS, APART = "means and shares of a class", "differences between classes"
+MEANS, APART, SPREADS = "means and shares of a class", "differences between classes", "variances of a class"
+KINDS: Mapping[Quantity, str] = {
+    "mean": MEANS,
+    "share": MEANS,
+    "missing": MEANS,
+    "variance": SPREADS,
+    "difference in means": APART,
+    "difference in shares": APART,
+}
 SEARCH = ("--trials", "4", "--max-epochs", "6")
 """Of studies: short, since copies do not depend on it."""
 
@@ -58,6 +69,7 @@ POPULATIONS, LARGE = range(10_001, 10_011), 40_000
 WAYS = {
     "trial": "the trial itself",
     "copies": "10 copies, combined",
+    "histograms": "histograms alone",
     "single": "one copy, as if it were the trial",
     "release": "the synthetic cohort, as if it were the trial",
     "mst": "MST's synthetic cohort, as if it were the trial",
@@ -101,16 +113,16 @@ def measured_only(participants: int, epsilon: float, effect: float, seed: int) -
 
 
 def resampled(epsilon: float, seed: int) -> dict[str, Any]:
-    """The same of a trial whose participants are drawn from those of a real one, of whom the truth is known."""
+    """What is found of a trial whose participants are drawn from those of a real one, of whom the truth is known."""
     real, randomness = load_participants(RESAMPLED)[0], np.random.default_rng(seed)
     trial = real.take(randomness.integers(0, len(real), len(real)))
-    return {**_copied(trial, by_class, epsilon, randomness), "truth": _estimates(by_class(real))}
+    return {**_tabled(trial, epsilon, randomness), "truth": _estimates(by_class(real))}
 
 
 def sprint(epsilon: float, seed: int) -> dict[str, Any]:
     """The same of a trial that is simulated as SPRINT is."""
-    randomness = np.random.default_rng(seed)
-    return {**_copied(simulated_sprint(seed=seed), by_class, epsilon, randomness), "truth": dict(truth_of_sprint())}
+    trial = simulated_sprint(seed=seed)
+    return {**_tabled(trial, epsilon, np.random.default_rng(seed)), "truth": dict(truth_of_sprint())}
 
 
 @cache
@@ -130,24 +142,52 @@ def _copied(
     epsilon: float,
     randomness: np.random.Generator,
 ) -> dict[str, Any]:
-    people = trial.take(np.flatnonzero(randomness.random(len(trial)) < MEASURED_SHARE))
-    copies = Copies(bought(people, Recipe(), epsilon), trial.schema, randomness)
+    measured = _measured(trial, epsilon, randomness)
+    copies = Copies(measured, trial.schema, randomness)
     drawn = [analysis(copies.draw(trial.schema.nominal_size)) for _ in range(COPIES)]
     return {"trial": _alone(analysis(trial)), "copies": _combined(drawn), "single": _alone(drawn[0])}
 
 
+def _tabled(trial: Participants, epsilon: float, randomness: np.random.Generator) -> dict[str, Any]:
+    """What the paid-for table has, by histograms and by copies, beside the trial's own."""
+    measured = _measured(trial, epsilon, randomness)
+    copies = Copies(measured, trial.schema, randomness)
+    drawn = [copies.draw(trial.schema.nominal_size) for _ in range(COPIES)]
+    lines = [
+        each for each in with_copies(estimates(measured, trial.schema), drawn) if _counts(trial.schema, key_of(each))
+    ]
+    own = {"trial": _alone(by_class(trial)), "single": _alone(by_class(drawn[0]))}
+    combined = {_name(key_of(each)): _rounded(*each.cited) for each in lines if each.combined_estimate is not None}
+    return {
+        **{way: {name: found[name] for name in combined} for way, found in own.items()},
+        "copies": combined,
+        "histograms": {
+            name: _rounded(each.estimate, each.lower, each.upper)
+            for each in lines
+            if (name := _name(key_of(each))) in combined
+        },
+    }
+
+
+def _measured(trial: Participants, epsilon: float, randomness: np.random.Generator) -> Measured:
+    people = trial.take(np.flatnonzero(randomness.random(len(trial)) < MEASURED_SHARE))
+    return bought(people, Recipe(), epsilon)
+
+
 def by_class(people: Participants) -> Mapping[str, Found]:
-    """Means of numbers and shares of categories, by class, and how far the second class is from the first."""
-    features = Encoding(people.schema).encode(people.values).astype(float)  # (n, F)
-    names, found = Encoding(people.schema).feature_names, {}
-    first, second = (features[people.labels == label] for label in (0, 1))
-    for number, name in enumerate(names):
-        one, other = (
-            Found(own[:, number].mean(), own[:, number].std(ddof=1) / np.sqrt(len(own))) for own in (first, second)
-        )
-        found[f"{MEANS}: {name}"] = one
-        found[f"{APART}: {name}"] = Found(other.estimate - one.estimate, np.hypot(one.error, other.error))
-    return found
+    """Figures of the paid-for table, of these people."""
+    return {_name(key): Found(*figure) for key, *figure in figures(people) if _counts(people.schema, key)}
+
+
+def _name(key: Key) -> str:
+    measure, visit, quantity, category, group = key
+    return f"{KINDS[quantity]}: {' '.join(part for part in (measure, visit, category, quantity, group) if part)}"
+
+
+def _counts(schema: Schema, key: Key) -> bool:
+    """Whether it says more than another figure: of two categories the first does not."""
+    measure = next(each for each in schema.all_measures if each.name == key[0])
+    return not (measure.kind == "binary" and key[3] == str(measure.categories[0]))
 
 
 def studied(participants: int, epsilon: float, effect: float, seed: int) -> dict[str, Any]:
@@ -225,7 +265,8 @@ def write_table(rows: list[dict[str, Any]]) -> None:
     for of in dict.fromkeys(row["of"] for row in rows):
         these = [row for row in rows if row["of"] == of]
         for way in (way for way in WAYS if way in these[0]["found"]):
-            for what, tests in {MEANS: False, APART: False}.items() if of in (RESAMPLED, SPRINT) else ANALYSES.items():
+            kinds = dict.fromkeys(KINDS.values(), False) if of in (RESAMPLED, SPRINT) else ANALYSES
+            for what, tests in kinds.items():
                 lines.append(f"| {of} | {WAYS[way]} | {len(these)} | {what} | {_figures(these, way, what, tests)} |")
     print("\n".join(lines))
     write_section("inference", "\n".join(lines), PAGE)

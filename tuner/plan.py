@@ -10,6 +10,9 @@ import optuna
 from rich.console import Console
 from rich.table import Table
 
+from analysis.quality.estimates import Quantity
+from analysis.quality.foreseen import Foreseen
+from analysis.quality.gate import NAMES
 from analysis.study import StudySettings
 from cohorts import Schema, Split, SplitShares
 from privacy.accounting.budget import Budget
@@ -32,6 +35,21 @@ from tuner.presets import preset_named
 
 DRAWS, RATES = 99, 5
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
+
+PLURALS: Mapping[Quantity, str] = {
+    "mean": "means",
+    "share": "shares",
+    "missing": "shares without a value",
+    "variance": "variances",
+    "difference in means": "differences in means",
+    "difference in shares": "differences in shares",
+}
+MADE_UP = (
+    "* Of made-up people, as many as the schema says, whose numbers lie in the middle of their limits. Where real ones "
+    "take up a small part of wide limits, noise hides more. Means and their differences are off by so many standard "
+    "deviations."
+)
+"""Of what is foreseen."""
 
 
 def plan_study(settings: StudySettings, schema: Schema, space: SearchSpace) -> StudyPlan:
@@ -117,7 +135,25 @@ def print_plan(settings: StudySettings, schema: Schema, space: SearchSpace, plan
     )
     for name, value in _rows(schema, space, plan, allocation, declared):
         table.add_row(name, value)
+    if plan.measures_once:
+        with console.status("Measuring people who are made up"):
+            mechanism = DeclaredPlan(plan=plan, allocation=allocation).measurements(schema)
+            seen = Foreseen.of(mechanism, round(schema.nominal_size * plan.measured_share))
+        for name, value in _foreseen_rows(seen):
+            table.add_row(name, value)
     console.print(table)
+    if plan.measures_once:
+        console.print(MADE_UP, markup=False, highlight=False)
+
+
+def _foreseen_rows(seen: Foreseen) -> list[tuple[str, str]]:
+    """How wide intervals will be, and how well a release can be judged."""
+    widths = ", ".join(f"{PLURALS[kind]} {width:.2g}" for kind, width in seen.widths.items())
+    found = ", ".join(f"{NAMES[each.what]} {each.found}" for each in seen.quality.sight)
+    return [
+        ("intervals*", f"in widths of the trial's own: {widths}"),
+        ("quality gate*", f"finds what is off by, typically: {found}"),
+    ]
 
 
 def _rows(

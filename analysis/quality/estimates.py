@@ -24,17 +24,19 @@ latter, as those of any trial are.
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields, replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from analysis.quality.bought import BinValues, BoughtCell, Ratio, bought_cells
 from analysis.quality.comparisons import between, visit_of
-from cohorts import Schema
+from cohorts import Measure, Schema
 from cohorts.encoding import Cell
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.normal_scores import NormalScores
@@ -66,6 +68,9 @@ class Estimate:
         sampling_sd: of the error of having measured so many participants.
         binning_at_most: what bins may add besides.
         participants: of the class, or classes, as they were paid for.
+        combined_estimate: the same by the copies of a release, combined; None where they do not say it.
+        combined_lower: of the 95 % interval by the copies.
+        combined_upper: likewise.
     """
 
     measure: str
@@ -81,6 +86,16 @@ class Estimate:
     sampling_sd: float
     binning_at_most: float
     participants: int
+    combined_estimate: float | None = None
+    combined_lower: float | None = None
+    combined_upper: float | None = None
+
+    @property
+    def cited(self) -> tuple[float, float, float]:
+        """Estimate and limits to cite: those by copies where there are any, since they are nearer."""
+        combined = (self.combined_estimate, self.combined_lower, self.combined_upper)
+        by_histograms = (self.estimate, self.lower, self.upper)
+        return by_histograms if None in combined else combined  # type: ignore[return-value]
 
 
 def estimates(measured: Measured, schema: Schema) -> list[Estimate]:
@@ -107,9 +122,33 @@ def estimates(measured: Measured, schema: Schema) -> list[Estimate]:
 def as_frame(lines: Sequence[Estimate]) -> pd.DataFrame:
     """The table, numbers to six significant digits."""
     frame = pd.DataFrame([astuple(each) for each in lines], columns=[field.name for field in fields(Estimate)])
-    for name in frame.select_dtypes(float).columns:
-        frame[name] = [float(f"{number:.6g}") for number in frame[name]]
+    for field in fields(Estimate):
+        if "float" in str(field.type):
+            frame[field.name] = [float(f"{number:.6g}") for number in frame[field.name].astype(float)]
     return frame
+
+
+def read_estimates(file: Path) -> list[Estimate]:
+    """The table as ``as_frame`` was written to a file; an earlier version wrote less of it."""
+    readers: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "float | None": _float_or_none}
+    kinds = {field.name: readers.get(str(field.type), str) for field in fields(Estimate)}
+    with file.open(newline="", encoding="utf-8") as lines:
+        return [Estimate(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(lines)]
+
+
+def _float_or_none(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def possible(quantity: Quantity, measure: Measure) -> tuple[float, float]:
+    """The least and the greatest value that a figure of a measure can have."""
+    if quantity == "mean":
+        return measure.lower, measure.upper
+    if quantity == "variance":
+        return 0, measure.range**2 / 4
+    if quantity == "difference in means":
+        return -measure.range, measure.range
+    return (-1 if quantity == "difference in shares" else 0), 1
 
 
 @dataclass(frozen=True)
@@ -123,10 +162,11 @@ class _Asked:
     values: BinValues | None
 
     def line(
-        self, quantity: Quantity, found: Ratio, limits: tuple[float, float], category: object = "", binning: float = 0.0
+        self, quantity: Quantity, found: Ratio, category: object = "", binning: float = 0.0
     ) -> tuple[Estimate, Ratio]:
         """A line of the table, kept within what is possible, which costs an interval none of its coverage."""
         measure = self.cell.measure
+        limits = possible(quantity, measure)
         line = Estimate(
             measure=measure.name,
             unit="" if quantity in ("share", "missing") else measure.unit,
@@ -150,11 +190,11 @@ def _of_class(asked: _Asked) -> list[tuple[Estimate, Ratio]]:
     bought, known = asked.bought, asked.bought.known
     lines = []
     if asked.cell.may_lack:
-        lines.append(asked.line("missing", bought.ratio(1 - known, np.ones_like(known)), (0, 1)))
+        lines.append(asked.line("missing", bought.ratio(1 - known, np.ones_like(known))))
     if asked.values is None:
         for place, category in enumerate(asked.cell.measure.categories):
             indicator = (np.arange(len(known)) == place).astype(float)
-            lines.append(asked.line("share", bought.ratio(indicator, known), (0, 1), category))
+            lines.append(asked.line("share", bought.ratio(indicator, known), category))
         return lines
     return lines + list(_moments(asked, asked.values))
 
@@ -164,7 +204,7 @@ def _moments(asked: _Asked, values: BinValues) -> Iterator[tuple[Estimate, Ratio
     places = np.append(values.mean, np.zeros(len(known) - len(values.mean)))  # (w,)
     shares = bought.smooth[: bought.values] / max(float(bought.smooth[: bought.values].sum()), 1e-9)
     mean, furthest = bought.ratio(places * known, known), values.furthest(shares)
-    yield asked.line("mean", mean, (measure.lower, measure.upper), binning=furthest)
+    yield asked.line("mean", mean, binning=furthest)
     squares = np.square(places - np.clip(mean.value, measure.lower, measure.upper)) * known
     variance = bought.ratio(squares, known)
     corrected = replace(
@@ -175,7 +215,7 @@ def _moments(asked: _Asked, values: BinValues) -> Iterator[tuple[Estimate, Ratio
     spread = mean.sampling_sd * math.sqrt(max(float(known @ bought.smooth) * bought.participants, 1.0))
     if mean.noise_sd < LARGEST_NOISE * spread:
         binning = 2 * spread * furthest + furthest**2
-        yield asked.line("variance", corrected, (0, measure.range**2 / 4), binning=binning)
+        yield asked.line("variance", corrected, binning=binning)
 
 
 def _differences(
@@ -189,15 +229,15 @@ def _differences(
             continue
         theirs, their_own = against[line.quantity, line.category]
         apart = found.less(their_own)
-        room = next(each.range for each in schema.all_measures if each.name == line.measure)
-        room = 1.0 if line.quantity == "share" else room
+        measure = next(each for each in schema.all_measures if each.name == line.measure)
+        limits = possible(kinds[line.quantity], measure)
         yield replace(
             line,
             quantity=kinds[line.quantity],
             group=between(schema, label),
-            estimate=float(np.clip(apart.value, -room, room)),
-            lower=float(np.clip(apart.value - Z * apart.sd, -room, room)),
-            upper=float(np.clip(apart.value + Z * apart.sd, -room, room)),
+            estimate=float(np.clip(apart.value, *limits)),
+            lower=float(np.clip(apart.value - Z * apart.sd, *limits)),
+            upper=float(np.clip(apart.value + Z * apart.sd, *limits)),
             noise_sd=apart.noise_sd,
             sampling_sd=apart.sampling_sd,
             binning_at_most=2 * line.binning_at_most,

@@ -206,7 +206,7 @@ def difference(people: Participants, row: int, visit: int, label: int, category:
 def _paid(estimates: Iterable[Estimate], wanted: tuple[str, ...], decimals: int) -> str:
     for each in estimates:
         if (each.measure, each.visit, each.group, each.category) == wanted:
-            return interval(each.estimate, each.lower, each.upper, decimals)
+            return interval(*each.cited, decimals)
     return ""
 
 

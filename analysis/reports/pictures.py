@@ -101,8 +101,9 @@ def _trajectory(axes: Axes, shown: Shown, measure: Measure) -> dict[str, Any]:
         shift = 0.12 * (label - (len(classes) - 1) / 2)
         for place, line in zip(places, paid, strict=True):
             if line:
-                bar = [[line.estimate - line.lower], [line.upper - line.estimate]]
-                axes.errorbar(place + shift, line.estimate, yerr=bar, color=colour, fmt="s", markersize=3.5, alpha=0.75,
+                estimate, lower, upper = line.cited
+                bar = [[estimate - lower], [upper - estimate]]
+                axes.errorbar(place + shift, estimate, yerr=bar, color=colour, fmt="s", markersize=3.5, alpha=0.75,
                               linewidth=1, capsize=2)  # fmt: skip
     spread = float(np.nanstd(shown.release.values[:, row]))
     middle = np.concatenate(heights)

@@ -21,6 +21,11 @@ from privacy.statements.statement import Statement
 
 MOST_FINDINGS = 25
 PAID_FOR_FILE = "paid_for_estimates.csv"
+BY_COPIES = (
+    " They are combined from the copies of this release, whose intervals are narrower than those of noisy histograms "
+    "alone, which the file has as well; these stand here where copies say nothing, as of differences between arms in "
+    "what was measured before randomisation."
+)
 CITING = "How to cite"
 ALL_TO_LOOK_FOR = (
     "Each cell is the trial's own figure, as it was measured with noise, and its 95 % interval, noise and sampling "
@@ -181,7 +186,8 @@ def _paid_for(estimates: Sequence[Estimate], schema: Schema) -> Section:
     counted = ", ".join(f"{group} {size:,}" for group, size in sizes.items())
     words = (
         "These figures are the trial's, not the release's: they were computed from the noisy measurements that were "
-        "bought anyway. Cite them as estimates, rather than figures of synthetic participants.",
+        "bought anyway. Cite them as estimates, rather than figures of synthetic participants."
+        f"{BY_COPIES if any(each.combined_estimate is not None for each in estimates) else ''}",
         f"Participants who were measured, as that itself was measured: {counted}. {PAID_FOR_FILE} has the same figures "
         "with variances, both errors apart, and what bins may add.",
     )
@@ -198,7 +204,7 @@ def _is_complement(line: Estimate, schema: Schema) -> bool:
 
 def _cell(line: Estimate) -> str:
     shares = "share" in line.quantity or line.quantity == "missing"
-    return interval(line.estimate, line.lower, line.upper, decimals=3 if shares else None)
+    return interval(*line.cited, decimals=3 if shares else None)
 
 
 def named(stated: Publication, cohort: str, study: str, year: int) -> str:
