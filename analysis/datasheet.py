@@ -218,7 +218,8 @@ def _file_lines(schema: Schema, tables: Sequence[Path], marking: str) -> Iterabl
     if isinstance(schema.label, SurvivalLabel):
         yield (
             f"- `survival-{marking}.png` and `{survival_file(marking)}`: Kaplan-Meier curves of these participants, "
-            "the log-rank test, and hazard ratios by Cox's model"
+            "the log-rank test, and hazard ratios by Cox's model, whose intervals leave out the noise; where there are "
+            "copies, the same combined from them, whose intervals hold it: cite those"
         )
 
 

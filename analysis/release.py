@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow.parquet
 import yaml
 from pydantic import BaseModel, ConfigDict
@@ -29,7 +30,7 @@ from analysis.quality.gate import Quality
 from analysis.reports.blocks import Report
 from analysis.reports.public import PAID_FOR_FILE
 from analysis.study import StudyDirectory, StudySettings
-from analysis.survival import FollowUp, survival_table
+from analysis.survival import FollowUp, combined_survival, survival_table
 from analysis.survival_figure import survival_figure
 from cohorts import Participants, Schema, load_participants, write_cohort, write_copies
 from cohorts.storage import replaced_directory
@@ -213,6 +214,8 @@ def write_release(
         if followed is not None:
             (building / f"survival-{marking}.png").write_bytes(survival_figure(followed, None, note))
             table = survival_table({"synthetic": followed})
+            if len(copies) > 1:
+                table = pd.concat([table, combined_survival([each for each in map(FollowUp.of, copies) if each])])
             (building / survival_file(marking)).write_text(table.to_csv(index=False, float_format="%.4g"))
         write_statement(building, statement)
         (building / DATASHEET_FILE).write_text(

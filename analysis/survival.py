@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,13 @@ from lifelines import CoxPHFitter, KaplanMeierFitter
 from lifelines.exceptions import ConvergenceError, ConvergenceWarning
 from lifelines.statistics import multivariate_logrank_test
 
+from analysis.rubin import combine
 from cohorts import Participants
 from cohorts.labels.survival_label import SurvivalLabel
+
+HAZARD_RATIO = "hazard_ratio"
+Z = 1.959964
+Scale = Callable[[np.ndarray], np.ndarray]
 
 EVERYBODY = "everybody"
 """The group, where the label names no covariate to make groups by."""
@@ -66,7 +71,7 @@ def survival_table(cohorts: Mapping[str, FollowUp]) -> pd.DataFrame:
 
     Columns: participants (which cohort), group, number, events, median (time), for each landmark the Kaplan-Meier
     estimate there with its 95 % interval, the log-rank test's p of all groups together, and the hazard ratio to the
-    first group by Cox's model, with its 95 % interval. What cannot be told is empty.
+    first group by Cox's model, with its 95 % interval and p. What cannot be told is empty.
     """
     return pd.DataFrame(
         [
@@ -75,6 +80,43 @@ def survival_table(cohorts: Mapping[str, FollowUp]) -> pd.DataFrame:
             for group, ratio in enumerate(_hazard_ratios(each))
         ]
     )
+
+
+def combined_survival(copies: Sequence[FollowUp]) -> pd.DataFrame:
+    """The same of several copies of a release: a row for each group, of which intervals and p hold the noise.
+
+    Rubin's rules are applied where estimates are nearest to normal: to the complementary log-log of shares without an
+    event, and to the logarithm of hazard ratios. Numbers and events are means over copies, a median time their median.
+
+    Args:
+        copies: at least two.
+    """
+    tables = [survival_table({f"{len(copies)} copies, combined": each}) for each in copies]
+    found = tables[0].copy()
+    found[["number", "events"]] = np.mean([each[["number", "events"]] for each in tables], axis=0).round().astype(int)
+    found["median"] = np.median([each["median"] for each in tables], axis=0)
+    found["log_rank_p"] = np.nan  # statistics of several groups are combined by no rule of estimates
+    for name, scale, back in _scales(found):
+        columns = [name, f"{name}_lower", f"{name}_upper"]
+        with np.errstate(all="ignore"):
+            each = np.array([scale(table[columns].to_numpy(dtype=float)) for table in tables])  # (m, groups, 3)
+        told = np.isfinite(each).all(axis=(0, 2))
+        found.loc[:, columns] = np.nan
+        if told.any():
+            row = combine(list(each[:, told, 0]), list(np.abs(each[:, told, 2] - each[:, told, 1]) / (2 * Z)))
+            limits = np.sort(back(row[["lower", "upper"]].to_numpy()), axis=1)
+            found.loc[told, columns] = np.column_stack([back(row["estimate"].to_numpy()), limits])
+            if name == HAZARD_RATIO:
+                found.loc[told, f"{name}_p"] = row["p"].to_numpy()
+    return found
+
+
+def _scales(table: pd.DataFrame) -> Iterator[tuple[str, Scale, Scale]]:
+    """Names of estimates with an interval, on what scale they are combined, and the way back."""
+    for name in table.columns:
+        if f"{name}_lower" in table.columns and name != HAZARD_RATIO:
+            yield str(name), lambda shares: np.log(-np.log(shares)), lambda values: np.exp(-np.exp(values))
+    yield HAZARD_RATIO, np.log, np.exp
 
 
 def _of_group(follow_up: FollowUp, group: int) -> dict[str, object]:
@@ -103,7 +145,7 @@ def _log_rank(follow_up: FollowUp) -> float:
 
 def _hazard_ratios(follow_up: FollowUp) -> list[dict[str, float]]:
     """Of each group to the first."""
-    names = ("hazard_ratio", "hazard_ratio_lower", "hazard_ratio_upper")
+    names = (HAZARD_RATIO, f"{HAZARD_RATIO}_lower", f"{HAZARD_RATIO}_upper", f"{HAZARD_RATIO}_p")
     unknown = [dict.fromkeys(names, np.nan) for _ in follow_up.groups]
     present = [g for g in range(len(unknown)) if follow_up.events[follow_up.group == g].any()]
     if present[:1] != [0] or len(present) < 2:
@@ -117,7 +159,7 @@ def _hazard_ratios(follow_up: FollowUp) -> list[dict[str, float]]:
             summary = CoxPHFitter().fit(data, "time", "event").summary
     except ConvergenceError:
         return unknown
-    columns = ["exp(coef)", "exp(coef) lower 95%", "exp(coef) upper 95%"]
+    columns = ["exp(coef)", "exp(coef) lower 95%", "exp(coef) upper 95%", "p"]
     for g in present[1:]:
         unknown[g] = dict(zip(names, map(float, summary.loc[str(g), columns]), strict=True))
     return unknown

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.survival import FollowUp, survival_table
+from analysis import combine
+from analysis.survival import FollowUp, combined_survival, survival_table
 from analysis.survival_figure import survival_figure
 from cohorts import Encoding, Participants, Schema
 from tests.cohorts.outcome_trials import NUMERIC, SURVIVAL, trial
@@ -85,3 +86,31 @@ def test_a_label_of_another_kind_has_no_survival(cohort):
     encoding = Encoding(schema)
     people = Participants(schema, np.array(["S1"]), np.array([0]), encoding.decode(np.zeros((1, encoding.width))))
     assert FollowUp.of(people) is None
+
+
+def test_copies_have_one_hazard_ratio_and_one_curve_whose_intervals_hold_the_noise():
+    """Combined by hand on the scales that Rubin's rules are for; copies that differ have a wider interval than one."""
+    sex, copies = np.arange(300) % 2, []
+    for seed, mean in enumerate((160, 200, 260, 210)):  # noise has moved the effect in each
+        times = np.ceil(np.random.default_rng(seed).exponential(np.where(sex, mean, 100)))
+        copies.append(followed(times, np.ones(300, dtype=bool), sex))
+    alone = [survival_table({"one": each}).set_index("sex") for each in copies]
+    combined = combined_survival(copies).set_index("sex")
+    assert set(combined["participants"]) == {"4 copies, combined"} and combined["log_rank_p"].isna().all()
+    ratios = np.array([each.loc["m", ["hazard_ratio", "hazard_ratio_lower", "hazard_ratio_upper"]] for each in alone])
+    logs = np.log(ratios.astype(float))
+    by_hand = combine(list(logs[:, 0]), list((logs[:, 2] - logs[:, 1]) / 2 / 1.959964)).loc[0]
+    found = combined.loc["m", ["hazard_ratio", "hazard_ratio_lower", "hazard_ratio_upper", "hazard_ratio_p"]]
+    assert tuple(found) == pytest.approx((*np.exp(by_hand[["estimate", "lower", "upper"]]), by_hand["p"]))
+    assert np.log(found.iloc[2] / found.iloc[1]) > 1.3 * np.median(logs[:, 2] - logs[:, 1])
+    place = "without_event_at_100"
+    for group in ("f", "m"):
+        shares = [each.loc[group, place] for each in alone]
+        lower, share, upper = combined.loc[group, [f"{place}_lower", place, f"{place}_upper"]]
+        assert lower < share < upper and min(shares) < share < max(shares)
+    assert np.isnan(combined.loc["f", "hazard_ratio"])
+
+
+def test_what_one_copy_cannot_tell_is_empty():
+    some, none = followed([10, 20, 300, 40], [True] * 4, [0, 0, 1, 1]), followed([10, 20, 300], [True] * 3, [0, 0, 0])
+    assert combined_survival([some, none])["hazard_ratio"].isna().all()
