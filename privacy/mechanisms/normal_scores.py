@@ -20,6 +20,9 @@ from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms
 LIMIT = 3.3
 """Scores are cut at this many standard deviations."""
 
+NOTHING_ELSE = 1e-9
+"""Width of what is left of a bin that holds the limit alone."""
+
 PER_BIN = 64
 """Places in a bin at which scores are looked at, to find their mean square."""
 
@@ -140,9 +143,24 @@ class NormalScores:
         between[[0, -1]] += self.heaps[number] * [1, -1]
         return between
 
+    def _edges(self, number: int) -> np.ndarray:
+        """Positions between which the values of a cell's bins lie, (b + 1,): in the outermost without the limits.
+
+        Who has a limit was counted apart. Where that is no more than noise nobody has it, however many are in its bin,
+        unless that holds nothing else.
+        """
+        edges, limits = np.linspace(0, 1, self.bins[number].values + 1), self.bins[number].limits
+        if limits:
+            inner = 2 * limits[0], 2 * limits[1] - 1  # a whole number takes up as much on either side of its position
+            edges[0], edges[-1] = (
+                own if abs(own - next_one) > NOTHING_ELSE else end
+                for own, next_one, end in zip(inner, edges[[1, -2]], edges[[0, -1]], strict=True)
+            )
+        return edges
+
     def _scores_at(self, number: int, positions: np.ndarray, shares: np.ndarray) -> np.ndarray:
         """Scores (n,) of positions (n,) in a cell, not of a nominal one, by the shares (b,) of its bins."""
-        scores: np.ndarray = ndtri(np.interp(positions, _edges(shares), self._between(number, shares)))
+        scores: np.ndarray = ndtri(np.interp(positions, self._edges(number), self._between(number, shares)))
         limits = self.bins[number].limits or (-np.inf, np.inf)
         for end, there in enumerate((positions <= limits[0], positions >= limits[1])):
             if self.heaps[number, end]:
@@ -195,8 +213,12 @@ class NormalScores:
             else:
                 for label, shares in enumerate(self.within(number)):
                     own = labels == label
-                    between = self._between(number, shares)  # whoever is beyond has the limit
-                    positions[own, number] = np.interp(ndtr(score[own, 0]), between, _edges(shares))
+                    between, ranks = self._between(number, shares), ndtr(score[own, 0])
+                    inside = np.interp(ranks, between, self._edges(number))
+                    heaps = self.heaps[number] > 0  # whoever is beyond them has the limit
+                    inside[heaps[0] & (ranks <= between[0])] = 0
+                    inside[heaps[1] & (ranks >= between[-1])] = 1
+                    positions[own, number] = inside
             if cell.flagged:
                 positions[scores[:, cell.flag] + ndtri(self.missing[number]) > 0, number] = BEYOND
         return self.encoding.at_positions(positions)
@@ -243,10 +265,6 @@ def _smoothly(shares: np.ndarray, widths: np.ndarray) -> np.ndarray:
     fine = np.interp(np.arange(len(shares) * PER_BIN + 1) / PER_BIN, np.arange(len(edges)), edges)
     parts: np.ndarray = np.diff(PchipInterpolator(edges, _distribution(shares))(fine)).clip(min=0)
     return parts
-
-
-def _edges(shares: np.ndarray) -> np.ndarray:
-    return np.linspace(0, 1, len(shares) + 1)
 
 
 def _distribution(shares: np.ndarray) -> np.ndarray:

@@ -153,6 +153,20 @@ def test_where_nobody_has_the_limit_nobody_is_made_to():
     assert np.count_nonzero(believed) <= 4  # of 240, each by a chance of 0.0014
 
 
+@pytest.mark.parametrize("none", [0.0, 0.3])
+def test_a_limit_that_nobody_has_takes_nobody_from_the_value_beside_it(none):
+    """As positive lymph nodes of those who are in a trial because they have one: 0 and 1 share a bin, not people."""
+    nodes = {"name": "nodes", "kind": "integer", "lower": 0, "upper": 49, "column": "nodes"}
+    schema = KINDS.model_validate({**KINDS.model_dump(), "name": "nodes", "measures": [nodes]})
+    rng = np.random.default_rng(0)
+    values = rng.choice([0, 1, 2, 5, 12], (COUNT, 1, 3), p=[none, 0.6 - none, 0.2, 0.1, 0.1]).astype(np.float32)
+    measured = Measurements.costing(schema, 1.0, rho=1.0).release(values, rng.integers(0, 2, COUNT))
+    drawn = measured.draw(schema, 10 * COUNT, np.random.default_rng(1)).values
+    for value in (0, 1):
+        assert (drawn == value).mean() == pytest.approx((values == value).mean(), abs=0.03)
+    assert none or not (drawn == 0).any()
+
+
 def test_values_come_back_from_their_own_scores():
     values, labels = people()
     histograms = Measurements.costing(KINDS, 0.75, rho=100.0).histograms
