@@ -7,12 +7,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from analysis import internal
 from analysis.copies import draw_copies
+from analysis.datasheet import survival_file
 from analysis.ensemble import generate, generate_ensemble, random_stream, share_mended
 from analysis.epochs import ScoredEpoch, releasable_epochs
 from analysis.errors import AnalysisError
@@ -31,6 +33,7 @@ from analysis.sealing import PICKED, SEALED, drawn_before, is_sealed, seal, veri
 from analysis.selection import Selected, Selection, picker_titles
 from analysis.steward import open_for_steward
 from analysis.study import StudyDirectory, StudySettings
+from analysis.survival import FollowUp, combined_survival, survival_table
 from analysis.transfer import Transfer, count_of_models, measure_transfer
 from analysis.watching import show_figures
 from cohorts import CohortError, Participants, Schema, resolve_schema
@@ -149,7 +152,7 @@ def build_release(
                     settings,
                     policy.marking,
                     statement,
-                    Judged(asked.quality, asked.shown.estimates, page),
+                    Judged(asked.quality, asked.shown.estimates, page, asked.shown.survival),
                     synthetic.ensemble,
                     synthetic.panels,
                     lambda digest: seal(directory, settings, ledger, {PICKED: selection.digest, SEALED: digest}),
@@ -198,8 +201,10 @@ def _asked(
     """
     measured = kept_measurements(directory.path)
     version = installed_versions(("dpgan-tune",))["dpgan-tune"]
+    survival = _survival(directory, settings, release, copies)
     if measured is None:
-        return Asked(settings, statement, not_judged(NOTHING_MEASURED), Shown(release, None, ()), tried, version)
+        shown = Shown(release, None, (), survival=survival)
+        return Asked(settings, statement, not_judged(NOTHING_MEASURED), shown, tried, version)
     baselines = (
         Baseline.of("the release", measured, release),
         Baseline.of("a Gaussian in each class, without a search", measured, gaussian_baseline(measured, release)),
@@ -208,8 +213,23 @@ def _asked(
         lines = read_estimates(directory.release / PAID_FOR_FILE)
     else:
         lines = with_copies(estimates(measured, release.schema), copies)
-    shown = Shown(release, measured, lines)
+    shown = Shown(release, measured, lines, survival=survival)
     return Asked(settings, statement, judge(measured, release), shown, replace(tried, baselines=baselines), version)
+
+
+def _survival(
+    directory: StudyDirectory, settings: StudySettings, release: Participants, copies: Sequence[Participants] | None
+) -> pd.DataFrame | None:
+    """The table of survival, of copies too; that of the release where it was sealed before."""
+    followed = FollowUp.of(release)
+    if followed is None:
+        return None
+    if copies is None:
+        return pd.read_csv(directory.release / survival_file(policy_named(settings.policy).marking))
+    table = survival_table({"synthetic": followed})
+    if len(copies) < 2:
+        return table
+    return pd.concat([table, combined_survival([each for each in map(FollowUp.of, copies) if each])], ignore_index=True)
 
 
 def check_seed(settings: StudySettings, schema: Schema) -> None:
@@ -271,7 +291,7 @@ def _report(
         internal.write_loading(directory.internal, real.report)
     internal.write_selection(directory.internal, selection)
     internal.write_figures(directory.internal, synthetic.panels, real, settings.study)
-    internal.write_survival(directory.internal, synthetic.ensemble, real, settings.study)
+    internal.write_survival(directory.internal, asked.shown, real, settings.study)
     transfer = None
     if len(real.schema.label.classes) > 1:
         task = progress.add_task("Testing on real participants", total=count_of_models(synthetic.singles))

@@ -13,6 +13,8 @@ from analysis.dataset.describe import licence_section
 from analysis.dataset.dictionary import table_section
 from analysis.dataset.reading import reading_lines
 from analysis.dataset.sums import SUMS_FILE
+from analysis.quality.by_copies import width_beside_sampling
+from analysis.quality.estimates import Estimate
 from analysis.quality.gate import FALSE_ALARMS, NAMES, Quality
 from analysis.study import StudySettings
 from cohorts import Schema
@@ -35,15 +37,18 @@ Rubin's rules: the interval then holds the noise and the trial's own sampling. I
 
 ```r
 library(mitools)
-data <- read.csv("{file}", na.strings = "")
+data <- read.csv("{file}", na.strings = "", check.names = FALSE)
 copies <- imputationList(split(data, data[[1]]))
 summary(MIcombine(with(copies, lm(OUTCOME ~ ARM))))
 ```
 
-In Python, `combine` of the module `analysis` takes the estimates and the standard errors of all copies. An interval
-from a single copy, or from the synthetic cohort itself, is too narrow. What the copies keep
-of the trial is how values are spread and how they hang together two by two, by class; of what only three or more of
-them show together, such as an interaction of two measures, they say nothing, and nor does an interval of it.
+{merging}In Python, `combine` of dpgan-tune's module `analysis` takes the estimates and the standard errors of all
+copies. An interval from a single copy, or from the synthetic cohort itself, is too narrow.{width}
+
+What the copies keep of the trial is how values are spread, and how each two of them rise and fall together, by class.
+Of anything else intervals say nothing, however narrow: of what first rises and then falls with another measure, and so
+of an effect that is adjusted for a confounder of that kind; of interactions and effects in subgroups; of a response
+that is a change between two visits cut at a point; and of rules between columns, such as one that follows from another.
 """
 
 TEMPLATE = """\
@@ -112,6 +117,7 @@ def datasheet(
     quality: Quality,
     tables: Sequence[Path],
     copies: int = 0,
+    estimates: Sequence[Estimate] = (),
 ) -> str:
     """The datasheet as Markdown.
 
@@ -123,6 +129,7 @@ def datasheet(
         quality: what the gate found.
         tables: the files that hold the synthetic participants.
         copies: how many copies there are.
+        estimates: the paid-for table, which says how wide intervals are.
     """
     return TEMPLATE.format(
         cohort=statement.cohort,
@@ -136,10 +143,10 @@ def datasheet(
         paid_for="" if quality.verdict == "not judged" else PAID_FOR,
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema),
-        visits=_visit_sentence(schema) + _constraint_sentence(schema),
+        visits=_visit_sentence(schema) + _row_sentence(schema) + _constraint_sentence(schema),
         good_for=quality.good_for(schema.compared_by),
         quality=quality_section(quality),
-        intervals=interval_section(schema, copies),
+        intervals=interval_section(schema, copies, width_beside_sampling(estimates)),
         schema_file=schema_file_name(marking),
         descriptions=DESCRIPTIONS,
         sums=SUMS_FILE,
@@ -156,7 +163,7 @@ def _left_out_paragraph(schema: Schema) -> str:
     return f"\n**{said}**\n" if many_left_out(schema) else f"\n{said}\n"
 
 
-def interval_section(schema: Schema, copies: int) -> str:
+def interval_section(schema: Schema, copies: int, width: float | None = None) -> str:
     """How to get an interval that holds, in Markdown; or that there is none to be had, and why."""
     if not copies:
         return (
@@ -165,7 +172,27 @@ def interval_section(schema: Schema, copies: int) -> str:
             "asked for or nothing was measured that they could be drawn from."
         )
     table = next(iter(schema.tables))
-    return INTERVALS.format(copies=copies, file=f"{schema.stem(table)}-copies.csv")
+    return INTERVALS.format(
+        copies=copies, file=f"{schema.stem(table)}-copies.csv", merging=_merging(schema), width=_width_sentence(width)
+    )
+
+
+def _merging(schema: Schema) -> str:
+    """How rows of copies are put together, as sentences that others follow."""
+    by = ", ".join(f'"{column}"' for column in ("copy", *schema.id_columns))
+    said = ""
+    if len(schema.tables) > 1:
+        said = f"Merge tables by copy and participant, `by = c({by})`, since each copy numbers its own from S000001. "
+    if schema.visit_tables:
+        said += "Of a table of visits take one visit, or an analysis of repeated measurements. "
+    return said
+
+
+def _width_sentence(width: float | None) -> str:
+    if width is None:
+        return ""
+    hidden = ": noise hides more than the trial's size does, and most analyses will tell little" if width > 2 else ""
+    return f" Those of means, shares and differences are about {width:.2g} times as wide as the trial's own{hidden}."
 
 
 def quality_section(quality: Quality) -> str:
@@ -238,9 +265,22 @@ def _constraint_sentence(schema: Schema) -> str:
     return f"\n\nTrue of every synthetic participant, by what the schema says of any: {said}." if said else ""
 
 
+def _row_sentence(schema: Schema) -> str:
+    """Who has no row, where visits may be without a value."""
+    if not schema.visit_tables or not schema.may_be_missing.any():
+        return ""
+    return (
+        " A visit at which a participant has no value at all has no row, so shares of missing values are of "
+        "participants, not of rows."
+    )
+
+
 def _visit_sentence(schema: Schema) -> str:
     if schema.visits.windows is None:
         return f"Visits, in order: {', '.join(schema.visit_names)}."
     windows = ", ".join(f"{each.name} ({each.start:g} to {each.end:g})" for each in schema.visits.windows)
     days = "days from the origin of visits to " if schema.visit_origins else ""
-    return f"Visits are windows of {days}`{schema.visits.column}`: {windows}."
+    return (
+        f"Visits are windows of {days}`{schema.visits.column}`: {windows}. It is the same for everybody at a visit, in "
+        "the window's middle unless the schema says where."
+    )

@@ -15,6 +15,7 @@ import pandas as pd
 from analysis.figures import Panel, figures, median_table
 from analysis.release import figure_names
 from analysis.reports.blocks import Report
+from analysis.reports.pictures import Shown
 from analysis.selection import Selection
 from analysis.survival import FollowUp, survival_table
 from analysis.survival_figure import survival_figure
@@ -52,15 +53,15 @@ def write_figures(internal: Path, panels: Sequence[Panel], real: Participants, s
     storage.write_text(internal / "medians.csv", median_table(panels, real).to_csv(index=False))
 
 
-def write_survival(internal: Path, synthetic: Participants, real: Participants, study: str) -> None:
+def write_survival(internal: Path, shown: Shown, real: Participants, study: str) -> None:
     """Where the label is a time to an event, write curves of the release beside the real ones, and their table."""
-    ours, theirs = FollowUp.of(synthetic), FollowUp.of(real)
+    ours, theirs = FollowUp.of(shown.release), FollowUp.of(real)
     if ours is None or theirs is None:
         return
     prepare(internal)
     note = f"Study {study}. Real participants are shown: internal, never publish."
     storage.write_bytes(internal / "survival-internal.png", survival_figure(ours, theirs, note))
-    table = survival_table({"real": theirs, "release": ours})
+    table = pd.concat([survival_table({"real": theirs}), shown.survival])
     storage.write_text(internal / "survival.csv", table.to_csv(index=False, float_format="%.4g"))
 
 

@@ -30,7 +30,7 @@ from analysis.quality.gate import Quality
 from analysis.reports.blocks import Report
 from analysis.reports.public import PAID_FOR_FILE
 from analysis.study import StudyDirectory, StudySettings
-from analysis.survival import FollowUp, combined_survival, survival_table
+from analysis.survival import FollowUp
 from analysis.survival_figure import survival_figure
 from cohorts import Participants, Schema, load_participants, write_cohort, write_copies
 from cohorts.storage import replaced_directory
@@ -58,11 +58,13 @@ class Judged:
         quality: what the gate found.
         estimates: the paid-for table; empty where nothing was measured.
         report: for people.
+        survival: table of what becomes of participants; None where the label is no time to an event.
     """
 
     quality: Quality
     estimates: Sequence[Estimate]
     report: Report
+    survival: pd.DataFrame | None = None
 
 
 class ReleasedFile(BaseModel):
@@ -213,13 +215,12 @@ def write_release(
         followed = FollowUp.of(synthetic)
         if followed is not None:
             (building / f"survival-{marking}.png").write_bytes(survival_figure(followed, None, note))
-            table = survival_table({"synthetic": followed})
-            if len(copies) > 1:
-                table = pd.concat([table, combined_survival([each for each in map(FollowUp.of, copies) if each])])
-            (building / survival_file(marking)).write_text(table.to_csv(index=False, float_format="%.4g"))
+        if judged.survival is not None:
+            table = judged.survival.to_csv(index=False, float_format="%.4g")
+            (building / survival_file(marking)).write_text(table)
         write_statement(building, statement)
         (building / DATASHEET_FILE).write_text(
-            datasheet(settings, marking, schema, statement, judged.quality, tables, len(copies))
+            datasheet(settings, marking, schema, statement, judged.quality, tables, len(copies), judged.estimates)
         )
         (building / REPORT_FILE).write_text(judged.report.as_html())
         (building / REPORT_JSON).write_text(_json(judged.report.as_json()))

@@ -54,7 +54,8 @@ def combine(
     copies, middle = len(found), found.mean(axis=0)  # m, (c,)
     within, between = np.square(errors).mean(axis=0), (1 + 1 / copies) * found.var(axis=0, ddof=1)
     error = np.sqrt(within + between)
-    freedom = (copies - 1) * np.square(1 + within / np.maximum(between, np.finfo(float).tiny))
+    with np.errstate(over="ignore"):  # of copies that agree, degrees of freedom have no end
+        freedom = (copies - 1) * np.square(1 + within / np.maximum(between, np.finfo(float).tiny))
     reach = student.ppf((1 + level) / 2, freedom) * error
     first = estimates[0]
     return pd.DataFrame(

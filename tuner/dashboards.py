@@ -53,7 +53,7 @@ class Dashboards:
         elif self.wanted:
             said.append("trials   Optuna's dashboard did not start; the study goes on without it")
         else:
-            said.append("trials   not shown, since the cohort is private; --dashboard shows them on this machine")
+            said.append("trials   not shown, as of a private cohort or by --no-dashboard; --dashboard shows them here")
         if self.ray:
             token = f"paste the token in {self.token_file}" if self.token_file else "paste the token in RAY_AUTH_TOKEN"
             said.append(f"machines {self.ray}  ({token})")

@@ -105,7 +105,7 @@ def _of_visits(schema: Schema, table: str) -> Entry:
     if visits.windows is None:
         return Entry(table, str(visits.column), "visit", "ordered category", values=" < ".join(visits.names))
     kind: Kind = "date" if schema.visit_origins else "number"
-    return Entry(table, str(visits.column), "visit", kind, values="a time in the window of the visit")
+    return Entry(table, str(visits.column), "visit", kind, values="of the visit, alike for everybody")
 
 
 def _of_label(label: Label) -> list[Entry]:

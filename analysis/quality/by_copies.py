@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.quality.comparisons import between, visit_of
-from analysis.quality.estimates import Estimate, Quantity, possible
+from analysis.quality.estimates import Estimate, Quantity, Z, possible
 from analysis.rubin import combine
 from cohorts import Encoding, Measure, Participants
 
@@ -56,6 +56,17 @@ def _beside(line: Estimate, combined: np.ndarray | None, measure: Measure) -> Es
         return line
     estimate, lower, upper = np.clip(combined, *possible(line.quantity, measure)).tolist()
     return replace(line, combined_estimate=estimate, combined_lower=lower, combined_upper=upper)
+
+
+def width_beside_sampling(lines: Sequence[Estimate]) -> float | None:
+    """How wide intervals of means, shares and differences by copies typically are, in widths without noise."""
+    wider = [
+        (line.combined_upper - line.combined_lower) / (2 * Z * line.sampling_sd)
+        for line in lines
+        if line.combined_upper is not None and line.combined_lower is not None
+        if line.quantity not in ("variance", "missing") and line.sampling_sd > 0
+    ]
+    return float(np.median(wider)) if wider else None
 
 
 def key_of(line: Estimate) -> Key:

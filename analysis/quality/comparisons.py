@@ -183,8 +183,8 @@ def _at_limits(cell: Cell, pairs: Sequence[_Pair]) -> Iterator[tuple[str, Figure
     if cell.measure.discrete or pairs[0].bought.values < BINS:
         return  # with fewer bins the first and the last are values like others
     known = pairs[0].bought.known
-    for place, where in ((0, "lower"), (pairs[0].bought.values - 1, "upper")):
-        yield f"share at the {where} limit", _compared(pairs, _one(place, known), known)
+    for place, where in ((0, "lowest"), (pairs[0].bought.values - 1, "highest")):
+        yield f"share in the {where} bin", _compared(pairs, _one(place, known), known)
 
 
 def _of_means(measured: Measured, release: Participants, scores: NormalScores) -> Iterator[Comparison]:

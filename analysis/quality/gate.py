@@ -48,7 +48,7 @@ NAMES: Mapping[What, str] = {
     "share": "shares of categories",
     "middle": "shares on either side of the median",
     "spread": "shares inside the middle half",
-    "limit": "shares at the limits",
+    "limit": "shares in the outermost bins",
     "missing": "shares without a value",
     "mean": "means",
     "difference": "differences between classes",

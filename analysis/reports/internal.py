@@ -15,6 +15,7 @@ from analysis.reports.blocks import Report, Section, Table
 from analysis.reports.numbers import decimals_for, interval, number
 from analysis.reports.pictures import correlations, marginals, trajectories
 from analysis.reports.public import Asked, public_sections
+from analysis.reports.surviving import survival_sections
 from analysis.transfer import Scores, Transfer
 from cohorts import Measure, Participants
 from trainables.scoring import classifiers
@@ -66,6 +67,7 @@ def _real_sections(asked: Asked, opened: Opened) -> Iterable[Section]:
             (_transfer(opened.transfer, shown.release), detection),
         )
         yield Section("Real and synthetic: the differences between classes", blocks=(_effects(asked, opened.real),))
+    yield from survival_sections(shown)
     if pictures := tuple(trajectories(shown)):
         yield Section("Real and synthetic: how measures move", blocks=pictures)
     yield Section("Real and synthetic: how values are spread", blocks=tuple(marginals(shown)))

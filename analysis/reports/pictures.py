@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -46,12 +47,14 @@ class Shown:
         measured: what was bought; None where nothing was.
         estimates: the paid-for table.
         real: real participants. Sensitive; None for a report that may be published.
+        survival: of the release and of its copies, as ``survival_table`` has it, where the label is a time to an event.
     """
 
     release: Participants
     measured: Measured | None
     estimates: Sequence[Estimate]
     real: Participants | None = None
+    survival: pd.DataFrame | None = None
 
     @property
     def schema(self) -> Schema:

@@ -12,6 +12,7 @@ from analysis.quality.gate import NAMES, Quality, least_of
 from analysis.reports.blocks import Report, Section, Table
 from analysis.reports.numbers import interval
 from analysis.reports.pictures import Shown, correlations, marginals, trajectories
+from analysis.reports.surviving import survival_sections
 from analysis.reports.tried import Tried, tried_section
 from analysis.study import StudySettings
 from cohorts import Schema
@@ -80,6 +81,7 @@ def public_sections(asked: Asked) -> Iterable[Section]:
     yield _gate(asked)
     if asked.shown.estimates:
         yield _paid_for(asked.shown.estimates, asked.schema)
+    yield from survival_sections(asked.shown)
     if pictures := tuple(trajectories(asked.shown)):
         yield Section("How measures move", blocks=pictures)
     yield Section("How values are spread", blocks=tuple(marginals(asked.shown)))

@@ -178,6 +178,15 @@ def test_r_reads_copies_as_the_page_and_the_datasheet_say_and_combines_them_as_w
     assert "arm" in run_r(section.replace("OUTCOME ~ ARM", "age ~ arm"), tmp_path)
 
 
+def test_the_datasheet_says_how_to_merge_copies_and_how_much_noise_widens_intervals():
+    named = released_schema(schema_of(500), "synthetic")
+    said = interval_section(named, 10, 1.31)
+    assert '`by = c("copy", "id")`' in said and "take one visit" in said
+    assert "about 1.3 times as wide as the trial's own." in said
+    assert "most analyses will tell little" in interval_section(named, 10, 4.0)
+    assert "times as wide" not in interval_section(named, 10)
+
+
 def mean_pressure(copy: Participants) -> Found:
     return analysed(copy)["mean pressure of the treated"]
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import combine
+from analysis.reports.blocks import Picture
+from analysis.reports.pictures import Shown
+from analysis.reports.surviving import survival_sections
 from analysis.survival import FollowUp, combined_survival, survival_table
 from analysis.survival_figure import survival_figure
 from cohorts import Encoding, Participants, Schema
@@ -114,3 +118,15 @@ def test_copies_have_one_hazard_ratio_and_one_curve_whose_intervals_hold_the_noi
 def test_what_one_copy_cannot_tell_is_empty():
     some, none = followed([10, 20, 300, 40], [True] * 4, [0, 0, 1, 1]), followed([10, 20, 300], [True] * 3, [0, 0, 0])
     assert combined_survival([some, none])["hazard_ratio"].isna().all()
+
+
+def test_the_report_has_what_becomes_of_participants_and_says_which_intervals_to_cite():
+    arguments = np.arange(1, 61) * 6, np.arange(60) % 3 > 0, np.arange(60) % 2
+    people, copies = participants(*arguments), [followed(*arguments)] * 3
+    table = pd.concat([survival_table({"synthetic": copies[0]}), combined_survival(copies)])
+    (section,) = survival_sections(Shown(people, None, (), survival=table))
+    picture, rows = section.blocks
+    assert isinstance(picture, Picture) and picture.png.startswith(PNG)
+    assert [row[0] for row in rows.rows] == ["synthetic"] * 2 + ["3 copies, combined"] * 2
+    assert "cite those" in rows.look_for and all(row["hazard_ratio"] is None for row in rows.data if row["sex"] == "f")
+    assert not list(survival_sections(Shown(people, None, ())))
