@@ -82,13 +82,13 @@ def test_a_collapsed_response_is_found_in_a_trial_of_111_participants():
     assert "share of good" in found.findings[0].detail
 
 
-@pytest.mark.parametrize("where", ["lower", "upper"])
-def test_a_quarter_of_values_at_a_limit_is_found(trial, measured, where):
-    limit = getattr(trial.schema.measures[0], where)
+@pytest.mark.parametrize(("end", "where"), [("lower", "lowest"), ("upper", "highest")])
+def test_a_quarter_of_values_at_a_limit_is_found(trial, measured, end, where):
+    limit = getattr(trial.schema.measures[0], end)
     stuck = np.random.default_rng(0).random((400, 1)) < 0.25
     found = judge(measured, changed(trial, "pressure", np.where(stuck, limit, trial.values[:, 0])))
     assert found.columns[0] == "pressure"
-    assert any(each.detail == f"share at the {where} limit" for each in found.findings)
+    assert any(each.detail == f"share in the {where} bin" for each in found.findings)
 
 
 @pytest.mark.parametrize(
