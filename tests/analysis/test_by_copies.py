@@ -29,7 +29,7 @@ def trial() -> Participants:
 def copies(trial) -> list[Participants]:
     measured = Measurements.costing(SCHEMA, 1.0, 0.2).release(trial.values, trial.labels)
     drawn = Copies(measured, SCHEMA, np.random.default_rng(1))
-    return [drawn.draw(400) for _ in range(10)]
+    return [drawn.draw(400) for _ in range(6)]
 
 
 @pytest.fixture(scope="module")
