@@ -46,10 +46,12 @@ def test_times_and_events_are_released_in_the_trials_own_columns(study):
     assert early.mean() == pytest.approx(0.3, abs=0.01)  # its public share
 
 
-def test_survival_by_group_is_released_of_synthetic_participants_alone(study):
+def test_survival_by_group_is_released_of_synthetic_participants_and_copies_alone(study):
     table = pd.read_csv(study / "release" / "survival-synthetic-estimates.csv")
-    assert set(table["participants"]) == {"synthetic"} and table["sex"].tolist() == ["f", "m"]
-    assert table["number"].sum() == 400
+    assert table["participants"].tolist() == ["synthetic"] * 2 + ["10 copies, combined"] * 2
+    assert table["sex"].tolist() == ["f", "m"] * 2
+    assert table.loc[table["participants"] == "synthetic", "number"].sum() == 400
+    assert "hazard ratio" in (study / "release" / "report.html").read_text()
     assert (study / "release" / "survival-synthetic.png").exists()
     assert "survival-synthetic-estimates.csv" in (study / "release" / "README.md").read_text()
 
