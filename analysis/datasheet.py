@@ -192,7 +192,7 @@ def _width_sentence(width: float | None) -> str:
     if width is None:
         return ""
     hidden = ": noise hides more than the trial's size does, and most analyses will tell little" if width > 2 else ""
-    return f" Those of means, shares and differences are about {width:.2g} times as wide as the trial's own{hidden}."
+    return f" Combined ones of means, shares and differences are about {width:.2g} times as wide as the trial's own{hidden}."
 
 
 def quality_section(quality: Quality) -> str:
