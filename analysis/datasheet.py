@@ -191,8 +191,9 @@ def _merging(schema: Schema) -> str:
 def _width_sentence(width: float | None) -> str:
     if width is None:
         return ""
-    hidden = ": noise hides more than the trial's size does, and most analyses will tell little" if width > 2 else ""
-    return f" Combined ones of means, shares and differences are about {width:.2g} times as wide as the trial's own{hidden}."
+    little = ": noise hides more than the trial's size does, and most analyses will tell little" if width > 2 else ""
+    wide = f"about {width:.2g} times as wide as the trial's own{little}"
+    return f" Combined intervals of means, shares and differences are {wide}."
 
 
 def quality_section(quality: Quality) -> str:
