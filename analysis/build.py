@@ -209,10 +209,11 @@ def _asked(
         Baseline.of("the release", measured, release),
         Baseline.of("a Gaussian in each class, without a search", measured, gaussian_baseline(measured, release)),
     )
-    if copies is None:
-        lines = read_estimates(directory.release / PAID_FOR_FILE)
+    written = directory.release / PAID_FOR_FILE
+    if copies is None and written.exists():
+        lines = read_estimates(written)
     else:
-        lines = with_copies(estimates(measured, release.schema), copies)
+        lines = with_copies(estimates(measured, release.schema), copies or ())
     shown = Shown(release, measured, lines, survival=survival)
     return Asked(settings, statement, judge(measured, release), shown, replace(tried, baselines=baselines), version)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.figures import Panel, figures, median_table
+from analysis.figures import REAL_SHOWN, Panel, figures, median_table
 from analysis.release import figure_names
 from analysis.reports.blocks import Report
 from analysis.reports.pictures import Shown
@@ -46,7 +46,7 @@ def write_loading(internal: Path, report: LoadReport) -> None:
 def write_figures(internal: Path, panels: Sequence[Panel], real: Participants, study: str) -> None:
     """Write every measure's figure with real participants, and the numbers behind them as medians.csv."""
     prepare(internal)
-    note = f"Study {study}. Real participants are shown: internal, never publish."
+    note = f"Study {study}. {REAL_SHOWN}"
     pictures = figures(panels, real, note)
     for measure, name in figure_names(pictures, "internal").items():
         storage.write_bytes(internal / name, pictures[measure])
@@ -59,7 +59,7 @@ def write_survival(internal: Path, shown: Shown, real: Participants, study: str)
     if ours is None or theirs is None:
         return
     prepare(internal)
-    note = f"Study {study}. Real participants are shown: internal, never publish."
+    note = f"Study {study}. {REAL_SHOWN}"
     storage.write_bytes(internal / "survival-internal.png", survival_figure(ours, theirs, note))
     table = pd.concat([survival_table({"real": theirs}), shown.survival])
     storage.write_text(internal / "survival.csv", table.to_csv(index=False, float_format="%.4g"))

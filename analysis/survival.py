@@ -12,12 +12,12 @@ from lifelines import CoxPHFitter, KaplanMeierFitter
 from lifelines.exceptions import ConvergenceError, ConvergenceWarning
 from lifelines.statistics import multivariate_logrank_test
 
+from analysis.quality.estimates import Z
 from analysis.rubin import combine
 from cohorts import Participants
 from cohorts.labels.survival_label import SurvivalLabel
 
 HAZARD_RATIO = "hazard_ratio"
-Z = 1.959964
 Scale = Callable[[np.ndarray], np.ndarray]
 
 EVERYBODY = "everybody"

@@ -33,7 +33,7 @@ from scipy.stats import beta
 
 from analysis import combine
 from analysis.quality.by_copies import Key, figures, key_of, with_copies
-from analysis.quality.estimates import Quantity, estimates
+from analysis.quality.estimates import Quantity, Z, estimates, is_complement
 from analysis.release import read_release
 from benchmarks.ablation import Recipe, bought
 from benchmarks.page import write_section
@@ -46,7 +46,7 @@ from trainables.measured.copies import Copies
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "inference.json", ROOT / "docs" / "intervals.md"
-EFFECTS, COPIES, MEASURED_SHARE, Z = (0.0, 1.0), 10, 0.9, 1.959964
+EFFECTS, COPIES, MEASURED_SHARE = (0.0, 1.0), 10, 0.9
 RESAMPLED, SPRINT = "actg175", "sprint-simulated"
 MEANS, APART, SPREADS = "means and shares of a class", "differences between classes", "variances of a class"
 KINDS: Mapping[Quantity, str] = {
@@ -154,7 +154,9 @@ def _tabled(trial: Participants, epsilon: float, randomness: np.random.Generator
     copies = Copies(measured, trial.schema, randomness)
     drawn = [copies.draw(trial.schema.nominal_size) for _ in range(COPIES)]
     lines = [
-        each for each in with_copies(estimates(measured, trial.schema), drawn) if _counts(trial.schema, key_of(each))
+        each
+        for each in with_copies(estimates(measured, trial.schema), drawn)
+        if not is_complement(trial.schema, each.measure, each.category)
     ]
     own = {"trial": _alone(by_class(trial)), "single": _alone(by_class(drawn[0]))}
     combined = {_name(key_of(each)): _rounded(*each.cited) for each in lines if each.combined_estimate is not None}
@@ -176,18 +178,16 @@ def _measured(trial: Participants, epsilon: float, randomness: np.random.Generat
 
 def by_class(people: Participants) -> Mapping[str, Found]:
     """Figures of the paid-for table, of these people."""
-    return {_name(key): Found(*figure) for key, *figure in figures(people) if _counts(people.schema, key)}
+    return {
+        _name(key): Found(*figure)
+        for key, *figure in figures(people)
+        if not is_complement(people.schema, measure=key[0], category=key[3])
+    }
 
 
 def _name(key: Key) -> str:
     measure, visit, quantity, category, group = key
     return f"{KINDS[quantity]}: {' '.join(part for part in (measure, visit, category, quantity, group) if part)}"
-
-
-def _counts(schema: Schema, key: Key) -> bool:
-    """Whether it says more than another figure: of two categories the first does not."""
-    measure = next(each for each in schema.all_measures if each.name == key[0])
-    return not (measure.kind == "binary" and key[3] == str(measure.categories[0]))
 
 
 def studied(participants: int, epsilon: float, effect: float, seed: int) -> dict[str, Any]:

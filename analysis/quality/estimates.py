@@ -140,6 +140,12 @@ def _float_or_none(text: str) -> float | None:
     return float(text) if text else None
 
 
+def is_complement(schema: Schema, measure: str, category: str) -> bool:
+    """Whether a share is of the first category of two, so that the second's says it."""
+    named = next(each for each in schema.all_measures if each.name == measure)
+    return named.kind == "binary" and category == str(named.categories[0])
+
+
 def possible(quantity: Quantity, measure: Measure) -> tuple[float, float]:
     """The least and the greatest value that a figure of a measure can have."""
     if quantity == "mean":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analysis.dataset.sums import SUMS_FILE
 from analysis.quality.comparisons import between
-from analysis.quality.estimates import Estimate
+from analysis.quality.estimates import Estimate, is_complement
 from analysis.quality.gate import NAMES, Quality, least_of
 from analysis.reports.blocks import Report, Section, Table
 from analysis.reports.numbers import interval
@@ -173,7 +173,7 @@ def _paid_for(estimates: Sequence[Estimate], schema: Schema) -> Section:
     groups = [*classes, *(between(schema, label) for label in range(1, len(classes)))]
     lines: dict[tuple[str, ...], dict[str, Estimate]] = {}
     for each in estimates:
-        if each.quantity != "variance" and not _is_complement(each, schema):
+        if each.quantity != "variance" and not is_complement(schema, each.measure, each.category):
             figure = (
                 "missing" if each.quantity == "missing" else f"share of {each.category}" if each.category else "mean"
             )
@@ -196,12 +196,6 @@ def _paid_for(estimates: Sequence[Estimate], schema: Schema) -> Section:
     data = [vars(each) for each in estimates]
     table = Table("Estimates of the trial", ("measure", "visit", "figure", *groups), rows, ALL_TO_LOOK_FOR, data)
     return Section("What was paid for", words, (table,))
-
-
-def _is_complement(line: Estimate, schema: Schema) -> bool:
-    """Whether a line is of the first category of two, whose share the second's says."""
-    measure = next(each for each in schema.all_measures if each.name == line.measure)
-    return measure.kind == "binary" and line.category == str(measure.categories[0])
 
 
 def _cell(line: Estimate) -> str:

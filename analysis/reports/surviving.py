@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.figures import REAL_SHOWN
 from analysis.reports.blocks import Picture, Section, Table
 from analysis.reports.numbers import interval, number
 from analysis.reports.pictures import Shown
@@ -15,7 +16,6 @@ from analysis.survival import HAZARD_RATIO, FollowUp, survival_table
 from analysis.survival_figure import survival_figure
 from privacy.accounting.events import json_number
 
-INTERNAL = "Real participants are shown: internal, never publish."
 LOOK_FOR = (
     "Rows of copies, combined, have intervals and p that hold the noise: cite those. Those of the synthetic "
     "participants alone leave it out. Hazard ratios are to the first group, by Cox's model; there is no median where "
@@ -31,7 +31,7 @@ def survival_sections(shown: Shown) -> Iterator[Section]:
     real = None if shown.real is None else FollowUp.of(shown.real)
     table, note, curves = shown.survival, "Synthetic participants only.", "Groups should part as copies, combined, do."
     if real is not None:
-        table, note = pd.concat([survival_table({"real": real}), table]), INTERNAL
+        table, note = pd.concat([survival_table({"real": real}), table]), REAL_SHOWN
         curves = "Real and synthetic curves should lie on each other."
     picture = Picture(f"Kaplan-Meier curves ({shown.counted})", survival_figure(followed, real, note), curves)
     yield Section(f"Time to {followed.label.name}", blocks=(picture, _table(table, followed)))
