@@ -124,8 +124,9 @@ class NormalScores:
 
     def _square(self, number: int) -> float:
         """Mean square of a cell's scores, not of a nominal one: their density changes smoothly, but for steps."""
-        scale, bins = self.cells[number].scale, self.bins[number].values
-        at = scale.positions(scale.at((np.arange(bins * PER_BIN) + 0.5) / (bins * PER_BIN)))
+        scale, edges = self.cells[number].scale, self._edges(number)
+        inside = edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(PER_BIN) + 0.5) / PER_BIN
+        at = scale.positions(scale.at(inside.ravel()))
         own = [
             np.average(
                 np.square(self._scores_at(number, at, shares)),

@@ -121,6 +121,19 @@ def test_how_large_scores_are_is_known_where_values_are_few_whole_numbers():
     assert (scores.squares[few] < 0.95).all()
 
 
+def test_how_large_scores_are_is_known_where_nobody_has_the_limit():
+    """As of positive nodes, at least 1 of at most 50: nobody has the 0 that is in the bin of 1."""
+    nodes = {"name": "nodes", "kind": "integer", "lower": 0, "upper": 50, "column": "nodes"}
+    schema = KINDS.model_validate({**KINDS.model_dump(), "name": "nodes", "measures": [nodes]})
+    rng = np.random.default_rng(0)
+    values = rng.geometric(0.3, (COUNT, 1, 3)).clip(1, 50).astype(np.float32)
+    labels = rng.integers(0, 2, COUNT)
+    scores = NormalScores(schema, Measurements.costing(schema, 1.0, 1e5).release(values, labels).histograms)
+    assert len(scores.pooled[0]) < 51 and not scores.heaps.any()
+    squares = np.square(scores.scores(values, labels)).mean(axis=0)
+    assert scores.squares == pytest.approx(squares, abs=0.04)
+
+
 def treated_before(share: float = 0.4) -> tuple[Schema, np.ndarray, np.ndarray]:
     """Days of earlier treatment, none for many, and a score of which as many have the highest."""
     days = {"name": "days", "kind": "integer", "lower": 0, "upper": 2850, "column": "days"}
