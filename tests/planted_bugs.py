@@ -24,6 +24,7 @@ from privacy.mechanisms.histograms import NoisyHistograms
 from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.moments import NoisyMoments
 from privacy.mechanisms.standard_normal import StandardNormals
+from privacy.mechanisms.two_way_tables import NoisyTables, Parts
 from privacy.policies import bought
 from privacy.policies.in_secret import InSecret
 from privacy.statements.declared_budget import DeclaredBudget
@@ -35,6 +36,7 @@ from trainables.gan.packed.packed_trial import PackedTrial
 from trainables.gan.packed_engine import PackedEngine
 
 MEASUREMENTS = "tests/privacy/test_measurements.py"
+TABLES = "tests/privacy/test_two_way_tables.py"
 STEPS = "tests/trainables/test_every_step_is_the_mechanism.py"
 
 
@@ -265,9 +267,9 @@ PLANTED = [
     PlantedBug(
         "histograms are left out of the charge",
         Measurements.event,
-        "[self.histograms.event, self.moments.event]",
-        "[self.moments.event]",
-        f"{MEASUREMENTS}::test_what_is_charged_is_both_and_no_more_than_was_asked_for",
+        "[self.histograms.event, self.moments.event, *of_tables]",
+        "[self.moments.event, *of_tables]",
+        f"{MEASUREMENTS}::test_what_is_charged_is_all_of_it_and_no_more_than_was_asked_for",
     ),
     PlantedBug(
         "noise of histograms is half of what is charged",
@@ -297,6 +299,34 @@ PLANTED = [
         "self._noise.release(statistic)",
         "np.add(self._noise.release(statistic), statistic) / 2",
         "tests/privacy/test_moments.py::test_the_noise_of_the_mean_is_what_the_scale_says",
+    ),
+    PlantedBug(
+        "the choice of tables is left out of the charge",
+        NoisyTables.event,
+        "[self.chosen.event, self._noise(1).event]",
+        "[self._noise(1).event]",
+        f"{TABLES}::test_what_is_charged_is_the_choice_and_the_counts",
+    ),
+    PlantedBug(
+        "tables are chosen without noise",
+        NoisyTables.release,
+        "self.chosen.release(found.gained)",
+        "np.argsort(-found.gained)[: self.chosen.count]",
+        f"{TABLES}::test_noise_decides_where_there_is_more_of_it_than_is_gained",
+    ),
+    PlantedBug(
+        "noise of tables is half of what is charged",
+        NoisyTables.release,
+        "counts = np.split(noisy,",
+        "counts = np.split((noisy + np.concatenate([each.ravel() for each in exact])) / 2,",
+        f"{TABLES}::test_counts_carry_the_noise_that_is_charged",
+    ),
+    PlantedBug(
+        "a participant counts for two in a table",
+        Parts.counts,
+        "block, 1, axis=1)",
+        "block, 2**0.5, axis=1)",
+        f"{TABLES}::test_no_participant_changes_a_gain_or_a_table_by_more_than_one",
     ),
     PlantedBug(
         "participants who validate are measured without a charge",

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from privacy.mechanisms import gaussian
+from privacy.mechanisms import gaussian, noisy_top
 
 
 @contextmanager
@@ -29,15 +29,22 @@ def repeatable_noise(name: str) -> Iterator[None]:
     random.seed(bits.getrandbits(64))
     np.random.seed(bits.getrandbits(32))
     torch.manual_seed(bits.getrandbits(63))
-    opendps = gaussian._measurement
+    opendps, opendps_top = gaussian._measurement, noisy_top._measurement
 
     def seeded(size: int, scale: float) -> Any:
         return _Seeded(opendps(size, scale).map, lambda values: list(np.add(values, normal.normal(0, scale, size))))
+
+    def seeded_top(count: int, scale: float) -> Any:
+        def largest(numbers: list[int]) -> list[int]:
+            return list(np.argsort(-np.add(numbers, normal.gumbel(0, scale, len(numbers))))[:count])
+
+        return _Seeded(opendps_top(count, scale).map, largest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "urandom", bits.randbytes)
         patch.setattr(random, "_urandom", bits.randbytes)  # of ``secrets`` and ``numpy.random.default_rng()``
         patch.setattr(gaussian, "_measurement", seeded)
+        patch.setattr(noisy_top, "_measurement", seeded_top)
         yield
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from analysis.auditing.bounds import Auc, Finding, Hits, epsilon_by_events
 from analysis.auditing.gradient_canaries import ENGINES, CanaryPlan, findings, run_canaries
-from analysis.auditing.measurements import AUDITED, RHO, audit_measurements
+from analysis.auditing.measurements import AUDITED, audit_measurements, audited
 from analysis.auditing.membership import attack_release
 from analysis.auditing.study_canaries import StudyAudit, audit_study
 from analysis.errors import AnalysisError
@@ -25,7 +25,6 @@ from cohorts.arguments import path
 from privacy import LedgerError
 from privacy.accounting.rdp import epsilon_by_rdp
 from privacy.mechanisms.auc import Floors, NoisyScores, ScoreFloors
-from privacy.mechanisms.measurements import Measurements
 
 DESCRIPTION = """\
 Attack this installation's own code, and say what the attacks prove.
@@ -88,7 +87,7 @@ def _findings(engines: Sequence[str], runs: int, console: Console) -> list[Findi
             found.append(audit_scores(scores, name, ticking(f"Noise of {name}", 2)))
         for name, schema in AUDITED.items():
             measured, ticks = f"what is measured once, {name}", ticking(f"Measurements, {name}", 2)
-            found.append(audit_measurements(Measurements.costing(schema, 1.0, RHO), DELTA, of=measured, tick=ticks))
+            found.append(audit_measurements(audited(schema), DELTA, of=measured, tick=ticks))
         for study in (StudyAudit(engine=engine) for engine in engines):
             found.append(audit_study(study, ticking(f"Whole study, {study.engine} engine", study.trials)))
     return found

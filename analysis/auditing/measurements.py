@@ -1,29 +1,37 @@
 """An attack on what is measured once: releases of people with somebody and without, compared as well as can be.
 
 The noise is Gaussian and its size is public, so no number tells more than what is released along the one direction in
-which somebody moves it, over the variance of the noise (Neyman & Pearson, 1933).
+which somebody moves it, over the variance of the noise (Neyman & Pearson, 1933). Which tables were chosen tells by how
+much likelier it is with them than without, in the model of Plackett and Luce that Gumbel noise follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
+from scipy.special import logsumexp
 
 from analysis.auditing.bounds import Finding, Hits, epsilon_by_events
 from analysis.auditing.made_up import THREE_ARMS, TWO_ARMS, made_up_schema, made_up_values
-from cohorts import Encoding
+from cohorts import Encoding, Schema
 from cohorts.encoding import BEYOND
 from cohorts.scale import BINS
 from privacy.accounting.rdp import epsilon_by_rdp
+from privacy.mechanisms.gaussian import scale_for
 from privacy.mechanisms.histograms import class_counts
-from privacy.mechanisms.measurements import Measurements
+from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.moments import class_sums
+from privacy.mechanisms.noisy_top import NoisyTop
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
+from privacy.mechanisms.two_way_tables import Gains, NoisyTables
 
 RELEASES = 3_000
 NEAR = 1 - 1.5 / BINS  # in the last bin but one
-RHO = 0.2
+RHO, TABLES_RHO = 0.2, 0.05
+CHOSEN, DRAWS = 2, 64
 COMPLETE = made_up_schema(
     "audited-measurements",
     300,
@@ -45,6 +53,13 @@ LOSSY = made_up_schema(
 AUDITED = {"two arms, complete": COMPLETE, "three arms, missing values, drop-out": LOSSY}
 
 
+def audited(schema: Schema) -> Measurements:
+    """The measurements of made-up people, with tables, which a study would not buy of so few."""
+    noise_sd = scale_for(TABLES_RHO / 2, math.sqrt(CHOSEN))
+    tables = NoisyTables(NoisyTop.costing(TABLES_RHO / 2, CHOSEN), schema.nominal_size, noise_sd, DRAWS)
+    return replace(Measurements.costing(schema, 1.0, RHO), tables=tables)
+
+
 def audit_measurements(
     mechanism: Measurements,
     delta: float,
@@ -55,7 +70,7 @@ def audit_measurements(
     """Measure made-up people with somebody and without, many times each.
 
     Args:
-        mechanism: of made-up people, such as those of ``AUDITED``.
+        mechanism: of made-up people; see ``audited``.
         delta: of the epsilon that is stated, and of the one that is found.
         releases: of each.
         of: what is attacked, in words.
@@ -103,4 +118,36 @@ def _evidence(mechanism: Measurements, values: np.ndarray, labels: np.ndarray, p
     weights = np.where(upper[0] == upper[1], 1, np.sqrt(2))
     released = np.concatenate([each.mean[upper] * each.participants * weights for each in products])
     expected = class_sums(scores[1:], labels[1:], moment.features, moment.radius, classes)  # it depends on histograms
-    return float(counted + (released - expected - moves / 2) @ moves / moment.noise_sd**2)
+    of_products = (released - expected - moves / 2) @ moves / moment.noise_sd**2
+    return float(counted + of_products) + _of_tables(mechanism, Measured(histograms, products), values, labels, present)
+
+
+def _of_tables(
+    mechanism: Measurements, bought: Measured, values: np.ndarray, labels: np.ndarray, present: slice
+) -> float:
+    """Likewise, from tables of those who are present that are chosen and counted after the rest."""
+    if mechanism.tables is None:
+        return 0.0
+    scores = NormalScores(mechanism.schema, bought.histograms)
+    sizes = [each.participants for each in bought.histograms]
+    known = scores, bought.products, bought.moments(scores), sizes
+    with_one, without = (
+        mechanism.tables.gains(values[who], labels[who], *known) for who in (slice(None), slice(1, None))
+    )
+    tables = mechanism.tables.release(values[present], labels[present], *known)
+    places, scale = [with_one.pairs.index(each.cells) for each in tables], mechanism.tables.chosen.scale
+    evidence = _likelihood(with_one, places, scale) - _likelihood(without, places, scale)
+    for each in tables:
+        one, other = (those.parts.table(those.counts, *each.cells) for those in (with_one, without))
+        moved = (each.shares * sum(sizes) - (one + other) / 2) * (one - other)
+        evidence += float(moved.sum()) / mechanism.tables.noise_sd**2
+    return evidence
+
+
+def _likelihood(gains: Gains, places: Sequence[int], scale: float) -> float:
+    """Logarithm of how likely these are chosen, one after another."""
+    left, found = gains.gained / scale, 0.0
+    for place in places:
+        found += left[place] - logsumexp(left)
+        left[place] = -np.inf
+    return found

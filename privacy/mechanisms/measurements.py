@@ -1,6 +1,7 @@
 """What is measured once: histograms first, then moments of the normal scores that they make of each measure.
 
-Class means and covariances of the scores say how measures and visits hang together.
+Class means and covariances of the scores say how measures and visits hang together; two-way tables of a few pairs, what
+these do not say.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, alike_before
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.shrinkage import smooth_products
+from privacy.mechanisms.two_way_tables import NoisyTables, TwoWayTable
 
 RADIUS = 0.5
 """The 2-norm that vectors of F scores are clipped to, over sqrt(F). Most participants are shortened by it, so what is
@@ -29,7 +31,10 @@ measured are hardly more than directions, which has the most signal for its nois
 shortened draws measure. How large scores are is known from the histograms."""
 
 HISTOGRAMS_SHARE = 0.35
-"""Of rho, for the histograms; moments get the rest."""
+"""Of what tables leave of rho, for the histograms; moments get the rest."""
+
+TABLES_SHARE = 0.1
+"""Of rho, for choosing and counting two-way tables, where these are not mostly noise."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,12 @@ class Measured:
     Args:
         histograms: of each class.
         products: of the normal scores, over LIMIT, of each class.
+        tables: of some pairs of cells.
     """
 
     histograms: tuple[ClassHistograms, ...]
     products: tuple[NoisyProducts, ...]
+    tables: tuple[TwoWayTable, ...] = ()
 
     def moments(self, normal_scores: NormalScores) -> tuple[ClassMoments, ...]:
         """Mean and covariance of the normal scores, over LIMIT, of each class, as if every value were there.
@@ -104,6 +111,7 @@ class Measured:
                 }
                 for each in self.products
             ],
+            "tables": [each.content() for each in self.tables],
         }
 
     @classmethod
@@ -113,24 +121,26 @@ class Measured:
             ClassHistograms(**each | _arrays(each, "counts", "limits", "smooth")) for each in content["histograms"]
         )
         products = (NoisyProducts(**each | _arrays(each, "mean", "smooth")) for each in content["products"])
-        return cls(tuple(histograms), tuple(products))
+        return cls(tuple(histograms), tuple(products), tuple(map(TwoWayTable.of, content.get("tables", ()))))
 
 
 @dataclass(frozen=True)
 class Measurements(Whole):
-    """Histograms of every cell, then means and covariances of the normal scores that they define, by class.
+    """Histograms of every cell, means and covariances of the normal scores that they define, by class, and tables.
 
-    Guarantee: ``event``, the composition of both; what the second measures may depend on what the first released.
+    Guarantee: ``event``, the composition of all; what one of them measures may depend on what those before it released.
 
     Args:
         schema: of the cohort.
         histograms: the first mechanism.
         moments: the second, of scores over LIMIT.
+        tables: the third, of a few pairs of cells; None where they would be mostly noise.
     """
 
     schema: Schema
     histograms: NoisyHistograms
     moments: NoisyMoments
+    tables: NoisyTables | None
 
     kind: ClassVar[Kind] = "measurement"
 
@@ -139,15 +149,18 @@ class Measurements(Whole):
         cls, schema: Schema, split_share: float, rho: float, histograms_share: float = HISTOGRAMS_SHARE
     ) -> Measurements:
         """The least noise whose charge is at most ``rho``, in zCDP; see ``NoisyMoments.costing``."""
-        histograms = NoisyHistograms.costing(schema, split_share, rho * histograms_share)
+        tables = NoisyTables.costing(schema, split_share, rho * TABLES_SHARE)
+        left = rho if tables is None else rho * (1 - TABLES_SHARE)
+        histograms = NoisyHistograms.costing(schema, split_share, left * histograms_share)
         width = Encoding(schema).width
-        radius, noise_sd = RADIUS * math.sqrt(width) / LIMIT, scale_for(rho * (1 - histograms_share), SENSITIVITY)
-        return cls(schema, histograms, NoisyMoments(width, radius, histograms.expected, noise_sd))
+        radius, noise_sd = RADIUS * math.sqrt(width) / LIMIT, scale_for(left * (1 - histograms_share), SENSITIVITY)
+        return cls(schema, histograms, NoisyMoments(width, radius, histograms.expected, noise_sd), tables)
 
     @property
     def event(self) -> dp_accounting.ComposedDpEvent:
         """The charge of one ``release``; to be written to the ledger before it."""
-        return dp_accounting.ComposedDpEvent([self.histograms.event, self.moments.event])
+        of_tables = [] if self.tables is None else self.tables.event.events
+        return dp_accounting.ComposedDpEvent([self.histograms.event, self.moments.event, *of_tables])
 
     def release(self, values: np.ndarray, labels: np.ndarray) -> Measured:
         """Measure participants.
@@ -164,9 +177,14 @@ class Measurements(Whole):
             normal_scores = NormalScores(self.schema, histograms)
             products = self.moments.release(normal_scores.scores(values, labels) / LIMIT, labels)
             smooth = smooth_products(products, normal_scores.encoding.places)
-        return Measured(
-            histograms, tuple(replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))
-        )
+            measured = Measured(
+                histograms, tuple(replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))
+            )
+            if self.tables is None:
+                return measured
+            sizes, moments = [each.participants for each in histograms], measured.moments(normal_scores)
+            tables = self.tables.release(values, labels, normal_scores, measured.products, moments, sizes)
+        return replace(measured, tables=tables)
 
 
 def _arrays(content: Mapping[str, Any], *names: str) -> dict[str, np.ndarray]:

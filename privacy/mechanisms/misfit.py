@@ -13,6 +13,7 @@ from privacy.mechanisms.histograms import class_counts
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import lifted
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
+from privacy.mechanisms.two_way_tables import Parts
 
 WORST = 1e6
 """What a generator that leaves out a class is said to misfit."""
@@ -26,19 +27,20 @@ def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
         synthetic: participants of every class.
 
     Returns:
-        ``misfit``, of everything that was measured, and of its parts ``misfit_histograms`` and ``misfit_products``.
+        ``misfit``, of everything that was measured, and of its parts ``misfit_histograms``, ``misfit_products`` and,
+        where there are any, ``misfit_tables``.
     """
     scores = NormalScores(synthetic.schema, measured.histograms)
     positions = scores.encoding.positions(synthetic.values)
     features = scores.scores(synthetic.values, synthetic.labels) / LIMIT
-    histograms, products = [], []
+    histograms, products, tables = [], [], _of_tables(measured, synthetic, scores)
     classes = len(measured.histograms)
     noises = np.concatenate([each.noises for each in scores.bins])
     by_class = np.split(class_counts(positions, synthetic.labels, scores.bins, classes), classes)
     for label, counts in enumerate(by_class):
         who = synthetic.labels == label
         if not who.any():
-            return dict.fromkeys(("misfit", "misfit_histograms", "misfit_products"), WORST)
+            return dict.fromkeys(_parts([], [], tables), WORST)
         bought = measured.histograms[label]
         shares = counts / who.sum()
         variance = noises * (bought.noise_sd / bought.participants) ** 2 + shares * (1 - shares) / who.sum()
@@ -49,5 +51,28 @@ def misfit(measured: Measured, synthetic: Participants) -> dict[str, float]:
         noise = expected.noise_sd**2 * (1 + np.eye(len(mean))) / 2
         upper = np.triu_indices(len(mean))
         products.append(((mean - expected.mean) ** 2 / (noise + spread.clip(0) / len(vectors)))[upper])
-    parts = {"misfit": histograms + products, "misfit_histograms": histograms, "misfit_products": products}
+    parts = _parts(histograms, products, tables)
     return {name: min(float(np.mean(np.concatenate(squares))), WORST) for name, squares in parts.items()}
+
+
+def _parts(
+    histograms: list[np.ndarray], products: list[np.ndarray], tables: list[np.ndarray]
+) -> dict[str, list[np.ndarray]]:
+    """Squared differences over their variances, by what is said of them."""
+    parts = {"misfit_histograms": histograms, "misfit_products": products}
+    if tables:
+        parts["misfit_tables"] = tables
+    return {"misfit": histograms + products + tables, **parts}
+
+
+def _of_tables(measured: Measured, synthetic: Participants, scores: NormalScores) -> list[np.ndarray]:
+    if not measured.tables:
+        return []
+    parts = Parts(scores, measured.tables[0].parts)
+    together = parts.counts(parts.of(synthetic.values, synthetic.labels))
+    found = []
+    for bought in measured.tables:
+        shares = parts.table(together, *bought.cells) / len(synthetic)
+        variance = bought.noise_sd**2 + shares * (1 - shares) / len(synthetic)
+        found.append(((shares - bought.shares) ** 2 / variance).ravel())
+    return found

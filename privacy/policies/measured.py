@@ -73,8 +73,9 @@ class MeasuredOnce:
         plan = declared.plan
         assert plan.on_surrogate is not None
         method = (
-            "It measured participants once: noisy histograms of every measure and visit, and noisy sums of products of "
-            "the normal scores that these define, by class. From these numbers "
+            "It measured participants once: noisy histograms of every measure and visit, noisy sums of products of "
+            "the normal scores that these define, by class, and, where these are not mostly noise, noisy tables of a "
+            "few pairs of measures, chosen with noise. From these numbers "
             f"{counted(plan.on_surrogate.trials, 'generator')} with different hyperparameters were trained, compared "
             "and chosen, which reads no participant."
         )

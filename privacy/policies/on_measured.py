@@ -54,7 +54,7 @@ class Bought(Measurements):
     @classmethod
     def again(cls, mechanism: Measurements, released: Measured) -> Bought:
         """What a trial that asks for measurements is given in place of them."""
-        return cls(mechanism.schema, mechanism.histograms, mechanism.moments, released)
+        return cls(mechanism.schema, mechanism.histograms, mechanism.moments, mechanism.tables, released)
 
     def release(self, values: np.ndarray, labels: np.ndarray) -> Measured:
         """The same ones as for every trial."""

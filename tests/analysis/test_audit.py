@@ -10,7 +10,7 @@ from rich.console import Console
 from analysis.auditing import audit
 from analysis.auditing.audit import DELTA, SCORES, audit_scores, main
 from analysis.auditing.bounds import attack_auc
-from analysis.auditing.measurements import AUDITED, RHO, audit_measurements
+from analysis.auditing.measurements import AUDITED, audit_measurements, audited
 from analysis.auditing.membership import closeness, likelihood_ratio
 from analysis.auditing.study_canaries import StudyAudit, audit_study
 from analysis.build import build_release
@@ -125,22 +125,27 @@ COMPLETE, LOSSY = AUDITED.values()
 MEASURED = [pytest.param(COMPLETE, id="complete"), pytest.param(LOSSY, id="lossy", marks=pytest.mark.slow)]
 
 
+TABLES = [pytest.param(False, id="without tables"), pytest.param(True, id="with tables", marks=pytest.mark.slow)]
+
+
 @pytest.mark.parametrize("schema", MEASURED)
-def test_what_is_measured_once_shows_no_more_than_is_charged(schema):
-    finding = audit_measurements(Measurements.costing(schema, 1.0, RHO), DELTA, releases=1_000)
+@pytest.mark.parametrize("tables", TABLES)
+def test_what_is_measured_once_shows_no_more_than_is_charged(tables, schema):
+    mechanism = audited(schema) if tables else replace(audited(schema), tables=None)
+    finding = audit_measurements(mechanism, DELTA, releases=1_000)
     assert finding.holds
     assert float(finding.found.split()[-1]) > 0.3 * float(finding.stated.split()[-1])  # the attack is worth something
 
 
 @pytest.mark.parametrize("schema", MEASURED)
-@pytest.mark.parametrize("part", ["histograms", "moments"])
+@pytest.mark.parametrize("part", ["histograms", "moments", "tables"])
 def test_measurements_with_less_noise_than_is_charged_are_refuted(part, schema):
     """A quarter of it."""
-    charged = Measurements.costing(schema, 1.0, RHO)
+    charged = audited(schema) if part == "tables" else replace(audited(schema), tables=None)
 
     class Quiet(Measurements):
         event = charged.event
 
-    mechanisms = {"histograms": charged.histograms, "moments": charged.moments}
+    mechanisms = {"histograms": charged.histograms, "moments": charged.moments, "tables": charged.tables}
     mechanisms[part] = replace(mechanisms[part], noise_sd=mechanisms[part].noise_sd / 4)
     assert not audit_measurements(Quiet(schema, **mechanisms), DELTA, releases=300).holds

@@ -6,7 +6,8 @@ products that are alike, under that of ``ProductPosterior``). Histograms are smo
 bootstrap: people as the smooth shares say, with the same noise, smoothed again. It says what values a copy's scores
 stand for. A sample of Gaussian normal scores is then moved, class by class, until what would be measured of this very
 sample is what was drawn: it is shifted by what its means lack, turned by what its products lack, and stretched to the
-spread that histograms and products say together, by how well each knows it. So copies differ by the noise, and not by
+spread that histograms and products say together, by how well each knows it. Where two-way tables were measured the
+sample is chosen of a larger one (``Tables``), so that these are a draw, too. So copies differ by the noise, and not by
 the error of drawing; each stands for the trial that was measured, as a completed data set of multiple imputation does,
 and Rubin's rules hold for them.
 
@@ -37,6 +38,7 @@ from privacy.mechanisms.shrinkage import ProductPosterior
 from trainables.generators import numbered_ids
 from trainables.measured.histogram_means import HistogramMeans
 from trainables.measured.network import standardised
+from trainables.measured.tables import OVER, Tables
 
 POOL = 4000
 """Draws of each class by which the middle of all copies is found."""
@@ -46,6 +48,9 @@ FIRST_ROUNDS, ROUNDS = 16, 6
 
 LONGEST, FACTOR = 1.0, 2.0
 """Of one move of a mean, in standard deviations, and the largest factor that a standard deviation changes by in one."""
+
+LEAST_EIGENVALUE = 1e-9
+"""Of a covariance of scores over LIMIT, below which they do not vary."""
 
 LEAST_VARIANCE = 1e-3
 """Of what is measured of a score that hardly varies."""
@@ -124,6 +129,7 @@ class Copies:
         self._measured, self._schema, self._randomness = measured, schema, randomness
         self._scores = NormalScores(schema, measured.histograms)
         self._histograms = HistogramMeans(self._scores, measured.histograms)
+        self._tables = Tables(measured, self._scores)
         expected = tuple(each.participants for each in measured.histograms)
         self._noisy = NoisyHistograms(self._scores.bins, expected, measured.histograms[0].noise_sd)
         self._sizes = np.array([each.participants for each in measured.histograms])  # (k,)
@@ -133,12 +139,19 @@ class Copies:
             own = [cell.columns] * cell.measure.nominal + [slice(cell.flag, cell.flag + 1)] * cell.flagged
             for columns in own:
                 self._thresholded[columns], self._turned[columns, columns] = True, 0
+        for table in measured.tables:  # they say more of their pair than its product does
+            first, second = (self._scores.cells[number].columns for number in table.cells)
+            self._turned[first, second] = self._turned[second, first] = 0
         with threadpool_limits(limits=1):  # matrices are small: threads would wait for each other
             self._posterior = ProductPosterior(measured.products, self._scores.encoding.places)
             pool = [self._standard(POOL) for _ in self._sizes]
             squares = self._histograms.squares(measured.histograms)
             targets = list(map(Target, self._posterior.middle, self._histograms.middle, squares))
             self._middle = self._aligned(measured.moments(self._scores), pool, targets, self._scores, FIRST_ROUNDS)
+            if self._tables:
+                self._gaussian = self._middle
+                begun, pool = self._begun([POOL] * len(pool), self._tables.middle)
+                self._middle = self._aligned(begun, pool, targets, self._scores, FIRST_ROUNDS)
             middle = list(enumerate(zip(self._middle, pool, strict=True)))
             self._pool = [self._seen(each, own, label, self._scores) for label, (each, own) in middle]
             values = (_values(each, own, label, self._scores) for label, (each, own) in middle)
@@ -160,11 +173,17 @@ class Copies:
         """Participants of these classes (n,), of whom what is measured is what is aimed at."""
         with threadpool_limits(limits=1):
             sizes = np.bincount(labels, minlength=len(self._sizes))
-            standard = [self._standard(int(size)) for size in sizes]
-            moments = self._aligned(self._middle, standard, targets, scores, ROUNDS)
+            tables = self._tables.drawn(len(labels), self._randomness)
+            if self._tables:
+                begun, standard = self._begun(list(sizes), tables)
+            else:
+                begun, standard = self._middle, [self._standard(int(size)) for size in sizes]
+            moments = self._aligned(begun, standard, targets, scores, ROUNDS)
         drawn = np.empty((len(labels), scores.width))
         for label, (each, own) in enumerate(zip(moments, standard, strict=True)):
             drawn[labels == label] = _moved(each, own)
+        if self._tables:
+            drawn = self._tables.exchanged(drawn, labels, tables, scores)
         return Participants(self._schema, numbered_ids(len(labels)), labels, scores.values(drawn, labels))
 
     def _targets(self, sizes: np.ndarray) -> tuple[list[Target], NormalScores]:
@@ -246,6 +265,16 @@ class Copies:
         values, labels = _values(moments, standard, label, scores), np.full(len(standard), label)
         return _Seen.of(self._scores.scores(values, labels) / LIMIT, self._measured.products[label].radius)
 
+    def _begun(self, sizes: Sequence[int], tables: Sequence[np.ndarray]) -> tuple[list[ClassMoments], list[np.ndarray]]:
+        """Moments of each class, and standard draws (n, W), that make scores with such two-way tables."""
+        many = [
+            _moved(each, self._standard(OVER * int(size))) for each, size in zip(self._gaussian, sizes, strict=True)
+        ]
+        chosen = self._tables.choose(many, tables, self._randomness)
+        taken = [each[which] / LIMIT for each, which in zip(many, chosen, strict=True)]
+        moments = [ClassMoments(each.mean(axis=0), np.cov(each.T, bias=True)) for each in taken]
+        return moments, [_unmoved(*each) for each in zip(moments, taken, strict=True)]
+
     def _standard(self, draws: int) -> np.ndarray:
         """Standard normal draws (draws, W), without the error of drawing so many."""
         drawn = self._randomness.standard_normal((draws, self._scores.width))
@@ -259,7 +288,20 @@ def _values(moments: ClassMoments, standard: np.ndarray, label: int, scores: Nor
 
 def _moved(moments: ClassMoments, standard: np.ndarray) -> np.ndarray:
     """Normal scores (n, W) with these moments, of standard ones."""
-    eigenvalues, eigenvectors = np.linalg.eigh(moments.covariance)
-    root = (eigenvectors * np.sqrt(eigenvalues.clip(0))) @ eigenvectors.T  # of all roots the one that moves smoothly
-    scores: np.ndarray = LIMIT * (moments.mean + standard @ root)
+    scores: np.ndarray = LIMIT * (moments.mean + standard @ _power(moments.covariance, 0.5))
     return scores
+
+
+def _unmoved(moments: ClassMoments, features: np.ndarray) -> np.ndarray:
+    """Standard draws (n, W), of which ``_moved`` makes what these normal scores over LIMIT are."""
+    standard: np.ndarray = (features - moments.mean) @ _power(moments.covariance, -0.5)
+    return standard
+
+
+def _power(covariance: np.ndarray, exponent: float) -> np.ndarray:
+    """Of all roots the symmetric one, which moves smoothly; or its inverse, where the covariance has one."""
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    there = eigenvalues > LEAST_EIGENVALUE
+    powers = np.where(there, eigenvalues.clip(LEAST_EIGENVALUE) ** exponent, 0)
+    power: np.ndarray = (eigenvectors * powers) @ eigenvectors.T
+    return power

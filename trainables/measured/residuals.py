@@ -25,6 +25,7 @@ from trainables.measured.drawing import (
     standardised_indicators,
 )
 from trainables.measured.products import ProductResiduals
+from trainables.measured.table_residuals import TableResiduals
 
 SMOOTHNESS = 12.0
 """How steeply a draw counts below the edge of a bin, so that there is a slope to follow."""
@@ -70,6 +71,23 @@ class _Bins:
             noises, single = np.insert(noises, at, 1), np.insert(single, at, True)
             edges = np.insert(edges, end * edges.shape[1], edge, axis=1)
         return cls(edges.clip(-LIMIT, LIMIT), middles, shares, noises, single)
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """What would be measured of the values that draws stand for.
+
+    Args:
+        scores: (k, n, W), with the slope of the draws.
+        probabilities: of categories and of missing values, (k, n, c) each.
+        indicated: which of them were drawn, by the first of their columns, with the slope of their probabilities.
+        there: which scores are of a value that is there, (k, n, W), with that slope; None where all are.
+    """
+
+    scores: torch.Tensor
+    probabilities: list[torch.Tensor]
+    indicated: dict[int, torch.Tensor]
+    there: torch.Tensor | None
 
 
 class Residuals:
@@ -120,6 +138,7 @@ class Residuals:
                 there[:, cell.flag] /= 1 - missing[:, 0]  # of who attends
                 self._indicated.append(torch.from_numpy(missing).float())
         self._products = ProductResiduals(measured, pairs, scores.encoding.before)
+        self._tables = TableResiduals(measured, scores)
         self._edges, self._middles = torch.from_numpy(edges_of).float(), torch.from_numpy(middles).float()
         stepped = single.any(axis=1)
         self._stepped = torch.from_numpy(np.flatnonzero(stepped))  # (s,), scores with bins of a single value
@@ -136,10 +155,12 @@ class Residuals:
             randomness: of categories and of edges.
             batch_variance: how much of the variance of the batch is added to that of the measurements.
         """
-        scores, probabilities, there = self._observed(drawn, randomness)
-        loss = self._products.loss(scores, batch_variance)
+        observed = self._observed(drawn, randomness)
+        there = None if observed.there is None else observed.there.detach()
+        loss = self._products.loss(observed.scores, batch_variance)
+        loss = loss + self._tables.loss(drawn, observed.indicated, observed.there, batch_variance)
         loss = loss + self._weight * self._bins_loss(drawn, there, randomness, batch_variance)
-        for (columns, _), measured, each in zip(self._discrete, self._indicated, probabilities, strict=True):
+        for (columns, _), measured, each in zip(self._discrete, self._indicated, observed.probabilities, strict=True):
             known = self._there[:, columns.start, None]
             variance = (self._bins_noise[:, None] / known) ** 2 + batch_variance / 4 / drawn.shape[1]
             weights = None if there is None else there[..., columns.start, None]
@@ -147,15 +168,7 @@ class Residuals:
             loss = loss + self._weight * (first * second / variance).sum()
         return loss / 2
 
-    def _observed(
-        self, drawn: torch.Tensor, randomness: torch.Generator
-    ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor | None]:
-        """What would be measured of the values that draws stand for.
-
-        Returns:
-            Their scores (k, n, W), with the slope of the draws; probabilities of categories and of missing values; and
-            which scores are of a value that is there, (k, n, W), None where all are.
-        """
+    def _observed(self, drawn: torch.Tensor, randomness: torch.Generator) -> _Observed:
         scores = drawn.clamp(-LIMIT, LIMIT)
         if len(self._stepped):
             limited, places = scores[..., self._stepped], self._places(drawn, self._stepped)  # (k, n, s), (k, s, n)
@@ -180,10 +193,10 @@ class Residuals:
             )
             probabilities.append(each)
         if self._presence is None:
-            return scores, probabilities, None
+            return _Observed(scores, probabilities, indicated, None)
         last = torch.tensor([drawn.shape[-1] - 1])
         there = self._presence.of(self._places(drawn, last)[:, 0], indicated)
-        return scores * there, probabilities, there.detach()
+        return _Observed(scores * there, probabilities, indicated, there)
 
     def _places(self, drawn: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         """Bins that draws of some scores are in, (k, columns, n)."""

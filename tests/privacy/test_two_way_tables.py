@@ -1,0 +1,206 @@
+"""Two-way tables: which are chosen, what one participant changes, and what comes out where products say nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cohorts import Participants, Schema
+from privacy.accounting.rdp import rdp_at
+from privacy.mechanisms.measurements import Measured, Measurements
+from privacy.mechanisms.misfit import misfit
+from privacy.mechanisms.noisy_top import NoisyTop
+from privacy.mechanisms.normal_scores import NormalScores
+from privacy.mechanisms.two_way_tables import Gains, NoisyTables, Parts
+from tests.conftest import SMALL_SCHEMA
+from trainables.measured.copies import Copies
+from trainables.measured.tables import Tables
+
+COUNT = 3000
+CANCER = Schema.model_validate(
+    {
+        **SMALL_SCHEMA,
+        "name": "cancer",
+        "nominal_size": COUNT,
+        "visits": {"column": "visit", "codes": ["week 0"]},
+        "measures": [
+            {"name": "nodes", "kind": "integer", "lower": 0, "upper": 40, "column": "nodes"},
+            {"name": "chemotherapy", "kind": "binary", "categories": [0, 1], "column": "chemo"},
+            {"name": "age", "kind": "continuous", "decimals": 1, "lower": 18, "upper": 95, "column": "age"},
+            {"name": "marker", "kind": "continuous", "lower": 0, "upper": 10, "column": "marker", "missing": "allowed"},
+        ],
+    }
+)
+NODES, CHEMOTHERAPY = 0, 1
+
+
+def people(count: int = COUNT, seed: int = 0) -> Participants:
+    """Chemotherapy for those with one to three positive nodes, as it once was; age and marker go with nothing."""
+    rng = np.random.default_rng(seed)
+    nodes = np.where(rng.random(count) < 0.5, 0, rng.geometric(0.2, count)).clip(0, 40)
+    chemo = rng.random(count) < np.where((nodes > 0) & (nodes < 4), 0.6, 0.02)
+    marker = np.where(rng.random(count) < 0.1, np.nan, rng.normal(5, 1.5, count).clip(0, 10))
+    values = np.stack([nodes, chemo, rng.normal(55, 12, count).round(1).clip(18, 95), marker], axis=1)
+    ids = np.array([f"P{number}" for number in range(count)])
+    return Participants(CANCER, ids, rng.integers(0, 2, count), values[:, :, None].astype(np.float32))
+
+
+def mechanism(rho: float = 0.25) -> Measurements:
+    """With tables."""
+    return Measurements.costing(CANCER, 1.0, rho)
+
+
+def gains(among: Participants, measurements: Measurements, bought: Measured) -> Gains:
+    """Of these people, after what was bought."""
+    assert measurements.tables is not None
+    scores = NormalScores(CANCER, bought.histograms)
+    sizes = [each.participants for each in bought.histograms]
+    known = scores, bought.products, bought.moments(scores), sizes
+    return measurements.tables.gains(among.values, among.labels, *known)
+
+
+def given_chemotherapy(among: Participants) -> np.ndarray:
+    """Share of those without a positive node, with one to three, and with more."""
+    nodes, chemo = among.values[:, NODES, 0], among.values[:, CHEMOTHERAPY, 0]
+    groups = (nodes == 0, (nodes > 0) & (nodes < 4), nodes >= 4)
+    return np.array([chemo[each].mean() for each in groups])
+
+
+@cache
+def measured_quickly() -> tuple[Measurements, Measured]:
+    """Few draws say what is known already."""
+    measurements = mechanism()
+    assert measurements.tables is not None
+    measurements = replace(measurements, tables=replace(measurements.tables, draws=32))
+    return measurements, measurements.release(people().values, people().labels)
+
+
+@given(st.integers(0, COUNT - 1))
+def test_no_participant_changes_a_gain_or_a_table_by_more_than_one(who):
+    everybody, others = people(), people().take(np.delete(np.arange(COUNT), who))
+    with_one, without = (gains(each, *measured_quickly()) for each in (everybody, others))
+    assert np.abs(with_one.gained - without.gained).max() <= 1
+    for pair in with_one.pairs:
+        change = with_one.parts.table(with_one.counts, *pair) - without.parts.table(without.counts, *pair)
+        assert np.abs(change).sum() == change.max() == 1
+
+
+def test_what_is_charged_is_the_choice_and_the_counts():
+    tables = NoisyTables.costing(CANCER, 1.0, rho=0.02)
+    assert tables is not None
+    for order in (1.5, 4.0, 32.0):
+        choice = order * tables.chosen.count / (2 * tables.chosen.scale**2)
+        counts = order * tables.chosen.count / (2 * tables.noise_sd**2)
+        assert rdp_at(tables.event, order) == pytest.approx(choice + counts)
+        assert 0.0199 * order < choice + counts <= 0.02 * order * (1 + 1e-9)
+    measurements = mechanism()
+    assert measurements.tables is not None
+    assert rdp_at(measurements.event, 4.0) == pytest.approx(
+        sum(rdp_at(each.event, 4.0) for each in (measurements.histograms, measurements.moments, measurements.tables))
+    )
+
+
+def test_counts_carry_the_noise_that_is_charged():
+    everybody, measurements = people(), mechanism()
+    bought = measurements.release(everybody.values, everybody.labels)
+    assert measurements.tables is not None
+    parts = Parts(NormalScores(CANCER, bought.histograms), measurements.tables.parts)
+    together = parts.counts(parts.of(everybody.values, everybody.labels))
+    sizes = sum(each.participants for each in bought.histograms)
+    added = [(each.shares * sizes - parts.table(together, *each.cells)).ravel() for each in bought.tables]
+    noise = np.concatenate(added)
+    assert np.std(noise) == pytest.approx(measurements.tables.noise_sd, rel=5 / math.sqrt(2 * len(noise)))
+
+
+def test_noise_decides_where_there_is_more_of_it_than_is_gained():
+    everybody, (measurements, bought) = people(), measured_quickly()
+    assert measurements.tables is not None
+    scores = NormalScores(CANCER, bought.histograms)
+    known = scores, bought.products, bought.moments(scores), [each.participants for each in bought.histograms]
+    blind = replace(measurements.tables, chosen=NoisyTop(1, scale=1e5))
+    chosen = {blind.release(everybody.values, everybody.labels, *known)[0].cells for _ in range(20)}
+    assert len(chosen) > 1
+
+
+def test_the_larger_of_two_is_told_as_often_as_the_exponential_mechanism_says():
+    """Of two that differ by 10 at a scale of 10, with odds of e to 1."""
+    choice = NoisyTop(count=1, scale=10.0)
+    found = np.mean([choice.release(np.array([0, 10]))[0] for _ in range(4000)])
+    assert found == pytest.approx(math.e / (1 + math.e), abs=0.03)
+    assert choice.event.rho == pytest.approx(1 / (2 * 10.0**2))
+
+
+@pytest.mark.parametrize("numbers", [np.array([1.5, 2.5]), np.array([1]), np.array([[1, 2]])])
+def test_numbers_whose_sensitivity_nobody_stated_are_not_chosen_from(numbers):
+    with pytest.raises(ValueError, match="nothing was released"):
+        NoisyTop(count=2, scale=10.0).release(numbers)
+
+
+def test_the_pair_that_products_say_nothing_of_is_chosen_first():
+    everybody = people()
+    first = mechanism().release(everybody.values, everybody.labels).tables[0]
+    assert set(first.cells) == {NODES, CHEMOTHERAPY}
+
+
+def test_a_pair_that_hangs_together_as_scores_do_gains_nothing():
+    """Two measures that are Gaussian together, one of them cut in two: that is what is known already."""
+    rng, everybody = np.random.default_rng(0), people()
+    age = everybody.values[:, 2, 0]
+    everybody.values[:, CHEMOTHERAPY, 0] = (age - 55) / 12 + rng.normal(0, 1, COUNT) > 0.5
+    measurements = mechanism(rho=50.0)
+    found = gains(everybody, measurements, measurements.release(everybody.values, everybody.labels))
+    pair = dict(zip(found.pairs, found.gained, strict=True))[CHEMOTHERAPY, 2]
+    assert pair < 0.04 * COUNT
+
+
+def test_few_participants_are_measured_by_histograms_and_products_alone():
+    """Their tables would be mostly noise, and what these cost is better spent on the others."""
+    assert NoisyTables.costing(CANCER, 0.1, rho=0.02) is None
+    small = Measurements.costing(CANCER, 0.1, rho=0.25)
+    assert small.tables is None and rdp_at(small.event, 4.0) == pytest.approx(1.0)
+    few = people(COUNT // 10)
+    bought = small.release(few.values, few.labels)
+    assert bought.tables == () and "misfit_tables" not in misfit(bought, few)
+
+
+def test_tables_come_back_from_their_file_and_older_files_have_none():
+    everybody = people()
+    bought = mechanism().release(everybody.values, everybody.labels)
+    content = bought.content()
+    for one, other in zip(bought.tables, Measured.of(content).tables, strict=True):
+        assert one.cells == other.cells and one.parts == other.parts and one.noise_sd == other.noise_sd
+        np.testing.assert_array_equal(one.shares, other.shares)
+    del content["tables"]
+    assert Measured.of(content).tables == ()
+
+
+def test_copies_have_what_goes_up_and_down():
+    """Without tables they have chemotherapy for a tenth of those without a node, and for a third where it is 60 %."""
+    everybody = people()
+    bought = mechanism().release(everybody.values, everybody.labels)
+    copies = Copies(bought, CANCER, np.random.default_rng(1))
+    found = np.mean([given_chemotherapy(copies.draw(COUNT)) for _ in range(5)], axis=0)
+    assert found == pytest.approx(given_chemotherapy(everybody), abs=0.1)  # three and four nodes are in one part
+
+
+def test_who_exchanges_keeps_every_value_within_the_class():
+    everybody = people()
+    bought = mechanism().release(everybody.values, everybody.labels)
+    scores = NormalScores(CANCER, bought.histograms)
+    tables, rng = Tables(bought, scores), np.random.default_rng(1)
+    drawn = rng.standard_normal((COUNT, scores.width))
+    exchanged = tables.exchanged(drawn, everybody.labels, tables.middle, scores)
+    for label in (0, 1):
+        own = everybody.labels == label
+        np.testing.assert_array_equal(np.sort(drawn[own], axis=0), np.sort(exchanged[own], axis=0))
+    before, after = (
+        misfit(bought, Participants(CANCER, everybody.ids, everybody.labels, scores.values(each, everybody.labels)))
+        for each in (drawn, exchanged)
+    )
+    assert after["misfit_tables"] < before["misfit_tables"] / 3
