@@ -10,7 +10,7 @@ which were bought most precisely.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,8 +24,12 @@ from privacy.mechanisms.histograms import class_counts
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE, NoisyProducts, lifted
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
+from privacy.mechanisms.two_way_tables import Parts
 
-What = Literal["share", "middle", "spread", "limit", "missing", "mean", "difference", "association"]
+What = Literal["share", "middle", "spread", "limit", "missing", "mean", "difference", "association", "table"]
+
+EXCESSES: frozenset[What] = frozenset({"association", "table"})
+"""Distances, which noise alone makes larger than 0: of these it is only what is more that strays."""
 
 ALL, EVERY_VISIT = "all together", "over all visits"
 Figures = tuple[float, float, float]
@@ -310,3 +314,27 @@ def _categories(cell: Cell) -> range:
 def _one(place: int, known: np.ndarray) -> np.ndarray:
     which: np.ndarray = np.arange(len(known)) == place
     return which.astype(float)
+
+
+def tables(measured: Measured, release: Participants, but: Set[str]) -> Iterator[Comparison]:
+    """How far two-way tables are from those that were bought: half the sum of absolute differences of their shares.
+
+    That is the share of participants who would have to be in another part. Arguments as those of ``associations``.
+    """
+    if not measured.tables:
+        return
+    scores = NormalScores(release.schema, measured.histograms)
+    parts, participants = Parts(scores, measured.tables[0].parts), sum(each.participants for each in measured.products)
+    counts = parts.counts(parts.of(release.values, release.labels))
+    for each in measured.tables:
+        one, other = (scores.cells[number] for number in each.cells)
+        if but & {one.measure.name, other.measure.name}:
+            continue
+        shares = parts.table(counts, *each.cells) / len(release)
+        variances = each.noise_sd**2 + shares * (1 - shares) * (1 / len(release) + 1 / participants)
+        released = float(np.abs(shares - each.shares).sum()) / 2
+        explained = float(np.sqrt(variances * 2 / math.pi).sum()) / 2  # means and variances of absolute normal numbers
+        sd = math.sqrt((1 - 2 / math.pi) * float(variances.sum())) / 2
+        beside = " ".join(part for part in (other.measure.name, visit_of(release.schema, other)) if part)
+        detail = f"share in another part of its table with {beside}"
+        yield Comparison("table", one.measure.name, visit_of(release.schema, one), ALL, detail, released, explained, sd)

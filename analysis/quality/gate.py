@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.special import ndtri
 
-from analysis.quality.comparisons import Comparison, What, associations, comparisons
+from analysis.quality.comparisons import EXCESSES, Comparison, What, associations, comparisons, tables
 from cohorts import Participants
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.misfit import misfit
@@ -32,14 +32,16 @@ MATTERS: Mapping[What, float] = {
     "mean": 0.25,
     "difference": 0.25,
     "association": 0.10,
+    "table": 0.05,
 }
 """The least difference that matters: of shares as such, of means and their differences in standard deviations (0.2 is
-what Cohen calls small, and moves a share at the median by 0.08), of associations in correlations."""
+what Cohen calls small, and moves a share at the median by 0.08), of associations in correlations, of tables in shares
+of participants."""
 
 SHARES_OF_CLASSES = 0.15
 """Likewise of the difference between two classes in a share."""
 
-BLIND: Mapping[What, float] = {"share": 0.5, "middle": 0.4, "difference": 1.0, "association": 0.25}
+BLIND: Mapping[What, float] = {"share": 0.5, "middle": 0.4, "difference": 1.0, "association": 0.25, "table": 0.25}
 """Where the typical difference that would have been found is larger than this, too little was seen to call it good."""
 
 IN_DEVIATIONS: frozenset[What] = frozenset({"mean", "difference"})
@@ -53,6 +55,7 @@ NAMES: Mapping[What, str] = {
     "mean": "means",
     "difference": "differences between classes",
     "association": "correlations",
+    "table": "two-way tables",
 }
 
 NOTHING_MEASURED = (
@@ -104,6 +107,11 @@ class Finding(BaseModel):
                 f"{self.column}: its correlations differ from those measured by {self.released:.2g} (root mean "
                 f"square), where noise and sampling explain {self.measured:.2g}"
             )
+        if self.what == "table":
+            return (
+                f"{self.column}{f' ({self.visit})' if self.visit else ''}: {self.detail} {self.released:.2g}, where "
+                f"noise and sampling explain {self.measured:.2g}"
+            )
         where = ", ".join(part for part in (self.visit, self.group) if part)
         return (
             f"{self.column}{f' ({where})' if where else ''}: {self.detail} {self.released:.3g} in the release, "
@@ -117,7 +125,7 @@ class Sight(BaseModel):
     Args:
         what: the kind.
         figures: how many were compared.
-        furthest: the largest difference in standard deviations; of associations the largest excess.
+        furthest: the largest difference in standard deviations; of associations and tables the largest excess.
         found_from: the difference from which on a typical one of them would have failed.
     """
 
@@ -229,10 +237,10 @@ def judge(measured: Measured, release: Participants) -> Quality:
         release: synthetic participants, under the schema that participants were measured under.
     """
     compared = [each for each in comparisons(measured, release) if np.isfinite(each.z)]
-    figures = len(compared) + len(release.schema.all_measures)
+    figures = len(compared) + len(release.schema.all_measures) + len(measured.tables)
     threshold = float(-ndtri(FALSE_ALARMS / 2 / figures))
     alone = {each.column for each in compared if strays(each, threshold)}
-    compared += associations(measured, release, but=alone)
+    compared += [*associations(measured, release, but=alone), *tables(measured, release, but=alone)]
     strayed = sorted((each for each in compared if strays(each, threshold)), key=lambda each: -abs(each.z))
     return Quality(
         verdict="failed" if strayed else "passed",
@@ -247,7 +255,7 @@ def judge(measured: Measured, release: Participants) -> Quality:
 
 def strays(each: Comparison, threshold: float) -> bool:
     """Whether a difference is neither chance nor a trifle."""
-    if each.what == "association" and each.difference < 0:
+    if each.what in EXCESSES and each.difference < 0:
         return False
     return abs(each.z) > threshold and abs(each.difference) > least_that_matters(each)
 
@@ -255,10 +263,10 @@ def strays(each: Comparison, threshold: float) -> bool:
 def _found_from(each: Comparison, threshold: float) -> float:
     """From which difference on a figure would have failed.
 
-    Of associations that is what a release has of its own beside what noise explains: their squares add up.
+    Of distances that is what a release has of its own beside what noise explains: their squares add up.
     """
     least = max(threshold * each.sd, least_that_matters(each))
-    return least if each.what != "association" else math.sqrt((each.measured + least) ** 2 - each.measured**2)
+    return least if each.what not in EXCESSES else math.sqrt((each.measured + least) ** 2 - each.measured**2)
 
 
 def least_that_matters(each: Comparison) -> float:
@@ -278,5 +286,5 @@ def _sights(compared: Sequence[Comparison], threshold: float) -> Iterable[Sight]
         own = [each for each in compared if each.what == what]
         if own:
             from_here = float(np.median([_found_from(each, threshold) for each in own]))
-            furthest = max(max(each.z, 0.0) if what == "association" else abs(each.z) for each in own)
+            furthest = max(max(each.z, 0.0) if what in EXCESSES else abs(each.z) for each in own)
             yield Sight(what=what, figures=len(own), furthest=round(furthest, 2), found_from=round(from_here, 3))

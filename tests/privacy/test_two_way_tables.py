@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.quality.gate import judge
 from cohorts import Participants, Schema
 from privacy.accounting.rdp import rdp_at
 from privacy.mechanisms.measurements import Measured, Measurements
@@ -189,13 +190,25 @@ def test_copies_have_what_goes_up_and_down():
     assert found == pytest.approx(given_chemotherapy(everybody), abs=0.1)  # three and four nodes are in one part
 
 
+def test_the_gate_finds_what_goes_up_and_down_and_is_not_in_the_release():
+    everybody = people()
+    bought = mechanism().release(everybody.values, everybody.labels)
+    gaussian = Copies(replace(bought, tables=()), CANCER, np.random.default_rng(1)).draw(COUNT)
+    found = judge(bought, gaussian)
+    assert {each.what for each in found.findings} == {"table"}
+    assert set(found.columns) <= {"nodes", "chemotherapy"} and "in another part of its table with" in (
+        found.findings[0].sentence()
+    )
+    assert judge(bought, Copies(bought, CANCER, np.random.default_rng(1)).draw(COUNT)).verdict == "passed"
+
+
 def test_who_exchanges_keeps_every_value_within_the_class():
     everybody = people()
     bought = mechanism().release(everybody.values, everybody.labels)
     scores = NormalScores(CANCER, bought.histograms)
     tables, rng = Tables(bought, scores), np.random.default_rng(1)
     drawn = rng.standard_normal((COUNT, scores.width))
-    exchanged = tables.exchanged(drawn, everybody.labels, tables.middle, scores)
+    exchanged = tables.exchanged(drawn, everybody.labels, scores, tables.middle)
     for label in (0, 1):
         own = everybody.labels == label
         np.testing.assert_array_equal(np.sort(drawn[own], axis=0), np.sort(exchanged[own], axis=0))

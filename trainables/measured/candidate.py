@@ -20,6 +20,7 @@ from trainables.measured.copula import MeasurementHyperparameters
 from trainables.measured.network import ScoreNetwork, standardised, stratified
 from trainables.measured.once import MeasuredOnce
 from trainables.measured.residuals import Residuals
+from trainables.measured.tables import Tables
 from trainables.memory import keep_freed_memory
 from trainables.segment import Segment
 
@@ -78,7 +79,8 @@ class MeasuredGenerator:
             parts = [self._network(each) for each in even.split(AT_A_TIME, dim=1)]
             for label, reference in enumerate(torch.cat(parts, dim=1)):
                 scores[labels == label] = stratified(scores[labels == label], reference)
-        values = normal_scores.values(scores.double().numpy(), labels)
+        drawn = Tables(self._measured, normal_scores).exchanged(scores.double().numpy(), labels, normal_scores)
+        values = normal_scores.values(drawn, labels)
         return Participants(self._schema, numbered_ids(participants), labels, values)
 
     def content(self) -> dict[str, Any]:

@@ -182,8 +182,7 @@ class Copies:
         drawn = np.empty((len(labels), scores.width))
         for label, (each, own) in enumerate(zip(moments, standard, strict=True)):
             drawn[labels == label] = _moved(each, own)
-        if self._tables:
-            drawn = self._tables.exchanged(drawn, labels, tables, scores)
+        drawn = self._tables.exchanged(drawn, labels, scores, tables)
         return Participants(self._schema, numbered_ids(len(labels)), labels, scores.values(drawn, labels))
 
     def _targets(self, sizes: np.ndarray) -> tuple[list[Target], NormalScores]:

@@ -9,7 +9,8 @@ exactly the values that it had, and what hangs together otherwise is disturbed a
 Row and column sums stay those of the draws: what a table says beyond them is all that is taken from it.
 
 Source: Deming & Stephan, "On a Least Squares Adjustment of a Sampled Frequency Table When the Expected Marginal Totals
-are Known", 1940; Madow, "On the Theory of Systematic Sampling, II", 1949.
+are Known", 1940; Madow, "On the Theory of Systematic Sampling, II", 1949; Efron & Morris, "Data Analysis Using Stein's
+Estimator and Its Generalizations", 1975.
 """
 
 from __future__ import annotations
@@ -93,43 +94,62 @@ class Tables:
         return chosen
 
     def exchanged(
-        self, drawn: np.ndarray, labels: np.ndarray, aims: Sequence[np.ndarray], scores: NormalScores
+        self,
+        drawn: np.ndarray,
+        labels: np.ndarray,
+        scores: NormalScores,
+        aims: Sequence[np.ndarray] | None = None,
     ) -> np.ndarray:
         """Normal scores (n, W) of participants of classes (n,) of whom tables are these, as far as their values allow.
 
         Args:
             drawn: scores before.
             labels: numbers of the classes.
-            aims: shares (a, b) of each table.
             scores: what values they stand for.
+            aims: shares (a, b) of each table. If None, those of the participants themselves, moved towards what was
+                measured as far as noise does not explain the difference (Efron & Morris, 1975, equation 1.7).
         """
-        drawn = drawn.copy()
+        if not self._tables:
+            return drawn
+        drawn, parts = drawn.copy(), self._parts.of(scores.values(drawn, labels), labels)
+        if aims is None:
+            aims = [_towards(each, parts[:, each.cells]) for each in self._tables]
         # Who was chosen first comes last: that table is furthest from what scores would say alone.
         for table, aim in reversed(TIMES * list(zip(self._tables, aims, strict=True))):
-            parts = self._parts.of(scores.values(drawn, labels), labels)
             self._exchange(drawn, labels, parts, table.cells, aim)
         return drawn
 
     def _exchange(
         self, drawn: np.ndarray, labels: np.ndarray, parts: np.ndarray, cells: tuple[int, int], aim: np.ndarray
     ) -> None:
-        """Exchange scores of the second cell among those of a class who have a value in both."""
+        """Exchange scores of the second cell, and parts, among those of a class who have a value in both."""
         column = self._scores.cells[cells[1]].first
         rows, columns = (self._parts.values[number] for number in cells)
-        first, second = parts[:, cells[0]], parts[:, cells[1]]
+        first, second = parts[:, cells[0]], parts[:, cells[1]].copy()
         there = (first < rows) & (second < columns)
         now = np.zeros((len(self._scores.shares), rows, columns))
         np.add.at(now, (labels[there], first[there], second[there]), 1)
         wanted = _of_classes(now, aim[:rows, :columns])
-        part = np.empty(len(drawn), dtype=np.int64)  # of the second cell that each is to be in
+        goes_to = np.empty(len(drawn), dtype=np.int64)  # the part of the second cell that each is to be in
         for label, row in np.ndindex(*wanted.shape[:2]):
             who = np.flatnonzero(there & (labels == label) & (first == row))
             ascending = who[np.argsort(drawn[who, column], kind="stable")]
             ends = np.rint(np.cumsum(wanted[label, row])[:-1])
-            part[ascending] = np.searchsorted(ends, np.arange(len(who)), side="right")
+            goes_to[ascending] = np.searchsorted(ends, np.arange(len(who)), side="right")
         for label in range(len(wanted)):
             own = np.flatnonzero(there & (labels == label))
-            drawn[own[np.lexsort((drawn[own, column], part[own]))], column] = np.sort(drawn[own, column])
+            takes = own[np.lexsort((drawn[own, column], goes_to[own]))]
+            gives = own[np.argsort(drawn[own, column], kind="stable")]
+            drawn[takes, column], parts[takes, cells[1]] = drawn[gives, column], second[gives]
+
+
+def _towards(table: TwoWayTable, parts: np.ndarray) -> np.ndarray:
+    """Shares (a, b) of participants in parts (n, 2), moved towards those of the table by more than noise explains."""
+    places = np.ravel_multi_index(tuple(parts.T), table.shares.shape)
+    own = (np.bincount(places, minlength=table.shares.size) / len(places)).reshape(table.shares.shape)
+    lacking = table.shares - own
+    explained = (table.shares.size - 2) * table.noise_sd**2 / max(float(np.square(lacking).sum()), 1e-300)
+    return own + max(0.0, 1 - explained) * lacking
 
 
 def _turned(table: TwoWayTable, scores: NormalScores) -> TwoWayTable:
