@@ -46,9 +46,10 @@ summary(MIcombine(with(copies, lm(OUTCOME ~ ARM))))
 copies. An interval from a single copy, or from the synthetic cohort itself, is too narrow.{width}
 
 What the copies keep of the trial is how values are spread, and how each two of them rise and fall together, by class.
-Of anything else intervals say nothing, however narrow: of what first rises and then falls with another measure, and so
-of an effect that is adjusted for a confounder of that kind; of interactions and effects in subgroups; of a response
-that is a change between two visits cut at a point; and of rules between columns, such as one that follows from another.
+{tables}Of anything else intervals say nothing, however narrow: of what first rises and then falls with another measure,
+and so of an effect that is adjusted for a confounder of that kind; of interactions and effects in subgroups; of a
+response that is a change between two visits cut at a point; and of rules between columns, such as one that follows from
+another.
 """
 
 TEMPLATE = """\
@@ -146,7 +147,7 @@ def datasheet(
         visits=_visit_sentence(schema) + _row_sentence(schema) + _constraint_sentence(schema),
         good_for=quality.good_for(schema.compared_by),
         quality=quality_section(quality),
-        intervals=interval_section(schema, copies, width_beside_sampling(estimates)),
+        intervals=interval_section(schema, copies, width_beside_sampling(estimates), quality.tables),
         schema_file=schema_file_name(marking),
         descriptions=DESCRIPTIONS,
         sums=SUMS_FILE,
@@ -163,7 +164,7 @@ def _left_out_paragraph(schema: Schema) -> str:
     return f"\n**{said}**\n" if many_left_out(schema) else f"\n{said}\n"
 
 
-def interval_section(schema: Schema, copies: int, width: float | None = None) -> str:
+def interval_section(schema: Schema, copies: int, width: float | None = None, pairs: Sequence[str] = ()) -> str:
     """How to get an interval that holds, in Markdown; or that there is none to be had, and why."""
     if not copies:
         return (
@@ -173,7 +174,11 @@ def interval_section(schema: Schema, copies: int, width: float | None = None) ->
         )
     table = next(iter(schema.tables))
     return INTERVALS.format(
-        copies=copies, file=f"{schema.stem(table)}-copies.csv", merging=_merging(schema), width=_width_sentence(width)
+        copies=copies,
+        file=f"{schema.stem(table)}-copies.csv",
+        merging=_merging(schema),
+        width=_width_sentence(width),
+        tables=_tables_sentence(pairs),
     )
 
 
@@ -186,6 +191,16 @@ def _merging(schema: Schema) -> str:
     if schema.visit_tables:
         said += "Of a table of visits take one visit, or an analysis of repeated measurements. "
     return said
+
+
+def _tables_sentence(pairs: Sequence[str]) -> str:
+    """Which pairs copies keep however they hang together, a sentence that others follow."""
+    if not pairs:
+        return ""
+    return (
+        "Of these pairs two-way tables were measured, all classes together, so that a few parts of each are kept, "
+        f"however they hang together: {'; '.join(pairs)}. "
+    )
 
 
 def _width_sentence(width: float | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,11 +31,13 @@ from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.shrinkage import smooth_products
 from privacy.mechanisms.simplex import onto_simplex
+from privacy.mechanisms.two_way_tables import NoisyTables
 from trainables.candidate import Generator, Setting
 from trainables.measured import candidate
 from trainables.measured.copula import CopulaGenerator
 
-RESULTS = Path(__file__).parent / "results" / "ablation.json"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "ablation.json"
 DELTA, EPOCHS = 1e-5, 12
 LONG = 1.15
 """Radius over the root of the number of scores, by which one participant in five is shortened."""
@@ -47,6 +49,7 @@ COLUMNS = {name: what for name, what in JUDGED.items() if name not in ("change",
 class Recipe:
     """How a release is made; each field is a part."""
 
+    tables: bool = True
     smooth_histograms: bool = True
     smooth_products: bool = True
     directions: bool = True
@@ -56,13 +59,23 @@ class Recipe:
 
 RECIPES = {
     "all of it": Recipe(),
+    "no two-way tables": Recipe(tables=False),
     "histograms as noisy as bought": Recipe(smooth_histograms=False),
     "products as noisy as bought": Recipe(smooth_products=False),
     "vectors hardly shortened": Recipe(directions=False),
     "a Gaussian for the network": Recipe(network=False),
     "drawn with the error of drawing": Recipe(without_error=False),
-    "none of it": Recipe(False, False, False, False, False),
+    "none of it": Recipe(False, False, False, False, False, False),
 }
+COHORTS: Mapping[str, Sequence[str]] = {
+    "sprint-simulated": tuple(RECIPES),
+    "actg175": tuple(RECIPES),
+    **dict.fromkeys(
+        (f"examples/{name}.yaml" for name in ("rotterdam/rotterdam", "colon/colon-recurrence", "muscatine/muscatine")),
+        ("all of it", "no two-way tables"),
+    ),
+}
+"""By cohort the recipes that are tried."""
 
 
 def main() -> None:
@@ -70,12 +83,7 @@ def main() -> None:
     parser.add_argument("--epsilon", type=float, default=3.0)
     parser.add_argument("--draws", type=int, default=5, help="of the noise")
     given = parser.parse_args()
-    work = [
-        (cohort, name, seed)
-        for seed in range(given.draws)
-        for cohort in ("sprint-simulated", "actg175")
-        for name in RECIPES
-    ]
+    work = [(cohort, name, seed) for seed in range(given.draws) for cohort, names in COHORTS.items() for name in names]
     rows = [row(*each, given.epsilon) for each in track(work, "releases")]
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     report(rows, given.epsilon, given.draws)
@@ -83,7 +91,7 @@ def main() -> None:
 
 def row(cohort: str, name: str, seed: int, epsilon: float) -> dict[str, Any]:
     """One release, judged."""
-    real, recipe = load_participants(cohort)[0], RECIPES[name]
+    real, recipe = load_participants(str(ROOT / cohort) if "/" in cohort else cohort)[0], RECIPES[name]
     splits = split_participants(real, split_key(real.schema))
     people = Participants.together([splits.train, splits.validation])
     torch.manual_seed(seed)
@@ -98,7 +106,8 @@ def bought(people: Participants, recipe: Recipe, epsilon: float) -> Measured:
     """What a study would measure with all of its budget, as the recipe says."""
     schema, room = people.schema, room_in(Budget(epsilon, DELTA))
     rho = largest_rho(lambda rho: room(dp_accounting.ZCDpEvent(rho)) >= 0)
-    mechanism = Measurements.costing(schema, len(people) / schema.nominal_size, rho)
+    with nullcontext() if recipe.tables else patch.object(NoisyTables, "costing", return_value=None):
+        mechanism = Measurements.costing(schema, len(people) / schema.nominal_size, rho)
     if not recipe.directions:
         radius = LONG * mechanism.moments.features**0.5 / LIMIT
         mechanism = replace(mechanism, moments=replace(mechanism.moments, radius=radius))
@@ -110,7 +119,12 @@ def bought(people: Participants, recipe: Recipe, epsilon: float) -> Measured:
     if recipe.smooth_products:
         smooth = smooth_products(products, scores.encoding.places)
         products = tuple(replace(each, smooth=matrix) for each, matrix in zip(products, smooth, strict=True))
-    return Measured(histograms, products)
+    found = Measured(histograms, products)
+    if mechanism.tables is None:
+        return found
+    sizes, moments = [each.participants for each in histograms], found.moments(scores)
+    tables = mechanism.tables.release(people.values, people.labels, scores, products, moments, sizes)
+    return replace(found, tables=tables)
 
 
 def made(measured: Measured, real: Participants, recipe: Recipe, seed: int) -> Generator:
@@ -134,10 +148,10 @@ def report(rows: list[dict[str, Any]], epsilon: float, draws: int) -> None:
     cohorts = dict.fromkeys(each["cohort"] for each in rows)
     lines = [f"| cohort | | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 2) + "|"]
     for cohort in cohorts:
-        for name in RECIPES:
+        for name in COHORTS[cohort]:
             these = [each for each in rows if (each["cohort"], each["recipe"]) == (cohort, name)]
             medians = [float(np.median([each[column] for each in these])) for column in COLUMNS]
-            lines.append(f"| {cohort} | {name} | {' | '.join(f'{each:.3g}' for each in medians)} |")
+            lines.append(f"| {Path(cohort).stem} | {name} | {' | '.join(f'{each:.3g}' for each in medians)} |")
     text = (
         f"Medians of {draws} draws of the noise at epsilon {epsilon:g}, one network of the default configuration:\n\n"
     )

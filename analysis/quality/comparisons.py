@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.quality.bought import BoughtCell, bought_cells
-from cohorts import Participants, Schema
+from cohorts import Encoding, Participants, Schema
 from cohorts.encoding import Cell
 from cohorts.scale import BINS
 from privacy.mechanisms.histograms import class_counts
@@ -335,6 +335,15 @@ def tables(measured: Measured, release: Participants, but: Set[str]) -> Iterator
         released = float(np.abs(shares - each.shares).sum()) / 2
         explained = float(np.sqrt(variances * 2 / math.pi).sum()) / 2  # means and variances of absolute normal numbers
         sd = math.sqrt((1 - 2 / math.pi) * float(variances.sum())) / 2
-        beside = " ".join(part for part in (other.measure.name, visit_of(release.schema, other)) if part)
-        detail = f"share in another part of its table with {beside}"
+        detail = f"share in another part of its table with {_named(release.schema, other)}"
         yield Comparison("table", one.measure.name, visit_of(release.schema, one), ALL, detail, released, explained, sd)
+
+
+def pairs_in_tables(measured: Measured, schema: Schema) -> tuple[str, ...]:
+    """Names of the pairs of which two-way tables were bought: nodes with chemotherapy."""
+    cells = Encoding(schema).cells
+    return tuple(" with ".join(_named(schema, cells[number]) for number in each.cells) for each in measured.tables)
+
+
+def _named(schema: Schema, cell: Cell) -> str:
+    return " ".join(part for part in (cell.measure.name, visit_of(schema, cell)) if part)

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.special import ndtri
 
-from analysis.quality.comparisons import EXCESSES, Comparison, What, associations, comparisons, tables
+from analysis.quality.comparisons import EXCESSES, Comparison, What, associations, comparisons, pairs_in_tables, tables
 from cohorts import Participants
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.misfit import misfit
@@ -154,6 +154,7 @@ class Quality(BaseModel):
         threshold: standard deviations beyond which a difference is not chance.
         sight: how well each kind could be seen.
         misfit: mean square of all differences in standard errors of the noise; about 1 where noise explains them.
+        tables: pairs of which two-way tables were measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -166,6 +167,7 @@ class Quality(BaseModel):
     threshold: float = 0.0
     sight: tuple[Sight, ...] = ()
     misfit: float | None = None
+    tables: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -250,6 +252,7 @@ def judge(measured: Measured, release: Participants) -> Quality:
         threshold=round(threshold, 2),
         sight=tuple(_sights(compared, threshold)),
         misfit=round(misfit(measured, release)["misfit"], 3),
+        tables=pairs_in_tables(measured, release.schema),
     )
 
 
