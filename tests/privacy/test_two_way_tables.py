@@ -202,6 +202,20 @@ def test_the_gate_finds_what_goes_up_and_down_and_is_not_in_the_release():
     assert judge(bought, Copies(bought, CANCER, np.random.default_rng(1)).draw(COUNT)).verdict == "passed"
 
 
+def test_categories_that_follow_from_each_other_are_kept_though_nobody_exchanges_them():
+    """They have no order that could say who gives and who takes."""
+    letters = [{"name": name, "kind": "categorical", "categories": list("abcde"), "column": name} for name in "xy"]
+    schema = CANCER.model_validate({**CANCER.model_dump(), "name": "letters", "measures": letters})
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 5, (2, COUNT))
+    y = np.where(rng.random(COUNT) < 0.8, 2 * x % 5, y)
+    values = np.stack([x, y], axis=1)[:, :, None].astype(np.float32)
+    bought = Measurements.costing(schema, 1.0, 0.25).release(values, rng.integers(0, 2, COUNT))
+    found = Copies(bought, schema, rng).draw(COUNT)
+    assert found.values.min() == 0 and found.values.max() == 4
+    assert misfit(bought, found)["misfit_tables"] < 3
+
+
 def test_who_exchanges_keeps_every_value_within_the_class():
     everybody = people()
     bought = mechanism().release(everybody.values, everybody.labels)

@@ -102,6 +102,8 @@ class Tables:
     ) -> np.ndarray:
         """Normal scores (n, W) of participants of classes (n,) of whom tables are these, as far as their values allow.
 
+        Tables of two measures with several categories each stay as they are, since these have no order.
+
         Args:
             drawn: scores before.
             labels: numbers of the classes.
@@ -116,7 +118,8 @@ class Tables:
             aims = [_towards(each, parts[:, each.cells]) for each in self._tables]
         # Who was chosen first comes last: that table is furthest from what scores would say alone.
         for table, aim in reversed(TIMES * list(zip(self._tables, aims, strict=True))):
-            self._exchange(drawn, labels, parts, table.cells, aim)
+            if self._scores.cells[table.cells[1]].width == 1:
+                self._exchange(drawn, labels, parts, table.cells, aim)
         return drawn
 
     def _exchange(
