@@ -77,5 +77,5 @@ class NoisyTop:
 
 @lru_cache(maxsize=64)
 def _measurement(count: int, scale: float) -> Measurement:
-    space = vector_domain(atom_domain(T=int)), linf_distance(T=int)
+    space = vector_domain(atom_domain(T="i64")), linf_distance(T="i64")
     return make_noisy_top_k(*space, zero_concentrated_divergence(), k=count, scale=scale)

@@ -39,10 +39,11 @@ MOST_PARTS, FEWEST_PARTS = 6, 3
 """Parts that the values of a cell are divided into, those without a value apart."""
 
 NOISES_PER_PART = 4.0
-"""Standard deviations of the noise that there should be participants in a part of a table, on average, at least."""
+"""Standard deviations of the noise that participants should be in each part of a table, on average, where neither of
+its cells has limits, missing values or categories that are parts of their own."""
 
 RAREST_PART = 0.02
-"""Share of the values below which none are a part of their own."""
+"""Share of the values below which none are a part of their own, nor are a limit and the rest of its bin parted."""
 
 DRAWS, ROUNDS = 2**13, 6
 """Gaussian draws of each class, and how often they are moved until of them would be measured what was."""
@@ -111,15 +112,15 @@ class Parts:
         ]  # [C], with those who lack a value
 
     def _edges(self, number: int, count: int) -> np.ndarray:
+        """Edges about evenly spread over the values; of those that would leave hardly anybody between them one."""
+        scores, heaps = self.scores.edges(number), self.scores.heaps[number]  # (k, b - 1)
         below = np.cumsum(self.scores.pooled[number])[:-1]  # at the inner edges of bins
-        nearest = np.abs(below[:, None] - np.arange(1, count) / count).argmin(axis=0)
-        inner = [place for place in np.unique(nearest) if RAREST_PART < below[place] < 1 - RAREST_PART]
-        edges = self.scores.edges(number)[:, inner]  # (k, e)
-        for end, share in enumerate(self.scores.heaps[number]):
-            if share > RAREST_PART:
-                of_heap = np.full((len(edges), 1), ndtri(share) * (1 - 2 * end))
-                edges = np.concatenate([edges, of_heap], axis=1)
-        return np.sort(edges, axis=1)
+        nearest = np.unique(np.abs(below[:, None] - np.arange(1, count) / count).argmin(axis=0))
+        ends = [(share if end == 0 else 1 - share) for end, share in enumerate(heaps) if share > RAREST_PART]
+        others = np.array([0.0, 1.0, *ends])
+        inner = [place for place in nearest if np.abs(below[place] - others).min() > RAREST_PART]
+        of_heaps = [np.full((len(scores), 1), ndtri(share)) for share in ends]
+        return np.sort(np.concatenate([scores[:, inner], *of_heaps], axis=1), axis=1)
 
     def of(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """In which part of each cell participants are, (n, C), by their values (n, M, V) and classes (n,)."""
@@ -207,7 +208,8 @@ class NoisyTables(Whole):
             rho: what may be spent, in zCDP.
 
         Returns:
-            None where there would be more noise than participants in a part, or where there is no pair.
+            None where a table of three by three parts would have fewer than ``NOISES_PER_PART`` in each, or where there
+            is no pair.
         """
         cells, expected = len(Encoding(schema).cells), schema.nominal_size * split_share
         count = min(TABLES, cells * (cells - 1) // 2)

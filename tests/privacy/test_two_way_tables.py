@@ -190,6 +190,39 @@ def test_copies_have_what_goes_up_and_down():
     assert found == pytest.approx(given_chemotherapy(everybody), abs=0.1)  # three and four nodes are in one part
 
 
+def test_rows_of_copies_are_in_no_order():
+    """They are chosen part by part of the tables."""
+    everybody = people()
+    bought = mechanism().release(everybody.values, everybody.labels)
+    copy = Copies(bought, CANCER, np.random.default_rng(1)).draw(COUNT)
+    own = copy.values[copy.labels == 0]
+    for measure in (NODES, CHEMOTHERAPY):
+        assert abs(np.corrcoef(own[:, measure, 0], np.arange(len(own)))[0, 1]) < 0.1
+
+
+def test_arms_in_which_two_measures_go_opposite_ways_stay_apart():
+    """Tables are of both arms together; products are not."""
+    everybody, rng = people(), np.random.default_rng(0)
+    age, sign = everybody.values[:, 2, 0], np.where(everybody.labels == 1, 1, -1)
+    everybody.values[:, 3, 0] = (5 + sign * (age - 55) / 12 + rng.normal(0, 0.7, COUNT)).clip(0, 10)
+    bought = mechanism().release(everybody.values, everybody.labels)
+    copy = Copies(bought, CANCER, rng).draw(COUNT)
+    for label in (0, 1):
+        real, own = (each.values[each.labels == label][:, 2:, 0].T for each in (everybody, copy))
+        there = ~np.isnan(own).any(axis=0)
+        assert np.corrcoef(own[:, there])[0, 1] == pytest.approx(np.corrcoef(real)[0, 1], abs=0.1)
+    assert misfit(bought, copy)["misfit_products"] < 2
+
+
+def test_no_part_is_empty_where_many_have_a_limit():
+    everybody = people()
+    bought = mechanism().release(everybody.values, everybody.labels)
+    parts = Parts(NormalScores(CANCER, bought.histograms), 6)
+    places = parts.of(everybody.values, everybody.labels)
+    for number, size in enumerate(parts.sizes):
+        assert np.bincount(places[:, number], minlength=size).min() > 0.01 * COUNT
+
+
 def test_the_gate_finds_what_goes_up_and_down_and_is_not_in_the_release():
     everybody = people()
     bought = mechanism().release(everybody.values, everybody.labels)

@@ -139,9 +139,6 @@ class Copies:
             own = [cell.columns] * cell.measure.nominal + [slice(cell.flag, cell.flag + 1)] * cell.flagged
             for columns in own:
                 self._thresholded[columns], self._turned[columns, columns] = True, 0
-        for table in measured.tables:  # they say more of their pair than its product does
-            first, second = (self._scores.cells[number].columns for number in table.cells)
-            self._turned[first, second] = self._turned[second, first] = 0
         with threadpool_limits(limits=1):  # matrices are small: threads would wait for each other
             self._posterior = ProductPosterior(measured.products, self._scores.encoding.places)
             pool = [self._standard(POOL) for _ in self._sizes]

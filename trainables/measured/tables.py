@@ -24,7 +24,7 @@ from privacy.mechanisms.normal_scores import NormalScores
 from privacy.mechanisms.two_way_tables import Parts, TwoWayTable
 
 OVER = 4
-"""Draws for each one that is taken; so no weight is larger."""
+"""Draws for each one that is taken; no weight counts for more."""
 
 ROUNDS = 30
 """Of fitting."""
@@ -45,7 +45,7 @@ class Tables:
     """
 
     def __init__(self, measured: Measured, scores: NormalScores) -> None:
-        self._scores, self._participants = scores, sum(each.participants for each in measured.histograms)
+        self._scores, self._sizes = scores, np.array([each.participants for each in measured.histograms])
         self._tables = [_turned(each, scores) for each in measured.tables]
         self._parts = Parts(scores, measured.tables[0].parts if measured.tables else 1)
 
@@ -64,7 +64,7 @@ class Tables:
             participants: how many there are to be.
             randomness: any; there is nothing to hide here.
         """
-        of_others, found = max(1 / self._participants - 1 / participants, 0.0), []
+        of_others, found = max(1 / self._sizes.sum() - 1 / participants, 0.0), []
         for each in self._tables:
             noise_sd = np.sqrt(each.noise_sd**2 + of_others * each.shares.clip(0))
             found.append(each.shares + noise_sd * randomness.standard_normal(each.shares.shape))
@@ -73,10 +73,10 @@ class Tables:
     def choose(
         self, scores: Sequence[np.ndarray], aims: Sequence[np.ndarray], randomness: np.random.Generator
     ) -> list[np.ndarray]:
-        """Which draws to take, of each class, so that tables are what is aimed at: [k] (n / OVER,).
+        """Which draws to take, of each class and in random order, so that tables are what is aimed at: [k] (n / OVER,).
 
         Args:
-            scores: normal scores of draws of each class, [k] (n, W), in the proportions of the classes.
+            scores: normal scores of draws of each class, [k] (n, W).
             aims: shares (a, b) of each table.
             randomness: any.
         """
@@ -84,13 +84,14 @@ class Tables:
         parts = self._parts.of(self._scores.values(np.concatenate(scores), labels), labels)  # (N, C)
         found = ((parts[:, each.cells], each.shares.shape) for each in self._tables)
         places = np.stack([np.ravel_multi_index(tuple(pair.T), shape) for pair, shape in found], axis=1)  # (N, t)
-        weights = _raked(places, aims).clip(max=OVER)
+        begun = (self._sizes / self._sizes.sum() * len(labels) / np.bincount(labels))[labels]
+        weights = _raked(places, aims, begun)
         order = np.lexsort(places.T)  # so that parts of tables are met one after another
         chosen = []
         for label, own in enumerate(scores):
             of_class = order[labels[order] == label]
             taken = _systematic(weights[of_class], len(own) // OVER, randomness)
-            chosen.append(of_class[taken] - np.searchsorted(labels, label))
+            chosen.append(randomness.permutation(of_class[taken]) - np.searchsorted(labels, label))
         return chosen
 
     def exchanged(
@@ -102,7 +103,8 @@ class Tables:
     ) -> np.ndarray:
         """Normal scores (n, W) of participants of classes (n,) of whom tables are these, as far as their values allow.
 
-        Tables of two measures with several categories each stay as they are, since these have no order.
+        Tables of two measures with several categories each stay as they are, since these have no order; nor does
+        anybody exchange how many visits they attended.
 
         Args:
             drawn: scores before.
@@ -118,7 +120,7 @@ class Tables:
             aims = [_towards(each, parts[:, each.cells]) for each in self._tables]
         # Who was chosen first comes last: that table is furthest from what scores would say alone.
         for table, aim in reversed(TIMES * list(zip(self._tables, aims, strict=True))):
-            if self._scores.cells[table.cells[1]].width == 1:
+            if _has_an_order(table.cells[1], self._scores):
                 self._exchange(drawn, labels, parts, table.cells, aim)
         return drawn
 
@@ -147,27 +149,44 @@ class Tables:
 
 
 def _towards(table: TwoWayTable, parts: np.ndarray) -> np.ndarray:
-    """Shares (a, b) of participants in parts (n, 2), moved towards those of the table by more than noise explains."""
+    """Shares (a, b) of participants in parts (n, 2), moved towards those of the table by more than noise explains.
+
+    Towards what the table says beyond its sums, of which noise has (a - 1) (b - 1) degrees of freedom.
+    """
     places = np.ravel_multi_index(tuple(parts.T), table.shares.shape)
     own = (np.bincount(places, minlength=table.shares.size) / len(places)).reshape(table.shares.shape)
-    lacking = table.shares - own
-    explained = (table.shares.size - 2) * table.noise_sd**2 / max(float(np.square(lacking).sum()), 1e-300)
-    return own + max(0.0, 1 - explained) * lacking
+    lacking = _with_sums(table.shares, own.sum(axis=1), own.sum(axis=0)) - own
+    freedom = int(np.prod(np.subtract(own.shape, 1)))
+    explained = max(freedom - 2, 0) * table.noise_sd**2 / max(float(np.square(lacking).sum()), 1e-300)
+    moved: np.ndarray = own + max(0.0, 1 - explained) * lacking
+    return moved
 
 
 def _turned(table: TwoWayTable, scores: NormalScores) -> TwoWayTable:
-    """The table with a cell that has one score as its second, if there is one."""
+    """The table with a cell whose values may be exchanged as its second, if there is one."""
     first, second = table.cells
-    if scores.cells[second].width == 1 or scores.cells[first].width > 1:
+    if _has_an_order(second, scores) or not _has_an_order(first, scores):
         return table
     return TwoWayTable((second, first), table.shares.T, table.noise_sd, table.parts)
 
 
-def _raked(places: np.ndarray, aims: Sequence[np.ndarray]) -> np.ndarray:
-    """Weights (N,), 1 on average, with which draws in parts (N, t) have what each table aims at beyond its sums."""
-    weights, wanted = np.ones(len(places)), []
+def _has_an_order(cell: int, scores: NormalScores) -> bool:
+    """Whether ranks say who gives a value of a cell and who takes it, and nobody's other values hang on it."""
+    attended = scores.encoding.schema.visits.dropout and cell == len(scores.cells) - 1
+    return scores.cells[cell].width == 1 and not attended
+
+
+def _raked(places: np.ndarray, aims: Sequence[np.ndarray], begun: np.ndarray) -> np.ndarray:
+    """Weights (N,), 1 on average, with which draws in parts (N, t) have what each table aims at beyond its sums.
+
+    Args:
+        places: of each draw the part of each table.
+        aims: shares (a, b) of each table.
+        begun: weights without tables.
+    """
+    weights, wanted = begun.copy(), []
     for place, aim in zip(places.T, aims, strict=True):
-        own = np.bincount(place, minlength=aim.size).reshape(aim.shape) / len(place)
+        own = np.bincount(place, begun, minlength=aim.size).reshape(aim.shape) / len(place)
         wanted.append(_with_sums(aim, own.sum(axis=1), own.sum(axis=0)).ravel())
     for _ in range(ROUNDS):
         for place, aim in zip(places.T, wanted, strict=True):
@@ -207,7 +226,12 @@ def _over(wanted: np.ndarray, now: np.ndarray) -> np.ndarray:
 
 
 def _systematic(weights: np.ndarray, count: int, randomness: np.random.Generator) -> np.ndarray:
-    """Places of so many, each taken with a probability of its weight, about evenly along the line: (count,)."""
+    """Places of so many, each taken with a probability of its weight, about evenly along the line: (count,).
+
+    Weights are lowered to what is surely taken, so that nobody is taken twice.
+    """
+    for _ in range(ROUNDS):
+        weights = weights.clip(max=weights.sum() / max(count, 1))
     passed = np.cumsum(weights)
     at = (np.arange(count) + randomness.random()) * (passed[-1] / max(count, 1))
     places: np.ndarray = np.searchsorted(passed, at).clip(max=len(weights) - 1)
