@@ -111,7 +111,7 @@ class Tables:
             labels: numbers of the classes.
             scores: what values they stand for.
             aims: shares (a, b) of each table. If None, those of the participants themselves, moved towards what was
-                measured as far as noise does not explain the difference (Efron & Morris, 1975, equation 1.7).
+                measured as far as noise does not explain the difference, in the manner of Efron & Morris, 1975.
         """
         if not self._tables:
             return drawn
@@ -151,13 +151,15 @@ class Tables:
 def _towards(table: TwoWayTable, parts: np.ndarray) -> np.ndarray:
     """Shares (a, b) of participants in parts (n, 2), moved towards those of the table by more than noise explains.
 
-    Towards what the table says beyond its sums, of which noise has (a - 1) (b - 1) degrees of freedom.
+    Towards what the table says beyond its sums, of which noise has (a - 1) (b - 1) degrees of freedom. Twice the noise
+    is taken for explained, since participants have an error of their own: moved further, they are told from real ones
+    more easily.
     """
     places = np.ravel_multi_index(tuple(parts.T), table.shares.shape)
     own = (np.bincount(places, minlength=table.shares.size) / len(places)).reshape(table.shares.shape)
     lacking = _with_sums(table.shares, own.sum(axis=1), own.sum(axis=0)) - own
     freedom = int(np.prod(np.subtract(own.shape, 1)))
-    explained = max(freedom - 2, 0) * table.noise_sd**2 / max(float(np.square(lacking).sum()), 1e-300)
+    explained = 2 * freedom * table.noise_sd**2 / max(float(np.square(lacking).sum()), 1e-300)
     moved: np.ndarray = own + max(0.0, 1 - explained) * lacking
     return moved
 
