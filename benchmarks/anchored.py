@@ -138,7 +138,7 @@ class Adversary:
     def _draw(self, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draws of each class (k, n, W), and what would be seen of some, by the shares of the classes, (G, W)."""
         drawn = self._network._network(self._network._network.latent(DRAWS, randomness))
-        seen = self._network._residuals._observed(drawn, randomness)[0]
+        seen = self._network._residuals._observed(drawn, randomness).scores
         return drawn, torch.cat([each[:count] for each, count in zip(seen, self._counts, strict=True)])
 
     def _losses(self, rows: Tensor, labels: Tensor, real: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import dp_accounting
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats.qmc import MultivariateNormalQMC
+from scipy.stats import qmc
 
 from cohorts import Encoding, Schema
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
@@ -292,7 +292,7 @@ class NoisyTables(Whole):
         sizes: Sequence[float],
     ) -> np.ndarray:
         """Participants in each two parts, (P, P), if scores were Gaussian in each class; reads nobody."""
-        standard = MultivariateNormalQMC(np.zeros(parts.scores.width), rng=0).random(self.draws)
+        standard = qmc.MultivariateNormalQMC(np.zeros(parts.scores.width), rng=0).random(self.draws)
         found = np.zeros((sum(parts.sizes),) * 2)
         for label, (bought, begin, size) in enumerate(zip(products, moments, sizes, strict=True)):
             labels = np.full(self.draws, label)
