@@ -25,8 +25,9 @@ from scipy.optimize import isotonic_regression
 
 from cohorts import Measure, Participants, Schema
 
-# Okabe & Ito's, told apart by colour-blind readers; more arms than colours begin again.
 REAL_SHOWN = "Real participants are shown: internal, never publish."
+
+# Okabe & Ito's, told apart by colour-blind readers; more arms than colours begin again.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, QUIET, GRID = "#222222", "#666666", "#E3E3E3"
 STYLE: Any = {
