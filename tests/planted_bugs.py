@@ -149,19 +149,19 @@ PLANTED = [
     PlantedBug(
         "batches are of a fixed size (packed)",
         BatchStream._draw_ahead,
-        "    latent, arms = self._inputs(steps * generated)\n",
+        "    inputs = self._inputs(steps, generated)\n",
         "    sizes = [min(generated, len(self._data.arms))] * steps\n"
         "    chosen = torch.cat([torch.randperm(len(self._data.arms))[:each] for each in sizes]).numpy()\n"
-        "    latent, arms = self._inputs(steps * generated)\n",
+        "    inputs = self._inputs(steps, generated)\n",
         f"{STEPS}::test_batches_are_as_long_as_tossed_coins_make_them[PackedEngine]",
     ),
     PlantedBug(
         "batches are cut at twice their expected size (packed)",
         BatchStream._draw_ahead,
-        "    latent, arms = self._inputs(steps * generated)\n",
+        "    inputs = self._inputs(steps, generated)\n",
         "    batches = [each[: 2 * generated] for each in torch.from_numpy(chosen).split(sizes)]\n"
         "    chosen, sizes = torch.cat(batches).numpy(), [len(each) for each in batches]\n"
-        "    latent, arms = self._inputs(steps * generated)\n",
+        "    inputs = self._inputs(steps, generated)\n",
         f"{STEPS}::test_batches_are_as_long_as_tossed_coins_make_them[PackedEngine]",
     ),
     PlantedBug(

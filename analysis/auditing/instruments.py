@@ -14,7 +14,7 @@ from trainables.gan.packed.layout import Weights
 from trainables.gan.packed.networks import Network, Record, Shape
 from trainables.gan.packed.pack import Pack
 from trainables.gan.packed.packed_trial import Block
-from trainables.gan.packed.rows import PaddedBatches
+from trainables.gan.packed.rows import Rows
 from trainables.gan.packed.slots import Slots
 from trainables.gan.packed_engine import PackedEngine
 
@@ -148,8 +148,8 @@ class CanaryPack(Pack):
         planted: Any = CanaryNetwork(self._networks.discriminator, coordinates, raw_norm)
         self._networks = replace(self._networks, discriminator=planted)
 
-    def _take_step(self, block: Block, padded: PaddedBatches, step: int, slots: Slots) -> None:
-        super()._take_step(block, padded, step, slots)
+    def _take_step(self, block: Block, rows: Rows, slots: Slots) -> None:
+        super()._take_step(block, rows, slots)
         self.see(slots.discriminators.gradient[0].clone())
 
 

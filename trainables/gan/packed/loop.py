@@ -14,9 +14,6 @@ from trainables.gan.packed.networks import Shape
 from trainables.gan.packed.pack import Pack
 from trainables.gan.packed.slots import TrialState
 
-# Steps that a pack takes before newcomers are let in and another pack has its turn.
-TURN = 8
-
 
 @dataclass(frozen=True)
 class WaitingTrial:
@@ -61,7 +58,7 @@ class PackQueue:
         """Let in who is in step, train some steps, and let go who has finished."""
         self._waiting = [waiting for waiting in self._waiting if not self._joins(waiting)]
         pack = self._pack
-        pack.advance(min([TURN, pack.remaining, *map(self._wait_of, self._waiting)]))
+        pack.advance(min([pack.turn, pack.remaining, *map(self._wait_of, self._waiting)]))
         for ticket in pack.finished():
             trained = pack.leave(ticket)  # before its future is taken out: if this fails, disband tells it
             self._training.pop(ticket).set_result(trained)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 
 import torch
 
 from privacy.mechanisms.gpu_noise import GPUNoise, draws_noise
 from trainables.gan.engine import PaidTraining, PublicFigures
 from trainables.gan.hyperparameters import GANSettings
-from trainables.gan.packed.networks import Shape, packed_networks
+from trainables.gan.packed.networks import DROPOUT, Shape, packed_networks
 from trainables.gan.packed.packed_trial import Block, PackedTrial, blocks
 from trainables.gan.packed.placing import placed
-from trainables.gan.packed.rows import PaddedBatches
+from trainables.gan.packed.rows import DropoutMasks, PaddedBatches, Rows, generator_rows
 from trainables.gan.packed.slots import Slots, TrialState
 from trainables.gan.packed.steps import discriminator_step, generate, generator_step
 from trainables.memory import keep_freed_memory
 
-# Rows of a step that go through the networks together, of all trials together: few enough for a processor's caches.
-BLOCK_ROWS = 4096
+# Rows of a step that go through the networks together, of all trials together: few enough for a processor's caches, or
+# many enough for a GPU to be done with them no sooner than it is asked for the next.
+BLOCK_ROWS, BLOCK_ROWS_ON_GPU = 2**12, 2**14
 # Steps whose participants are laid out together.
-PADDED_STEPS = 8
+PADDED_STEPS, PADDED_STEPS_ON_GPU = 8, 32
 
 
 class Pack:
@@ -43,6 +45,10 @@ class Pack:
         keep_freed_memory()
         self._networks = packed_networks(shape, device)
         self._device = device
+        on_gpu = device.type != "cpu"
+        self._block_rows = BLOCK_ROWS_ON_GPU if on_gpu else BLOCK_ROWS
+        self.turn = PADDED_STEPS_ON_GPU if on_gpu else PADDED_STEPS
+        """Steps that are laid out together: as many as should be taken before newcomers are let in."""
         self._trials: list[PackedTrial] = []  # as the rows are ordered: by expected batch
         self._slots: Slots | None = None
         self._blocks: list[Block] = []
@@ -73,7 +79,7 @@ class Pack:
         if not self._trials:
             self._clock = state.steps
         self._tickets += 1
-        trial = PackedTrial(self._tickets, settings, public, paid, state.steps)
+        trial = PackedTrial(self._tickets, settings, public, paid, state.steps, self._networks.latent_size)
         size = trial.batch_stream.generated
         at = bisect.bisect(self._trials, size, key=lambda other: other.batch_stream.generated)
         draws = draws_noise(self._device)
@@ -103,9 +109,9 @@ class Pack:
         Args:
             steps: at most ``remaining``.
         """
-        for first in range(0, steps, PADDED_STEPS):
+        for first in range(0, steps, self.turn):
             for block in self._blocks:
-                self._take_steps(block, min(PADDED_STEPS, steps - first))
+                self._take_steps(block, min(self.turn, steps - first))
         self._clock += steps
 
     @property
@@ -134,7 +140,7 @@ class Pack:
     def _arrange(self, trials: list[PackedTrial], slots: Slots) -> None:
         """Take over trials and their rows, in the same order."""
         before, self._trials, self._slots = self._slots, trials, slots if trials else None
-        self._blocks = blocks(trials, BLOCK_ROWS, self._device)
+        self._blocks = blocks(trials, self._block_rows, self._device)
         if before is not None:
             before.forget()
 
@@ -147,27 +153,39 @@ class Pack:
             last = min([steps, *(first + batch_stream.steps_until_generator_moves for batch_stream in batch_streams)])
             generate(self._networks, padded, slice(first, last), slots)
             for step in range(first, last):
-                self._take_step(block, padded, step, slots)
+                self._take_step(block, padded.rows(step, self._masks(block.trials)), slots)
             self._move_generators(block, slots)
             first = last
 
-    def _take_step(self, block: Block, padded: PaddedBatches, step: int, slots: Slots) -> None:
-        discriminator_step(self._networks, block, padded, step, slots)
+    def _take_step(self, block: Block, rows: Rows, slots: Slots) -> None:
+        discriminator_step(self._networks, block, rows, slots)
         for trial in block.trials:
             trial.batch_stream.step_taken()
 
     def _move_generators(self, block: Block, slots: Slots) -> None:
         """Take the generator steps that are due."""
         due = [number for number, trial in enumerate(block.trials) if trial.batch_stream.generator_is_due]
+        trials = [block.trials[number] for number in due]
+        if not trials:
+            return
+        inputs = [trial.batch_stream.generator_inputs() for trial in trials]
+        rows = generator_rows(inputs, self._networks, self._masks(trials))
         if len(due) == len(block.trials):
-            against = slots.discriminators.parameters
-            generator_step(self._networks, block, slots.generators, slots.averages, against, slots.losses[:, 2:])
-        elif due:
-            chosen, trials = placed(due, self._device), [block.trials[number] for number in due]
+            self._move_all(block, rows, slots)
+        else:
+            chosen = placed(due, self._device)
             some = Block.of(block.rows, trials, self._device)
             generators, averages = slots.generators.copied(chosen), slots.averages.index_select(0, chosen)
             against, losses = slots.discriminators.parameters_of(chosen), slots.losses[:, 2:].index_select(0, chosen)
-            generator_step(self._networks, some, generators, averages, against, losses)
+            generator_step(self._networks, some, rows, generators, averages, against, losses)
             slots.generators.put(chosen, generators)
             slots.averages.index_copy_(0, chosen, averages)
             slots.losses[:, 2:].index_copy_(0, chosen, losses)
+
+    def _move_all(self, block: Block, rows: Rows, slots: Slots) -> None:
+        generators, averages, against = slots.generators, slots.averages, slots.discriminators.parameters
+        generator_step(self._networks, block, rows, generators, averages, against, slots.losses[:, 2:])
+
+    def _masks(self, trials: Sequence[PackedTrial]) -> DropoutMasks:
+        streams = [trial.streams.dropout for trial in trials]
+        return DropoutMasks(self._networks.discriminator.dropout_units, DROPOUT, streams)

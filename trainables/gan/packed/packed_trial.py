@@ -29,15 +29,22 @@ class PackedTrial:
         public: constants of the schema.
         paid: what it trains with: participants, and the mechanism that was charged for them. Sensitive.
         done: discriminator steps that it has taken before.
+        latent_size: of the pack's networks.
     """
 
     def __init__(
-        self, ticket: int, settings: GANSettings, public: PublicFigures, paid: PaidTraining, done: int
+        self,
+        ticket: int,
+        settings: GANSettings,
+        public: PublicFigures,
+        paid: PaidTraining,
+        done: int,
+        latent_size: int,
     ) -> None:
         self.ticket, self.settings, self.mechanism, self.streams = ticket, settings, paid.mechanism, paid.streams
         self.expected_batch = public.expected_batch(paid.mechanism)
         """Public normaliser of a gradient."""
-        self.batch_stream, self.watched = BatchStream(settings, public, paid, done), paid.watched
+        self.batch_stream, self.watched = BatchStream(settings, public, paid, done, latent_size), paid.watched
         self.normals = StandardNormals(paid.streams.noise)
 
     @property

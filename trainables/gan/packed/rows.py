@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from trainables.gan.packed.batch_stream import BatchStream, Inputs
+from trainables.gan.packed.batch_stream import BatchStream
 from trainables.gan.packed.networks import Networks
 from trainables.gan.packed.placing import placed
 
@@ -54,17 +53,18 @@ class PaddedBatches:
     """What the next T discriminator steps of K trials see: G generated participants each, then their Poisson batches.
 
     Args:
-        latent: inputs of the participants to generate, with their one-hot arms (K, T, G, Z + k).
-        features: of the batches, room for the generated ones before them (T, K, G + R, F). Sensitive.
-        arms: one-hot (T, K, G + R, k).
+        inputs: of the participants to generate, latent and one-hot arm (K, T, G, Z + k).
+        participants: of the batches, room for the generated ones before them: features and one-hot arm
+            (T, K, G + R, F + k). Sensitive.
+        features: how many there are, F.
         targets: (T, K, G + R).
         row_mask: False where a row only fills up (T, K, G + R).
         generated, sizes: how many of each trial's rows count (K,), and (T, K). Sensitive.
     """
 
-    latent: Tensor
-    features: Tensor
-    arms: Tensor
+    inputs: Tensor
+    participants: Tensor
+    features: int
     targets: Tensor
     row_mask: Tensor
     generated: list[int]
@@ -78,36 +78,34 @@ class PaddedBatches:
             batch_streams: of the trials.
             steps: T, at most as many as each has left.
             targets: of each trial's real participants (K, 1).
-            networks: the pack's, whose latent size is at least every trial's Z.
+            networks: the pack's.
         """
         drawn = [batch_stream.next_steps(steps) for batch_stream in batch_streams]
         sizes = [[size for part in parts for size in part.sizes] for parts in drawn]  # of each trial
         generated = [batch_stream.generated for batch_stream in batch_streams]
         most, longest, shape = max(generated), max(map(max, sizes)), (steps, len(batch_streams))
-        features = targets.new_zeros(*shape, most + longest, drawn[0][0].features.shape[2])
-        arms = targets.new_zeros(*shape, most + longest, dtype=torch.int64)
-        latent = targets.new_zeros(len(batch_streams), steps, most, networks.latent_size + networks.arms)
+        participants = targets.new_zeros(*shape, most + longest, drawn[0][0].participants.shape[2])
+        inputs = targets.new_zeros(len(batch_streams), steps, most, drawn[0][0].inputs.shape[2])
         for trial, (parts, count) in enumerate(zip(drawn, generated, strict=True)):
             first = 0
             for part in parts:
                 now = slice(first, first := first + len(part))
-                features[now, trial, most : most + part.features.shape[1]] = part.features[:, :longest]
-                arms[now, trial, most : most + part.arms.shape[1]] = part.arms[:, :longest]
-                arms[now, trial, :count] = part.generated_arms
-                latent[trial, now, :count, : part.latent.shape[2]] = part.latent
-        one_hot = functional.one_hot(arms, networks.arms).float()
-        latent[..., networks.latent_size :] = one_hot[:, :, :most].transpose(0, 1)
+                participants[now, trial, most : most + part.participants.shape[1]] = part.participants[:, :longest]
+                inputs[trial, now, :count] = part.inputs
+        features = participants.shape[3] - networks.arms
+        participants[:, :, :most, features:] = inputs[..., networks.latent_size :].transpose(0, 1)
         real = torch.arange(most + longest, device=targets.device) >= most
         by_step = [list(each) for each in zip(*sizes, strict=True)]
         row_mask = torch.cat(
             [_row_mask([generated] * steps, most, targets), _row_mask(by_step, longest, targets)], dim=2
         )
-        return cls(latent, features, one_hot, (targets * real).expand(*shape, -1), row_mask, generated, by_step)
+        targets = (targets * real).expand(*shape, -1)
+        return cls(inputs, participants, features, targets, row_mask, generated, by_step)
 
     def take_generated(self, steps: slice, generated: Tensor) -> None:
         """Put the participants that were generated for some steps (K, steps x G, F) before the real ones."""
-        most = self.latent.shape[2]
-        self.features[steps, :, :most] = generated.unflatten(1, (-1, most)).transpose(0, 1)
+        most = self.inputs.shape[2]
+        self.participants[steps, :, :most, : self.features] = generated.unflatten(1, (-1, most)).transpose(0, 1)
 
     def rows(self, step: int, masks: DropoutMasks) -> Rows:
         """All participants of one step.
@@ -116,30 +114,28 @@ class PaddedBatches:
             step: which.
             masks: draws what is dropped.
         """
-        most = self.latent.shape[2]
+        most = self.inputs.shape[2]
         shown = most + max(self.sizes[step])
-        features, arms, targets, row_mask = (
-            each[step, :, :shown] for each in (self.features, self.arms, self.targets, self.row_mask)
+        participants, targets, row_mask = (
+            each[step, :, :shown] for each in (self.participants, self.targets, self.row_mask)
         )
+        features, arms = participants[..., : self.features], participants[..., self.features :]
         spans = [[(0, count), (most, size)] for count, size in zip(self.generated, self.sizes[step], strict=True)]
         return Rows(features, arms, targets, row_mask, masks.draw(spans, features))
 
 
-def generator_rows(inputs: Sequence[Inputs], networks: Networks, masks: DropoutMasks) -> Rows:
+def generator_rows(inputs: Sequence[Tensor], networks: Networks, masks: DropoutMasks) -> Rows:
     """Participants of K trials that their generators hope will pass for real.
 
     Args:
-        inputs: latent (G, Z) and arms (G,) of each, Z its own.
-        networks: the pack's, whose latent size is at least every Z.
+        inputs: latent and one-hot arm (G, Z + k) of each, G its own.
+        networks: the pack's.
         masks: draws what is dropped.
     """
-    numbers = pad_sequence([each for _, each in inputs], batch_first=True)
-    arms = functional.one_hot(numbers, networks.arms).float()
-    features = arms.new_zeros(*arms.shape[:2], networks.latent_size + networks.arms)
-    for row, (latent, _) in zip(features, inputs, strict=True):
-        row[: len(latent), : latent.shape[1]] = latent
-    features[..., networks.latent_size :] = arms
-    sizes = [len(each) for _, each in inputs]
+    alike = len({len(each) for each in inputs}) == 1
+    features = torch.stack(list(inputs)) if alike else pad_sequence(list(inputs), batch_first=True)
+    arms = features[..., networks.latent_size :]
+    sizes = [len(each) for each in inputs]
     row_mask = _row_mask(sizes, features.shape[1], features)
     targets = features.new_ones(1, 1).expand(row_mask.shape)
     return Rows(features, arms, targets, row_mask, masks.draw([[(0, size)] for size in sizes], features))

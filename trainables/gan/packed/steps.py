@@ -10,31 +10,29 @@ from privacy.mechanisms.gradient_noise import hide_sum
 from trainables.gan.packed.adam import adam_step
 from trainables.gan.packed.clipping import add_clipped, clip_factors, squared_norms
 from trainables.gan.packed.layout import Weights
-from trainables.gan.packed.networks import DROPOUT, Networks
+from trainables.gan.packed.networks import Networks
 from trainables.gan.packed.packed_trial import Block
-from trainables.gan.packed.placing import placed
-from trainables.gan.packed.rows import CHUNK_ROWS, DropoutMasks, PaddedBatches, Rows, generator_rows
+from trainables.gan.packed.rows import CHUNK_ROWS, PaddedBatches, Rows
 from trainables.gan.packed.slots import Slots
 from trainables.gan.packed.stack import Stack
 
 
-def discriminator_step(networks: Networks, block: Block, padded: PaddedBatches, step: int, slots: Slots) -> None:
+def discriminator_step(networks: Networks, block: Block, rows: Rows, slots: Slots) -> None:
     """One noisy step: real participants by Poisson coins, about as many generated, clipped sum plus noise.
 
     Args:
         networks: of the pack.
         block: the trials.
-        padded: what they see; its generated participants are there.
-        step: which of the steps laid out in ``padded``.
+        rows: what they see.
         slots: their rows.
     """
     network, weights = networks.discriminator, slots.discriminators.parameters
     slots.discriminators.gradient.zero_()
-    for rows in padded.rows(step, _masks(networks, block)).chunks():
-        logits, tape = network.forward(weights, rows.features, rows.masks)
+    for part in rows.chunks():
+        logits, tape = network.forward(weights, part.features, part.masks)
         if block.watched:
-            slots.losses[:, 0] += losses(logits, rows).sum(1) / padded.row_mask[step].sum(1)
-        records, _ = network.backward(weights, tape, loss_backprops(logits, rows))
+            slots.losses[:, 0] += losses(logits, part).sum(1) / rows.row_mask.sum(1)
+        records, _ = network.backward(weights, tape, loss_backprops(logits, part))
         factors = clip_factors(squared_norms(records), block.clip_norms) / block.normalisers
         add_clipped(slots.discriminators.gradients, records, factors)
     add_noise(slots, block)
@@ -56,18 +54,19 @@ def add_noise(slots: Slots, block: Block) -> None:
 def generate(networks: Networks, padded: PaddedBatches, steps: slice, slots: Slots) -> None:
     """Have the generators, as they are now, make the participants of some of the steps laid out."""
     weights = slots.generators.parameters
-    latent = padded.latent[:, steps].flatten(1, 2).split(CHUNK_ROWS, dim=1)
-    padded.take_generated(steps, torch.cat([networks.generator.forward(weights, part)[0] for part in latent], dim=1))
+    inputs = padded.inputs[:, steps].flatten(1, 2).split(CHUNK_ROWS, dim=1)
+    padded.take_generated(steps, torch.cat([networks.generator.forward(weights, part)[0] for part in inputs], dim=1))
 
 
 def generator_step(
-    networks: Networks, block: Block, generators: Stack, averages: Tensor, against: Weights, summed: Tensor
+    networks: Networks, block: Block, rows: Rows, generators: Stack, averages: Tensor, against: Weights, summed: Tensor
 ) -> None:
     """One step of the generators against the discriminators; reads no participant.
 
     Args:
         networks: of the pack.
         block: the trials.
+        rows: inputs of their generators.
         generators: their rows.
         averages: the generators' running averages (K, P).
         against: the discriminators' weights by parameter name (K, *shape).
@@ -75,15 +74,13 @@ def generator_step(
     """
     weights = generators.parameters
     generators.gradient.zero_()
-    inputs = [trial.batch_stream.generator_inputs() for trial in block.trials]
-    sizes = [len(arms) for _, arms in inputs]
-    shares = 1 / placed(sizes, averages.device).view(-1, 1, 1)  # of a row in its trial's mean loss
-    for rows in generator_rows(inputs, networks, _masks(networks, block)).chunks():
-        features, tape = networks.generator.forward(weights, rows.features)
-        logits, discriminator_tape = networks.discriminator.forward(against, features, rows.masks)
+    shares = 1 / rows.row_mask.sum(1).view(-1, 1, 1)  # of a row in its trial's mean loss
+    for part in rows.chunks():
+        features, tape = networks.generator.forward(weights, part.features)
+        logits, discriminator_tape = networks.discriminator.forward(against, features, part.masks)
         if block.watched:
-            summed[:, 0] += losses(logits, rows).sum(1) * shares[:, 0, 0]
-        backprops = loss_backprops(logits, rows).mul_(shares)
+            summed[:, 0] += losses(logits, part).sum(1) * shares[:, 0, 0]
+        backprops = loss_backprops(logits, part).mul_(shares)
         _, by_features = networks.discriminator.backward(against, discriminator_tape, backprops, to_inputs=True)
         records, _ = networks.generator.backward(weights, tape, by_features)
         for record in records:
@@ -120,8 +117,3 @@ def losses(logits: Tensor, rows: Rows) -> Tensor:
     source = binary_cross_entropy_with_logits(logits[..., 0], rows.targets, reduction="none")
     arm = -(logits[..., 1:].log_softmax(dim=2) * rows.arms).sum(2)
     return (source + arm).masked_fill_(~rows.row_mask, 0.0)
-
-
-def _masks(networks: Networks, block: Block) -> DropoutMasks:
-    streams = [trial.streams.dropout for trial in block.trials]
-    return DropoutMasks(networks.discriminator.dropout_units, DROPOUT, streams)
