@@ -122,9 +122,7 @@ def bought(people: Participants, recipe: Recipe, epsilon: float) -> Measured:
     found = Measured(histograms, products)
     if mechanism.tables is None:
         return found
-    sizes, moments = [each.participants for each in histograms], found.moments(scores)
-    tables = mechanism.tables.release(people.values, people.labels, scores, products, moments, sizes)
-    return replace(found, tables=tables)
+    return replace(found, tables=mechanism.tables.release(people.values, people.labels, found.known(scores)))
 
 
 def made(measured: Measured, real: Participants, recipe: Recipe, seed: int) -> Generator:

@@ -128,18 +128,16 @@ def _of_tables(
     """Likewise, from tables of those who are present that are chosen and counted after the rest."""
     if mechanism.tables is None:
         return 0.0
-    scores = NormalScores(mechanism.schema, bought.histograms)
-    sizes = [each.participants for each in bought.histograms]
-    known = scores, bought.products, bought.moments(scores), sizes
+    known = bought.known(NormalScores(mechanism.schema, bought.histograms))
     with_one, without = (
-        mechanism.tables.gains(values[who], labels[who], *known) for who in (slice(None), slice(1, None))
+        mechanism.tables.gains(values[who], labels[who], known) for who in (slice(None), slice(1, None))
     )
-    tables = mechanism.tables.release(values[present], labels[present], *known)
+    tables = mechanism.tables.release(values[present], labels[present], known)
     places, scale = [with_one.pairs.index(each.cells) for each in tables], mechanism.tables.chosen.scale
     evidence = _likelihood(with_one, places, scale) - _likelihood(without, places, scale)
     for each in tables:
         one, other = (those.parts.table(those.counts, *each.cells) for those in (with_one, without))
-        moved = (each.shares * sum(sizes) - (one + other) / 2) * (one - other)
+        moved = (each.shares * sum(known.sizes) - (one + other) / 2) * (one - other)
         evidence += float(moved.sum()) / mechanism.tables.noise_sd**2
     return evidence
 

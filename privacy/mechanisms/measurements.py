@@ -23,7 +23,7 @@ from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.moments import SENSITIVITY, ClassMoments, NoisyMoments, NoisyProducts, alike_before
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.shrinkage import smooth_products
-from privacy.mechanisms.two_way_tables import NoisyTables, TwoWayTable
+from privacy.mechanisms.two_way_tables import Known, NoisyTables, TwoWayTable
 
 RADIUS = 0.5
 """The 2-norm that vectors of F scores are clipped to, over sqrt(F). Most participants are shortened by it, so what is
@@ -87,6 +87,10 @@ class Measured:
             scores[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), randomness)
         ids = np.array([f"S{number}" for number in range(participants)])
         return Participants(schema, ids, labels, normal_scores.values(scores, labels))
+
+    def known(self, scores: NormalScores) -> Known:
+        """What tables are chosen by."""
+        return Known(scores, self.products, self.moments(scores), [each.participants for each in self.histograms])
 
     def content(self) -> dict[str, Any]:
         """All of it as numbers and lists, for a file."""
@@ -182,8 +186,7 @@ class Measurements(Whole):
             )
             if self.tables is None:
                 return measured
-            sizes, moments = [each.participants for each in histograms], measured.moments(normal_scores)
-            tables = self.tables.release(values, labels, normal_scores, measured.products, moments, sizes)
+            tables = self.tables.release(values, labels, measured.known(normal_scores))
         return replace(measured, tables=tables)
 
 

@@ -158,6 +158,23 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What was released before tables are chosen: safe to look at.
+
+    Args:
+        scores: that histograms define.
+        products: of each class.
+        moments: of each class's scores over LIMIT, as products say them.
+        sizes: of each class.
+    """
+
+    scores: NormalScores
+    products: Sequence[NoisyProducts]
+    moments: Sequence[ClassMoments]
+    sizes: Sequence[float]
+
+
+@dataclass(frozen=True)
 class Gains:
     """What there is to choose from. Sensitive.
 
@@ -229,19 +246,11 @@ class NoisyTables(Whole):
         """The charge of one ``release``; to be written to the ledger before it."""
         return dp_accounting.ComposedDpEvent([self.chosen.event, self._noise(1).event])
 
-    def gains(
-        self,
-        values: np.ndarray,
-        labels: np.ndarray,
-        scores: NormalScores,
-        products: Sequence[NoisyProducts],
-        moments: Sequence[ClassMoments],
-        sizes: Sequence[float],
-    ) -> Gains:
+    def gains(self, values: np.ndarray, labels: np.ndarray, known: Known) -> Gains:
         """What there is to choose from: not noisy, not for release. Arguments as those of ``release``."""
-        parts = Parts(scores, self.parts)
+        parts = Parts(known.scores, self.parts)
         counts = parts.counts(parts.of(values, labels))
-        apart = np.abs(counts - np.rint(self._expected(parts, products, moments, sizes)))
+        apart = np.abs(counts - np.rint(self._expected(parts, known)))
         begins = np.cumsum([0, *parts.sizes[:-1]])
         distances = np.add.reduceat(np.add.reduceat(apart, begins, axis=0), begins, axis=1)  # (C, C)
         noise = math.sqrt(2 / math.pi) * self.noise_sd * np.outer(parts.sizes, parts.sizes)
@@ -249,29 +258,18 @@ class NoisyTables(Whole):
         gained = distances[pairs].astype(np.int64) - np.rint(noise[pairs]).astype(np.int64)
         return Gains(parts, counts, list(zip(*(each.tolist() for each in pairs), strict=True)), gained)
 
-    def release(
-        self,
-        values: np.ndarray,
-        labels: np.ndarray,
-        scores: NormalScores,
-        products: Sequence[NoisyProducts],
-        moments: Sequence[ClassMoments],
-        sizes: Sequence[float],
-    ) -> tuple[TwoWayTable, ...]:
+    def release(self, values: np.ndarray, labels: np.ndarray, known: Known) -> tuple[TwoWayTable, ...]:
         """Choose pairs, and count.
 
         Args:
             values: (n, M, V), in each measure's unit. Sensitive.
             labels: number of the class, (n,). Sensitive.
-            scores: that histograms define which were released.
-            products: of each class, that were released.
-            moments: of the scores over LIMIT, as products say them.
-            sizes: of each class, as was released.
+            known: what was released before.
 
         Returns:
             As many tables as are chosen: protected at the price of ``event``.
         """
-        found, participants = self.gains(values, labels, scores, products, moments, sizes), sum(sizes)
+        found, participants = self.gains(values, labels, known), sum(known.sizes)
         cells = [found.pairs[place] for place in self.chosen.release(found.gained)]
         exact = [found.parts.table(found.counts, *each) for each in cells]
         noisy = self._noise(sum(each.size for each in exact)).release(np.concatenate([each.ravel() for each in exact]))
@@ -284,17 +282,11 @@ class NoisyTables(Whole):
     def _noise(self, size: int) -> GaussianNoise:
         return GaussianNoise(size, 0, 4 * self.expected, math.sqrt(self.chosen.count), self.noise_sd)
 
-    def _expected(
-        self,
-        parts: Parts,
-        products: Sequence[NoisyProducts],
-        moments: Sequence[ClassMoments],
-        sizes: Sequence[float],
-    ) -> np.ndarray:
+    def _expected(self, parts: Parts, known: Known) -> np.ndarray:
         """Participants in each two parts, (P, P), if scores were Gaussian in each class; reads nobody."""
         standard = qmc.MultivariateNormalQMC(np.zeros(parts.scores.width), rng=0).random(self.draws)
         found = np.zeros((sum(parts.sizes),) * 2)
-        for label, (bought, begin, size) in enumerate(zip(products, moments, sizes, strict=True)):
+        for label, (bought, begin, size) in enumerate(zip(known.products, known.moments, known.sizes, strict=True)):
             labels = np.full(self.draws, label)
             values = _values_as_measured(bought, begin, standard, labels, parts.scores)
             found += size / self.draws * parts.counts(parts.of(values, labels))

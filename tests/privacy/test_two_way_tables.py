@@ -60,10 +60,7 @@ def mechanism(rho: float = 0.25) -> Measurements:
 def gains(among: Participants, measurements: Measurements, bought: Measured) -> Gains:
     """Of these people, after what was bought."""
     assert measurements.tables is not None
-    scores = NormalScores(CANCER, bought.histograms)
-    sizes = [each.participants for each in bought.histograms]
-    known = scores, bought.products, bought.moments(scores), sizes
-    return measurements.tables.gains(among.values, among.labels, *known)
+    return measurements.tables.gains(among.values, among.labels, bought.known(NormalScores(CANCER, bought.histograms)))
 
 
 def given_chemotherapy(among: Participants) -> np.ndarray:
@@ -122,10 +119,9 @@ def test_counts_carry_the_noise_that_is_charged():
 def test_noise_decides_where_there_is_more_of_it_than_is_gained():
     everybody, (measurements, bought) = people(), measured_quickly()
     assert measurements.tables is not None
-    scores = NormalScores(CANCER, bought.histograms)
-    known = scores, bought.products, bought.moments(scores), [each.participants for each in bought.histograms]
+    known = bought.known(NormalScores(CANCER, bought.histograms))
     blind = replace(measurements.tables, chosen=NoisyTop(1, scale=1e5))
-    chosen = {blind.release(everybody.values, everybody.labels, *known)[0].cells for _ in range(20)}
+    chosen = {blind.release(everybody.values, everybody.labels, known)[0].cells for _ in range(20)}
     assert len(chosen) > 1
 
 
