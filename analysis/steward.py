@@ -33,7 +33,9 @@ def open_for_steward(directory: StudyDirectory, settings: StudySettings, purpose
         purpose: what for.
     """
     cohort = load_cohort(settings.cohort, settings.data_dir)
-    ledger = Ledger.for_cohort(cohort, settings.ledger, adopt=cohort.schema.public, shares=settings.shares)
+    ledger = Ledger.for_cohort(
+        cohort, settings.ledger, adopt=cohort.schema.public, shares=settings.shares, study=settings.study
+    )
     try:
         reading = ledger.read_internally(cohort, settings.study, purpose)
         assert reading.receipt is not None

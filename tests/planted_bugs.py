@@ -350,11 +350,11 @@ PLANTED = [
         "tests/privacy/test_measured_once.py::test_another_studys_measurements_are_not_taken_for_those_that_were_paid_for",
     ),
     PlantedBug(
-        "people whose ids are spelled anew, a few at a time, count as if they had stayed in their split",
+        "what is published after adoption tells whether everybody takes part again",
         people.generation_of,
-        "ours <= known or ours >= known > set()",
-        "len(ours & known) > 0.9 * len(ours)",
-        "tests/privacy/test_same_people.py::test_ids_that_are_spelled_anew_a_few_at_a_time_are_found_out_too",
+        "(adopt and not journal.public)",
+        "False",
+        "tests/privacy/test_same_people.py::test_what_is_published_after_adoption_does_not_tell_who_takes_part",
     ),
     PlantedBug(
         "a statement tells how often a search by a secret number of runs was resumed",

@@ -138,11 +138,12 @@ def open_ledger(request: StudyRequest) -> Ledger:
     ledger = Ledger.for_cohort(
         request.cohort,
         settings.ledger,
-        request.adopt_ledger,
+        request.adopt_ledger and (request.cohort.schema.public or not request.resumed),
         settings.shares,
         request.other_people,
         request.new_ledger,
         request.ledgers_elsewhere,
+        settings.study,
     )
     receipts = request.directory.path / RECEIPTS
     try:

@@ -35,11 +35,10 @@ CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, '
 CREATE TRIGGER entries_last BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
 """
 
-# Besides the chain: whom the ledger knows, under further spellings of the ids too, and secrets of searches under way.
+# Besides the chain: whom the ledger knows, and secrets of searches under way.
 # No study's copy has them.
 SIDE_TABLES = """
 CREATE TABLE IF NOT EXISTS participants (fingerprint TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS respelled (generation INTEGER, fingerprint TEXT, PRIMARY KEY (generation, fingerprint));
 CREATE TABLE IF NOT EXISTS secrets (study TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (study, number));
 """
 PRIVATE_TABLES = ("participants", "respelled", "secrets")
@@ -166,29 +165,18 @@ class Chain:
     @property
     def participants(self) -> set[str]:
         """Fingerprints of everybody the ledger was ever bound to; empty in one that version 0.1 began."""
-        return set().union(*self.divisions.values())
-
-    @property
-    def divisions(self) -> dict[int, set[str]]:
-        """The same by generation of the ids' spelling, by which they were divided."""
-        found: dict[int, set[str]] = {}
+        found: set[str] = set()
         with explained(self.file):
-            if self._has("participants"):
-                found[0] = {str(each) for (each,) in self._database.execute("SELECT fingerprint FROM participants")}
-            if self._has("respelled"):
-                for generation, each in self._database.execute("SELECT generation, fingerprint FROM respelled"):
-                    found.setdefault(int(generation), set()).add(str(each))
+            for table in ("participants", "respelled"):  # the second is of ledgers that were begun before November 2026
+                if self._has(table):
+                    found |= {str(each) for (each,) in self._database.execute(f"SELECT fingerprint FROM {table}")}
         return found
 
-    def remember(self, fingerprints: Sequence[str], generation: int) -> None:
-        """Know further participants of a generation; inside ``alone``."""
+    def remember(self, fingerprints: Sequence[str]) -> None:
+        """Know further participants; inside ``alone``."""
         with explained(self.file):
-            if generation:
-                insert = "INSERT OR IGNORE INTO respelled VALUES (?, ?)"
-                self._database.executemany(insert, ((generation, each) for each in fingerprints))
-            else:
-                insert = "INSERT OR IGNORE INTO participants VALUES (?)"
-                self._database.executemany(insert, ((each,) for each in fingerprints))
+            insert = "INSERT OR IGNORE INTO participants VALUES (?)"
+            self._database.executemany(insert, ((each,) for each in fingerprints))
 
     def secrets(self, study: str) -> dict[int, Any]:
         """What ``keep_secrets`` kept for a study, by number."""

@@ -12,11 +12,11 @@ class Binding:
     Args:
         ids: keyed fingerprint of the participants' ids.
         schema: keyed fingerprint of the schema.
-        split_key: keyed fingerprint of what decides who is in which split: the key, the shares of the splits, and which
-            spelling of the ids is hashed (``generation``).
+        split_key: keyed fingerprint of what decides who is in which split: the key, the shares of the splits, and how
+            ids may be spelled (``generation``).
         shares: expected shares of participants in training, validation and test.
         other_people: cohorts whose participants are others, as a person said, whether or not any ids are the same.
-        generation: how many times before the ids were so much others that the same people may have changed splits.
+        generation: how many times before the ledger was adopted, so that the same people may have changed splits.
     """
 
     ids: str

@@ -52,6 +52,7 @@ class Ledger(Journal):
         other_people: Sequence[str] = (),
         begin: bool = False,
         elsewhere: Sequence[Path] = (),
+        study: str = "",
     ) -> Ledger:
         """A cohort's ledger; a public cohort's is begun where there is none.
 
@@ -59,7 +60,8 @@ class Ledger(Journal):
             cohort: whose participants; its ids are read for their fingerprint, and nothing else is.
             file: where; ``ledger_file`` by default.
             adopt: take over a ledger that was begun with other ids or another schema, because it is the same cohort,
-                changed, or another description of the same participants. All its charges go on counting.
+                changed, or another description of the same participants. All its charges go on counting: as if
+                participants had gone through those of the costliest split, since ids may be spelled anew.
             shares: of the splits that will be read; as before by default. Participants who were divided otherwise
                 before count as if they had gone through the costliest split of each division.
             other_people: names of cohorts whose participants are others, as a person says, though their ledgers may
@@ -67,6 +69,7 @@ class Ledger(Journal):
                 ledgers know: what is published must not depend on it.
             begin: a private cohort's, too, because nothing was read of its participants before.
             elsewhere: ledgers outside the folders for ledgers that may know the same participants.
+            study: that is gone on with, if any.
 
         Raises:
             LedgerError: when the ledger is missing, damaged, or another cohort's; or when another ledger, not of those
@@ -102,7 +105,7 @@ class Ledger(Journal):
             raise LedgerError(known_elsewhere(schema.name, unexplained[0]))
         likewise = sorted(each.cohort for each in beside if ledger.cohort in each.told_apart)
         said = tuple(dict.fromkeys([*other_people, *likewise]))
-        ledger.binding = bind(ledger, Bound(schema, ids, shares, said), adopt)
+        ledger.binding = bind(ledger, Bound(schema, ids, shares, said, study), adopt)
         return ledger
 
     @property

@@ -47,12 +47,14 @@ class Bound:
         ids: of its participants, of which only keyed fingerprints are kept.
         shares: of the splits that will be read; as before if None.
         other_people: cohorts whose participants are others, as a person said, whether or not any ids are the same.
+        study: that is gone on with, if any.
     """
 
     schema: Schema
     ids: Sequence[str]
     shares: SplitShares | None
     other_people: tuple[str, ...]
+    study: str = ""
 
 
 def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
@@ -72,7 +74,7 @@ def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
     keep_split_key(bound.schema.name, bound.schema.public)  # which seals them
     keep_split_key(journal.cohort, journal.public)  # which divides them
     with journal.lock, journal.chain.alone():
-        known, binding = journal.books.bindings, _binding(journal, bound)
+        known, binding = journal.books.bindings, _binding(journal, bound, adopt)
         if known and not adopt and (binding.ids, binding.schema) not in {(each.ids, each.schema) for each in known}:
             other = "other participants" if all(each.ids != binding.ids for each in known) else "another schema"
             raise LedgerError(
@@ -80,48 +82,55 @@ def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
                 "cohort, give it another name or another ledger. If it is the same cohort, changed, adopt the "
                 "ledger (--adopt-ledger): what was read before still counts."
             )
-        journal.chain.remember(fingerprints(journal, bound.ids), binding.generation)
+        journal.chain.remember(fingerprints(journal, bound.ids))
         journal.append("binding", [asdict(binding)])
     journal.read_on()
     return binding
 
 
-def _binding(journal: Journal, bound: Bound) -> Binding:
+def _binding(journal: Journal, bound: Bound, adopt: bool) -> Binding:
     fingerprint, divided = journal.chain.fingerprint, _divided(journal, bound.shares)
-    generation = generation_of(journal, bound.ids)
-    spelled = [generation] if generation else []  # none at first, as in ledgers that count no generations
+    ids, schema = _identity(journal, bound)
+    generation = generation_of(journal, bound, adopt)
+    anew = [generation] if generation else []  # none at first, as in ledgers that count no generations
     return Binding(
-        ids=fingerprint(["ids", *bound.ids]),
-        schema=fingerprint(["schema", bound.schema.of_the_trial.model_dump(mode="json", exclude_defaults=True)]),
-        split_key=fingerprint(["split key", split_key_of(journal.cohort, journal.public).hex(), *divided, *spelled]),
+        ids=ids,
+        schema=schema,
+        split_key=fingerprint(["split key", split_key_of(journal.cohort, journal.public).hex(), *divided, *anew]),
         shares=divided,
         other_people=bound.other_people,
         generation=generation,
     )
 
 
-def generation_of(journal: Journal, ids: Sequence[str]) -> int:
-    """Which spelling of a ledger's participants some ids belong to: the first, one since, or a new one.
+def generation_of(journal: Journal, bound: Bound, adopt: bool) -> int:
+    """Which division of a ledger's participants a cohort belongs to: the first, one since, or a new one.
 
-    Who is in which split follows from the id, so people whose ids are spelled anew are divided anew, and what they went
-    through in any split before must count in every split. Ids that were bound before keep their generation, and so do
-    those from which some are missing or to which some were added. Where ids are both missing and new, some of the new
-    ones may be those of people who are missing, however few: that is a new generation.
-
-    It reads ids exactly, and is asked only where a cohort is bound. The answer is kept in the ledger's entries; nothing
-    that is published depends on it but through those, by the split keys of charges that are summed.
+    Who is in which split follows from the id. Where a ledger is adopted ids may be spelled anew, which divides people
+    anew, so what they went through in any split before must count in every split. Whether ids are spelled anew could be
+    read off them, but exactly and unpaid, and statements publish what counts in which split. So every adoption is a new
+    division, whoever takes part; whoever is bound without one is bound as before.
 
     Args:
-        journal: of the ledger, before it remembers these.
-        ids: of the participants.
+        journal: of the ledger.
+        bound: whose it is. A study that has declared its budget keeps the division that it declared it for.
+        adopt: whether it may have been other ids' or another schema's before.
     """
-    bindings, everybody = journal.books.bindings, journal.chain.fingerprint(["ids", *ids])
-    same = [each.generation for each in bindings if each.ids == everybody]
-    if same or not bindings:
-        return same[-1] if same else 0
-    ours = set(fingerprints(journal, ids))
-    kept = [number for number, known in journal.chain.divisions.items() if ours <= known or ours >= known > set()]
-    return max(kept, default=1 + max(each.generation for each in bindings))
+    bindings = journal.books.bindings
+    if not bindings:
+        return 0
+    same = [each for each in bindings if (each.ids, each.schema) == _identity(journal, bound)]
+    if not same or (adopt and not journal.public):
+        return 1 + max(each.generation for each in bindings)
+    counting = journal.books.filters.get(bound.study)
+    declared = [each for each in same if counting and each.split_key == counting.declaration.split_key]
+    return (declared or same)[-1].generation
+
+
+def _identity(journal: Journal, bound: Bound) -> tuple[str, str]:
+    """Keyed fingerprints of the participants' ids and of the schema."""
+    schema = bound.schema.of_the_trial.model_dump(mode="json", exclude_defaults=True)
+    return journal.chain.fingerprint(["ids", *bound.ids]), journal.chain.fingerprint(["schema", schema])
 
 
 def fingerprints(journal: Journal, ids: Sequence[str]) -> list[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cohorts import SPLITS
-from privacy.accounting.events import counted, event_fields
+from dp_accounting import DpEvent
+
+from cohorts import SPLITS, Split
+from privacy.accounting.events import composed, counted, event_fields
+from privacy.accounting.rdp import epsilon_by_rdp, rdp_at
 from privacy.ledger.charge import Charge
 from privacy.ledger.summary import Summary
 
@@ -44,8 +48,8 @@ print(f"stated: epsilon {said['epsilon']}, {said['covers']}")
 def charged_events(summary: Summary, epsilon: float | str, covers: str, orders: dict[str, float]) -> dict[str, Any]:
     """Everything that the participants of each split went through, earlier studies included: public numbers.
 
-    A participant of one split went through its charges alone. What was charged under another split key counts for every
-    split, because nobody knows where it met them.
+    A participant of one split went through its charges alone. Under another split key they may have been in any split,
+    so for every split the costliest of its splits counts, as ``RenyiFilter`` counts it.
 
     Args:
         summary: of the ledger as the study sees it.
@@ -54,16 +58,26 @@ def charged_events(summary: Summary, epsilon: float | str, covers: str, orders: 
         orders: Renyi order declared for each split; empty where none was.
     """
     since = summary.declaration.since if summary.declaration else 0
-    own_key = summary.split_key
+    by_key: dict[str, dict[Split, list[DpEvent]]] = {}
+    for entry in summary.entries[since:]:
+        if isinstance(entry.content, Charge) and entry.content.account == "release":
+            by_key.setdefault(entry.split_key, {}).setdefault(entry.content.split, []).append(entry.content.event)
     charges: dict[str, list[dict[str, Any]]] = {}
     for split in SPLITS:
-        met = [
-            entry.content.event
-            for entry in summary.entries[since:]
-            if isinstance(entry.content, Charge)
-            and entry.content.account == "release"
-            and (entry.content.split == split or entry.split_key != own_key)
-        ]
+        met: list[DpEvent] = []
+        for key, by_split in by_key.items():
+            own = key == summary.split_key
+            met.extend(by_split.get(split, []) if own else _costliest(by_split, orders.get(split), summary))
         if met:
             charges[split] = [{"times": times, "event": event_fields(event)} for event, times in counted(met)]
     return {"epsilon": epsilon, "delta": summary.delta, "covers": covers, "orders": orders, "charges": charges}
+
+
+def _costliest(by_split: Mapping[Split, Sequence[DpEvent]], order: float | None, summary: Summary) -> Sequence[DpEvent]:
+    """What the participants of the split went through that went through most."""
+
+    def cost(events: Sequence[DpEvent]) -> float:
+        together = composed(events)
+        return epsilon_by_rdp(together, summary.delta) if order is None else rdp_at(together, order)
+
+    return max(by_split.values(), key=cost)

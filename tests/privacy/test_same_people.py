@@ -6,8 +6,12 @@ under either.
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import sqlite3
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,6 +19,8 @@ import numpy as np
 import pytest
 
 from cohorts import Cohort, Participants, Schema, split_cohort, split_key, split_participants
+from privacy.accounting.budget import Budget
+from privacy.accounting.events import composed
 from privacy.accounting.rdp import epsilon_by_rdp, rdp_at
 from privacy.errors import LedgerError
 from privacy.ledger.charge import Purpose
@@ -26,6 +32,7 @@ from privacy.ledger.summary import summarise
 from privacy.mechanisms.dpsgd import DPSGD
 from privacy.policies.composed import Composed
 from privacy.policies.unaccounted import Unaccounted
+from privacy.statements.events import CHECK_SCRIPT, charged_events
 from tests.cohorts.little_trial import schema_mapping, write_trial
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 from tests.privacy.ledgers import BUDGET, EPOCH, epoch, ledger_of, ledger_with, private_cohort, private_participants
@@ -194,8 +201,11 @@ def test_an_adopted_ledger_goes_on_counting_what_was_read_under_the_other_name(s
     ledger.declare("second", BUDGET, {"train": EPOCH})
     ledger.charge(epoch("second"))
     summary = summarise(ledger.books, ledger.cohort, ledger.public, "second")
-    assert [each.charges for each in summary.sums] == [5]  # one sum, of one split key: charges add up per participant
-    assert len({each.split_key for each in ledger.books.bindings}) == 1
+    assert [each.charges for each in summary.sums] == [4, 1]
+    assert summary.epsilon == pytest.approx(epsilon_by_rdp(composed([EPOCH] * 5), summary.delta))
+    assert ledger.books.filters["second"].spent("train") == pytest.approx(
+        5 * rdp_at(EPOCH, ledger.books.filters["second"].declaration.orders["train"])
+    )
 
 
 def test_an_adopted_ledger_divides_the_same_people_as_it_always_did(secret):
@@ -239,30 +249,58 @@ def test_people_whose_ids_are_spelled_anew_never_pass_a_declared_epsilon(secret)
     assert ledger.binding.split_key != spent.declaration.split_key
 
 
-def test_numbers_that_lose_their_leading_zeros_are_spelled_anew_too(secret):
-    padded = ledger_of(sealed(described("padded", [f"{number:03d}" for number in range(PEOPLE)])))
-    padded.close()
-    numbers = ledger_of(sealed(described("padded", [str(number) for number in range(PEOPLE)])), adopt=True)
-    assert numbers.binding.split_key != padded.binding.split_key
-
-
-@pytest.mark.parametrize(
-    ("kept", "joined", "anew"),
-    [(60, 20, False), (60, 1, False), (30, 0, False), (59, 0, False), (59, 1, True), (54, 6, True), (0, 60, True)],
-)
-def test_people_who_join_or_leave_move_nobody_and_of_others_one_may_have_moved(secret, kept, joined, anew):
-    people = described("secret", [f"P{number}" for number in range(kept)] + strangers(joined))
+def second_study(secret: Path, people: Participants) -> tuple[dict, dict, int]:
+    """What is published of a study that adopts the ledger, what it may spend, and how many entries the ledger has."""
     ledger = adopted(secret, people)
-    assert len({each.split_key for each in bindings(ledger)}) == 1 + anew
-    assert ledger.binding.generation == anew
+    declared = ledger.declare("second", DECLARED_FOR_SECOND, {"train": EPOCH, "validation": EPOCH})
+    left = ledger.left("second")
+    ledger.charge(epoch("second"))
+    summary = summarise(ledger.books, ledger.cohort, ledger.public, "second")
+    ledger.close()
+    orders = {split: float(order) for split, order in declared.orders.items()}
+    return charged_events(summary, 6.0, "everything", orders), dict(left), summary.receipt.count
 
 
-def test_ids_that_are_spelled_anew_a_few_at_a_time_are_found_out_too(secret):
-    """Those who left, and come back under other ids a study later, are among those that the ledger ever knew."""
-    left = described("secret", [f"P{number}" for number in range(PEOPLE - 5)])
-    back = described("secret", [*left.ids, *(f"S1/P{number}" for number in range(PEOPLE - 5, PEOPLE))])
-    assert adopted(secret, left).binding.generation == 0
-    assert adopted(secret, back).binding.generation == 1
+DECLARED_FOR_SECOND = Budget(6.0, 1e-5)
+
+
+@pytest.mark.parametrize(("kept", "joined"), [(60, 1), (60, 20), (59, 0), (59, 1), (30, 0), (54, 6), (0, 60)])
+def test_what_is_published_after_adoption_does_not_tell_who_takes_part(secret, tmp_path, kept, joined):
+    """Neither that everybody does again, nor that one person left or joined."""
+    copies = [tmp_path / each / "ledger.db" for each in ("again", "changed")]
+    for copy in copies:
+        shutil.copytree(secret.parent, copy.parent)
+    again = second_study(copies[0].with_name(secret.name), described("secret"))
+    people = described("secret", [f"P{number}" for number in range(kept)] + strangers(joined))
+    assert second_study(copies[1].with_name(secret.name), people) == again
+
+
+def test_the_script_finds_what_is_stated_after_adoption(secret, tmp_path):
+    """What was charged under another split key counts once, by its costliest split: not all splits together."""
+    with_scores = Ledger.open(secret)
+    with_scores.charge(replace(epoch("first"), split="validation"))
+    with_scores.close()
+    events, _, _ = second_study(secret, described("secret"))
+    (tmp_path / "privacy_events.json").write_text(json.dumps(events))
+    (tmp_path / "check_epsilon.py").write_text(CHECK_SCRIPT)
+    said = subprocess.run([sys.executable, tmp_path / "check_epsilon.py"], capture_output=True, text=True, check=True)
+    ledger = Ledger.open(secret, read_only=True)
+    counting = ledger.books.filters["second"]
+    found = dict(re.findall(r"(\w+) participants: epsilon ([\d.]+)", said.stdout))
+    assert set(found) == {"train", "validation", "test"}
+    for split, epsilon in found.items():
+        assert float(epsilon) == pytest.approx(counting.epsilon(split), rel=1e-3)
+
+
+def test_who_is_bound_without_adoption_is_divided_as_before(secret):
+    """A study goes on as it was declared, whatever was adopted since."""
+    first = Ledger.open(secret, read_only=True).binding
+    adopted(secret, described("secret")).close()  # needlessly
+    adopted(secret, described("secret", respelled())).close()
+    assert ledger_of(sealed(described("secret", respelled())), secret).binding.generation == 2
+    again = Ledger.for_cohort(sealed(private_participants()), secret, study="first")
+    assert again.binding.split_key == first.split_key
+    again.charge(epoch("first"))
 
 
 @pytest.mark.parametrize("kept", [PEOPLE, PEOPLE - 1, 6])
@@ -272,43 +310,28 @@ def test_the_number_of_entries_which_statements_publish_tells_nothing_of_who_tak
     assert adopted(secret, described("secret", [f"P{number}" for number in range(kept)])).receipt.count == before + 1
 
 
-def test_each_spelling_is_found_again_by_those_who_keep_it(secret):
-    plain, with_site = described("secret"), described("secret", respelled())
-    adopted(secret, with_site).close()
-    for people, generation in ((plain, 0), (with_site, 1)):
-        again = ledger_of(sealed(people), secret)
-        assert again.binding.generation == generation
-        again.close()
-        grown = described("secret", [*people.ids, f"{people.ids[0]}-joined"])
-        assert adopted(secret, grown).binding.generation == generation
-    third = adopted(secret, described("secret", [f"S2/P{number}" for number in range(PEOPLE)]))
-    assert third.binding.generation == 2
-    assert len({each.split_key for each in bindings(third)}) == 3
-    third.verify()
-
-
 def test_a_study_does_not_go_on_with_ids_that_are_spelled_anew(secret):
     ledger = adopted(secret, described("secret", respelled()))
     with pytest.raises(LedgerError, match="for other identifiers, so its participants would now fall into different"):
         ledger.charge(epoch("first"))
 
 
-def test_a_ledger_that_counted_no_spellings_keeps_its_split_key_and_counts_from_now_on(secret):
-    """Its table of participants is of the first, and its entries say nothing."""
+def test_a_ledger_that_counted_no_divisions_keeps_its_split_key_and_counts_from_now_on(secret):
+    """Its entries say nothing of them, and it may have a table of those whose ids were spelled anew."""
     before = Ledger.open(secret)
     fields = {name: value for name, value in asdict(before.binding).items() if name != "generation"}
     with before.chain.alone():
         before.append("binding", [fields])
+    stranger = fingerprints(before, ["S1/P0"])
     before.close()
     with sqlite3.connect(secret) as database:
-        database.execute("DROP TABLE respelled")
+        database.execute("CREATE TABLE respelled (generation INTEGER, fingerprint TEXT)")
+        database.execute("INSERT INTO respelled VALUES (1, ?)", stranger)
     database.close()
     again = ledger_of(private_cohort())
     assert (again.binding.split_key, again.binding.generation) == (before.binding.split_key, 0)
+    assert set(stranger) <= again.chain.participants
     again.close()
-    grown = adopted(secret, described("secret", [f"P{number}" for number in range(PEOPLE + 9)]))
-    assert grown.binding.split_key == before.binding.split_key
-    grown.close()
     assert adopted(secret, described("secret", respelled())).binding.generation == 1
 
 

@@ -90,7 +90,7 @@ def request(given: argparse.Namespace) -> Requested:
         schema,
         folder,
         begun=before is not None,
-        adopt_ledger=given.adopt_ledger or schema.public,
+        adopt_ledger=schema.public or (given.adopt_ledger and not given.resume),
         other_people=tuple(given.other_people),
         new_ledger=given.new_ledger,
     )
@@ -225,6 +225,7 @@ def _open_ledger(requested: Requested, cohort: Cohort) -> Ledger:
         requested.other_people,
         requested.new_ledger,
         ledgers_named_in(requested.folder.path.parent),
+        run.name,
     )
     ledger.verify(read_receipts(receipts) if receipts.exists() else ())
     return ledger
