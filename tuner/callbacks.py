@@ -27,7 +27,7 @@ class PaidFor(Callback):
     """
 
     def __init__(self, callback: Callback) -> None:
-        self._callback = callback
+        self._callback, self._known = callback, dict[str, Shown]()
 
     def setup(self, *arguments: Any, **info: Any) -> None:
         """A search begins."""
@@ -35,29 +35,64 @@ class PaidFor(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial begins."""
-        self._callback.on_trial_start(iteration, trials, trial, **info)
+        self._callback.on_trial_start(iteration, self._all(trials), self._one(trial), **info)
 
     def on_trial_restore(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial goes on."""
-        self._callback.on_trial_restore(iteration, trials, trial, **info)
+        self._callback.on_trial_restore(iteration, self._all(trials), self._one(trial), **info)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """A trial was scored."""
-        self._callback.on_trial_result(iteration, trials, trial, paid_for(result), **info)
+        self._callback.on_trial_result(iteration, self._all(trials), self._one(trial), paid_for(result), **info)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial ended, or was stopped."""
-        self._callback.on_trial_complete(iteration, trials, trial, **info)
+        self._callback.on_trial_complete(iteration, self._all(trials), self._one(trial), **info)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial failed."""
-        self._callback.on_trial_error(iteration, trials, trial, **info)
+        self._callback.on_trial_error(iteration, self._all(trials), self._one(trial), **info)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """A search ended."""
-        self._callback.on_experiment_end(trials, **info)
+        self._callback.on_experiment_end(self._all(trials), **info)
+
+    def _all(self, trials: Iterable[Trial]) -> list[Trial]:
+        return [self._one(each) for each in trials]
+
+    def _one(self, trial: Trial) -> Trial:
+        """The same object for the same trial each time, as loggers expect it."""
+        shown = self._known.setdefault(trial.trial_id, Shown())
+        shown.take_over(trial)
+        return shown
+
+
+class Shown(Trial):
+    """A trial as a person's callback sees it: its last report without times and host, and no checkpoint."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+
+    def take_over(self, trial: Trial) -> None:
+        """Be as that trial is now."""
+        self.__dict__.update(trial.__dict__)
+        metadata = type(trial.run_metadata)()
+        metadata.num_failures = trial.run_metadata.num_failures
+        metadata.last_result = paid_for(trial.run_metadata.last_result)
+        self.__dict__.update(run_metadata=metadata, temporary_state=type(trial.temporary_state)())
+
+    @property
+    def last_result(self) -> dict[str, Any]:
+        """What was paid for of its last report."""
+        result: dict[str, Any] = self.run_metadata.last_result
+        return result
+
+    @property
+    def latest_checkpoint_result(self) -> None:
+        """None: it holds what training goes on from."""
+        return
 
 
 def paid_for(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def _read(path: Path, columns: Sequence[str], how: Format) -> Content:
         if "UTF8" in str(error):
             _fail_undecodable(path, layout)
         _fail_malformed(path, layout, error)
-    if _has_an_odd_quote(path):
+    if _has_a_quote(path):
         _require_closed_quotes(path, layout)
     decimal = how.decimal or ("." if layout.separator == "," else None)
     texts = {column: _texts(table.column(column)) for column in columns}
@@ -175,15 +175,15 @@ def _table(path: Path, columns: list[str], layout: _Layout, threads: bool = True
         return pyarrow.csv.read_csv(file, **how)
 
 
-def _has_an_odd_quote(path: Path) -> bool:
+def _has_a_quote(path: Path) -> bool:
     with _opened(path) as file:
-        return sum(part.count(b'"') for part in iter(lambda: file.read(1 << 20), b"")) % 2 == 1
+        return any(b'"' in part for part in iter(lambda: file.read(1 << 20), b""))
 
 
 def _require_closed_quotes(path: Path, layout: _Layout, row: int | None = None) -> None:
     """Say at which line a quotation mark is opened that turns lines, or what is left of a wrong row, into text."""
     with _text(path, layout.encoding) as lines:
-        for quote in open_quotes(lines, layout.separator):
+        for quote in open_quotes(lines, layout.separator, len(layout.header)):
             if quote.swallows_lines or quote.line == row:
                 raise CohortError(f"{path}, line {quote.line}: {quote.problem}") from None
 

@@ -105,6 +105,16 @@ def test_a_quotation_mark_that_is_not_closed_where_its_field_ends_takes_no_rows_
     refusal(path, "visits.csv, line 9")
 
 
+@pytest.mark.parametrize(("first", "second"), [('"5 mm lesion', '"6 mm lesion'), ('"5 mm lesion', 'lesion of 5"')])
+def test_two_marks_of_one_participant_take_no_rows_of_others_with_them(tmp_path, first, second):
+    """An even number of marks, in a column that nobody asked for: values of those between would hang on that one."""
+    visits = visits_frame().assign(comment="none")
+    visits.loc[[7, 151], "comment"] = ["@", "@@"]
+    path, table = write_trial(tmp_path, visits=visits), tmp_path / "visits.csv"
+    table.write_text(table.read_text().replace("@@", second).replace("@", first))
+    refusal(path, "visits.csv, line 9: a quotation mark is opened there and ")
+
+
 def test_quotation_marks_that_are_text_are_none_of_these(tmp_path):
     comments = ['5 ft 2"', 'said "no"', "two\nlines", "a, b", '"', ""]
     visits = visits_frame().assign(comment=(comments * 27)[:160])

@@ -18,6 +18,8 @@ from cohorts import Schema, write_cohort
 from cohorts.lock import only_one
 from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
+from privacy.ledger.places import ledger_file
+from privacy.ledger.summary import looks
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.dp_gan.__main__ import main
 from trainables.dp_gan.training import Training
@@ -105,6 +107,10 @@ def test_losses_of_private_participants_are_kept_only_where_scores_leave_no_epsi
     assert main([*asked, "--prefix", "g_", "--scores"]) == 0
     (kept,) = tmp_path.glob("out/*/internal/losses.jsonl")
     assert kept.parts[-3].startswith("g_")
+    ledger = Ledger.open(ledger_file(Schema.model_validate(schema)), read_only=True)
+    looked = [entry for entry in ledger.books.entries if getattr(entry.content, "account", "") == "internal"]
+    assert [(entry.study, entry.content.split) for entry in looked] == [(kept.parts[-3], "train")]
+    assert looks(ledger.books.entries) == 1  # a later statement says so
 
 
 def test_a_run_whose_epochs_were_scored_can_be_released_as_a_study_is(trained):

@@ -195,6 +195,53 @@ def test_who_else_is_ranked_does_not_show_in_what_a_packages_classifier_says(ins
     assert ran.returncode == 0, ran.stderr
 
 
+RAISES = """
+
+class OfWhatItKnows(GaussianNB):
+    def fit(self, features, labels):
+        self.known = features.max(axis=0)
+        return super().fit(features, labels)
+
+    def predict_proba(self, features):
+        if (features > self.known).any():
+            raise ValueError(f"who is this: {features}")
+        return super().predict_proba(features)
+
+
+SCORE = Classifier("crowd", "crowd", "crowd", lambda seed: GaussianNB(), lambda seed: OfWhatItKnows())
+"""
+
+ASK_IT = """
+import numpy as np
+from cohorts import Schema
+from tests.conftest import SMALL_SCHEMA, small_cohort
+from trainables.scoring.judging import SyntheticJudge
+
+schema = Schema.model_validate(SMALL_SCHEMA)
+judge = SyntheticJudge(small_cohort(schema, 300, 1), dict.fromkeys(SyntheticJudge.names(), 0))
+people = small_cohort(schema, 60, 2)
+people.values[5] = people.values.max() + 50
+ranking = judge.rankings(people)[judge.classifiers.index("crowd")]
+assert ranking[5] == 0 and np.count_nonzero(ranking) > 30
+"""
+
+
+def test_a_packages_classifier_that_raises_over_a_participant_says_nothing_of_them(installed, tmp_path):
+    """An error, and the trial that it ends, would tell of that participant, unpaid."""
+    with_score(tmp_path, "crowd", RAISES)
+    ran = python(installed, "-c", ASK_IT)
+    assert ran.returncode == 0, ran.stderr
+    assert not ran.stdout + ran.stderr
+
+
+def test_a_packages_classifier_that_answers_in_another_shape_is_refused_before_anybody_is_read(installed, tmp_path):
+    with_score(
+        tmp_path, "crowd", AMONG_OTHERS.replace("return probabilities - probabilities", "return probabilities[0]")
+    )
+    ran = python(installed, "-c", RANK_THEM)
+    assert "AmongOthers answers about one participant of 2 classes with numbers of shape" in ran.stderr
+
+
 def test_a_score_that_comes_with_the_project_is_replaced_by_no_package(installed, tmp_path):
     with_score(tmp_path, "random_forest", AMONG_OTHERS.replace('"crowd"', '"random_forest"', 1))
     forest = "print(type(steering()['random_forest'].steering(0)).__name__)"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ray.tune import Callback, ResultGrid
+from ray.tune.experiment import Trial
 
 from analysis import AnalysisError
 from analysis.more import draw_participants
@@ -32,10 +33,15 @@ class Listening(Callback):
 
     def __init__(self) -> None:
         self.reports: list[dict] = []
+        self.trials: list[list[Trial]] = []
         self.told: list[str] = []
+
+    def on_trial_start(self, iteration, trials, trial, **info):
+        self.trials.append([trial, *trials])
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
         self.reports.append(result)
+        self.trials.append([trial, *trials])
 
     def on_trial_complete(self, iteration, trials, trial, **info):
         self.told.append(trial.trial_id)
@@ -166,9 +172,19 @@ def test_no_callback_of_a_private_cohort_is_handed_scores_that_nothing_pays_for(
 def test_a_value_that_a_trial_reports_without_being_asked_is_not_handed_on():
     listening = Listening()
     report = {"score": 0.7, "epoch": 3, "discriminator_loss": 0.1, "time_total_s": 12.0, "training_iteration": 1}
-    PaidFor(listening).on_trial_result(1, [], None, report)
-    assert listening.reports == [{"score": 0.7, "epoch": 3, "training_iteration": 1}]
-    assert "time_total_s" not in paid_for(report)
+    trial = Trial("DPGANTrial", stub=True, config={"clip_norm": 1.0})
+    trial.run_metadata.last_result = report
+    trial.run_metadata.update_metric("discriminator_loss", 0.1)
+    handed_on = PaidFor(listening)
+    handed_on.on_trial_start(1, [trial], trial)
+    handed_on.on_trial_result(1, [trial], trial, report)
+    paid = {"score": 0.7, "epoch": 3, "training_iteration": 1}
+    assert listening.reports == [paid] == [paid_for(report)]
+    (first, also), (shown, among) = listening.trials
+    assert shown is among is first is also and shown is not trial  # loggers tell trials apart by which object it is
+    assert (str(shown), shown.trial_id, shown.config) == (str(trial), trial.trial_id, trial.config)
+    assert shown.last_result == paid and not shown.metric_analysis and shown.checkpoint is None
+    assert trial.last_result == report
 
 
 def test_importing_the_tuner_brings_neither_ray_nor_pytorch_and_starts_nothing():

@@ -19,10 +19,12 @@ from cohorts import Cohort, Schema, load_cohort, resolve_schema, split_cohort, s
 from cohorts.interrupts import Interruption
 from cohorts.lock import only_one
 from privacy import LedgerUnavailable
+from privacy.ledger.charge import Charge
 from privacy.ledger.first_ledger import ledgers_named_in, require_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
 from privacy.ledger.study_record import RECEIPTS, keep_record
+from privacy.mechanisms.mechanism import Exact
 from privacy.policies.unaccounted import Freely
 from privacy.statements.events import CHECK_SCRIPT
 from privacy.statements.fixed_training import FixedTraining
@@ -190,6 +192,9 @@ def _carry_out(requested: Requested, console: Console) -> int:
     splits = split_cohort(cohort, ledger.split_key, SHARES)
     access = Freely(run.name, ledger, splits.train, splits.validation)
     training = Training(run, cohort.schema, access, folder, ledger.cohort)
+    if training.watched and not cohort.schema.public and not requested.begun:  # whoever opens the file looks at them
+        words = "losses of those who are trained on, by epoch"
+        ledger.charge([Charge(Exact().event, "train", run.name, words, "", "internal", "internal")])
     console.print(
         f"Run [bold]{run.name}[/]: cohort {run.cohort}, {run.epochs} epochs of {training.steps_per_epoch} steps"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,11 @@ class Fitted:
         model: the classifier, not fitted yet.
         train: participants to learn from; from a single class nothing is learned but that class.
         one_by_one: whether the model is asked about one participant at a time, as one must be that is not the project's
-            own, where a privacy statement rests on its rankings.
+            own, where a privacy statement rests on its rankings. Whatever it does instead of answering, about this
+            participant it says nothing: an error would tell of them, unpaid. So it is tried on who it learned from.
+
+    Raises:
+        ValueError: it does not answer as a classifier does about somebody it learned from.
     """
 
     def __init__(self, model: Any, train: Participants, one_by_one: bool = False) -> None:
@@ -46,7 +51,13 @@ class Fitted:
         self._classes = len(train.schema.label.classes)
         self._known = np.unique(train.labels)
         if len(self._known) > 1:
-            self._model = model.fit(self._encoding.predictors(train.values), train.labels)
+            predictors = self._encoding.predictors(train.values)
+            self._model = model.fit(predictors, train.labels)
+            if one_by_one and (shape := self._of_known(predictors[:1]).shape) != (1, len(self._known)):
+                raise ValueError(
+                    f"{type(model).__name__} answers about one participant of {len(self._known)} classes with numbers "
+                    f"of shape {shape}, where {(1, len(self._known))} is asked for"
+                )
 
     def ranking(self, participants: Participants) -> np.ndarray:
         """How much each participant is deemed of a class: float64 (n, k); of two classes only that of class 1, (n,).
@@ -60,7 +71,8 @@ class Fitted:
         at_once = 1 if self._one_by_one else max(1, len(features))
         for first in range(0, len(features), at_once):
             asked = features[first : first + at_once].copy()  # of its own memory, so that no row's place there shows
-            ranking[first : first + at_once, self._known] = self._of_known(asked)
+            of_known = self._of_one(asked) if self._one_by_one else self._of_known(asked)
+            ranking[first : first + at_once, self._known] = of_known
         if self._classes > 2:
             return ranking
         return ranking[:, 1] if len(self._known) > 1 else np.full(len(features), self._known[0] - 0.5)
@@ -79,6 +91,17 @@ class Fitted:
         if importances is not None or rows is None:
             return importances
         return rows[0] if len(rows) == 1 else np.asarray(np.linalg.norm(rows, axis=0))
+
+    def _of_one(self, features: np.ndarray) -> np.ndarray:
+        """The same (1, known), by a model that may do anything: nothing where it raises or answers otherwise."""
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")  # they may quote what it was asked about
+                answer = self._of_known(features)
+        except Exception:
+            return np.zeros((1, len(self._known)))
+        usable = answer.shape == (1, len(self._known)) and np.isfinite(answer).all()
+        return answer if usable else np.zeros((1, len(self._known)))
 
     def _of_known(self, features: np.ndarray) -> np.ndarray:
         """The ranking by the classes that were there to learn from, float64 (n, known); of two its second is used."""
