@@ -20,6 +20,7 @@ from analysis.study import StudySettings
 from cohorts import Schema
 from cohorts.labels.survival_label import SurvivalLabel
 from cohorts.left_out import left_out, many_left_out
+from privacy.mechanisms.labels import shares_of_classes
 from privacy.statements.statement import Statement
 
 MOST_FINDINGS = 12
@@ -119,6 +120,7 @@ def datasheet(
     tables: Sequence[Path],
     copies: int = 0,
     estimates: Sequence[Estimate] = (),
+    shares: Sequence[float] | None = None,
 ) -> str:
     """The datasheet as Markdown.
 
@@ -131,6 +133,7 @@ def datasheet(
         tables: the files that hold the synthetic participants.
         copies: how many copies there are.
         estimates: the paid-for table, which says how wide intervals are.
+        shares: of the classes in the release, where they are what was measured; else they are the schema's.
     """
     return TEMPLATE.format(
         cohort=statement.cohort,
@@ -143,7 +146,7 @@ def datasheet(
         files="\n".join([*_file_lines(schema, tables, marking), *_copy_lines(schema, copies)]),
         paid_for="" if quality.verdict == "not judged" else PAID_FOR,
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
-        label=_label_sentence(schema),
+        label=_label_sentence(schema, shares),
         visits=_visit_sentence(schema) + _row_sentence(schema) + _constraint_sentence(schema),
         good_for=quality.good_for(schema.compared_by),
         quality=quality_section(quality),
@@ -266,13 +269,23 @@ def _file_lines(schema: Schema, tables: Sequence[Path], marking: str) -> Iterabl
         )
 
 
-def _label_sentence(schema: Schema) -> str:
+def _label_sentence(schema: Schema, measured: Sequence[float] | None) -> str:
     if len(schema.label.classes) == 1:
         return "No column is a label that something was to predict."
-    *shares, last = (f"{each.share:.0%} {each.name}" for each in schema.label.classes)
+    drawn = _in_words(schema, shares_of_classes(schema) if measured is None else measured)
+    if measured is not None:
+        said = _in_words(schema, shares_of_classes(schema))
+        return (
+            f"Participants are drawn {drawn} ({schema.label.name}), which is how many there are by what was measured, "
+            f"with noise; {said} was expected. How many there are in a copy differs by as much as noise hides."
+        )
     source = "the trial's randomisation" if schema.label.randomised else "a published report"
-    drawn = f"{', '.join(shares)} and {last}"
     return f"Participants are drawn {drawn} ({schema.label.name}); these are the shares of {source}."
+
+
+def _in_words(schema: Schema, shares: Sequence[float]) -> str:
+    *most, last = (f"{share:.0%} {each.name}" for each, share in zip(schema.label.classes, shares, strict=True))
+    return f"{', '.join(most)} and {last}"
 
 
 def _constraint_sentence(schema: Schema) -> str:

@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import yaml
@@ -36,6 +37,7 @@ from cohorts import Participants, Schema, load_participants, write_cohort, write
 from cohorts.storage import replaced_directory
 from privacy.accounting.events import json_number
 from privacy.ledger.commitment import digest_of
+from privacy.mechanisms.labels import shares_of_classes
 from privacy.statements.events import CHECK_SCRIPT
 from privacy.statements.sections import CHECK_FILE, EVENTS_FILE
 from privacy.statements.statement import Statement
@@ -220,7 +222,17 @@ def write_release(
             (building / survival_file(marking)).write_text(table)
         write_statement(building, statement)
         (building / DATASHEET_FILE).write_text(
-            datasheet(settings, marking, schema, statement, judged.quality, tables, len(copies), judged.estimates)
+            datasheet(
+                settings,
+                marking,
+                schema,
+                statement,
+                judged.quality,
+                tables,
+                len(copies),
+                judged.estimates,
+                _other_shares(synthetic),
+            )
         )
         (building / REPORT_FILE).write_text(judged.report.as_html())
         (building / REPORT_JSON).write_text(_json(judged.report.as_json()))
@@ -231,6 +243,13 @@ def write_release(
         manifest = Manifest.of(building, settings, statement, len(ensemble), **own)
         finish(building, manifest, seal)
     return manifest
+
+
+def _other_shares(release: Participants) -> list[float] | None:
+    """Shares of the classes of a release, where they are others than the schema says."""
+    said = np.array(shares_of_classes(release.schema))
+    found = np.bincount(release.labels, minlength=len(said)) / len(release)
+    return None if (np.abs(found - said) < 1.5 / len(release)).all() else found.tolist()
 
 
 def write_statement(folder: Path, statement: Statement) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cohorts import Participants, Schema
-from privacy.mechanisms.labels import labels_by_shares
+from privacy.mechanisms.labels import labels_by_shares, shares_of_classes
 
 SCHEMA: dict[str, Any] = {
     "name": "simulated",
@@ -69,7 +69,7 @@ def schema_of(participants: int) -> Schema:
 def simulated(participants: int, effect: float, randomness: np.random.Generator) -> Participants:
     """A trial; an effect of 1 lowers pressure by 8 mmHg, adds 6 points of quality, and 0.8 to a response's log odds."""
     schema, n = schema_of(participants), participants
-    arm = labels_by_shares(schema, n, randomness)
+    arm = labels_by_shares(shares_of_classes(schema), n, randomness)
     age, sex = randomness.normal(60, 10, n).round().clip(30, 90), (randomness.random(n) < 0.45).astype(float)
     usual, mood = randomness.normal(size=n), randomness.normal(size=n)
     values = np.full((n, len(schema.all_measures), 2), np.nan, dtype=np.float32)

@@ -95,7 +95,10 @@ class Schema(Frozen):
         self._check_encodings()
         self._check_file_names()
         if self.visits.baseline is not None and not self.label.randomised:
-            raise ValueError("visits: baseline is for a randomised label; leave it out, or say randomised: true")
+            remedy = (
+                ", since an outcome is none" if isinstance(self.label, OutcomeLabel) else ", or say randomised: true"
+            )
+            raise ValueError(f"visits: baseline is for a randomised label; leave it out{remedy}")
         self._check_curves()
         self._check_visit_columns()
         for table in self.tables:

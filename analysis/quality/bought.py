@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cohorts.encoding import Cell
-from privacy.mechanisms.histograms import Bins, ClassHistograms
+from privacy.mechanisms.histograms import Bins, ClassHistograms, size_variance
 
 FINENESS = 64
 """Values at which a bin of a continuum is looked at."""
@@ -132,7 +132,7 @@ def bought_cells(histograms: ClassHistograms, bins: Sequence[Bins]) -> list[Boug
     widths = np.array([each.width for each in bins])
     ends = np.cumsum(widths)[:-1]
     noisy, smooth = np.split(histograms.counts, ends), np.split(histograms.smooth, ends)
-    size, size_variance = histograms.participants, sum(each.noises.sum() for each in bins) / len(bins) ** 2
+    size, variance = histograms.participants, size_variance(bins)
     return [
         BoughtCell(
             counts - (counts.sum() - size) / len(counts),
@@ -140,7 +140,7 @@ def bought_cells(histograms: ClassHistograms, bins: Sequence[Bins]) -> list[Boug
             each.values,
             size,
             histograms.noise_sd,
-            float(size_variance),
+            variance,
             each.noises,
         )
         for counts, shares, each in zip(noisy, smooth, bins, strict=True)

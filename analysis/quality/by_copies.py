@@ -47,7 +47,7 @@ def with_copies(lines: Sequence[Estimate], copies: Sequence[Participants]) -> li
 
 def _says(figure: Sequence[float] | None) -> bool:
     """Whether a copy has a figure, and an error for it."""
-    return figure is not None and math.isfinite(figure[0]) and figure[1] > 0
+    return figure is not None and math.isfinite(figure[0]) and math.isfinite(figure[1])
 
 
 def _beside(line: Estimate, combined: np.ndarray | None, measure: Measure) -> Estimate:
@@ -83,11 +83,11 @@ def figures(people: Participants) -> Iterator[tuple[Key, float, float]]:
             values = people.values[people.labels == label, cell.row, cell.visit].astype(float)
             known = values[~np.isnan(values)]
             if cell.may_lack:
-                yield (*where, "missing", "", name), *_mean(np.isnan(values))
+                yield (*where, "missing", "", name), *_share(np.isnan(values))
             if not cell.measure.discrete:
                 yield (*where, "variance", "", name), *_variance(known)
             kinds = enumerate(cell.measure.categories) if cell.measure.discrete else [(None, "")]
-            own.append({str(category): _mean(known if n is None else known == n) for n, category in kinds})
+            own.append({str(category): _mean(known) if n is None else _share(known == n) for n, category in kinds})
             quantity: Quantity = "share" if cell.measure.discrete else "mean"
             for category, figure in own[label].items():
                 yield (*where, quantity, category, name), *figure
@@ -98,14 +98,27 @@ def figures(people: Participants) -> Iterator[tuple[Key, float, float]]:
 
 
 def _mean(values: np.ndarray) -> tuple[float, float]:
-    if len(values) < 2:
+    """No figure where all values are one: how far it, or a difference from it, may be wrong is not known then."""
+    if len(values) < 2 or values.std() == 0:
         return math.nan, math.nan
     return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
+def _share(have_it: np.ndarray) -> tuple[float, float]:
+    """With the error of a share half a participant nearer to one half, so that what nobody has is not known for sure.
+
+    Source: Agresti & Coull, "Approximate Is Better than 'Exact' for Interval Estimation of Binomial Proportions", 1998.
+    """
+    count = len(have_it)
+    if not count:
+        return math.nan, math.nan
+    towards_half = (have_it.sum() + 0.5) / (count + 1)
+    return float(have_it.mean()), math.sqrt(towards_half * (1 - towards_half) / count)
+
+
 def _variance(values: np.ndarray) -> tuple[float, float]:
     """With the error that the fourth moment gives."""
-    if len(values) < 2:
+    if len(values) < 2 or values.std() == 0:
         return math.nan, math.nan
     squares = np.square(values - values.mean())
     return float(values.var(ddof=1)), float(squares.std()) / math.sqrt(len(values))

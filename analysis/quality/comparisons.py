@@ -20,16 +20,19 @@ from analysis.quality.bought import BoughtCell, bought_cells
 from cohorts import Encoding, Participants, Schema
 from cohorts.encoding import Cell
 from cohorts.scale import BINS
-from privacy.mechanisms.histograms import class_counts
+from privacy.mechanisms.histograms import class_counts, size_variance
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE, NoisyProducts, lifted
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.two_way_tables import Parts
 
-What = Literal["share", "middle", "spread", "limit", "missing", "mean", "difference", "association", "table"]
+What = Literal["class", "share", "middle", "spread", "limit", "missing", "mean", "difference", "association", "table"]
 
 EXCESSES: frozenset[What] = frozenset({"association", "table"})
 """Distances, which noise alone makes larger than 0: of these it is only what is more that strays."""
+
+SURE = 3.0
+"""Standard deviations of the noise beyond which a class surely has participants with a value."""
 
 ALL, EVERY_VISIT = "all together", "over all visits"
 Figures = tuple[float, float, float]
@@ -42,7 +45,7 @@ class Comparison:
 
     Args:
         what: the kind of figure.
-        column: the measure.
+        column: the measure; the label, of sizes of classes.
         visit: at which it was taken, or that it is over all after baseline; empty for a covariate.
         group: class, or classes, that it is of.
         detail: which share or difference, in words.
@@ -79,7 +82,20 @@ def comparisons(measured: Measured, release: Participants) -> list[Comparison]:
         release: synthetic participants, under the schema that participants were measured under.
     """
     scores = NormalScores(release.schema, measured.histograms)
-    return [*_of_histograms(measured, release, scores), *_of_means(measured, release, scores)]
+    of_cells = [*_of_histograms(measured, release, scores), *_of_means(measured, release, scores)]
+    return [*_of_classes(measured, release, scores), *of_cells]
+
+
+def _of_classes(measured: Measured, release: Participants, scores: NormalScores) -> Iterator[Comparison]:
+    """How large each class is: a release has what the schema says of arms, or of any label where nothing was bought."""
+    schema, sizes = release.schema, np.array([each.participants for each in measured.histograms])
+    noise_sd = measured.histograms[0].noise_sd * math.sqrt(size_variance(scores.bins)) / sizes.sum()
+    drawn = np.bincount(release.labels, minlength=len(sizes)) / len(release)
+    for each, own, share in zip(schema.label.classes, drawn, sizes / sizes.sum(), strict=True):
+        if len(sizes) > 1:
+            of_noise = noise_sd * math.hypot(1 - share, *([share] * (len(sizes) - 1)))
+            sd = math.hypot(of_noise, math.sqrt(share * (1 - share) / sizes.sum()))
+            yield Comparison("class", schema.label.name, "", each.name, "share of participants", own, share, sd)
 
 
 def _of_histograms(measured: Measured, release: Participants, scores: NormalScores) -> Iterator[Comparison]:
@@ -116,7 +132,7 @@ class _Pair:
     def present(self) -> bool:
         """Whether the release has anybody with a value, and the trial too, as far as is known."""
         known = self.bought.known
-        return bool(known @ self.drawn > 0 and known @ self.bought.counts > self.bought.noise_sd)
+        return bool(known @ self.drawn > 0 and known @ self.bought.counts > SURE * self.bought.noise_of(known))
 
 
 def _compared(pairs: Sequence[_Pair], above: np.ndarray, below: np.ndarray) -> Figures:

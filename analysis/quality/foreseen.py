@@ -18,7 +18,7 @@ from analysis.quality.by_copies import figures
 from analysis.quality.estimates import Quantity
 from analysis.quality.gate import Quality, judge
 from cohorts import Encoding, Participants, Schema
-from privacy.mechanisms.labels import labels_by_shares
+from privacy.mechanisms.labels import labels_by_shares, shares_of_classes
 from privacy.mechanisms.measurements import Measurements
 from trainables.generators import numbered_ids
 from trainables.measured.copies import Copies
@@ -62,7 +62,7 @@ def made_up(schema: Schema, participants: int, randomness: np.random.Generator) 
     places = np.clip(randomness.normal(0.5, SPREAD, (participants, len(cells))), 0, 1)  # (n, C)
     equally = [cell.measure.discrete or bool(cell.stretches) for cell in cells]
     places[:, equally] = randomness.random((participants, sum(equally)))
-    labels = labels_by_shares(schema, participants, randomness)
+    labels = labels_by_shares(shares_of_classes(schema), participants, randomness)
     return Participants(schema, numbered_ids(participants), labels, Encoding(schema).at_positions(places))
 
 

@@ -24,6 +24,7 @@ from privacy.mechanisms.misfit import misfit
 FALSE_ALARMS = 0.01
 
 MATTERS: Mapping[What, float] = {
+    "class": 0.05,
     "share": 0.10,
     "middle": 0.10,
     "spread": 0.10,
@@ -47,6 +48,7 @@ BLIND: Mapping[What, float] = {"share": 0.5, "middle": 0.4, "difference": 1.0, "
 IN_DEVIATIONS: frozenset[What] = frozenset({"mean", "difference"})
 
 NAMES: Mapping[What, str] = {
+    "class": "sizes of classes",
     "share": "shares of categories",
     "middle": "shares on either side of the median",
     "spread": "shares inside the middle half",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from analysis.dataset.sums import SUMS_FILE
 from analysis.quality.comparisons import between
 from analysis.quality.estimates import Estimate, is_complement
@@ -93,7 +95,8 @@ def public_sections(asked: Asked) -> Iterable[Section]:
 
 def _what_was_asked(asked: Asked) -> Section:
     settings, schema, statement = asked.settings, asked.schema, asked.statement
-    shares = ", ".join(f"{each.name} {each.share:.0%}" for each in schema.label.classes)
+    found = np.bincount(asked.shown.release.labels, minlength=len(schema.label.classes)) / len(asked.shown.release)
+    shares = ", ".join(f"{each.name} {share:.0%}" for each, share in zip(schema.label.classes, found, strict=True))
     sizes = {"measure": schema.measures, "visit": schema.visit_names, "covariate": schema.covariates}
     parts = [counted(len(each), what) for what, each in sizes.items()]
     rows = [

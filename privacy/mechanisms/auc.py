@@ -13,7 +13,7 @@ import numpy as np
 
 from cohorts import Schema
 from privacy.mechanisms.gaussian import GaussianNoise, require_positive, scale_for
-from privacy.mechanisms.labels import require_labels
+from privacy.mechanisms.labels import require_labels, shares_of_classes
 from privacy.mechanisms.mechanism import Kind, Whole
 
 MARGIN_SDS = 2.0
@@ -121,7 +121,7 @@ def public_floors(schema: Schema, split_share: float) -> ScoreFloors:
         expected = schema.nominal_size * p
         return max(1, math.floor(expected - MARGIN_SDS * math.sqrt(expected * (1 - p))))
 
-    shares = [each.share for each in schema.label.classes]
+    shares = shares_of_classes(schema)
     if len(shares) == 2:
         return ScoreFloors.two(floor(shares[1]), floor(shares[0]))
     return ScoreFloors(tuple(Floors(floor(share), floor(1 - share)) for share in shares))

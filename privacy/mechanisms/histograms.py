@@ -15,13 +15,17 @@ from cohorts.encoding import Cell
 from cohorts.labels.stretches import PARTS
 from cohorts.scale import BINS
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
-from privacy.mechanisms.labels import require_labels
+from privacy.mechanisms.labels import require_labels, shares_of_classes
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.simplex import onto_simplex
 from privacy.mechanisms.smoothing import smooth_shares, smooth_stretches
 
 RAREST = 0.005
 """Share below which a category, or having a value at all, counts as no rarer."""
+
+LEAST_SIZE = 2.0
+"""Standard deviations of the noise on one count that a class is believed to have in participants, at least, or half of
+what is expected where that is fewer."""
 
 HEAP = 3.0
 """Standard deviations of noise beyond which there are believed to be values at a limit."""
@@ -34,7 +38,7 @@ class ClassHistograms:
     Args:
         counts: float64 (B,), noisy, of all cells one after another; perhaps below 0.
         noise_sd: standard deviation of the noise on each.
-        participants: of the class, as all cells together say; at least half the public expectation.
+        participants: of the class, as all cells together say; see ``size_variance``.
         limits: float64 (C, 2), of each cell how many of those in the first and in the last bin have the very limit of
             the measure, noisy as well; 0 where that is not counted, or is no more than noise.
         smooth: float64 (B,), shares of the class in each bin that are near the true ones: of each cell none below 0,
@@ -108,6 +112,22 @@ class Bins:
         return noises
 
 
+def size_variance(bins: Sequence[Bins]) -> float:
+    """The variance of a class's number of participants, as all cells together say it, over that of one count's noise.
+
+    The counts of each cell add up to that number; cells count for it by how little noise theirs have together.
+    """
+    return 1 / sum(1 / float(each.noises.sum()) for each in bins)
+
+
+def class_shares(schema: Schema, histograms: Sequence[ClassHistograms]) -> tuple[float, ...]:
+    """Share of each class: what the schema says of arms, which somebody decided; of an outcome what was bought."""
+    if schema.label.randomised:
+        return shares_of_classes(schema)
+    together = sum(each.participants for each in histograms)
+    return tuple(each.participants / together for each in histograms)
+
+
 @dataclass(frozen=True)
 class NoisyHistograms(Whole):
     """How many participants of each label class have each value of each cell. Every field is public.
@@ -178,7 +198,10 @@ class NoisyHistograms(Whole):
     def _made_of(self, separate: np.ndarray) -> tuple[ClassHistograms, ...]:
         """Histograms of noisy counts (k, B + 2 C), those at limits apart."""
         noisy, limits = self._together(separate)
-        participants = np.maximum(noisy.sum(axis=1) / len(self.bins), np.array(self.expected) / 2)  # (k,)
+        sums = np.add.reduceat(noisy, np.cumsum([0, *(each.width for each in self.bins[:-1])]), axis=1)  # (k, C)
+        weights = np.array([1 / each.noises.sum() for each in self.bins])  # a cell of few bins says more of all
+        least = np.minimum(np.array(self.expected) / 2, LEAST_SIZE * self.noise_sd)
+        participants = np.maximum(sums @ (weights / weights.sum()), least)  # (k,)
         smooth = self._smooth(
             noisy / participants[:, None], limits / participants[:, None, None], self.noise_sd / participants
         )

@@ -73,7 +73,7 @@ class Measured:
         """Participants whose normal scores are Gaussian in each class; made from released and public numbers alone.
 
         Args:
-            schema: of the cohort; gives the shares of the classes.
+            schema: of the cohort.
             participants: how many; public, such as the nominal size.
             randomness: any; there is nothing to hide here.
 
@@ -81,7 +81,7 @@ class Measured:
             A cohort with ids S0, S1 and so on, its classes in random order.
         """
         normal_scores = NormalScores(schema, self.histograms)
-        labels = labels_by_shares(schema, participants, randomness)
+        labels = labels_by_shares(normal_scores.shares, participants, randomness)
         scores = np.empty((participants, normal_scores.width))
         for label, moments in enumerate(self.moments(normal_scores)):
             scores[labels == label] = LIMIT * moments.sample(int((labels == label).sum()), randomness)

@@ -16,7 +16,7 @@ import numpy as np
 
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.gaussian import GaussianNoise, scale_for
-from privacy.mechanisms.labels import labels_by_shares, require_labels
+from privacy.mechanisms.labels import labels_by_shares, require_labels, shares_of_classes
 from privacy.mechanisms.mechanism import Kind, Whole
 from privacy.mechanisms.simplex import onto_simplex
 
@@ -280,8 +280,8 @@ def surrogate_cohort(
     Returns:
         A cohort with ids S0, S1 and so on, its classes in random order.
     """
-    labels = labels_by_shares(schema, participants, randomness)
-    features, shares = np.empty((participants, len(moments[0].mean))), [each.share for each in schema.label.classes]
+    features, shares = np.empty((participants, len(moments[0].mean))), shares_of_classes(schema)
+    labels = labels_by_shares(shares, participants, randomness)
     for label, each in enumerate(alike_before(moments, Encoding(schema).before, shares)):
         features[labels == label] = each.sample(int((labels == label).sum()), randomness)
     ids = np.array([f"S{number}" for number in range(participants)])

@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 
 from cohorts import Encoding, Schema
 from cohorts.encoding import BEYOND
-from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms
+from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms, class_shares
 
 LIMIT = 3.3
 """Scores are cut at this many standard deviations."""
@@ -45,7 +45,7 @@ class NormalScores:
         self.encoding = Encoding(schema)
         self.cells, self.width = self.encoding.cells, self.encoding.width  # a score in the place of each feature
         self.bins = tuple(Bins.of(cell) for cell in self.cells)
-        self.shares = shares = [each.share for each in schema.label.classes]
+        self.shares = shares = list(class_shares(schema, histograms))
         by_class = [self.split(each.shares(self.bins)) for each in histograms]
         # Of all classes together, for each cell: shares of values among those there are, of those there are among
         # everybody, and of missing values among those who still attend.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,25 @@ def test_who_lacks_a_value_counts_for_that_and_for_nothing_else(table, copies):
     assert missing.combined_estimate == pytest.approx(np.mean([np.isnan(each).mean() for each in control]))
     mean = line_of(table, "pressure", "week 8", "mean", "", "control")
     assert mean.combined_estimate == pytest.approx(np.mean([np.nanmean(each.astype(float)) for each in control]))
+
+
+def test_what_nobody_of_a_copy_has_is_still_known_with_an_error_and_all_of_a_row_comes_from_copies(trial):
+    """A category that is missing from a copy: its share and differences of it, beside those of the others."""
+    grades = {"name": "grade", "kind": "categorical", "categories": ["a", "b", "c"], "column": "grade"}
+    schema = Schema.model_validate({**SMALL_SCHEMA, "measures": [*SMALL_SCHEMA["measures"], grades]})
+    usual, graded = small_cohort(SCHEMA, 400, 1), np.random.default_rng(0).choice(2, (400, 1, 3))  # nobody has c
+    people = replace(usual, schema=schema, values=np.concatenate([usual.values, graded], axis=1).astype(np.float32))
+    measured = Measurements.costing(schema, 1.0, 0.2).release(people.values, people.labels)
+    table = with_copies(estimates(measured, schema), [people] * 5)
+    of_grade = [each for each in table if (each.measure, each.visit) == ("grade", "week 0")]
+    assert all(each.combined_estimate is not None for each in of_grade)
+    for group in ("control", "treated"):
+        shares = [each.combined_estimate for each in of_grade if (each.quantity, each.group) == ("share", group)]
+        assert len(shares) == 3 and sum(shares) == pytest.approx(1)
+    none = line_of(table, "grade", "week 0", "share", "c", "control")
+    assert none.combined_estimate == 0 and 0 < none.combined_upper < 0.03
+    apart = line_of(table, "grade", "week 0", "difference in shares", "c", "treated less control")
+    assert apart.combined_lower < 0 == apart.combined_estimate < apart.combined_upper
 
 
 def test_with_wide_limits_copies_are_far_nearer_than_histograms(table):

@@ -15,9 +15,10 @@ from analysis.release import released_schema
 from benchmarks.inference import measured_only, truth
 from benchmarks.simulated_trial import ANALYSES, Found, analysed, schema_of, simulated
 from cohorts import Encoding, Participants, Schema, write_copies
-from privacy.mechanisms.histograms import NoisyHistograms, class_counts
+from privacy.mechanisms.histograms import NoisyHistograms, class_counts, size_variance
 from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.misfit import misfit
+from privacy.mechanisms.normal_scores import NormalScores
 from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.measured.copies import Copies
@@ -53,6 +54,24 @@ def test_what_is_measured_of_a_copy_is_what_was_bought_as_far_as_noise_tells():
         copies = Copies(bought, people.schema, np.random.default_rng(0))
         found = np.median([misfit(bought, copies.draw(400))["misfit_products"] for _ in range(5)])
         assert found < 2  # noise was added once more: twice its variance, no more
+
+
+def test_sizes_of_an_outcomes_classes_are_what_was_measured_as_far_as_noise_tells_and_arms_are_what_was_decided():
+    """Whatever was expected of the outcome: one half has it by the schema, and 13 % of these."""
+    for randomised in (False, True):
+        label = {**SMALL_SCHEMA["label"], "randomised": randomised}
+        schema = Schema.model_validate({**SMALL_SCHEMA, "label": label, "nominal_size": 600})
+        everybody = small_cohort(schema, 1400, 2)
+        own = [np.flatnonzero(everybody.labels == label)[:size] for label, size in ((0, 522), (1, 78))]
+        bought = measured(everybody.take(np.concatenate(own)), 0.2)
+        noise_sd = bought.histograms[0].noise_sd * size_variance(NormalScores(schema, bought.histograms).bins) ** 0.5
+        copies = Copies(bought, schema, np.random.default_rng(0))
+        sizes = [int((copies.draw(600).labels == 1).sum()) for _ in range(20)]
+        if randomised:
+            assert set(sizes) == {300}
+            continue
+        assert np.mean(sizes) == pytest.approx(78, abs=4 * noise_sd)
+        assert 0.5 * noise_sd < np.std(sizes) < 1.6 * noise_sd
 
 
 def test_copies_differ_by_the_noise_and_by_little_where_there_is_none(trial, copies):

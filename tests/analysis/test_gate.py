@@ -202,5 +202,21 @@ def test_a_release_that_strays_ends_with_status_3_unless_it_may(trial, measured)
     assert Quality.model_validate_json(found.model_dump_json()) == found
 
 
+def test_classes_of_other_sizes_than_were_measured_are_found():
+    """An outcome that 13 % have, where 30 % were expected: a release of the schema's shares is not this trial."""
+    label = {**SMALL_SCHEMA["label"], "randomised": False}
+    schema = Schema.model_validate({**SMALL_SCHEMA, "label": label, "nominal_size": 600})
+    people = small_cohort(schema, 1000, 2)
+    people = people.take(np.concatenate([np.flatnonzero(people.labels == 0)[:400], np.flatnonzero(people.labels)[:60]]))
+    bought = measured_of(people)
+    expected = small_cohort(schema, 1000, 3)
+    (found,) = [each for each in judge(bought, expected).findings if each.what == "class" and each.group == "treated"]
+    assert found.released == pytest.approx(0.5, abs=0.05)
+    assert found.measured == pytest.approx(60 / 460, abs=4 * found.sd)
+    drawn = bought.draw(schema, 460, np.random.default_rng(0))
+    assert (drawn.labels == 1).mean() == pytest.approx(found.measured, abs=0.01)
+    assert not [each for each in judge(bought, drawn).findings if each.what == "class"]
+
+
 def test_a_class_of_which_nobody_was_drawn_is_no_error(trial, measured):
     assert judge(measured, trial.take(np.flatnonzero(trial.labels == 0))).figures > 0

@@ -30,7 +30,7 @@ CIGARETTES = [
 
 def drawn_from(folder: Path, **more: Any) -> tuple[Any, Schema]:
     """An epoch of a generator, fitted to people of whom a third smoke, each about twelve cigarettes."""
-    schema = Schema.model_validate({**SMALL_SCHEMA, "measures": CIGARETTES, **more})
+    schema = Schema.model_validate({**SMALL_SCHEMA, "measures": CIGARETTES} | more)
     rng = np.random.default_rng(0)
     smoker = np.repeat(rng.random((400, 1)) < 0.3, 3, axis=1)
     cigarettes = np.where(smoker, rng.poisson(12, (400, 3)).clip(1, 60), 0)
@@ -51,6 +51,13 @@ def test_draws_that_break_a_constraint_are_counted(tmp_path):
     smoker, cigarettes = generator.generate(schema.nominal_size, stream()).values.transpose(1, 0, 2)
     broken = ((smoker == 1) & (cigarettes > 0)).any(axis=1)  # as most smokers do in the trial it is fitted to
     assert share_mended(epoch, schema, stream()) == broken.mean() > 0.05
+
+
+def test_who_is_only_moved_to_a_value_that_is_recorded_was_not_mended(tmp_path):
+    """Draws have any number of decimals until constraints are looked after."""
+    doses = [CIGARETTES[0], {**CIGARETTES[1], "kind": "continuous", "decimals": 1}]
+    mended = share_mended(*drawn_from(tmp_path, constraints=["cigarettes >= 0"], measures=doses), stream())
+    assert mended == 0
 
 
 def test_who_does_not_smoke_is_drawn_without_cigarettes(tmp_path):

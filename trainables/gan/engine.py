@@ -13,6 +13,7 @@ from torch import Tensor
 from cohorts import Encoding, Participants, Schema
 from privacy.ledger.reading import Reading
 from privacy.mechanisms.dpsgd import DPSGD
+from privacy.mechanisms.labels import shares_of_classes
 from privacy.mechanisms.randomness import CryptographicStream, fresh_generator
 from trainables.gan.losses import Losses
 
@@ -195,7 +196,7 @@ def draw_inputs(
 
 def arm_shares(schema: Schema) -> tuple[float, ...]:
     """Public probability of each arm."""
-    return tuple(label_class.share for label_class in schema.label.classes)
+    return shares_of_classes(schema)
 
 
 def grid(schema: Schema) -> tuple[int, int] | None:

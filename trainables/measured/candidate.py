@@ -68,8 +68,8 @@ class MeasuredGenerator:
         """A synthetic cohort in the trial's own units; see ``Generator.generate``."""
         seeds = torch.randint(2**63 - 1, (3,), generator=randomness, device=randomness.device).tolist()
         first, second = (torch.Generator().manual_seed(each) for each in seeds[1:])
-        labels = labels_by_shares(self._schema, participants, np.random.default_rng(seeds[0]))
         normal_scores = NormalScores(self._schema, self._measured.histograms)
+        labels = labels_by_shares(normal_scores.shares, participants, np.random.default_rng(seeds[0]))
         latent = self._network.latent(participants, first)  # (k, n, L)
         even = self._network.even_latent(max(REFERENCE, participants), second)  # (k, r, L)
         with torch.no_grad():

@@ -29,7 +29,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from cohorts import Participants, Schema
-from privacy.mechanisms.histograms import NoisyHistograms, places_of
+from privacy.mechanisms.histograms import NoisyHistograms, places_of, size_variance
 from privacy.mechanisms.labels import labels_by_shares
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE, ClassMoments, alike_before, lifted, nearest_covariance
@@ -62,6 +62,9 @@ they are drawn too far, without a limit the steps do not settle.
 
 SMALLEST, LARGEST = 0.2, 2.5
 """Standard deviations of a class's scores: in all classes together it is about 1."""
+
+LEAST_OF_CLASS = 10
+"""Participants that a class of a copy has, or as many as were measured."""
 
 LEAST_SHARE = 0.1
 """Of the variance that histograms say, below which no noise in products brings one; and of that which a score has left
@@ -163,8 +166,22 @@ class Copies:
         Returns:
             A cohort in the trial's own units with ids S000001 and so on.
         """
-        labels = labels_by_shares(self._schema, participants, self._randomness)
+        labels = labels_by_shares(self._shares(participants).tolist(), participants, self._randomness)
         return self._of(labels, *self._targets(np.bincount(labels, minlength=len(self._sizes))))
+
+    def _shares(self, participants: int) -> np.ndarray:
+        """A draw of the shares of classes, (k,): those of arms are what somebody decided."""
+        shares = np.array(self._scores.shares)
+        if self._schema.label.randomised:
+            return shares
+        noise_sd = self._noisy.noise_sd * math.sqrt(size_variance(self._scores.bins))
+        sizes = self._sizes + noise_sd * self._randomness.standard_normal(len(shares))
+        of_others = math.sqrt(max(1 / self._sizes.sum() - 1 / participants, 0.0))
+        others = self._randomness.standard_normal(len(shares)) * np.sqrt(shares)
+        drawn = sizes / sizes.sum() + of_others * (others - shares * others.sum())  # as of a multinomial
+        drawn = drawn.clip(np.minimum(shares, LEAST_OF_CLASS / participants))
+        likely: np.ndarray = drawn / drawn.sum()
+        return likely
 
     def _of(self, labels: np.ndarray, targets: Sequence[Target], scores: NormalScores) -> Participants:
         """Participants of these classes (n,), of whom what is measured is what is aimed at."""
