@@ -22,6 +22,8 @@ class Scale(Protocol):
     """How many there are, b."""
     single: np.ndarray
     """Which of them hold a single value, bool (b,)."""
+    held: np.ndarray
+    """How many values that a trial may record each of them holds, (b,); infinity where these are any."""
     spike: bool
     """Whether the first holds zero alone, apart from the positive values."""
     widths: np.ndarray
@@ -59,6 +61,8 @@ class LinearScale:
         self._edges = np.rint(self._places * count) if count else self._places * measure.range
         self.widths = np.diff(self._edges) / self._edges[-1]
         self.single = np.full(self.bins, self.bins == count)
+        of_bins = np.diff(self._edges) if count else self.widths * measure.range
+        self.held = of_bins / (1 if count else measure.step) if count or measure.step else np.full(self.bins, np.inf)
         low, high = self.positions(np.array([measure.lower, measure.upper]))
         self.limits: tuple[float, float] | None = None if self.bins == count else (float(low), float(high))
 
@@ -104,9 +108,10 @@ class LogScale:
             steps = np.diff(self._edges)
         else:
             self._edges = np.geomspace(self._least, measure.upper, wanted + 1)
-            steps = np.zeros(wanted)
+            steps = np.full(wanted, np.inf)
         self.bins = len(steps) + self.spike
         self.single = np.concatenate([[True] * self.spike, steps == 1]).astype(bool)
+        self.held = np.concatenate([[1.0] * self.spike, steps])
         self.widths = np.concatenate([[1.0] * self.spike, np.diff(np.log(self._edges))])
 
     def positions(self, values: np.ndarray) -> np.ndarray:

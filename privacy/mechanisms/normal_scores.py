@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
 
 from cohorts import Encoding, Schema
 from cohorts.encoding import BEYOND
@@ -25,6 +26,10 @@ NOTHING_ELSE = 1e-9
 
 PER_BIN = 64
 """Places in a bin at which scores are looked at, to find their mean square."""
+
+BENDS, MANY = 16, 8
+"""Places in a bin at which the distribution function bends, as the bins beside it have it bend, and how many values a
+bin has to hold: of a few whole numbers each may be as frequent as it likes."""
 
 
 class NormalScores:
@@ -62,6 +67,7 @@ class NormalScores:
             for number, bins in enumerate(self.bins)
             if bins.stretches
         }  # (k, b) where classes are on scales of their own
+        self._maps: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def _heaps(self, histograms: Sequence[ClassHistograms]) -> np.ndarray:
         """Of all classes together the shares of values at each cell's limits; no more than in their bins."""
@@ -129,10 +135,10 @@ class NormalScores:
         at = scale.positions(scale.at(inside.ravel()))
         own = [
             np.average(
-                np.square(self._scores_at(number, at, shares)),
+                np.square(self._scores_at(number, at, label)),
                 weights=_smoothly(self._apart(number, shares), scale.widths),
             )
-            for shares in self.within(number)
+            for label, shares in enumerate(self.within(number))
         ]
         heaps, alone = self.heaps[number], self.heaps[number].sum()
         limits = np.square(self.of_limits(number)) @ heaps
@@ -159,9 +165,21 @@ class NormalScores:
             )
         return edges
 
-    def _scores_at(self, number: int, positions: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """Scores (n,) of positions (n,) in a cell, not of a nominal one, by the shares (b,) of its bins."""
-        scores: np.ndarray = ndtri(np.interp(positions, self._edges(number), self._between(number, shares)))
+    def _map(self, number: int, label: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions in a cell, ascending, and the distribution function there, of a class and for values at no limit.
+
+        Within bins of many values it is as smooth as can be with their shares, so that values do not lie in steps.
+        """
+        key = number, label if number in self._own else 0
+        if key not in self._maps:
+            edges, between = self._edges(number), self._between(number, self.within(number)[label])
+            scale = self.cells[number].scale
+            self._maps[key] = _bent(edges, between, np.array(scale.widths), scale.held < MANY)
+        return self._maps[key]
+
+    def _scores_at(self, number: int, positions: np.ndarray, label: int) -> np.ndarray:
+        """Scores (n,) of positions (n,) in a cell, not of a nominal one, of a class."""
+        scores: np.ndarray = ndtri(np.interp(positions, *self._map(number, label)))
         limits = self.bins[number].limits or (-np.inf, np.inf)
         for end, there in enumerate((positions <= limits[0], positions >= limits[1])):
             if self.heaps[number, end]:
@@ -191,9 +209,9 @@ class NormalScores:
                 indicators = which[:, None] == np.arange(len(pooled) - len(shares), len(pooled))  # (n, k)
                 scores[:, cell.columns] = standardised(indicators, shares)
             else:
-                for label, shares in enumerate(self.within(number)):
+                for label in range(len(self.shares)):
                     own = labels == label
-                    scores[own, cell.first] = self._scores_at(number, at[own], shares)
+                    scores[own, cell.first] = self._scores_at(number, at[own], label)
             lacking = positions[:, number] > 1
             scores[lacking, cell.columns] = 0
             if cell.flagged:
@@ -212,10 +230,10 @@ class NormalScores:
                 which = beyond[:, 0] > 0 if cell.measure.kind == "binary" else beyond.argmax(axis=1)
                 positions[:, number] = (which + 0.5) / len(pooled)
             else:
-                for label, shares in enumerate(self.within(number)):
+                for label in range(len(self.shares)):
                     own = labels == label
-                    between, ranks = self._between(number, shares), ndtr(score[own, 0])
-                    inside = np.interp(ranks, between, self._edges(number))
+                    (places, between), ranks = self._map(number, label), ndtr(score[own, 0])
+                    inside = np.interp(ranks, between, places)
                     heaps = self.heaps[number] > 0  # whoever is beyond them has the limit
                     inside[heaps[0] & (ranks <= between[0])] = 0
                     inside[heaps[1] & (ranks >= between[-1])] = 1
@@ -223,6 +241,21 @@ class NormalScores:
             if cell.flagged:
                 positions[scores[:, cell.flag] + ndtri(self.missing[number]) > 0, number] = BEYOND
         return self.encoding.at_positions(positions)
+
+    def as_defined(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Scores (n, W) whose distribution within each class is what it is by definition, where that is known.
+
+        It is where a cell is on a scale of each class's own, as of where an outcome lies within its class: standard
+        normal. A generator knows the spread of one score in a small class badly, and what is beyond the scale would all
+        be at its ends.
+        """
+        scores = scores.copy()
+        for number in self._own:
+            for label in range(len(self.shares)):
+                own = np.flatnonzero(labels == label)
+                ranks = (rankdata(scores[own, self.cells[number].first]) - 0.5) / max(len(own), 1)
+                scores[own, self.cells[number].first] = ndtri(ranks)
+        return scores
 
     def indicated(self, number: int) -> np.ndarray:
         """Shares of the categories of a nominal cell that have a score: of a binary one the second alone."""
@@ -258,6 +291,29 @@ def _square_of_indicator(share: np.ndarray | float, assumed: np.ndarray | float)
     one, none = (standardised(np.array(value), assumed).clip(-LIMIT, LIMIT) for value in (1, 0))
     square: np.ndarray = share * one**2 + (1 - share) * none**2
     return square
+
+
+def _bent(
+    edges: np.ndarray, between: np.ndarray, widths: np.ndarray, straight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and the distribution function there: monotone cubics through its values between bins, (b + 1,).
+
+    Some bins (b,) have it straight, and so does one between two of them.
+
+    Source: Fritsch & Butland, "A Method for Constructing Local Monotone Piecewise Cubic Interpolants", 1984.
+    """
+    along = np.concatenate([[0.0], np.cumsum(widths * np.diff(edges) * len(widths))])
+    within, places, values = np.arange(BENDS) / BENDS, [], []
+    ends = np.flatnonzero(np.diff(np.concatenate([[True], straight, [True]]).astype(int)))  # of runs of others
+    for begin, end in zip(ends[::2], ends[1::2], strict=True):
+        if end - begin > 1:
+            curve = PchipInterpolator(along[begin : end + 1], between[begin : end + 1])
+            fine = (along[begin:end, None] + np.diff(along[begin : end + 1])[:, None] * within).ravel()
+            places.append((edges[begin:end, None] + np.diff(edges[begin : end + 1])[:, None] * within).ravel())
+            values.append(curve(fine))
+    at, found = np.concatenate([edges, *places]), np.concatenate([between, *values])
+    order = np.argsort(at, kind="stable")
+    return at[order], np.maximum.accumulate(found[order]).clip(between[0], between[-1])  # rounding aside
 
 
 def _smoothly(shares: np.ndarray, widths: np.ndarray) -> np.ndarray:

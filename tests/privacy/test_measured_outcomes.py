@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from analysis.survival import FollowUp
 from cohorts import Encoding, Participants, Schema
@@ -60,3 +61,20 @@ def test_scores_of_an_outcome_are_normal_in_every_class():
 def some(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions and labels of so many."""
     return Encoding(SCHEMA).positions(PEOPLE.values[:count]), PEOPLE.labels[:count]
+
+
+def test_outcomes_of_a_generator_that_spreads_them_too_far_are_not_heaped_at_the_ends_of_their_class():
+    """Of a small class the spread of one score is known badly."""
+    people, scores = PEOPLE, NormalScores(SCHEMA, MECHANISM.histograms.release(*some(2000)))
+    number = next(number for number, cell in enumerate(scores.cells) if cell.stretches)
+    column = scores.cells[number].first
+    drawn = np.random.default_rng(0).standard_normal((len(people), scores.width))
+    drawn[:, column] *= 2
+    found, too_far = (
+        scores.encoding.positions(scores.values(each, people.labels))[:, number]
+        for each in (scores.as_defined(drawn, people.labels), drawn)
+    )
+    for label in (0, 2):  # the second has a spike at the horizon
+        own, other = found[people.labels == label], too_far[people.labels == label]
+        expected = scores.encoding.positions(people.values)[people.labels == label, number]
+        assert kstest(own, expected).statistic < 0.08 < kstest(other, expected).statistic

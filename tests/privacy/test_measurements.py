@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
 from cohorts import Encoding, Schema
 from cohorts.scale import BINS
@@ -17,6 +18,7 @@ from privacy.mechanisms.measurements import Measurements
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.simplex import onto_simplex
 from tests.conftest import SMALL_SCHEMA, small_cohort
+from trainables.scoring.marginals import ks_distance
 
 KINDS = Schema.model_validate(
     {
@@ -133,6 +135,22 @@ def test_how_large_scores_are_is_known_where_nobody_has_the_limit():
     assert len(scores.pooled[0]) < 51 and not scores.heaps.any()
     squares = np.square(scores.scores(values, labels)).mean(axis=0)
     assert scores.squares == pytest.approx(squares, abs=0.04)
+
+
+def test_values_of_a_few_bins_are_as_dense_as_the_bins_beside_them_have_it():
+    """Prothrombin times within wide limits: nearly all are in three bins, in which they do not lie in steps."""
+    time = {"name": "time", "kind": "continuous", "lower": 0, "upper": 64, "decimals": 2, "column": "time"}
+    schema = Schema.model_validate({**SMALL_SCHEMA, "measures": [time]})
+    values = np.random.default_rng(0).normal(11, 1, (4000, 1, 3)).astype(np.float32)
+    labels = np.arange(4000) % 2
+    scores = NormalScores(schema, Measurements.costing(schema, 1.0, 1e4).release(values, labels).histograms)
+    gaussian = np.random.default_rng(1).standard_normal((4000, scores.width))
+    drawn = scores.values(gaussian, labels)[:, 0].T  # (3, n)
+    assert max(ks_distance(ours, theirs) for ours, theirs in zip(drawn, values[:, 0].T, strict=True)) < 0.05
+    found = scores.scores(values, labels)
+    usual = np.abs(values - 11) < 3  # beyond, scores are cut
+    np.testing.assert_allclose(scores.values(found, labels)[usual], values[usual], atol=0.02)
+    assert max(kstest(each, "norm").statistic for each in found.T) < 0.04  # in steps it would be 0.08, and 0.06 above
 
 
 def treated_before(share: float = 0.4) -> tuple[Schema, np.ndarray, np.ndarray]:

@@ -80,7 +80,7 @@ class MeasuredGenerator:
             for label, reference in enumerate(torch.cat(parts, dim=1)):
                 scores[labels == label] = stratified(scores[labels == label], reference)
         drawn = Tables(self._measured, normal_scores).exchanged(scores.double().numpy(), labels, normal_scores)
-        values = normal_scores.values(drawn, labels)
+        values = normal_scores.values(normal_scores.as_defined(drawn, labels), labels)
         return Participants(self._schema, numbered_ids(participants), labels, values)
 
     def content(self) -> dict[str, Any]:
