@@ -242,7 +242,8 @@ def _complete(
     needed = schema.needed(values)  # (n, M, V)
     lacking = needed & np.isnan(values)
     for m, covariate in enumerate(schema.covariates, start=len(schema.measures)):
-        steps.append((f"covariate {covariate.name} has no value", lacking[:, m, 0]))
+        if covariate.missing != "allowed":
+            steps.append((f"covariate {covariate.name} has no value", lacking[:, m, 0]))
     for kind, visits in rows.items():
         there, file = list(schema.measures_of(kind)), schema.tables[kind.table]
         absent = ~visits.present(values.shape[0], values.shape[2]) & needed[:, there].any(axis=1)  # (n, V)
@@ -251,7 +252,8 @@ def _complete(
         else:
             steps.append((f"no row{kind.of_parameter} at some visit in {file}", np.asarray(absent.any(axis=1))))
     for m, measure in enumerate(schema.measures):
-        steps.append((f"measure {measure.name} has no value at some visit", np.asarray(lacking[:, m].any(axis=1))))
+        if measure.missing != "allowed":
+            steps.append((f"measure {measure.name} has no value at some visit", np.asarray(lacking[:, m].any(axis=1))))
     kept = np.ones(len(values), dtype=bool)
     rules: list[RuleCount] = []
     for rule, broken in steps:

@@ -140,9 +140,13 @@ class Schema(Frozen):
             return
         groups = [covariate.name for covariate in self.covariates if covariate.discrete]
         if self.label.by not in groups:
+            meant = next((each.name for each in self.covariates if each.column == self.label.by), None)
+            remedy = (
+                f"say by: {meant}, the name of the covariate, not its column" if meant in groups else "name one of them"
+            )
             raise ValueError(
                 f"label {self.label.name}: by names {self.label.by}, which is not a covariate of categories "
-                f"({', '.join(groups) or 'there is none'}); curves are drawn by one of them"
+                f"({', '.join(groups) or 'there is none'}); curves are drawn by one: {remedy}"
             )
 
     def _check_file_names(self) -> None:
