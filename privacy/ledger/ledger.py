@@ -219,7 +219,12 @@ class Ledger(Journal):
         """The same for several splits that a mechanism is run on as if they were one.
 
         Nobody is in two splits, so each is charged what the mechanism costs, at once or not at all.
+
+        Raises:
+            LedgerError: it costs nothing, or what ``charge`` raises; nobody was read.
         """
+        if isinstance(mechanism.event, dp_accounting.NoOpDpEvent):
+            raise LedgerError(f"{type(mechanism).__name__} costs nothing by its event, so it may read nobody.")
         receipt = self.charge([Charge.of(mechanism, each, purpose) for each in cohorts])
         return Reading(Participants.together([opened(each) for each in cohorts]), mechanism, receipt)
 

@@ -452,3 +452,11 @@ def test_the_command_refuses_them_too_and_takes_either_answer(tmp_path):
     same.close()
     others = opened_by_command(again, "--new-ledger", "--other-people", "little")
     assert (others.cohort, others.binding.other_people) == ("again", ("little",))
+
+
+def test_what_costs_nothing_reads_nobody(secret):
+    ledger = ledger_of(private_cohort(), secret)
+    before = ledger.receipt
+    with pytest.raises(LedgerError, match="DPSGD costs nothing by its event, so it may read nobody"):
+        ledger.read(split_cohort(private_cohort(), ledger.split_key).train, DPSGD(0.1, 4.0, 0), Purpose("s", "train"))
+    assert ledger.receipt == before
