@@ -10,7 +10,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,6 +26,7 @@ from benchmarks.quality import PAGE, quality
 from cohorts import Encoding, Participants, load_participants, split_key, split_participants
 from privacy.accounting.budget import Budget
 from privacy.accounting.calibration import largest_rho, room_in
+from privacy.mechanisms import normal_scores
 from privacy.mechanisms.histograms import Bins, ClassHistograms
 from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
@@ -50,6 +51,7 @@ class Recipe:
     """How a release is made; each field is a part."""
 
     tables: bool = True
+    smooth_within_bins: bool = True
     smooth_histograms: bool = True
     smooth_products: bool = True
     directions: bool = True
@@ -60,19 +62,20 @@ class Recipe:
 RECIPES = {
     "all of it": Recipe(),
     "no two-way tables": Recipe(tables=False),
+    "values spread evenly over each bin": Recipe(smooth_within_bins=False),
     "histograms as noisy as bought": Recipe(smooth_histograms=False),
     "products as noisy as bought": Recipe(smooth_products=False),
     "vectors hardly shortened": Recipe(directions=False),
     "a Gaussian for the network": Recipe(network=False),
     "drawn with the error of drawing": Recipe(without_error=False),
-    "none of it": Recipe(False, False, False, False, False, False),
+    "none of it": Recipe(*[False] * len(fields(Recipe))),
 }
 COHORTS: Mapping[str, Sequence[str]] = {
     "sprint-simulated": tuple(RECIPES),
     "actg175": tuple(RECIPES),
     **dict.fromkeys(
         (f"examples/{name}.yaml" for name in ("rotterdam/rotterdam", "colon/colon-recurrence", "muscatine/muscatine")),
-        ("all of it", "no two-way tables"),
+        ("all of it", "no two-way tables", "values spread evenly over each bin"),
     ),
 }
 """By cohort the recipes that are tried."""
@@ -95,11 +98,22 @@ def row(cohort: str, name: str, seed: int, epsilon: float) -> dict[str, Any]:
     splits = split_participants(real, split_key(real.schema))
     people = Participants.together([splits.train, splits.validation])
     torch.manual_seed(seed)
+    evenly = nullcontext() if recipe.smooth_within_bins else patch.object(normal_scores, "_bent", _evenly)
+    with evenly:
+        found = quality(released(people, real, recipe, seed, epsilon), real)
+    return {"cohort": cohort, "recipe": name, "seed": seed, "epsilon": epsilon, **found}
+
+
+def released(people: Participants, real: Participants, recipe: Recipe, seed: int, epsilon: float) -> Participants:
+    """A release of what is measured of people, as many as there are real ones by nominal size."""
     generator = made(bought(people, recipe, epsilon), real, recipe, seed)
     at_random = {"standardised": lambda latent: latent, "stratified": lambda scores, many: scores}
     with nullcontext() if recipe.without_error else patch.multiple(candidate, **at_random):
-        synthetic = generator.generate(real.schema.nominal_size, torch.Generator().manual_seed(seed))
-    return {"cohort": cohort, "recipe": name, "seed": seed, "epsilon": epsilon, **quality(synthetic, real)}
+        return generator.generate(real.schema.nominal_size, torch.Generator().manual_seed(seed))
+
+
+def _evenly(edges: np.ndarray, between: np.ndarray, *_: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return edges, between
 
 
 def bought(people: Participants, recipe: Recipe, epsilon: float) -> Measured:
