@@ -11,6 +11,9 @@ from cohorts.drafting.headers import Column, Header
 from cohorts.drafting.known import ARM, LEFT_OUT, PARTICIPANT, VISIT_CODE, VISIT_TIME, Known, find, plain, without_unit
 from cohorts.errors import CohortError
 
+EVENT = "status event death dead died cens censor censored outcome"
+"""What a column may be called that says how following a participant ended."""
+
 SUFFIX = re.compile(
     r"(?P<stem>.*?[a-z].*?)[_. ]"
     r"(?P<word>(?P<clear>v|visit|w|wk|week|mo|month|day|yr|year)|m|d|y|)_?(?P<number>\d+)",
@@ -98,7 +101,7 @@ def lay_out(headers: Sequence[Header]) -> Layout:
     )
     wide = {} if _shared(columns, VISIT_CODE) else {table: _by_visit(each) for table, each in columns.items()}
     layout.visits = _commonest(wide)
-    visit = None if layout.visits else _shared(columns, f"{VISIT_CODE} {VISIT_TIME}")
+    visit = None if layout.visits else _shared(columns, f"{VISIT_CODE} {VISIT_TIME}") or _time(columns)
     layout.visits_in_rows = visit is not None
     layout.visit_column = next((column for _, column in _each(columns) if column.name == visit), None)
     layout.tall = {table: tall for table, each in columns.items() if (tall := _tall(each)) is not None}
@@ -143,6 +146,17 @@ def _shared(columns: dict[str, tuple[Column, ...]], roles: str, everywhere: bool
         named = Counter(column.name for _, column in _each(columns) if plain(column.name) == role)
         if named and (not everywhere or max(named.values()) == len(columns)):
             return named.most_common(1)[0][0]
+    return None
+
+
+def _time(columns: dict[str, tuple[Column, ...]]) -> str | None:
+    """A column called time in one of several tables, unless it may be how long somebody was followed."""
+    if len(columns) < 2:
+        return None
+    for each in columns.values():
+        named = {plain(column.name): column.name for column in each}
+        if "time" in named and not set(named) & set(EVENT.split()):
+            return named["time"]
     return None
 
 
