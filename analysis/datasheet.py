@@ -133,7 +133,7 @@ def datasheet(
         tables: the files that hold the synthetic participants.
         copies: how many copies there are.
         estimates: the paid-for table, which says how wide intervals are.
-        shares: of the classes in the release, where they are what was measured; else they are the schema's.
+        shares: of an outcome's classes in the release, where these were measured.
     """
     return TEMPLATE.format(
         cohort=statement.cohort,
@@ -146,7 +146,7 @@ def datasheet(
         files="\n".join([*_file_lines(schema, tables, marking), *_copy_lines(schema, copies)]),
         paid_for="" if quality.verdict == "not judged" else PAID_FOR,
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
-        label=_label_sentence(schema, shares),
+        label=_label_sentence(schema, shares, copies),
         visits=_visit_sentence(schema) + _row_sentence(schema) + _constraint_sentence(schema),
         good_for=quality.good_for(schema.compared_by),
         quality=quality_section(quality),
@@ -269,15 +269,16 @@ def _file_lines(schema: Schema, tables: Sequence[Path], marking: str) -> Iterabl
         )
 
 
-def _label_sentence(schema: Schema, measured: Sequence[float] | None) -> str:
+def _label_sentence(schema: Schema, shares: Sequence[float] | None, copies: int) -> str:
     if len(schema.label.classes) == 1:
         return "No column is a label that something was to predict."
-    drawn = _in_words(schema, shares_of_classes(schema) if measured is None else measured)
-    if measured is not None:
-        said = _in_words(schema, shares_of_classes(schema))
+    drawn = _in_words(schema, shares_of_classes(schema))
+    if shares is not None:
+        of_copies = " How many there are in a copy differs by as much as noise hides." if copies else ""
         return (
-            f"Participants are drawn {drawn} ({schema.label.name}), which is how many there are by what was measured, "
-            f"with noise; {said} was expected. How many there are in a copy differs by as much as noise hides."
+            f"Participants are {_in_words(schema, shares)} ({schema.label.name}). A network or a copula that is fitted "
+            "to the measurements draws as many of each class as was measured, with noise; other generators draw as "
+            f"many as were expected, {drawn}.{of_copies}"
         )
     source = "the trial's randomisation" if schema.label.randomised else "a published report"
     return f"Participants are drawn {drawn} ({schema.label.name}); these are the shares of {source}."

@@ -81,7 +81,7 @@ def draw_participants(
     Args:
         directory: the study.
         participants: how many.
-        group: class that all of them shall be of; all classes, by their public shares, if left out.
+        group: class that all of them shall be of; all classes, as a release has them, if left out.
         seed: to draw the same again; random numbers come from the operating system if left out. It hides nobody: the
             noise that protects participants was drawn before.
         folder: where to; `draws/NUMBER` of the study if left out. It must not exist.

@@ -37,7 +37,6 @@ from cohorts import Participants, Schema, load_participants, write_cohort, write
 from cohorts.storage import replaced_directory
 from privacy.accounting.events import json_number
 from privacy.ledger.commitment import digest_of
-from privacy.mechanisms.labels import shares_of_classes
 from privacy.statements.events import CHECK_SCRIPT
 from privacy.statements.sections import CHECK_FILE, EVENTS_FILE
 from privacy.statements.statement import Statement
@@ -231,7 +230,7 @@ def write_release(
                 tables,
                 len(copies),
                 judged.estimates,
-                _other_shares(synthetic),
+                _shares_drawn(synthetic) if judged.estimates else None,
             )
         )
         (building / REPORT_FILE).write_text(judged.report.as_html())
@@ -245,11 +244,13 @@ def write_release(
     return manifest
 
 
-def _other_shares(release: Participants) -> list[float] | None:
-    """Shares of the classes of a release, where they are others than the schema says."""
-    said = np.array(shares_of_classes(release.schema))
-    found = np.bincount(release.labels, minlength=len(said)) / len(release)
-    return None if (np.abs(found - said) < 1.5 / len(release)).all() else found.tolist()
+def _shares_drawn(release: Participants) -> list[float] | None:
+    """Shares of an outcome's classes in a release; of arms the schema says what they are."""
+    if release.schema.label.randomised:
+        return None
+    sizes = np.bincount(release.labels, minlength=len(release.schema.label.classes))
+    shares: list[float] = (sizes / len(release)).tolist()
+    return shares
 
 
 def write_statement(folder: Path, statement: Statement) -> None:

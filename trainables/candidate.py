@@ -81,7 +81,7 @@ class Generator(Protocol):
             randomness: to draw from.
 
         Returns:
-            n participants with ids S000001 and so on, classes drawn by the schema's public shares.
+            n participants with ids S000001 and so on, classes in the shares that were measured or that the schema has.
         """
 
     def content(self) -> dict[str, Any]:

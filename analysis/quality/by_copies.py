@@ -105,15 +105,17 @@ def _mean(values: np.ndarray) -> tuple[float, float]:
 
 
 def _share(have_it: np.ndarray) -> tuple[float, float]:
-    """With the error of a share half a participant nearer to one half, so that what nobody has is not known for sure.
+    """With the error of the share with two participants more who have it and two who do not.
+
+    So what nobody has is not known for sure.
 
     Source: Agresti & Coull, "Approximate Is Better than 'Exact' for Interval Estimation of Binomial Proportions", 1998.
     """
     count = len(have_it)
     if not count:
         return math.nan, math.nan
-    towards_half = (have_it.sum() + 0.5) / (count + 1)
-    return float(have_it.mean()), math.sqrt(towards_half * (1 - towards_half) / count)
+    towards_half = (have_it.sum() + 2) / (count + 4)
+    return float(have_it.mean()), math.sqrt(towards_half * (1 - towards_half) / (count + 4))
 
 
 def _variance(values: np.ndarray) -> tuple[float, float]:

@@ -5,6 +5,7 @@ Two marks of one participant can swallow the rows of others between them, so the
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -58,15 +59,25 @@ def open_quotes(lines: Iterable[str], separator: str, fields: int = 0) -> Iterat
         [5]
         >>> [each.line for each in open_quotes(['a,b,c\n', '1,2,"x\n', '3,4,y\n', '1,2,"z\n', '5,6,"7"\n'], ",", 3)]
         [2]
-        >>> [each.line for each in open_quotes(['a,b,c\n', '1,2,"x\n', '3,4,y\n', '1,2,z"\n', '5,6,"7"\n'], ",", 3)]
+        >>> [each.line for each in open_quotes(['a,b,c\n', '1,2,"x\n', '3,"",y\n', '1,2,z"\n', '5,6,"7"\n'], ",", 3)]
         [2]
+        >>> [each.line for each in open_quotes(['a,b,c\n', '1,2,"x\n', '3,4,y"\n', '5,6,"7"\n'], ",", 3)]
+        [2]
+        >>> [each.line for each in open_quotes(['a,b,c\n', '1,"x\n', 'y, z",2\n', '"3\n', '4",5,6\n'], ",", 3)]
+        []
     """
+
+    def looks_like_a_row(text: str) -> bool:
+        return (
+            fields > 1 and bool(closed.fullmatch(text)) and len(next(csv.reader([text], delimiter=separator))) == fields
+        )
+
     opened = 0  # the line of the mark whose field this is; 0 outside quotation marks
     rows = False  # whether there was one since
     field = rf'(?:"(?:[^"]++|"")*+" *|(?!")[^{re.escape(separator)}]*+)'
     closed = re.compile(f"{field}(?:{re.escape(separator)}{field})*")  # nearly all lines, and at once
     for number, line in enumerate(lines, start=1):
-        text, place = line.rstrip("\r\n"), 0
+        text, place, within = line.rstrip("\r\n"), 0, opened
         if not opened and closed.fullmatch(text):
             continue
         while place <= len(text):
@@ -75,15 +86,15 @@ def open_quotes(lines: Iterable[str], separator: str, fields: int = 0) -> Iterat
             elif not opened:
                 place = (text.find(separator, place) + 1) or len(text) + 1
             elif (mark := text.find('"', place)) < 0:
-                rows = rows or (place == 0 and fields > 1 and text.count(separator) == fields - 1)
                 break
             elif text.startswith('""', mark):
                 place = mark + 2
             else:
                 if not (text[mark + 1 :].lstrip(" ") + separator).startswith(separator):
                     yield OpenQuote(opened, number)
-                elif rows:
+                elif rows or (within == opened and text[:mark].count(separator) >= fields - 1 > 0):
                     yield OpenQuote(opened, number, takes_rows=True)
                 opened, place = 0, (text.find(separator, mark + 1) + 1) or len(text) + 1
+        rows = rows or (within == opened > 0 and looks_like_a_row(text))
     if opened:
         yield OpenQuote(opened, None)

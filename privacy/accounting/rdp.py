@@ -37,7 +37,12 @@ def epsilon_by_rdp(event: dp_accounting.DpEvent, delta: float) -> float:
 
     Source: Mironov, Talwar & Zhang, "Renyi Differential Privacy of the Sampled Gaussian Mechanism", 2019.
     """
-    return float(rdp.compute_epsilon(ORDERS, rdp_curve(event), delta)[0])
+    return epsilon_of_curve(rdp_curve(event), delta)
+
+
+def epsilon_of_curve(curve: np.ndarray, delta: float) -> float:
+    """The same from Renyi divergences at ``ORDERS``."""
+    return float(rdp.compute_epsilon(ORDERS, curve, delta)[0])
 
 
 def delta_by_rdp(event: dp_accounting.DpEvent, epsilon: float) -> float:

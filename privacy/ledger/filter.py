@@ -35,7 +35,7 @@ class Declaration:
         budget: the guarantee it will state.
         orders: the one Renyi order of each split.
         allowances: Renyi divergence of that order that the budget allows each split, earlier studies' included.
-        split_key: fingerprint of what splits the participants: the key, the shares, the spelling of the ids.
+        split_key: fingerprint of what splits the participants: the key, the shares, how often the ledger was adopted.
         since: charges up to this entry are left out; 0 except for a public cohort that started afresh.
         policy: how the study searches.
     """

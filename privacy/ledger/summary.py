@@ -6,7 +6,6 @@ fixed in advance; what an adaptive study states is the budget it declared.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import dp_accounting
+import numpy as np
 from dp_accounting import dp_event, pld
 
 from cohorts import SPLITS, Split, storage
 from privacy.accounting.events import composed, event_fields, json_number
-from privacy.accounting.rdp import epsilon_by_rdp
+from privacy.accounting.rdp import epsilon_by_rdp, epsilon_of_curve, rdp_curve
 from privacy.errors import LedgerError
 from privacy.ledger.charge import ACCOUNTS, Account, Charge
 from privacy.ledger.entries import Books, Entry
@@ -252,9 +252,21 @@ def _sums(entries: Sequence[Entry], delta: float, use_pld: bool) -> Iterable[Sum
 
 def _most_anyone_went_through(entries: Sequence[Entry], delta: float) -> float:
     """The largest epsilon over all ways a participant can have fallen into splits, one split for each split key."""
-    choices = [list(by_split.values()) for by_split in _by_split(entries, "release").values()]
-    ways = itertools.product(*choices)
-    return max(epsilon_by_rdp(composed(itertools.chain.from_iterable(way)), delta) for way in ways)
+    ways = [rdp_curve(dp_accounting.NoOpDpEvent())]
+    for by_split in _by_split(entries, "release").values():
+        choices = _undominated([rdp_curve(composed(events)) for events in by_split.values()])
+        ways = _undominated([way + choice for way in ways for choice in choices])
+    return max(epsilon_of_curve(way, delta) for way in ways)
+
+
+def _undominated(curves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Those beside which no other is as large at every order: there are hardly ever many, however many there were."""
+    kept: list[np.ndarray] = []
+    for curve in curves:
+        if not any((other >= curve).all() for other in kept):
+            kept = [other for other in kept if not (curve >= other).all()]
+            kept.append(curve)
+    return kept
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:

@@ -176,7 +176,10 @@ def test_two_tables_with_visits_in_rows(tmp_path):
 
 def test_a_time_is_one_of_visits_where_it_is_in_a_table_of_its_own_and_nobody_is_followed_in_it(tmp_path):
     people = csv_with(tmp_path, "id,arm,age", "people.csv")
-    assert drafted(people, csv_with(tmp_path, "id,time,sbp", "visits.csv"))["visits"] == {"column": "time", "codes": None}
+    assert drafted(people, csv_with(tmp_path, "id,time,sbp", "visits.csv"))["visits"] == {
+        "column": "time",
+        "codes": None,
+    }
     followed = drafted(people, csv_with(tmp_path, "id,time,status,sbp", "followed.csv"))
     assert followed["visits"] == {"codes": ["baseline"]} == drafted(csv_with(tmp_path, "id,arm,time,sbp"))["visits"]
 

@@ -113,6 +113,16 @@ def test_two_marks_of_one_participant_take_no_rows_of_others_with_them(tmp_path,
     path, table = write_trial(tmp_path, visits=visits), tmp_path / "visits.csv"
     table.write_text(table.read_text().replace("@@", second).replace("@", first))
     refusal(path, "visits.csv, line 9: a quotation mark is opened there and ")
+    table.write_text(table.read_text().replace(",none", ',""'))  # as programs write what is empty
+    refusal(path, "visits.csv, line 9: a quotation mark is opened there and ")
+
+
+def test_nor_does_a_mark_in_the_row_that_follows(tmp_path):
+    visits = visits_frame().assign(comment="none")
+    visits.loc[[7, 8], "comment"] = ["@", 'lesion of 5"']
+    path, table = write_trial(tmp_path, visits=visits), tmp_path / "visits.csv"
+    table.write_text(table.read_text().replace('"lesion of 5"""', 'lesion of 5"').replace("@", '"5 mm'))
+    refusal(path, "visits.csv, line 9: a quotation mark is opened there and closed in line 10")
 
 
 def test_quotation_marks_that_are_text_are_none_of_these(tmp_path):

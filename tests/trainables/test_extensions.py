@@ -234,7 +234,7 @@ def test_a_packages_classifier_that_raises_over_a_participant_says_nothing_of_th
     assert not ran.stdout + ran.stderr
 
 
-def test_a_packages_classifier_that_answers_in_another_shape_is_refused_before_anybody_is_read(installed, tmp_path):
+def test_a_packages_classifier_that_answers_in_another_shape_is_refused_before_it_scores_anybody(installed, tmp_path):
     with_score(
         tmp_path, "crowd", AMONG_OTHERS.replace("return probabilities - probabilities", "return probabilities[0]")
     )

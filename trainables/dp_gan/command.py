@@ -186,15 +186,15 @@ def _carry_out(requested: Requested, console: Console) -> int:
     run, folder = requested.run, requested.folder
     cohort = load_cohort(run.cohort, run.data_dir)
     ledger = _open_ledger(requested, cohort)
+    if run.scores and not cohort.schema.public and not _looked_at(ledger, run.name):
+        words = "losses of those who are trained on, by epoch"  # whoever opens the file looks at them
+        ledger.charge([Charge(Exact().event, "train", run.name, words, "", "internal", "internal")])
     folder.losses.parent.mkdir(parents=True, exist_ok=True)
     if not requested.begun:
         storage.write_text(folder.path / RUN_FILE, run.model_dump_json(indent=2) + "\n")
     splits = split_cohort(cohort, ledger.split_key, SHARES)
     access = Freely(run.name, ledger, splits.train, splits.validation)
     training = Training(run, cohort.schema, access, folder, ledger.cohort)
-    if training.watched and not cohort.schema.public and not requested.begun:  # whoever opens the file looks at them
-        words = "losses of those who are trained on, by epoch"
-        ledger.charge([Charge(Exact().event, "train", run.name, words, "", "internal", "internal")])
     console.print(
         f"Run [bold]{run.name}[/]: cohort {run.cohort}, {run.epochs} epochs of {training.steps_per_epoch} steps"
     )
@@ -218,6 +218,12 @@ def _carry_out(requested: Requested, console: Console) -> int:
     if run.scores:
         console.print(f"A release of its best epochs:  python -m analysis {folder.path}", soft_wrap=True)
     return 0
+
+
+def _looked_at(ledger: Ledger, study: str) -> bool:
+    """Whether it is written down already that losses of a run are kept."""
+    contents = (entry.content for entry in ledger.books.entries if entry.study == study)
+    return any(isinstance(each, Charge) and each.account == "internal" for each in contents)
 
 
 def _open_ledger(requested: Requested, cohort: Cohort) -> Ledger:

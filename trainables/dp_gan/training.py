@@ -88,8 +88,7 @@ class Training:
         public = PublicFigures.of(schema, SHARES.train)
         self._engine = new_engine(run.engine, self._hyperparameters.settings, public, self._device)
         self.epoch, self.steps, self._losses = 0, 0, Losses()  # epochs that are over, and steps of the one begun
-        self.watched = schema.public or run.scores
-        """Whether losses are kept: they are of participants, and no noise hides them."""
+        self._watched = schema.public or run.scores  # losses are of participants, and no noise hides them
         self._saved = time.monotonic()
         if folder.over:
             self.epoch = run.epochs
@@ -154,7 +153,7 @@ class Training:
         reading = self._access.training(TRIAL, mechanism, f"train in epoch {self.epoch + 1}")
         assert reading.receipt is not None
         record_receipt(self._folder.path / RECEIPTS, reading.receipt, self._cohort)
-        return PaidTraining.of(reading, None, self._device, watched=self.watched)
+        return PaidTraining.of(reading, None, self._device, watched=self._watched)
 
     def _end_epoch(self) -> None:
         self.epoch, self.steps = self.epoch + 1, 0
@@ -162,7 +161,7 @@ class Training:
         directory.mkdir(parents=True, exist_ok=True)
         generator = GANGenerator(self._engine.generator(), self._hyperparameters.settings, self._schema)
         save_generator(directory, "gan", generator, self._schema)
-        if self.watched:
+        if self._watched:
             self._keep_losses()
         if self._run.scores:
             self._score(generator)

@@ -64,7 +64,7 @@ SMALLEST, LARGEST = 0.2, 2.5
 """Standard deviations of a class's scores: in all classes together it is about 1."""
 
 LEAST_OF_CLASS = 10
-"""Participants that a class of a copy has, or as many as were measured."""
+"""Participants that a class of a copy has, or as many as were measured, but one."""
 
 LEAST_SHARE = 0.1
 """Of the variance that histograms say, below which no noise in products brings one; and of that which a score has left
@@ -179,7 +179,7 @@ class Copies:
         of_others = math.sqrt(max(1 / self._sizes.sum() - 1 / participants, 0.0))
         others = self._randomness.standard_normal(len(shares)) * np.sqrt(shares)
         drawn = sizes / sizes.sum() + of_others * (others - shares * others.sum())  # as of a multinomial
-        drawn = drawn.clip(np.minimum(shares, LEAST_OF_CLASS / participants))
+        drawn = drawn.clip(np.minimum(shares, LEAST_OF_CLASS / participants).clip(1 / participants))
         likely: np.ndarray = drawn / drawn.sum()
         return likely
 

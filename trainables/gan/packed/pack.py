@@ -154,13 +154,13 @@ class Pack:
             generate(self._networks, padded, slice(first, last), slots)
             for step in range(first, last):
                 self._take_step(block, padded.rows(step, self._masks(block.trials)), slots)
+                for batch_stream in batch_streams:
+                    batch_stream.step_taken()
             self._move_generators(block, slots)
             first = last
 
     def _take_step(self, block: Block, rows: Rows, slots: Slots) -> None:
         discriminator_step(self._networks, block, rows, slots)
-        for trial in block.trials:
-            trial.batch_stream.step_taken()
 
     def _move_generators(self, block: Block, slots: Slots) -> None:
         """Take the generator steps that are due."""
