@@ -354,7 +354,7 @@ PLANTED = [
         people.generation_of,
         "(adopt and not journal.public)",
         "False",
-        "tests/privacy/test_same_people.py::test_what_is_published_after_adoption_does_not_tell_who_takes_part",
+        "tests/privacy/test_adopted_ledgers.py::test_what_is_published_after_adoption_does_not_tell_who_takes_part",
     ),
     PlantedBug(
         "a statement tells how often a search by a secret number of runs was resumed",

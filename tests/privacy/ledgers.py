@@ -19,15 +19,28 @@ from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 BUDGET = Budget(epsilon=3.0, delta=1e-5)
 EPOCH = DPSGD(sampling_rate=0.1, noise_multiplier=4.0, steps=10).event
 SCORE = dp_accounting.GaussianDpEvent(20.0)
+PEOPLE = 60
 
 
-def private_participants(name: str = "secret", participants: int = 60, seed: int = 0) -> Participants:
+def private_participants(name: str = "secret", participants: int = PEOPLE, seed: int = 0) -> Participants:
     """Participants of the small schema, marked private; those of another name are other people."""
     cohort = small_cohort(Schema.model_validate({**SMALL_SCHEMA, "name": name, "public": False}), participants, seed)
     return cohort if name == "secret" else replace(cohort, ids=np.array([f"{name} {each}" for each in cohort.ids]))
 
 
-def private_cohort(name: str = "secret", participants: int = 60, seed: int = 0) -> Cohort:
+def described(name: str, ids: list[str] | None = None, **changes) -> Participants:
+    """Participants of those ids, in another trial by its schema, with other values; those of ``secret`` by default."""
+    ids = [f"P{number}" for number in range(PEOPLE)] if ids is None else ids
+    schema = Schema.model_validate({**SMALL_SCHEMA, "public": False, "name": name, **changes})
+    return replace(small_cohort(schema, len(ids), seed=5), ids=np.array(ids))
+
+
+def strangers(count: int) -> list[str]:
+    """Ids of people whom nobody knows."""
+    return [f"Q{number}" for number in range(count)]
+
+
+def private_cohort(name: str = "secret", participants: int = PEOPLE, seed: int = 0) -> Cohort:
     """The same, sealed."""
     return sealed(private_participants(name, participants, seed))
 
