@@ -116,10 +116,10 @@ def generation_of(journal: Journal, bound: Bound, adopt: bool) -> int:
         bound: whose it is. A study that has declared its budget keeps the division that it declared it for.
         adopt: whether it may have been other ids' or another schema's before.
     """
-    bindings = journal.books.bindings
+    bindings, identity = journal.books.bindings, _identity(journal, bound)
     if not bindings:
         return 0
-    same = [each for each in bindings if (each.ids, each.schema) == _identity(journal, bound)]
+    same = [each for each in bindings if (each.ids, each.schema) == identity]
     if not same or (adopt and not journal.public):
         return 1 + max(each.generation for each in bindings)
     counting = journal.books.filters.get(bound.study)
