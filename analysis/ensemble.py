@@ -107,6 +107,6 @@ def share_mended(epoch: ScoredEpoch, schema: Schema, randomness: torch.Generator
     drawn = generator.generate(schema.nominal_size, randomness).values
     kept = schema.constrained().kept(drawn)
     # Who keeps all constraints may still be moved to the nearest value that is recorded.
-    rounding = 0.51 * np.array([each.step or 0.0 for each in schema.all_measures])[:, None]
+    rounding = 0.51 * np.array([each.step for each in schema.all_measures])[:, None]
     same = (np.abs(kept - drawn) <= rounding) | (np.isnan(kept) & np.isnan(drawn))
     return float((~same.all(axis=(1, 2))).mean())

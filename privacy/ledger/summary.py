@@ -231,8 +231,8 @@ def _internal(entry: Entry) -> bool:
     return isinstance(entry.content, Charge) and entry.content.account == "internal"
 
 
-def _by_split(entries: Iterable[Entry], account: Account) -> dict[str, dict[Split, list[dp_accounting.DpEvent]]]:
-    """Events by split key and split."""
+def charged_by_key(entries: Iterable[Entry], account: Account) -> dict[str, dict[Split, list[dp_accounting.DpEvent]]]:
+    """Events on an account, by split key and split."""
     events: dict[str, dict[Split, list[dp_accounting.DpEvent]]] = {}
     for entry in entries:
         if isinstance(entry.content, Charge) and entry.content.account == account:
@@ -243,7 +243,7 @@ def _by_split(entries: Iterable[Entry], account: Account) -> dict[str, dict[Spli
 
 def _sums(entries: Sequence[Entry], delta: float, use_pld: bool) -> Iterable[Sum]:
     for account in ACCOUNTS:
-        for key, by_split in _by_split(entries, account).items():
+        for key, by_split in charged_by_key(entries, account).items():
             for split in (each for each in SPLITS if each in by_split):
                 event = composed(by_split[split])
                 by_pld = epsilon_by_pld(event, delta) if use_pld else None
@@ -253,7 +253,7 @@ def _sums(entries: Sequence[Entry], delta: float, use_pld: bool) -> Iterable[Sum
 def _most_anyone_went_through(entries: Sequence[Entry], delta: float) -> float:
     """The largest epsilon over all ways a participant can have fallen into splits, one split for each split key."""
     ways = [rdp_curve(dp_accounting.NoOpDpEvent())]
-    for by_split in _by_split(entries, "release").values():
+    for by_split in charged_by_key(entries, "release").values():
         choices = _undominated([rdp_curve(composed(events)) for events in by_split.values()])
         ways = _undominated([way + choice for way in ways for choice in choices])
     return max(epsilon_of_curve(way, delta) for way in ways)

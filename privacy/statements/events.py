@@ -10,8 +10,7 @@ from dp_accounting import DpEvent
 from cohorts import SPLITS, Split
 from privacy.accounting.events import composed, counted, event_fields
 from privacy.accounting.rdp import epsilon_by_rdp, rdp_at
-from privacy.ledger.charge import Charge
-from privacy.ledger.summary import Summary
+from privacy.ledger.summary import Summary, charged_by_key
 
 CHECK_SCRIPT = '''\
 """Compute epsilon again from privacy_events.json, with dp-accounting alone: python check_epsilon.py"""
@@ -58,10 +57,7 @@ def charged_events(summary: Summary, epsilon: float | str, covers: str, orders: 
         orders: Renyi order declared for each split; empty where none was.
     """
     since = summary.declaration.since if summary.declaration else 0
-    by_key: dict[str, dict[Split, list[DpEvent]]] = {}
-    for entry in summary.entries[since:]:
-        if isinstance(entry.content, Charge) and entry.content.account == "release":
-            by_key.setdefault(entry.split_key, {}).setdefault(entry.content.split, []).append(entry.content.event)
+    by_key = charged_by_key(summary.entries[since:], "release")
     charges: dict[str, list[dict[str, Any]]] = {}
     for split in SPLITS:
         met: list[DpEvent] = []

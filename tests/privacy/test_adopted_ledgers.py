@@ -33,25 +33,12 @@ from tests.privacy.ledgers import (
     described,
     epoch,
     ledger_of,
-    ledger_with,
     private_cohort,
     private_participants,
     strangers,
 )
 
-
-@pytest.fixture(autouse=True)
-def data_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def secret() -> Path:
-    """The ledger of the cohort ``secret``, whose participants are P0 to P59: four epochs were charged."""
-    ledger = ledger_with(4)
-    ledger.close()
-    return ledger.file
+pytestmark = pytest.mark.usefixtures("data_home")
 
 
 def adopted(secret: Path, people: Participants | None = None) -> Ledger:

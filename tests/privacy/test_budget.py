@@ -32,10 +32,7 @@ requests = st.one_of(
 )
 
 
-@pytest.fixture(autouse=True)
-def data_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("data_home")
 
 
 def divergence(counted, order):

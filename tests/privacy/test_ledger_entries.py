@@ -53,10 +53,7 @@ events = st.recursive(
 )
 
 
-@pytest.fixture(autouse=True)
-def data_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("data_home")
 
 
 @settings(max_examples=300)

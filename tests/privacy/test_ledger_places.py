@@ -26,10 +26,7 @@ from tests.privacy.ledgers import epoch, ledger_of, ledger_with, private_cohort,
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may become another account or mount a disk")
 
 
-@pytest.fixture(autouse=True)
-def data_home(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("data_home")
 
 
 @pytest.fixture

@@ -19,11 +19,7 @@ from privacy.ledger.receipt import Receipt
 from tests.conftest import SMALL_SCHEMA, sealed, small_cohort
 from tests.privacy.ledgers import BUDGET, epoch, ledger_with, private_cohort, private_participants, public_cohort
 
-
-@pytest.fixture(autouse=True)
-def data_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("data_home")
 
 
 @pytest.fixture

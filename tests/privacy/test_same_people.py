@@ -30,7 +30,6 @@ from tests.privacy.ledgers import (
     described,
     epoch,
     ledger_of,
-    ledger_with,
     private_cohort,
     private_participants,
     strangers,
@@ -44,18 +43,7 @@ KNOWN = "known to the ledger of the cohort secret"
 SAID = "The data steward declared that identifiers which the ledgers of secret may also know belong to other people"
 
 
-@pytest.fixture(autouse=True)
-def data_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def secret() -> Path:
-    """The ledger of the cohort ``secret``, whose participants are P0 to P59: four epochs were charged."""
-    ledger = ledger_with(4)
-    ledger.close()
-    return ledger.file
+pytestmark = pytest.mark.usefixtures("data_home")
 
 
 def begun(name: str) -> bool:

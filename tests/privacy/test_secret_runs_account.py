@@ -32,11 +32,7 @@ from tests.privacy.secret_search import (
     training,
 )
 
-
-@pytest.fixture(autouse=True)
-def data_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DPGAN_TUNE_DATA", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("data_home")
 
 
 @pytest.fixture

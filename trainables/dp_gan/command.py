@@ -24,6 +24,7 @@ from privacy.ledger.first_ledger import ledgers_named_in, require_ledger
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.receipt import read_receipts, record_receipt
 from privacy.ledger.study_record import RECEIPTS, keep_record
+from privacy.ledger.summary import looks
 from privacy.mechanisms.mechanism import Exact
 from privacy.policies.unaccounted import Freely
 from privacy.statements.events import CHECK_SCRIPT
@@ -186,7 +187,8 @@ def _carry_out(requested: Requested, console: Console) -> int:
     run, folder = requested.run, requested.folder
     cohort = load_cohort(run.cohort, run.data_dir)
     ledger = _open_ledger(requested, cohort)
-    if run.scores and not cohort.schema.public and not _looked_at(ledger, run.name):
+    looked = looks([entry for entry in ledger.books.entries if entry.study == run.name])
+    if run.scores and not cohort.schema.public and not looked:
         words = "losses of those who are trained on, by epoch"  # whoever opens the file looks at them
         ledger.charge([Charge(Exact().event, "train", run.name, words, "", "internal", "internal")])
     folder.losses.parent.mkdir(parents=True, exist_ok=True)
@@ -218,12 +220,6 @@ def _carry_out(requested: Requested, console: Console) -> int:
     if run.scores:
         console.print(f"A release of its best epochs:  python -m analysis {folder.path}", soft_wrap=True)
     return 0
-
-
-def _looked_at(ledger: Ledger, study: str) -> bool:
-    """Whether it is written down already that losses of a run are kept."""
-    contents = (entry.content for entry in ledger.books.entries if entry.study == study)
-    return any(isinstance(each, Charge) and each.account == "internal" for each in contents)
 
 
 def _open_ledger(requested: Requested, cohort: Cohort) -> Ledger:

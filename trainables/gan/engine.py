@@ -37,7 +37,7 @@ class PublicFigures:
     @classmethod
     def of(cls, schema: Schema, train_share: float) -> PublicFigures:
         """Those of a schema and the share of its participants that train."""
-        return cls(schema.nominal_size * train_share, arm_shares(schema), Encoding(schema).width, grid(schema))
+        return cls(schema.nominal_size * train_share, shares_of_classes(schema), Encoding(schema).width, grid(schema))
 
     @property
     def arms(self) -> int:
@@ -192,11 +192,6 @@ def draw_inputs(
     chance = torch.rand(count, device=device, generator=randomness)
     arms = sum(((chance >= edge).long() for edge in accumulate(arm_shares[:-1])), torch.zeros_like(chance).long())
     return latent, arms
-
-
-def arm_shares(schema: Schema) -> tuple[float, ...]:
-    """Public probability of each arm."""
-    return shares_of_classes(schema)
 
 
 def grid(schema: Schema) -> tuple[int, int] | None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from cohorts import Encoding, Participants, Schema
-from trainables.gan.engine import arm_shares, draw_inputs
+from privacy.mechanisms.labels import shares_of_classes
+from trainables.gan.engine import draw_inputs
 from trainables.gan.hyperparameters import GANSettings
 from trainables.gan.networks import PaperGenerator
 from trainables.gan.packed.networks import Shape, packed_networks
@@ -33,11 +34,12 @@ class GANGenerator:
     @torch.no_grad()
     def generate(self, participants: int, randomness: torch.Generator) -> Participants:
         """A synthetic cohort in the trial's own units; see ``Generator.generate``."""
-        latent, arms = draw_inputs(participants, self._settings.latent_size, arm_shares(self._schema), randomness)
+        shares = shares_of_classes(self._schema)
+        latent, arms = draw_inputs(participants, self._settings.latent_size, shares, randomness)
         features = features_of(self._module, latent, arms).cpu().numpy()  # (n, F)
         encoding = Encoding(self._schema)
         if encoding.before.any():  # from before randomisation: what the same participant has in an arm drawn by chance
-            _, others = draw_inputs(participants, 1, arm_shares(self._schema), randomness)
+            _, others = draw_inputs(participants, 1, shares, randomness)
             features[:, encoding.before] = features_of(self._module, latent, others).cpu().numpy()[:, encoding.before]
         return Participants(
             schema=self._schema,

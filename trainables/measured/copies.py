@@ -64,7 +64,7 @@ SMALLEST, LARGEST = 0.2, 2.5
 """Standard deviations of a class's scores: in all classes together it is about 1."""
 
 LEAST_OF_CLASS = 10
-"""Participants that a class of a copy has, or as many as were measured, but one."""
+"""Participants that a class of a copy has at least, or as many as were measured if that is fewer, but one."""
 
 LEAST_SHARE = 0.1
 """Of the variance that histograms say, below which no noise in products brings one; and of that which a score has left
