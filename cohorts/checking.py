@@ -144,9 +144,10 @@ def _remedy(worst: RuleCount) -> str:
     if words[0] == "measure":
         return (
             "Say missing: allowed of this measure, and they are kept; dropout: true of the visits if participants "
-            "left; or visits: [...] of the measure if it was not planned at all of them."
+            "left, missed: true if they came again; or visits: [...] of the measure if it was not planned at all of "
+            "them."
         )
     return (
-        "Say dropout: true of the visits if participants left, and they are kept, or missing: allowed of what is "
-        "measured there; where visits are windows, wider ones find more rows."
+        "Say dropout: true of the visits if participants left, missed: true if they came again, and they are kept; "
+        "where visits are windows, wider ones find more rows."
     )

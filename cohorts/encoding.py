@@ -63,8 +63,8 @@ class Encoding:
     Features run over measures, then over the visits observed of each. A categorical cell takes one column per
     category (+1 the category, -1 the others), every other cell one column: -1 at the lower bound, +1 at the upper, and
     on the scale that the measure has in between.
-    Where values may be missing a further column follows: +1 for one that is, whose other columns are 0, else -1. After
-    dropout all columns of a cell are 0, since the number of visits attended says it already.
+    Where values may be missing a further column follows: +1 for one that is, whose other columns are 0, else -1. At a
+    visit that was missed, and after dropout, all columns of a cell are 0, since other features say it already.
 
     Args:
         schema: gives bounds, kinds and categories.
@@ -104,10 +104,10 @@ class Encoding:
     def feature_names(self) -> tuple[str, ...]:
         """F names such as `SBP 12M`, `age` (static), `stage=3 W0` or `SBP missing 12M`."""
         names: list[str] = []
-        static_from = len(self.schema.measures)
+        at_visits = self.schema.at_visits
         for cell in self.cells:
             measure = cell.measure
-            visit = "" if cell.row >= static_from else f" {self.schema.visit_names[cell.visit]}"
+            visit = f" {self.schema.visit_names[cell.visit]}" if at_visits[cell.row] else ""
             if measure.kind == "categorical":
                 names += [f"{measure.name}={category}{visit}" for category in measure.categories]
             else:
@@ -137,16 +137,40 @@ class Encoding:
         kept[[cell.first for cell in self.cells if cell.stretches]] = False
         return kept
 
-    def gone(self, attended: np.ndarray) -> np.ndarray:
+    def gone(self, values: np.ndarray) -> np.ndarray:
+        """Whether a participant was not at each cell's visit, having missed it or left before: bool (n, C).
+
+        Args:
+            values: (n, M, V).
+        """
+        gone: np.ndarray = self.schema.gone(values)[:, self._rows, [cell.visit for cell in self.cells]]
+        return gone
+
+    def left(self, attended: np.ndarray) -> np.ndarray:
         """Whether a participant had left before each cell's visit: bool (n, C).
 
         Args:
-            attended: visits of each participant (n,), or with a cohort without dropout anything.
+            attended: visits of each participant (n,), of a cohort with dropout.
         """
-        static_from = len(self.schema.measures) if self.schema.visits.dropout else 0
-        visits = np.array([cell.visit if cell.row < static_from else -1 for cell in self.cells])
-        gone: np.ndarray = visits >= np.asarray(attended)[:, None]
-        return gone & (visits >= 0)
+        at_visits = self.schema.at_visits[self._rows]
+        after: np.ndarray = np.array([cell.visit for cell in self.cells]) >= np.asarray(attended)[:, None]
+        left: np.ndarray = after & at_visits
+        return left
+
+    @cached_property
+    def presence(self) -> dict[int, int]:
+        """Of each cell of a measure at a visit that may be missed the number of the one that says whether it was."""
+        row, measures = self.schema.presence_row, len(self.schema.measures)
+        of_visits = {cell.visit: number for number, cell in enumerate(self.cells) if cell.row == row}
+        return {
+            number: of_visits[cell.visit]
+            for number, cell in enumerate(self.cells)
+            if cell.row < measures and cell.visit in of_visits
+        }
+
+    @property
+    def _rows(self) -> list[int]:
+        return [cell.row for cell in self.cells]
 
     def positions(self, values: np.ndarray) -> np.ndarray:
         """Where each value lies in its cell's public range: float64 (n, C) in [0, 1], ``BEYOND`` where it is missing.
@@ -182,7 +206,7 @@ class Encoding:
             float32 (n, F) in [-1, 1].
         """
         features = np.empty((len(values), self.width), dtype=np.float32)  # (n, F)
-        gone = self.gone(values[:, -1, 0])
+        gone = self.gone(values)
         for number, cell in enumerate(self.cells):
             measure, column = cell.measure, values[:, cell.row, cell.visit]  # (n,)
             missing = np.isnan(column)
@@ -221,24 +245,27 @@ class Encoding:
         return np.where(missing, np.nan, values) if cell.may_lack else values
 
     def _settled(self, values: np.ndarray) -> np.ndarray:
-        """The same values with nothing known after dropout, in keeping with the schema's constraints, and with a last
-        visit at which something is known."""
-        if self.schema.visits.dropout:
-            values[self.schema.gone(values)] = np.nan
-        values = self._constraints.kept(values)
-        if self.schema.visits.dropout:
-            values[:, -1, 0] = visits_attended(self.schema, values)
-        return values
+        """The same values with nothing known of visits that were missed and after dropout, in keeping with the schema's
+        constraints, and with those visits attended at which something is known."""
+        values[self.schema.gone(values)] = np.nan
+        return with_attendance(self.schema, self._constraints.kept(values))
 
 
-def visits_attended(schema: Schema, values: np.ndarray) -> np.ndarray:
-    """How many visits there are up to the last with a value, or to the one that everybody attends: (n,).
+def with_attendance(schema: Schema, values: np.ndarray) -> np.ndarray:
+    """The same array, in which rows that are not recorded say which visits were attended.
+
+    With dropout that is how many there are up to the last with a value, or to the one that everybody attends; a visit
+    that may be missed is one without any value, until then.
 
     Args:
-        schema: has dropout.
-        values: (n, M, V) with NaN where missing.
+        schema: says whether participants may leave, and which visits they may miss.
+        values: (n, M, V) with NaN where missing; written to.
     """
-    measures = values[:, : len(schema.measures)]
-    known = ~np.isnan(measures).all(axis=1)  # (n, V)
-    attended: np.ndarray = (known * np.arange(1, known.shape[1] + 1)).max(axis=1)
-    return attended.clip(min=schema.visits.surely_attended)
+    known = ~np.isnan(values[:, : len(schema.measures)]).all(axis=1)  # (n, V)
+    if schema.visits.dropout:
+        attended = (known * np.arange(1, known.shape[1] + 1)).max(axis=1)
+        values[:, -1, 0] = attended.clip(min=schema.visits.surely_attended)
+    if schema.presence_row is not None:
+        there = schema.observed[schema.presence_row] & ~schema.gone(values)[:, schema.presence_row]
+        values[:, schema.presence_row] = np.where(there, known, np.nan)
+    return values

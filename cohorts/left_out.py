@@ -16,8 +16,7 @@ def left_out(schema: Schema) -> str | None:
     needed += [schema.label.name] if isinstance(schema.label, OutcomeLabel) else []
     if not needed:
         return None
-    attended = " up to the last visit attended" if schema.visits.dropout else ""
-    lacking = f"whoever lacked a value of {', '.join(needed)} where one was expected{attended} is left out"
+    lacking = f"whoever lacked a value of {', '.join(needed)} where one was expected{_attended(schema)} is left out"
     if schema.enrolled is None:
         return f"Complete participants only: {lacking}. How many they are is not said."
     gone = schema.enrolled - schema.nominal_size
@@ -27,6 +26,13 @@ def left_out(schema: Schema) -> str | None:
         f"About {gone:,} of {schema.enrolled:,} enrolled participants ({gone / schema.enrolled:.0%}) are not "
         f"described: {lacking}. Those who remain may differ from them."
     )
+
+
+def _attended(schema: Schema) -> str:
+    """At which visits a value was expected, where that is not all of them."""
+    until = ["up to the last visit attended"] if schema.visits.dropout else []
+    until += ["at visits that were not missed"] if schema.visits.may_be_missed else []
+    return f", {' and '.join(until)}," if until else ""
 
 
 def many_left_out(schema: Schema) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cohorts.cells import measure_values
 from cohorts.dates import with_days
-from cohorts.encoding import visits_attended
+from cohorts.encoding import with_attendance
 from cohorts.errors import CohortError, about
 from cohorts.ids import hint_of_sites, joined, participant, spelled_differently
 from cohorts.labels.class_label import ClassLabel, ListedClass
@@ -43,8 +43,8 @@ def read_participants(
     """Load the complete participants of a trial.
 
     A participant is kept who has an outcome, where that is the label, if every measure has a value at each of its
-    visits and every covariate has one; measures and covariates that may be missing do not count, nor do visits after
-    dropout.
+    visits and every covariate has one; measures and covariates that may be missing do not count, nor do visits that may
+    be missed and were, or those after dropout.
 
     Args:
         schema: describes the files.
@@ -215,9 +215,7 @@ def _values(
             by_row, counts = measure_values(table, column, measure, chosen.row[expected])
             cells += counts
             values[chosen.participant[expected], m, chosen.visit[expected]] = by_row
-    if schema.visits.dropout:
-        values[:, -1, 0] = visits_attended(schema, values)
-    return values, tuple(cells)
+    return with_attendance(schema, values), tuple(cells)
 
 
 def _absent(

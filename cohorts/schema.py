@@ -33,6 +33,8 @@ MINIMUM_PARTICIPANTS = 50
 
 ATTENDED = "visits attended"
 
+PRESENT = "present at visit"
+
 
 class Schema(Frozen):
     """Everything public about a cohort; see docs/cohorts.md for how to write one as YAML.
@@ -288,11 +290,16 @@ class Schema(Frozen):
 
     @property
     def all_measures(self) -> tuple[Measure, ...]:
-        """The M rows of a participant: those recorded; of an outcome where it lies within its class; and with dropout
-        the number of visits that were attended."""
+        """The M rows of a participant: those recorded; of an outcome where it lies within its class; whether visits
+        that may be missed were attended; and with dropout the number of visits until then."""
         measures = self.recorded
         if isinstance(self.label, OutcomeLabel):
             measures = (*measures, self.label.position)
+        if self.visits.may_be_missed:
+            whether = Measure.model_validate(
+                {"name": PRESENT, "kind": "binary", "categories": ["no", "yes"], "table": NO_TABLE, "column": PRESENT}
+            )
+            measures = (*measures, whether)
         if self.visits.dropout:
             lower, upper = float(self.visits.surely_attended), float(len(self.visit_names))
             attended = Measure(name=ATTENDED, kind="integer", lower=lower, upper=upper, table=NO_TABLE, column=ATTENDED)
@@ -303,6 +310,20 @@ class Schema(Frozen):
     def outcome_row(self) -> int | None:
         """Which of these rows says where an outcome lies within its class; None where the label is but a class."""
         return len(self.recorded) if isinstance(self.label, OutcomeLabel) else None
+
+    @property
+    def presence_row(self) -> int | None:
+        """Which of these rows says of visits whether each was attended; None where none may be missed."""
+        if not self.visits.may_be_missed:
+            return None
+        return len(self.recorded) + isinstance(self.label, OutcomeLabel)
+
+    @property
+    def at_visits(self) -> np.ndarray:
+        """Which of these rows are about visits, and not once about a participant: bool (M,)."""
+        rows = np.arange(len(self.all_measures))
+        at_visits: np.ndarray = (rows < len(self.measures)) | (rows == self.presence_row)
+        return at_visits
 
     @property
     def compared_by(self) -> str | None:
@@ -326,6 +347,8 @@ class Schema(Frozen):
         observed[len(self.measures) :, 0] = True
         for m, measure in enumerate(self.measures):
             observed[m] = np.isin(self.visit_names, self.visits_of(measure))
+        if self.presence_row is not None:
+            observed[self.presence_row] = np.isin(self.visit_names, self.visits.may_be_missed)
         return observed
 
     @property
@@ -333,7 +356,9 @@ class Schema(Frozen):
         """Which of these cells may lack a value in a complete participant: bool (M, V)."""
         may_be_gone = np.zeros_like(self.observed)
         if self.visits.dropout:
-            may_be_gone[: len(self.measures), self.visits.surely_attended :] = True
+            may_be_gone[self.at_visits, self.visits.surely_attended :] = True
+        if self.visits.may_be_missed:
+            may_be_gone[: len(self.measures)] |= np.isin(self.visit_names, self.visits.may_be_missed)
         missing: np.ndarray = self.observed & (self._allowed | may_be_gone)
         return missing
 
@@ -346,7 +371,7 @@ class Schema(Frozen):
         """Which cells must hold a value in a complete participant: bool (n, M, V).
 
         Args:
-            values: (n, M, V), of which only the number of visits attended counts.
+            values: (n, M, V), of which only the visits attended count.
         """
         needed: np.ndarray = (self.observed & ~self._allowed) & ~self.gone(values)
         return needed
@@ -357,6 +382,8 @@ class Schema(Frozen):
         before = np.zeros_like(self.observed)
         if self.label.randomised and self.visits.baseline is not None:
             before[: len(self.recorded), 0] = self.observed[: len(self.recorded), 0]
+            if self.presence_row is not None:
+                before[self.presence_row, 0] = self.observed[self.presence_row, 0]
         return before
 
     def constrained(self) -> Constraints:
@@ -371,14 +398,16 @@ class Schema(Frozen):
         return Constraints(self.constraints, words)
 
     def gone(self, values: np.ndarray) -> np.ndarray:
-        """Cells of measures at visits that a participant does not attend any more: bool (n, M, V).
+        """Cells of measures at visits that a participant missed, or does not attend any more: bool (n, M, V).
 
         Args:
             values: (n, M, V).
         """
         gone = np.zeros(values.shape, dtype=bool)
         if self.visits.dropout:
-            gone[:, : len(self.measures)] = (np.arange(values.shape[2]) >= values[:, -1, :1])[:, None]
+            gone[:, self.at_visits] = (np.arange(values.shape[2]) >= values[:, -1, :1])[:, None]
+        if self.presence_row is not None:
+            gone[:, : len(self.measures)] |= (values[:, self.presence_row] == 0)[:, None]
         return gone
 
     @property

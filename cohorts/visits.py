@@ -66,7 +66,9 @@ class Visits(Frozen):
     `column` holds the code or the time; it is left out only where every measure is wide (`columns`). With an `origin`
     it holds dates, and the time is the days since the date in that column. With `dropout` participants may leave:
     nothing is known of them after some visit, and that is part of the data; everybody attends the VISIT of
-    `{from: VISIT}`. `baseline` is the first visit's name, where that was before randomisation.
+    `{from: VISIT}`. Visits that are `missed` may be without a value of a participant who comes again, all measures at
+    once: true of those that not everybody attends for sure, or their names. `baseline` is the first visit's name, where
+    that was before randomisation.
     """
 
     column: Name | None = None
@@ -74,6 +76,7 @@ class Visits(Frozen):
     windows: tuple[Window, ...] | None = None
     origin: Name | Origin | None = None
     dropout: bool | Dropout = False
+    missed: bool | tuple[Name, ...] = False
     baseline: Name | None = None
 
     @model_validator(mode="after")
@@ -86,6 +89,7 @@ class Visits(Frozen):
         if self.baseline is not None and self.baseline != self.names[0]:
             raise ValueError(f"baseline is {self.baseline}; only the first visit, {self.names[0]}, can be the baseline")
         self._check_dropout()
+        self._check_missed()
         if self.windows is not None:
             if self.column is None:
                 raise ValueError("windows need column, the column that holds the time")
@@ -100,6 +104,28 @@ class Visits(Frozen):
                 f"dropout: from is {self.dropout.start}, the last visit that everybody attends; it must be one of "
                 f"{', '.join(self.names[:-1]) or 'two visits or more'}"
             )
+
+    def _check_missed(self) -> None:
+        if isinstance(self.missed, bool):
+            return
+        if not self.missed:
+            raise ValueError("missed is an empty list; name the visits that a participant may miss, or leave it out")
+        require_distinct("missed visit", self.missed)
+        for visit in self.missed:
+            if visit not in self.names:
+                raise ValueError(f"missed names the visit {visit}, which is none of the visits {', '.join(self.names)}")
+            if visit in self.names[: self.surely_attended]:
+                raise ValueError(
+                    f"missed names the visit {visit}, which everybody attends by dropout (from); remove it from one"
+                )
+
+    @property
+    def may_be_missed(self) -> tuple[str, ...]:
+        """Visits that a participant may miss who comes again, in order: not the last where dropout says who left."""
+        before_the_last = self.names[:-1] if self.dropout else self.names
+        if isinstance(self.missed, bool):
+            return before_the_last[self.surely_attended :] if self.missed else ()
+        return tuple(name for name in before_the_last if name in self.missed)
 
     @property
     def surely_attended(self) -> int:

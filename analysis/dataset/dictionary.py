@@ -130,10 +130,9 @@ def _of_measure(schema: Schema, m: int, measure: Measure) -> Iterable[Entry]:
     """The column of a measure or covariate, or one for each visit."""
     if measure.columns is None:
         # A row may be there for the sake of another measure, of a value that is missing, or of who attended no visit.
-        visits, at_visits = schema.visits, m < len(schema.measures)
-        elsewhere = at_visits and set(schema.visits_of(measure)) != set(schema.visit_names)
-        gone = at_visits and bool(visits.dropout) and not visits.surely_attended
-        empty = elsewhere or gone or measure.missing == "allowed"
+        elsewhere = m < len(schema.measures) and set(schema.visits_of(measure)) != set(schema.visit_names)
+        never = bool(schema.may_be_missing[m, schema.observed[m]].all())
+        empty = elsewhere or never or measure.missing == "allowed"
         yield _of_number(measure, str(measure.column), _meaning(measure), measure.unit, may_be_empty=empty)
         return
     for visit, column in measure.columns.items():

@@ -88,10 +88,10 @@ class BoughtCell:
     @classmethod
     def over_visits(cls, cells: Sequence[BoughtCell]) -> BoughtCell:
         """The mean of cells of one class; each has noise of its own, but for that of N', which they share."""
-        counts, smooth = (np.mean([getattr(each, name) for each in cells], axis=0) for name in ("counts", "smooth"))
-        first, visits = cells[0], len(cells)
-        noise_sd, size_variance = first.noise_sd / math.sqrt(visits), first.size_variance * visits
-        return cls(counts, smooth, first.values, first.participants, noise_sd, size_variance, first.noises)
+        counts, smooth = (mean_over_visits([getattr(each, name) for each in cells]) for name in ("counts", "smooth"))
+        widest, visits = max(cells, key=lambda each: len(each.counts)), len(cells)
+        noise_sd, size_variance = widest.noise_sd / math.sqrt(visits), widest.size_variance * visits
+        return cls(counts, smooth, widest.values, widest.participants, noise_sd, size_variance, widest.noises)
 
     @property
     def size_sd(self) -> float:
@@ -120,6 +120,13 @@ class BoughtCell:
         share = max(float(below @ self.smooth), 1 / max(self.participants, 1.0))
         value = float(above @ self.smooth) / share
         return math.sqrt(float(self.smooth @ np.square(above - value * below)) / max(self.participants, 1.0)) / share
+
+
+def mean_over_visits(counts: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of the bins of one measure at several visits, (w,): nobody lacks a value where all have one for sure."""
+    width = max(map(len, counts))
+    mean: np.ndarray = np.mean([np.pad(each, (0, width - len(each))) for each in counts], axis=0)
+    return mean
 
 
 def bought_cells(histograms: ClassHistograms, bins: Sequence[Bins]) -> list[BoughtCell]:

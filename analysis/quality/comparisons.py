@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.quality.bought import BoughtCell, bought_cells
+from analysis.quality.bought import BoughtCell, bought_cells, mean_over_visits
 from cohorts import Encoding, Participants, Schema
 from cohorts.encoding import Cell
 from cohorts.scale import BINS
@@ -108,7 +108,7 @@ def _of_histograms(measured: Measured, release: Participants, scores: NormalScor
     pairs = [[_Pair(bought[label][number], drawn[label][number]) for label in range(classes)] for number in cells]
     for number, cell in enumerate(scores.cells):
         yield from _of_pairs(cell, visit_of(schema, cell), pairs[number], schema)
-    for row in range(len(schema.measures)):
+    for row in np.flatnonzero(schema.at_visits):
         own = [number for number, cell in enumerate(scores.cells) if cell.row == row and not cell.before]
         if len(own) > 1:
             together = [_Pair.over_visits([pairs[number][label] for number in own]) for label in range(classes)]
@@ -125,8 +125,7 @@ class _Pair:
     @classmethod
     def over_visits(cls, pairs: Sequence[_Pair]) -> _Pair:
         """The mean over visits, of as many participants as there are at one: of what persists it shows far less."""
-        drawn: np.ndarray = np.mean([each.drawn for each in pairs], axis=0)
-        return cls(BoughtCell.over_visits([each.bought for each in pairs]), drawn)
+        return cls(BoughtCell.over_visits([p.bought for p in pairs]), mean_over_visits([p.drawn for p in pairs]))
 
     @property
     def present(self) -> bool:
@@ -314,7 +313,7 @@ def _differences_of_products(
 
 def visit_of(schema: Schema, cell: Cell) -> str:
     """The visit's name; empty for what is known once for a participant."""
-    return schema.visit_names[cell.visit] if cell.row < len(schema.measures) else ""
+    return schema.visit_names[cell.visit] if schema.at_visits[cell.row] else ""
 
 
 def between(schema: Schema, label: int) -> str:

@@ -39,7 +39,7 @@ class NormalScores:
     together; but where an outcome lies within its class, in that of its class. A binary cell has
     one too, and a categorical one has one for each category: indicators, standardised. Where values may be missing a
     further one is the standardised indicator of that. The scores of a value that is missing are 0, and so are all of a
-    cell after dropout.
+    cell at a visit that was missed, or after dropout.
 
     Args:
         schema: of the cohort.
@@ -92,7 +92,9 @@ class NormalScores:
         lacking = np.where([each.may_lack for each in self.bins], 1 - there, 0.0)
         gone = np.zeros(len(self.cells))
         if self.encoding.schema.visits.dropout:
-            gone = values[-1] @ self.encoding.gone(self.attended)
+            gone = values[-1] @ self.encoding.left(self.attended)
+        for number, of_visit in self.encoding.presence.items():
+            gone[number] += (1 - gone[number]) * values[of_visit][0] / there[of_visit]
         missing = ((lacking - gone) / (1 - gone).clip(RAREST)).clip(RAREST, 1 - RAREST)
         return [each / known for each, known in zip(values, there, strict=True)], lacking, missing
 
@@ -200,7 +202,7 @@ class NormalScores:
     def scores(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Normal scores (n, W) in [-LIMIT, LIMIT] of values (n, M, V) of participants of classes (n,)."""
         positions = self.encoding.positions(values)
-        scores, gone = np.empty((len(values), self.width)), self.encoding.gone(values[:, -1, 0])
+        scores, gone = np.empty((len(values), self.width)), self.encoding.gone(values)
         for number, cell in enumerate(self.cells):
             pooled, at = self.pooled[number], positions[:, number].clip(max=1)
             if cell.measure.nominal:

@@ -111,10 +111,10 @@ def test_the_dictionary_says_which_cells_may_be_empty_and_within_which_limits(tm
     assert tuple(said.loc["dose", ["lower", "upper", "decimals"]]) == (0, 10, 1)
     assert said.loc["arm", "values"] == "0 = control, 1 = treated"
     assert said.loc["visit", "values"] == "week 0 < week 4 < week 8"
-    leaving = {**mapping, "visits": {**SMALL_SCHEMA["visits"], "dropout": True}}  # who attends no visit has one row
-    assert set(dictionary(Schema.model_validate(leaving)).query("column in ['dose', 'pressure']")["may_be_empty"]) == {
-        "yes"
-    }
+    for away in ("dropout", "missed"):  # who attends no visit has one row
+        leaving = {**mapping, "visits": {**SMALL_SCHEMA["visits"], away: True}}
+        both = dictionary(Schema.model_validate(leaving)).query("column in ['dose', 'pressure']")
+        assert set(both["may_be_empty"]) == {"yes"}
 
 
 def test_a_row_per_parameter_has_a_line_of_the_dictionary_for_each():

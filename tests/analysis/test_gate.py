@@ -13,7 +13,7 @@ from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
 from analysis.report import STRAYS, exit_status
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.measurements import Measured, Measurements
-from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
+from tests.cohorts.lossy_trial import LOSSY_SCHEMA, MISSED_SCHEMA, lossy_cohort, with_missed_visits
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
 EPSILON_3_RHO = 0.224
@@ -68,6 +68,18 @@ def lossy() -> tuple[Participants, Measured]:
     """Participants who drop out, and with values missing, and what was measured of them."""
     trial = lossy_cohort(400, Schema.model_validate({**LOSSY_SCHEMA, "name": "lossy-gate", "nominal_size": 400}))
     return trial, measured_of(trial, rho=1.0)
+
+
+def test_a_trial_that_everybody_begins_and_some_leave_or_miss_visits_of_passes_as_its_own_copy():
+    schema = {**MISSED_SCHEMA, "nominal_size": 400}
+    schema["visits"] = {**schema["visits"], "dropout": {"from": "week 0"}}
+    trial = with_missed_visits(800, seed=3)
+    there = trial.values[:, -1, 0] > 0
+    ours = Participants(
+        Schema.model_validate(schema), *(each[there] for each in (trial.ids, trial.labels, trial.values))
+    )
+    again = ours.take(np.arange(0, len(ours), 2))
+    assert judge(measured_of(ours.take(np.arange(1, len(ours), 2)), rho=1.0), again).verdict == "passed"
 
 
 def test_a_collapsed_response_is_found_in_a_trial_of_111_participants():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cohorts import Participants, Schema
+from cohorts.encoding import with_attendance
 from tests.conftest import SMALL_SCHEMA
 
 LOSSY_SCHEMA: dict[str, Any] = {
@@ -55,3 +56,20 @@ def lossy_cohort(participants: int, schema: Schema | None = None, seed: int = 0)
     values[schema.gone(values)] = np.nan
     ids = np.array([f"P{number}" for number in range(participants)])
     return Participants(schema, ids, labels.astype(np.int64), values.astype(np.float32))
+
+
+MISSED_SCHEMA: dict[str, Any] = {
+    **LOSSY_SCHEMA,
+    "name": "with-missed-visits",
+    "visits": {**LOSSY_SCHEMA["visits"], "missed": ["week 4"]},
+}
+
+
+def with_missed_visits(participants: int, schema: Schema | None = None, seed: int = 0) -> Participants:
+    """Those of the same trial of whom some missed a visit and came again, more often if they were treated."""
+    schema = schema or Schema.model_validate(MISSED_SCHEMA)
+    before, rng = lossy_cohort(participants, seed=seed), np.random.default_rng(seed + 1)
+    values = np.insert(before.values, 5, np.nan, axis=1)
+    missed = rng.random(participants) < 0.1 + 0.2 * before.labels
+    values[missed, :4, 1] = np.nan
+    return Participants(schema, before.ids, before.labels, with_attendance(schema, values))

@@ -95,6 +95,7 @@ def schemas(draw: st.DrawFn) -> Schema:
     listed = visits.get("codes") or visits["windows"]
     names = [str(item["name"] if isinstance(item, dict) else item) for item in listed]
     visits = visits | {"dropout": draw(st.sampled_from([False, True, {"from": names[-2]}]))}
+    visits = visits | {"missed": draw(st.sampled_from([False, True, [names[-1]]]))}
     some = st.sampled_from(names).map(lambda left_out: [each for each in names if each != left_out])
     long = [draw(measures(f"long{i}")) | {"table": "rows", "column": f"l{i}"} for i in range(draw(st.integers(1, 3)))]
     wide = [

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from cohorts import Schema, load_participants, write_cohort
+from cohorts import Encoding, Schema, load_participants, write_cohort
 from cohorts.__main__ import main
 from cohorts.loader import read_participants
 from tests.cohorts.complaints import refusal
@@ -35,7 +36,9 @@ def in_windows(schema: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("how", [lambda schema: schema, in_windows], ids=["codes", "windows"])
 @pytest.mark.parametrize(
-    "schema", [with_a_third_visit(dropout=True), allowed(with_a_third_visit())], ids=["dropout", "missing allowed"]
+    "schema",
+    [with_a_third_visit(dropout=True), allowed(with_a_third_visit()), with_a_third_visit(missed=["V2"])],
+    ids=["dropout", "missing allowed", "missed"],
 )
 def test_a_trial_whose_last_visit_nobody_has_reached_is_read_and_written_back(tmp_path, how, schema):
     visits = visits_frame()
@@ -46,6 +49,24 @@ def test_a_trial_whose_last_visit_nobody_has_reached_is_read_and_written_back(tm
     assert np.isfinite(cohort.values[:, :3, :2]).all()
     assert [each.visit for each in report.absent] == ["V2"]
     write_cohort(cohort, tmp_path / "out")
+    assert_same(read_participants(cohort.schema, tmp_path / "out")[0], cohort)
+
+
+def test_who_missed_a_visit_and_came_again_takes_part_and_who_has_half_of_one_does_not(tmp_path):
+    visits = visits_frame()
+    third = visits[visits["visit"] == "V1"].assign(visit="V2")
+    visits = pd.concat([visits, third], ignore_index=True)
+    second = np.flatnonzero(visits["visit"] == "V1")
+    visits.iloc[second[5], visits.columns.get_loc("hb")] = ""
+    visits = visits.drop(index=visits.index[second[:5]])
+    cohort, report = load_participants(write_trial(tmp_path, visits=visits, schema=with_a_third_visit(missed=["V1"])))
+    assert (report.enrolled, report.kept) == (80, 79)
+    missed = np.isnan(cohort.values[:, :3, 1])  # (n, 3)
+    assert missed.all(axis=1).sum() == missed.any(axis=1).sum() == 5
+    assert not np.isnan(cohort.values[:, :3, [0, 2]]).any()
+    assert "present at visit V1" in Encoding(cohort.schema).feature_names
+    write_cohort(cohort, tmp_path / "out")
+    assert len(pd.read_csv(tmp_path / "out" / "visits.csv")) == 3 * 79 - 5
     assert_same(read_participants(cohort.schema, tmp_path / "out")[0], cohort)
 
 

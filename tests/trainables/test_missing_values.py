@@ -16,7 +16,7 @@ from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.misfit import misfit
 from privacy.mechanisms.moments import SENSITIVITY, class_sums
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
-from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
+from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort, with_missed_visits
 from tests.conftest import THREE_ARMS
 from trainables.candidate import Setting
 from trainables.measured.candidate import MeasuredNetwork
@@ -143,3 +143,53 @@ def test_nobody_leaves_before_the_visit_that_everybody_attends():
     assert set(made[:, -1, 0]) == {2, 3}
     assert (made[:, -1, 0] == 2).mean() == pytest.approx((values[:, -1, 0] == 2).mean(), abs=0.06)
     assert not np.isnan(made[:, 1, :2]).any()  # dose, which is missing after dropout alone
+
+
+MISSED = with_missed_visits(4000)
+
+
+@pytest.fixture(scope="module")
+def with_missed() -> tuple[Measured, Participants]:
+    """What is measured of a trial of which visits were missed, and what a fitted network draws."""
+    measured = Measurements.costing(MISSED.schema, 1.0, rho=5.0).release(MISSED.values, MISSED.labels)
+    torch.manual_seed(0)
+    network = MeasuredNetwork.of({"width": 32}, Setting(MISSED.schema, 1.0, "packed", torch.device("cpu")))
+    network.take(measured)
+    network.fit(120, torch.Generator().manual_seed(1))
+    return measured, network.generator().generate(4000, torch.Generator().manual_seed(2))
+
+
+def test_nobody_has_part_of_a_visit_that_was_missed(with_missed):
+    known = ~np.isnan(with_missed[1].values[:, :4])  # (n, 4, V)
+    assert (known[:, 1] == known.any(axis=1)).all(), "a dose, which may not be missing by itself"
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_visits_are_missed_as_often_as_in_the_trial(with_missed, label):
+    row = MISSED.schema.presence_row
+    real, made = (float((each.values[each.labels == label, row, 1] == 0).mean()) for each in (MISSED, with_missed[1]))
+    assert made == pytest.approx(real, abs=0.04)
+
+
+def test_at_visits_that_were_attended_values_are_missing_as_often(with_missed):
+    def lacking(people: Participants) -> np.ndarray:
+        there = ~np.isnan(people.values[:, 1])  # dose, (n, V)
+        return np.array([np.isnan(people.values[there[:, visit], 0, visit]).mean() for visit in range(3)])
+
+    np.testing.assert_allclose(lacking(with_missed[1]), lacking(MISSED), atol=0.03)
+
+
+def test_who_missed_visits_comes_back_from_their_own_scores(with_missed):
+    scores = NormalScores(MISSED.schema, with_missed[0].histograms)
+    back = scores.values(scores.scores(MISSED.values, MISSED.labels), MISSED.labels)
+    known = MISSED.values[:, -1, 0] > 0
+    assert np.array_equal(np.isnan(back)[known], np.isnan(MISSED.values)[known])
+    np.testing.assert_array_equal(back[:, MISSED.schema.presence_row], MISSED.values[:, MISSED.schema.presence_row])
+
+
+def test_that_nothing_is_known_of_a_missed_visit_takes_no_table_to_say(with_missed):
+    measured, row = with_missed[0], MISSED.schema.presence_row
+    cells = NormalScores(MISSED.schema, measured.histograms).cells
+    pairs = [[cells[number] for number in table.cells] for table in measured.tables]
+    assert pairs
+    assert not [pair for pair in pairs if row in {each.row for each in pair} and pair[0].visit == pair[1].visit]

@@ -20,9 +20,10 @@ class Presence:
     """
 
     def __init__(self, scores: NormalScores) -> None:
-        self._cells = scores.cells
-        gone = scores.encoding.gone(scores.attended)  # (b, C), by the bin of the last cell
-        self._attending = torch.from_numpy(~gone).float() if scores.encoding.schema.visits.dropout else None
+        self._cells, self._presence = scores.cells, scores.encoding.presence
+        self._staying: torch.Tensor | None = None  # (b, C), by the bin of the last cell
+        if scores.encoding.schema.visits.dropout:
+            self._staying = torch.from_numpy(~scores.encoding.left(scores.attended)).float()
 
     def of(self, last: torch.Tensor, indicated: dict[int, torch.Tensor]) -> torch.Tensor:
         """1 for scores of values that are there, and for those that say so of a visit that was attended.
@@ -37,7 +38,9 @@ class Presence:
         ones = torch.ones(*last.shape, 1)
         parts = []
         for number, cell in enumerate(self._cells):
-            attending = ones if self._attending is None else self._attending[:, number][last].unsqueeze(-1)
+            attending = ones if self._staying is None else self._staying[:, number][last].unsqueeze(-1)
+            if number in self._presence:
+                attending = attending * indicated[self._cells[self._presence[number]].first]
             there = attending * (1 - indicated[cell.flag]) if cell.flagged else attending
             parts.append(there.expand(-1, -1, cell.width))
             if cell.flagged:

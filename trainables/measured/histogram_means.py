@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cohorts.encoding import Cell
 from privacy.mechanisms.histograms import ClassHistograms
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores, standardised
 
@@ -51,7 +50,8 @@ class HistogramMeans:
         self.middle = self._means([each.counts for each in histograms])
         self.variances = self._variances(self._weights)  # (k, W), of the noise in means
         self.variances_of_squares = SMOOTHED * self._variances(self._squares)  # likewise in mean squares
-        self.variances[:, [cell.flag for cell in scores.cells if _unsaid(scores, cell)]] = np.inf
+        unsaid = [cell.flag for number, cell in enumerate(scores.cells) if _unsaid(scores, number)]
+        self.variances[:, unsaid] = np.inf
 
     def means(self, again: Sequence[ClassHistograms]) -> np.ndarray:
         """Means (k, W) as they may have been without noise, where such noise makes other histograms of what is known.
@@ -94,6 +94,7 @@ def _scores_of_bins(scores: NormalScores, number: int, label: int) -> np.ndarray
     return np.vstack([values, standardised(missing.astype(float), float(scores.missing[number]))])
 
 
-def _unsaid(scores: NormalScores, cell: Cell) -> bool:
-    """Whether a cell's histogram does not tell a missing value from one after dropout."""
-    return cell.flagged and bool(scores.encoding.schema.visits.dropout)
+def _unsaid(scores: NormalScores, number: int) -> bool:
+    """Whether a cell's histogram does not tell a missing value from one of a visit that was not attended."""
+    may_be_gone = bool(scores.encoding.schema.visits.dropout) or number in scores.encoding.presence
+    return scores.cells[number].flagged and may_be_gone

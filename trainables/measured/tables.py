@@ -104,7 +104,7 @@ class Tables:
         """Normal scores (n, W) of participants of classes (n,) of whom tables are these, as far as their values allow.
 
         Tables of two measures with several categories each stay as they are, since these have no order; nor does
-        anybody exchange how many visits they attended.
+        anybody exchange which visits they attended.
 
         Args:
             drawn: scores before.
@@ -175,7 +175,7 @@ def _turned(table: TwoWayTable, scores: NormalScores) -> TwoWayTable:
 def _has_an_order(cell: int, scores: NormalScores) -> bool:
     """Whether ranks say who gives a value of a cell and who takes it, and nobody's other values hang on it."""
     attended = scores.encoding.schema.visits.dropout and cell == len(scores.cells) - 1
-    return scores.cells[cell].width == 1 and not attended
+    return scores.cells[cell].width == 1 and not attended and cell not in scores.encoding.presence.values()
 
 
 def _raked(places: np.ndarray, aims: Sequence[np.ndarray], begun: np.ndarray) -> np.ndarray:
