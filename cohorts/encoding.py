@@ -168,6 +168,12 @@ class Encoding:
             if cell.row < measures and cell.visit in of_visits
         }
 
+    @cached_property
+    def attendance(self) -> tuple[int, ...]:
+        """The cells that say which visits somebody attended."""
+        last = {len(self.cells) - 1} if self.schema.visits.dropout else set()
+        return tuple(sorted(last.union(self.presence.values())))
+
     @property
     def _rows(self) -> list[int]:
         return [cell.row for cell in self.cells]

@@ -58,12 +58,14 @@ class Foreseen:
 
 def made_up(schema: Schema, participants: int, randomness: np.random.Generator) -> Participants:
     """People who never lived, without a missing value."""
-    cells = Encoding(schema).cells
+    encoding = Encoding(schema)
+    cells = encoding.cells
     places = np.clip(randomness.normal(0.5, SPREAD, (participants, len(cells))), 0, 1)  # (n, C)
     equally = [cell.measure.discrete or bool(cell.stretches) for cell in cells]
     places[:, equally] = randomness.random((participants, sum(equally)))
+    places[:, encoding.attendance] = 1
     labels = labels_by_shares(shares_of_classes(schema), participants, randomness)
-    return Participants(schema, numbered_ids(participants), labels, Encoding(schema).at_positions(places))
+    return Participants(schema, numbered_ids(participants), labels, encoding.at_positions(places))
 
 
 def _widths(copies: list[Participants]) -> dict[Quantity, float]:

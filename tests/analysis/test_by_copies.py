@@ -13,6 +13,7 @@ from analysis.quality.estimates import Estimate, as_frame, estimates, possible, 
 from analysis.quality.foreseen import Foreseen, made_up
 from cohorts import Participants, Schema
 from privacy.mechanisms.measurements import Measurements
+from tests.cohorts.lossy_trial import MISSED_SCHEMA
 from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.measured.copies import Copies
 
@@ -95,6 +96,12 @@ def test_nothing_beyond_what_is_possible_is_said(table):
         least, most = possible(line.quantity, measures[line.measure])
         estimate, lower, upper = line.cited
         assert least <= lower <= estimate <= upper <= most
+
+
+def test_people_are_made_up_who_attend_every_visit():
+    people = made_up(Schema.model_validate(MISSED_SCHEMA), 50, np.random.default_rng(0))
+    assert np.array_equal(~np.isnan(people.values[0]), people.schema.observed)
+    assert (np.isnan(people.values) == np.isnan(people.values[0])).all()
 
 
 def test_copies_say_nothing_of_how_arms_differed_before_randomisation():

@@ -174,8 +174,7 @@ def _turned(table: TwoWayTable, scores: NormalScores) -> TwoWayTable:
 
 def _has_an_order(cell: int, scores: NormalScores) -> bool:
     """Whether ranks say who gives a value of a cell and who takes it, and nobody's other values hang on it."""
-    attended = scores.encoding.schema.visits.dropout and cell == len(scores.cells) - 1
-    return scores.cells[cell].width == 1 and not attended and cell not in scores.encoding.presence.values()
+    return scores.cells[cell].width == 1 and cell not in scores.encoding.attendance
 
 
 def _raked(places: np.ndarray, aims: Sequence[np.ndarray], begun: np.ndarray) -> np.ndarray:
