@@ -10,7 +10,7 @@ import dp_accounting
 
 from cohorts import SPLITS, Split
 from privacy.accounting.budget import Budget, best_order
-from privacy.errors import LedgerError
+from privacy.errors import BudgetExhausted, LedgerError
 from privacy.ledger.charge import Charge
 from privacy.ledger.entries import Books
 from privacy.ledger.filter import Declaration, RenyiFilter
@@ -76,16 +76,39 @@ def require_room(journal: Journal, binding: Binding, charges: Sequence[Charge]) 
         LedgerError: the participants are divided otherwise than when the study declared.
     """
     for study in {charge.study for charge in charges}:
-        counting = journal.books.filters.get(study)
-        if counting is None:
-            continue
-        if counting.declaration.split_key != binding.split_key:
-            raise LedgerError(
-                f"The study {study} declared its budget under another split key or for other identifiers, so its "
-                "participants would now fall into different splits. Restore the split key or the cohort's files from a "
-                "backup, or begin a new study."
-            )
-        counting.require(charge for charge in charges if charge.study == study)
+        require_same_division(journal, binding, study)
+        if counting := journal.books.filters.get(study):
+            try:
+                counting.require(charge for charge in charges if charge.study == study)
+            except BudgetExhausted as error:
+                raise BudgetExhausted(f"{error}{_by_others(journal.books, study)}") from None
+
+
+def require_same_division(journal: Journal, binding: Binding, study: str) -> None:
+    """Raise LedgerError where participants are divided otherwise than when a study declared its budget."""
+    counting = journal.books.filters.get(study)
+    if counting is not None and counting.declaration.split_key != binding.split_key:
+        raise LedgerError(
+            f"The study {study} declared its budget under another split key or for other identifiers, so its "
+            "participants would now fall into different splits. Restore the split key or the cohort's files from a "
+            "backup, or begin a new study."
+        )
+
+
+def _by_others(books: Books, study: str) -> str:
+    """Which studies read participants after one declared its budget, as a sentence; empty where none did."""
+    declared = max(
+        entry.number
+        for entry in books.entries
+        if isinstance(entry.content, Declaration) and entry.content.study == study
+    )
+    later = [charge.study for entry, charge in books.release_charges(declared) if charge.study != study]
+    if not later:
+        return ""
+    return (
+        f" Since it declared its budget, participants were read by {', '.join(dict.fromkeys(later))}, which counts. "
+        "Begin a new study, of a larger epsilon where the cohort is private."
+    )
 
 
 def spent_by_study(books: Books) -> str:

@@ -112,14 +112,14 @@ class RenyiFilter:
         return epsilon_at(self.declaration.orders[split], self.spent(split), self.declaration.budget.delta)
 
     def require(self, charges: Iterable[Charge]) -> None:
-        """Raise BudgetExhausted unless all of these still fit together."""
-        charges = list(charges)
+        """Raise BudgetExhausted unless all of these still fit together; what is no part of a release always does."""
+        charges = [charge for charge in charges if charge.account == "release"]
+        if not charges:
+            return
         declared = self.declaration
         for split in SPLITS:
             asked = math.fsum(
-                rdp_at(charge.event, declared.orders[split])
-                for charge in charges
-                if charge.split == split and charge.account == "release"
+                rdp_at(charge.event, declared.orders[split]) for charge in charges if charge.split == split
             )
             if self.spent(split) + asked > declared.allowances[split]:
                 after = epsilon_at(declared.orders[split], self.spent(split) + asked, declared.budget.delta)

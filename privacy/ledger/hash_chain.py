@@ -41,7 +41,8 @@ SIDE_TABLES = """
 CREATE TABLE IF NOT EXISTS participants (fingerprint TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS secrets (study TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (study, number));
 """
-PRIVATE_TABLES = ("participants", "respelled", "secrets")
+SECRET_TABLES = ("secrets",)
+FINGERPRINTS = ("participants", "respelled")  # the second is of ledgers that were begun before November 2026
 
 
 @dataclass(frozen=True)
@@ -130,16 +131,19 @@ class Chain:
                 self._database.execute("INSERT INTO entries VALUES (?, ?, ?)", (number, content, head))
 
     def copy_into(self, database: sqlite3.Connection) -> None:
-        """Have another database hold the same, at once."""
+        """Have another database hold the same, at once, but for secrets of searches under way."""
         self._database.backup(database)
+        for table in SECRET_TABLES:
+            database.execute(f"DROP TABLE IF EXISTS {table}")
 
     def copy_to(self, target: Path, whole: bool = False) -> None:
         """Write everything into one new file for this user alone, whole or not at all.
 
         Args:
             target: to write.
-            whole: with the secrets of searches under way and the fingerprints of participants, of which there are as
-                many as people; else the entries alone, which are public.
+            whole: with the fingerprints of participants, of which there are as many as people; else the entries alone,
+                which are public. Searches under way leave their secrets here: what their runs may still do would be
+                what it was when the copy was made.
         """
         partial = target.with_name(target.name + ".partial")
         with explained(target):
@@ -148,11 +152,10 @@ class Chain:
             copy = sqlite3.connect(partial)
             self.copy_into(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            if not whole:
-                for table in PRIVATE_TABLES:
-                    copy.execute(f"DROP TABLE IF EXISTS {table}")
-                copy.commit()
-                copy.execute("VACUUM")  # what was dropped is not left in free pages
+            for table in SECRET_TABLES if whole else (*SECRET_TABLES, *FINGERPRINTS):
+                copy.execute(f"DROP TABLE IF EXISTS {table}")
+            copy.commit()
+            copy.execute("VACUUM")  # what was dropped is not left in free pages
             copy.close()
             storage.sync(partial)
             partial.replace(target)
@@ -167,7 +170,7 @@ class Chain:
         """Fingerprints of everybody the ledger was ever bound to; empty in one that version 0.1 began."""
         found: set[str] = set()
         with explained(self.file):
-            for table in ("participants", "respelled"):  # the second is of ledgers that were begun before November 2026
+            for table in FINGERPRINTS:
                 if self._has(table):
                     found |= {str(each) for (each,) in self._database.execute(f"SELECT fingerprint FROM {table}")}
         return found
@@ -182,18 +185,36 @@ class Chain:
         """What ``keep_secrets`` kept for a study, by number."""
         with explained(self.file):
             select = "SELECT number, content FROM secrets WHERE study = ? ORDER BY number"
-            return {int(number): json.loads(content) for number, content in self._database.execute(select, (study,))}
+            rows = self._database.execute(select, (study,)).fetchall()
+        return {int(number): self._unsealed(study, int(number), str(content)) for number, content in rows}
 
     def keep_secrets(self, study: str, contents: Mapping[int, Any]) -> None:
         """Keep or replace some of a study's secrets; inside ``alone``."""
         with explained(self.file):
-            rows = ((study, number, canonical_json(content)) for number, content in contents.items())
+            rows = ((study, number, self._sealed(study, number, content)) for number, content in contents.items())
             self._database.executemany("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", rows)
 
     def forget_secrets(self, study: str) -> None:
         """Remove a study's secrets for good; inside ``alone``."""
         with explained(self.file):
             self._database.execute("DELETE FROM secrets WHERE study = ?", (study,))
+
+    def _sealed(self, study: str, number: int, content: Any) -> str:
+        seal = self.fingerprint(["secret", study, number, content])
+        return canonical_json({"content": content, "seal": seal})
+
+    def _unsealed(self, study: str, number: int, text: str) -> Any:
+        try:
+            kept = json.loads(text)
+            content, seal = kept["content"], str(kept["seal"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            content, seal = None, ""
+        if not hmac.compare_digest(seal, self.fingerprint(["secret", study, number, content])):
+            raise LedgerError(
+                f"What the ledger {self.file} keeps of the search of the study {study} was edited, or is of an earlier "
+                "version. No participant may be read for it: begin a new study."
+            )
+        return content
 
     def _has(self, table: str) -> bool:
         found = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))

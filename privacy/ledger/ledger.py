@@ -18,7 +18,7 @@ from cohorts.split_keys import split_key_of
 from privacy.accounting.budget import Budget
 from privacy.errors import LedgerError, Misnamed
 from privacy.ledger.charge import Charge, Purpose
-from privacy.ledger.declaring import Proposal, drafted, require_room, require_same
+from privacy.ledger.declaring import Proposal, drafted, require_room, require_same, require_same_division
 from privacy.ledger.filter import Declaration, RenyiFilter
 from privacy.ledger.hash_chain import Chain, create_chain, read_header
 from privacy.ledger.identity import Binding
@@ -241,6 +241,10 @@ class Ledger(Journal):
         event = Exact().event
         receipt = self.charge([Charge(event, split, study, words, "", "internal", "internal") for split in SPLITS])
         return Reading(opened(cohort), Exact(), receipt)
+
+    def require_same_division(self, study: str) -> None:
+        """Raise LedgerError where participants are divided otherwise than when a study declared its budget."""
+        require_same_division(self, self._required_binding(), study)
 
     def spent(self) -> dict[Split, dp_accounting.DpEvent | None]:
         """What each split's participants went through so far, as a study declared now would count it."""

@@ -107,8 +107,10 @@ class SecretRuns:
             if not known:
                 raise LedgerError(
                     f"The runs that the study {self._study} drew are no longer in the ledger {ledger.file}, and what "
-                    "was charged pays for one draw. Restore the ledger from a backup, or begin a new study."
+                    "was charged pays for one draw. A backup does not hold them, since what they have used since would "
+                    "be forgotten. Begin a new study."
                 )
+            ledger.require_same_division(self._study)
         if draw is not None:
             ledger.catch_up()
         return [known[number]["config"] for number in sorted(known)]
@@ -140,6 +142,7 @@ class SecretRuns:
             run = ledger.chain.secrets(self._study).get(number)
             if run is None or paid is None:
                 raise LedgerError(f"The study {self._study} has no such run under way. No participant was read.")
+            ledger.require_same_division(self._study)
             left = run["left"].get(f"{split} {unit}")
             if left is None:
                 raise LedgerError(f"A run of the study {self._study} asked for what it was not charged for.")
@@ -152,9 +155,18 @@ class SecretRuns:
         return paid
 
     def decide(self, digest: str) -> Receipt:
-        """Keep one run, of which this is the digest, and forget all; returns the receipt of that."""
+        """Keep one run, of which this is the digest, and forget all; returns the receipt of that.
+
+        Raises:
+            LedgerError: one was kept before.
+        """
         ledger = self._ledger
         with ledger.lock, ledger.chain.alone():
+            if ledger.books.settled(self._study, "winner kept"):
+                raise LedgerError(
+                    f"The study {self._study} has kept a run before, and what was charged pays for one choice. Another "
+                    "process went on with it: see which, and keep that one's results."
+                )
             ledger.append_settled(self._study, "winner kept", digest)
             ledger.chain.forget_secrets(self._study)
         return ledger.catch_up()

@@ -61,13 +61,13 @@ def keep_record(ledger: Ledger, study_directory: Path, study: str, delta: float 
     return summary
 
 
-def check_record(study_directory: Path, own_ledger: Path | None = None, receipts: Sequence[Receipt] = ()) -> Checked:
+def check_record(study_directory: Path, own_ledger: Path | None = None, reported: Sequence[Receipt] = ()) -> Checked:
     """Check a study's record.
 
     Args:
         study_directory: ``results/STUDY``.
         own_ledger: the cohort's own ledger; the one that the study was charged to if left out.
-        receipts: further ones, such as those that trials reported.
+        reported: receipts that the study's trials reported.
 
     Raises:
         LedgerError: for anything missing, broken, or not as computed again.
@@ -81,8 +81,10 @@ def check_record(study_directory: Path, own_ledger: Path | None = None, receipts
     copy = Ledger.open(study_directory / COPY, read_only=True, copied_from=own_ledger)
     try:
         kept = read_receipts(study_directory / RECEIPTS) if (study_directory / RECEIPTS).exists() else ()
-        receipts = [*kept, *receipts]
+        receipts = [*kept, *reported]
         figures = _read_figures(study_directory / FIGURES)
+        if figures:
+            _require_all_told(copy, figures, study_directory, reported)
         copy.verify(_in_copy(receipts, figures))
         summary = _compare(copy, figures) if figures else _summary_of(copy, study_directory.resolve().name)
         if own_ledger.exists():
@@ -103,11 +105,15 @@ def _own_ledger(study_directory: Path, named: Path | None) -> Path:
 
 
 def _named_by(study_directory: Path) -> Path | None:
+    named = _setting(study_directory, "ledger")
+    return Path(named) if isinstance(named, str) and "\0" not in named else None
+
+
+def _setting(study_directory: Path, key: str) -> Any:
     try:
-        named = json.loads((study_directory / SETTINGS).read_text()).get("ledger")
+        return json.loads((study_directory / SETTINGS).read_text()).get(key)
     except (OSError, ValueError, AttributeError, RecursionError):
         return None
-    return Path(named) if isinstance(named, str) and "\0" not in named else None
 
 
 def _in_copy(receipts: Sequence[Receipt], figures: Mapping[str, Any] | None) -> list[Receipt]:
@@ -116,6 +122,21 @@ def _in_copy(receipts: Sequence[Receipt], figures: Mapping[str, Any] | None) -> 
         return list(receipts)
     as_of = Receipt.parse(figures["receipt"])
     return [*(each for each in receipts if each.count <= as_of.count), as_of]
+
+
+def _require_all_told(
+    copy: Ledger, figures: Mapping[str, Any], study_directory: Path, reported: Sequence[Receipt]
+) -> None:
+    """Raise LedgerError where figures are of another study, or of before its last reading for its release."""
+    study, as_of = figures.get("study"), Receipt.parse(figures["receipt"])
+    named = _setting(study_directory, "study")
+    later = any(charge.study == study for _, charge in copy.books.release_charges(as_of.count))
+    later |= any(each.count > as_of.count for each in reported)
+    if later or named not in (None, study):
+        raise LedgerError(
+            f"The figures in {study_directory / FIGURES} are not those of all that the study read for its release: "
+            "someone edited them. Rebuild the release from the ledger."
+        )
 
 
 def _summary_of(ledger: Ledger, study: str) -> Summary:

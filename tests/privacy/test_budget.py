@@ -179,9 +179,22 @@ def test_a_study_in_parallel_counts_against_both_budgets():
         rdp_at(EPOCH, ledger.books.filters["first"].declaration.orders["train"])
     )
     ledger.charge(epoch(study="second", event=dp_event.GaussianDpEvent(1.4)))
-    with pytest.raises(BudgetExhausted):
+    with pytest.raises(BudgetExhausted, match="participants were read by second, which counts"):
         ledger.charge(epoch())
     ledger.verify()  # each study is within its budget up to its own last reading
+
+
+def test_what_costs_nothing_is_written_down_whatever_others_have_spent_since():
+    """Once nobody could open a finished study's report again after another study of the cohort."""
+    ledger = ledger_with(2)
+    ledger.declare("second", Budget(40.0, 1e-5))
+    ledger.charge(epoch(study="second", event=dp_event.GaussianDpEvent(0.4)))
+    assert ledger.left("first")["train"] == 0
+    ledger.read_internally(private_cohort(), "first", "report for the data steward")
+    for split in SPLITS:  # its statement is of the split that it says most of
+        with pytest.raises(BudgetExhausted):
+            ledger.charge(epoch(split=split))
+    ledger.verify()
 
 
 def test_a_draft_says_what_a_declaration_would_leave_and_writes_nothing():

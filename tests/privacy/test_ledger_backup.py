@@ -210,15 +210,22 @@ def test_another_ledger_of_the_same_name_is_not_replaced(backup, file, data_home
     assert "another ledger of that name" in complaint(capsys, "restore", backup)
 
 
-def test_searches_under_way_keep_their_secrets(tmp_path, data_home):
+@pytest.mark.parametrize("lost", ["folder", "file", "damaged"])
+def test_no_backup_gives_runs_back_what_they_have_used_since(tmp_path, data_home, lost):
     ledger = ledger_of_secret_runs()
     with ledger.chain.alone():
         ledger.chain.keep_secrets("first", {0: {"config": {"width": 8}, "left": {}}})
+    file = ledger.file
     ledger.close()
     assert main(["backup", str(tmp_path / "ledgers.backup")]) == 0
-    shutil.rmtree(data_home)
+    if lost == "folder":
+        shutil.rmtree(data_home)
+    elif lost == "file":
+        file.unlink()
+    else:
+        file.write_bytes(b"x" * 4096)
     assert main(["restore", str(tmp_path / "ledgers.backup")]) == 0
-    assert Ledger.for_cohort(private_cohort()).chain.secrets("first") == {0: {"config": {"width": 8}, "left": {}}}
+    assert Ledger.for_cohort(private_cohort()).chain.secrets("first") == {}
 
 
 def test_one_ledger_elsewhere_is_backed_up_and_put_elsewhere(tmp_path, data_home):

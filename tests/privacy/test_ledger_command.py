@@ -12,9 +12,11 @@ from dp_accounting import dp_event
 
 from privacy.__main__ import main
 from privacy.errors import LedgerError
+from privacy.ledger.entries import Books
 from privacy.ledger.ledger import Ledger
-from privacy.ledger.receipt import Receipt, record_receipt
+from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
 from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, check_record, keep_record
+from privacy.ledger.summary import summarise
 from tests.privacy.ledgers import BUDGET, SCORE, epoch, ledger_with, private_cohort
 
 
@@ -89,6 +91,26 @@ def test_every_written_figure_is_computed_again(study, capsys, where, wrong):
     (study / FIGURES).write_text(json.dumps(figures))
     assert main([str(study)]) == 1
     assert "not what its ledger gives" in capsys.readouterr().err
+
+
+def test_figures_as_of_an_earlier_charge_fail(study, capsys):
+    """Computed rightly, of the first two of four charges: what is published would leave out the others."""
+    copy = Ledger.open(study / COPY, read_only=True, copied_from=own_ledger().file)
+    early = read_receipts(study / RECEIPTS)[1].count
+    summarise(Books(False, copy.books.entries[:early]), copy.cohort, False, "first").write(study / FIGURES)
+    assert main([str(study)]) == 1
+    assert "not those of all that the study read" in capsys.readouterr().err
+
+
+def test_figures_of_another_study_fail(study, capsys):
+    (study / "study.json").write_text(json.dumps({"study": "second"}))
+    assert main([str(study)]) == 1
+    assert "not those of all that the study read" in capsys.readouterr().err
+
+
+def test_figures_of_before_what_a_trial_reports_fail(study):
+    with pytest.raises(LedgerError, match="not those of all that the study read"):
+        check_record(study, reported=[own_ledger().charge(epoch())])
 
 
 def test_a_copy_that_lacks_a_receipt_fails(study, capsys):

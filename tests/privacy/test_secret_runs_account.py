@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cohorts import split_cohort
 from privacy import BudgetExhausted, LedgerError
+from privacy.ledger.charge import Charge
 from privacy.ledger.ledger import Ledger
 from privacy.ledger.secret_runs import SecretRuns
 from privacy.ledger.summary import summarise
@@ -18,7 +20,8 @@ from privacy.mechanisms.dpsgd import DPSGD
 from privacy.policies.in_secret import drawn_run
 from privacy.policies.selection import Selection
 from privacy.statements.statement import Chosen
-from tests.privacy.ledgers import part, private_cohort
+from tests.conftest import sealed
+from tests.privacy.ledgers import PEOPLE, described, part, private_cohort
 from tests.privacy.secret_search import (
     CONFIG,
     EPOCHS,
@@ -134,6 +137,43 @@ def test_runs_that_are_lost_are_not_drawn_again(account):
         database.execute("DELETE FROM secrets")
     with pytest.raises(LedgerError, match="pays for one draw"):
         account.configurations(draw)
+
+
+def test_runs_read_nobody_after_participants_were_divided_anew(account):
+    """Whoever trained would validate now: between them they would have gone through more than any split was charged."""
+    account.read(part("train"), 0, training(1))
+    entries, file = len(account._ledger.books.entries), account._ledger.file
+    respelled = sealed(described("secret", [f"S1/P{number}" for number in range(PEOPLE)]))
+    Ledger.for_cohort(respelled, file, adopt=True).close()
+    again = SecretRuns(Ledger.for_cohort(respelled, file, study="secret"), "secret")
+    for read in (
+        lambda: again.read(split_cohort(respelled, again._ledger.split_key).train, 0, training(1)),
+        lambda: again.configurations(draw),
+    ):
+        with pytest.raises(LedgerError, match="fall into different splits"):
+            read()
+    assert not [entry for entry in again._ledger.books.entries[entries:] if isinstance(entry.content, Charge)]
+
+
+@pytest.mark.parametrize("wrong", ["content", "seal", "text"])
+def test_what_runs_may_still_do_cannot_be_edited(account, wrong):
+    with sqlite3.connect(account._ledger.file) as database:
+        (text,) = database.execute("SELECT content FROM secrets WHERE number = 0").fetchone()
+        kept = json.loads(text)
+        if wrong == "content":
+            kept["content"]["left"] = dict.fromkeys(kept["content"]["left"], 10**6)
+        edited = {"content": kept, "seal": kept["content"], "text": {"content": kept["content"], "seal": ""}}[wrong]
+        database.execute("UPDATE secrets SET content = ? WHERE number = 0", (json.dumps(edited),))
+    with pytest.raises(LedgerError, match="was edited"):
+        account.read(part("train"), 0, training(1))
+
+
+def test_one_payment_is_for_one_choice(account):
+    other = SecretRuns(Ledger.for_cohort(private_cohort()), "secret")
+    account.decide("the best of one process")
+    with pytest.raises(LedgerError, match="pays for one choice"):
+        other.decide("the best of another")
+    assert other.decided("the best of one process")
 
 
 def test_once_one_is_kept_nothing_more_is_read_for_the_others(account):
