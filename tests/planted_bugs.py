@@ -37,6 +37,8 @@ from trainables.gan.packed_engine import PackedEngine
 
 MEASUREMENTS = "tests/privacy/test_measurements.py"
 TABLES = "tests/privacy/test_two_way_tables.py"
+SEEN = "tests/privacy/test_noise_is_all_that_is_seen.py"
+THE_SAME = f"{SEEN}::test_whoever_the_participants_are_the_same_noisy_numbers_release_the_same"
 STEPS = "tests/trainables/test_every_step_is_the_mechanism.py"
 
 
@@ -363,5 +365,59 @@ PLANTED = [
         "str(summary.receipt)",
         "tests/privacy/test_secret_runs_account.py::"
         "test_what_is_published_of_the_ledger_does_not_tell_how_often_the_search_was_resumed[5]",
+    ),
+    PlantedBug(
+        "what tables are compared with knows how many there are of each class",
+        Measurements.release,
+        "tables = self.tables.release(values, labels, measured.known(normal_scores))",
+        "sizes = [int((labels == each).sum()) for each in range(len(measured.histograms))]\n"
+        "        tables = self.tables.release(values, labels, replace(measured.known(normal_scores), sizes=sizes))",
+        f"{THE_SAME}[survival-half of them]",
+    ),
+    PlantedBug(
+        "shares in a table are of how many participants there are",
+        NoisyTables.release,
+        "sum(known.sizes)",
+        "len(labels)",
+        f"{THE_SAME}[missed visits-half of them]",
+    ),
+    PlantedBug(
+        "products of a class without anybody get no noise",
+        NoisyMoments.release,
+        "triangles = np.split(self._noise.release(statistic), len(self.expected))",
+        "noisy = self._noise.release(statistic).reshape(len(self.expected), -1)\n"
+        "    noisy[~statistic.reshape(noisy.shape).any(axis=1)] = 0\n"
+        "    triangles = list(noisy)",
+        f"{THE_SAME}[survival-nobody of a class]",
+    ),
+    PlantedBug(
+        "no tables are bought where there are too few participants",
+        NoisyTables.release,
+        "found, participants =",
+        "if len(labels) < self.expected / 2:\n        return ()\n    found, participants =",
+        f"{THE_SAME}[survival-half of them]",
+    ),
+    PlantedBug(
+        "how many parts a table has follows from how many participants there are",
+        NoisyTables.gains,
+        "parts = Parts(known.scores, self.parts)",
+        "fitting = int(math.sqrt(len(labels) / (NOISES_PER_PART * self.noise_sd)))\n"
+        "    parts = Parts(known.scores, min(MOST_PARTS, max(FEWEST_PARTS, fitting)))",
+        f"{THE_SAME}[survival-four times as many]",
+    ),
+    PlantedBug(
+        "a class is taken for no smaller than half of what it is",
+        NoisyMoments.release,
+        "return tuple(map(self._products, triangles, self.expected))",
+        "real = np.bincount(np.asarray(labels, dtype=int), minlength=len(self.expected)).clip(1)\n"
+        "    return tuple(map(self._products, triangles, real))",
+        f"{THE_SAME}[survival-four times as many]",
+    ),
+    PlantedBug(
+        "outcomes are ranked among participants",
+        Measurements.release,
+        "normal_scores.scores(values, labels) / LIMIT",
+        "normal_scores.as_defined(normal_scores.scores(values, labels), labels) / LIMIT",
+        f"{SEEN}::test_nobody_moves_it_by_more_where_hardly_anybody_takes_part[survival]",
     ),
 ]
