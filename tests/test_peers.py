@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.peers.release import columns_of, participants_of, require_able, table_of
 from cohorts import load_participants
+from tests.cohorts.lossy_trial import with_missed_visits
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -27,6 +28,17 @@ def test_participants_come_back_from_a_peers_table_as_they_were(cohort):
         assert (table[column.name] > 1).any() <= column.may_be_missing
     assert np.array_equal(back.values, real.values, equal_nan=True)
     assert (back.labels == real.labels).all()
+
+
+def test_whoever_missed_a_visit_comes_back_and_nobody_made_up_has_half_of_one():
+    real = with_missed_visits(200)
+    columns = columns_of(real.schema)
+    back = participants_of(table_of(real, columns), real.schema)
+    assert np.array_equal(back.values, real.values, equal_nan=True)
+    lacking = np.random.default_rng(0).random((200, len(columns))) < 0.2
+    torn = table_of(real, columns).mask(lacking & [column.may_be_missing for column in columns], 1.5)
+    made = participants_of(torn, real.schema)  # refuses values that are missing where they may not be
+    assert np.isfinite(made.values[made.values[:, real.schema.presence_row, 1] == 1, 1, 1]).all()
 
 
 def test_what_a_peer_makes_up_is_brought_within_the_schema():

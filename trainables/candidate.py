@@ -145,17 +145,29 @@ class Candidate(Protocol):
         """Go on from a state that ``state_dict`` gave."""
 
 
-# By name, or where it is found: a process that never trains a GAN does without its networks.
-_known: dict[str, type[Candidate] | str | EntryPoint] = {
+OWN = {
     "gan": "trainables.gan.candidate:GAN",
     "measured": "trainables.measured.candidate:MeasuredNetwork",
     "copula": "trainables.measured.copula:Copula",
     "moments": "trainables.measured.moments:Moments",
 }
+"""Where those of the project are found: a process that never trains a GAN does without its networks."""
+
+_known: dict[str, type[Candidate] | str | EntryPoint] = {**OWN}
 
 
 def register(candidate: type[Candidate]) -> None:
-    """Make a candidate known by its name."""
+    """Make a candidate known by its name, in place of another that a script registered under it.
+
+    Raises:
+        ExtensionError: it is no candidate, or has the name of one of the project's.
+    """
+    name = getattr(candidate, "name", None)
+    why = _unlike_a_candidate(candidate, name)
+    if why is None and name in OWN and OWN[name] != f"{candidate.__module__}:{candidate.__qualname__}":
+        why = f"whose name is {name!r}, which the project has itself"
+    if why is not None:
+        raise ExtensionError(f"{candidate!r:.100} cannot be registered, {why}. docs/extending.md says what is asked.")
     _known[candidate.name] = candidate
 
 
@@ -207,22 +219,30 @@ def _checked(entry: EntryPoint, found: Any) -> type[Candidate]:
     Raises:
         ExtensionError: it cannot.
     """
+    why = _unlike_a_candidate(found, entry.name)
+    if why is not None:
+        raise unusable(entry, why)
+    return found  # type: ignore[no-any-return]
+
+
+def _unlike_a_candidate(found: Any, name: Any) -> str | None:
+    """Why something cannot be the candidate of a name, as a clause; None where it can."""
     if not isinstance(found, type):
-        raise unusable(entry, "which is not a class")
+        return "which is not a class"
     own = vars(Candidate)  # a class may inherit from the protocol, but what that only describes it must have itself
     asked = (*Candidate.__annotations__, *(each for each in own if not each.startswith("_")))
     missing = [each for each in asked if getattr_static(found, each, None) is own.get(each)]
     if missing:
-        raise unusable(entry, f"which lacks {', '.join(missing)} of trainables.candidate.Candidate")
+        return f"which lacks {', '.join(missing)} of trainables.candidate.Candidate"
     kind: Any = found
-    if kind.name != entry.name:
-        raise unusable(entry, f"whose name is {kind.name!r}: releases would name a candidate that nobody finds")
+    if kind.name != name or not isinstance(name, str) or not name:
+        return f"whose name is {kind.name!r}: releases would name a candidate that nobody finds"
     if not (isinstance(kind.hyperparameters, type) and issubclass(kind.hyperparameters, BaseModel)):
-        raise unusable(entry, "whose hyperparameters are not a model of pydantic")
+        return "whose hyperparameters are not a model of pydantic"
     for each in ("decided_by_budget", "one_of"):
         if not isinstance(getattr(kind, each), Set):
-            raise unusable(entry, f"whose {each} is not a set of names")
-    return kind  # type: ignore[no-any-return]
+            return f"whose {each} is not a set of names"
+    return None
 
 
 def decided_by_budget() -> tuple[str, ...]:

@@ -153,6 +153,7 @@ class Study:
             are a secret number of runs.
 
         Raises:
+            StudyError: one of the callbacks is none.
             KeyboardInterrupt: somebody interrupted it; what was trained is kept, and ``Study.resume`` goes on.
         """
         from rich.console import Console
@@ -166,6 +167,7 @@ class Study:
         from tuner.request import request_study
         from tuner.study import run_study
 
+        _require_callbacks(callbacks)
         console, ended = console or Console(quiet=True), Ended()
         with machine_errors(), storage.private_files(), interrupted_by():
             request = request_study(self._arguments)
@@ -198,6 +200,20 @@ class Study:
         if not folder.is_dir():
             raise AnalysisError(f"There is no release in {folder} yet. Run the study to its end first.")
         return Release(folder, read_release(folder)[0])
+
+
+def _require_callbacks(callbacks: Any) -> None:
+    """Raise StudyError where Ray Tune would find out after participants were paid for."""
+    from ray.tune import Callback
+
+    if not isinstance(callbacks, Sequence):
+        raise StudyError(f"callbacks={callbacks!r:.100} is not a list. Give one of ray.tune.Callback's, perhaps empty.")
+    for each in callbacks:
+        if not isinstance(each, Callback):
+            raise StudyError(
+                f"callbacks holds {each!r:.100}, which is not a callback of Ray Tune. Give an object of a class that "
+                "inherits from ray.tune.Callback."
+            )
 
 
 class _Refusing(argparse.ArgumentParser):

@@ -185,7 +185,10 @@ def _add_search_options(group: argparse._ArgumentGroup) -> None:
         "intervals that hold (default: 10 under the policy measured, which alone can have them; 0 for none)",
     )
     group.add_argument(
-        "--seed", type=int, metavar="N", help="make the study repeatable; refused for cohorts not marked public"
+        "--seed",
+        type=int,
+        metavar="N",
+        help="make the study repeatable, for cohorts marked public under the policy unaccounted",
     )
 
 

@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import ValidationError
@@ -220,6 +221,20 @@ def _check_places(directory: StudyDirectory, settings: StudySettings) -> None:
     for option, place in (("--out", directory.path.parent), ("--storage", storage and Path(storage))):
         if place and next(part for part in (place, *place.parents) if part.exists()).is_file():
             raise StudyError(f"{option} {place} cannot be a folder, because a file is in its place. Name another.")
+    if storage:
+        _check_can_be_made(Path(storage))
+
+
+def _check_can_be_made(storage: Path) -> None:
+    """Raise StudyError where a folder cannot be made: Ray would find out after participants were paid for."""
+    there = next(part for part in (storage, *storage.parents) if part.exists())
+    try:
+        with TemporaryDirectory(dir=there, prefix=".dpgan-tune-"):
+            pass
+    except OSError as error:
+        raise StudyError(
+            f"--storage {storage} cannot be written ({error.strerror}). Name a folder that all machines can reach."
+        ) from None
 
 
 def _check_numbers(chosen: dict[str, Any]) -> None:

@@ -42,8 +42,20 @@ of participants."""
 SHARES_OF_CLASSES = 0.15
 """Likewise of the difference between two classes in a share."""
 
-BLIND: Mapping[What, float] = {"share": 0.5, "middle": 0.4, "difference": 1.0, "association": 0.25, "table": 0.25}
+BLIND: Mapping[What, float] = {
+    "share": 0.5,
+    "middle": 0.4,
+    "spread": 0.4,
+    "mean": 0.5,
+    "difference": 1.0,
+    "association": 0.25,
+    "table": 0.25,
+}
 """Where the typical difference that would have been found is larger than this, too little was seen to call it good."""
+
+MOST: Mapping[What, float] = {"middle": 0.5, "spread": 0.5, "mean": np.inf, "difference": np.inf}
+"""The most that a figure can differ by, where that is not 1: shares about the release's median and quartiles are near
+one half, and means are in standard deviations."""
 
 IN_DEVIATIONS: frozenset[What] = frozenset({"mean", "difference"})
 
@@ -61,8 +73,7 @@ NAMES: Mapping[What, str] = {
 }
 
 NOTHING_MEASURED = (
-    "Participants were read for training and for scores alone, so nothing was paid for that a release could be "
-    "compared with, column by column."
+    "This policy measures nothing of participants that a release could be compared with, column by column."
 )
 
 Verdict = Literal["passed", "failed", "not judged"]
@@ -140,8 +151,10 @@ class Sight(BaseModel):
 
     @property
     def found(self) -> str:
-        """``found_from`` in words: no share differs by more than 1."""
-        return f"{self.found_from:.2g}" if self.found_from < 1 or self.what in IN_DEVIATIONS else "hidden by noise"
+        """``found_from`` in words: no share differs by more than there is of it."""
+        if self.found_from >= MOST.get(self.what, 1):
+            return "hidden by noise"
+        return f"{self.found_from:.2g}{' standard deviations' if self.what in IN_DEVIATIONS else ''}"
 
 
 class Quality(BaseModel):

@@ -88,8 +88,17 @@ def table_of(people: Participants, columns: tuple[Column, ...]) -> pd.DataFrame:
 
 
 def participants_of(table: pd.DataFrame, schema: Schema) -> Participants:
-    """Participants of a table of positions, clamped and rounded to values that the schema allows."""
+    """Participants of a table of positions, clamped and rounded to values that the schema allows.
+
+    Where a peer says that somebody came to a visit and lacks a value that may not be missing by itself, they get that
+    of somebody who has one.
+    """
     positions = table.to_numpy(float)  # (n, C + 1)
+    randomness = np.random.default_rng(0)
+    for number, cell in enumerate(Encoding(schema).cells):
+        lacking = positions[:, number] > 1
+        if cell.may_lack and not cell.flagged and not lacking.all():
+            positions[lacking, number] = randomness.choice(positions[~lacking, number], lacking.sum())
     values = Encoding(schema).at_positions(positions[:, :-1])
     ids, classes = np.arange(len(table)).astype(str), len(schema.label.classes)
     labels = np.floor(positions[:, -1] * classes).clip(0, classes - 1).astype(np.int64)

@@ -26,6 +26,11 @@ SHORTLISTS = (4, 3, 2)
 REAL_SHARE = 0.3
 """Share of the longest training that a shortlisted trial spends on real participants, after the surrogate."""
 
+COVERS = (
+    "the means and covariances that surrogates were drawn from, the training of every trial on participants, every "
+    "score, and every choice made by them"
+)
+
 
 class Surrogate:
     """Buy noisy moments once, search for nothing on participants drawn from them, and decide on real participants."""
@@ -104,13 +109,15 @@ class Surrogate:
                 "The release is made by that run.",
                 "what a run repeated after a crash is covered by what was charged for every run",
                 (time_tells(declared.plan),),
+                covers=COVERS,
             )
         else:
             method = bought + (
                 f"At most {plan.on_participants.trials} of them then continued training on participants under "
                 "differential privacy, and their epochs were judged by noisy scores on other participants."
             )
-            wording = Wording(method, picking(chosen), "work repeated after a crash was charged again")
+            repeated = "work repeated after a crash was charged again"
+            wording = Wording(method, picking(chosen), repeated, covers=COVERS)
         return DeclaredBudget.of(summary, declared, chosen, wording)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.datasheet import quality_section
 from analysis.quality.comparisons import comparisons
-from analysis.quality.gate import NOTHING_MEASURED, Quality, judge, not_judged
+from analysis.quality.gate import NOTHING_MEASURED, Quality, Sight, judge, not_judged
 from analysis.report import STRAYS, exit_status
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.measurements import Measured, Measurements
@@ -187,6 +187,25 @@ def test_with_much_noise_it_says_what_it_could_not_have_seen(trial):
     assert found.blind
     passed = found.model_copy(update={"verdict": "passed"})  # noise alone fails one in a hundred
     assert "The noise is large" in passed.summary() and "The noise is large" in passed.good_for("arm")
+
+
+@pytest.mark.parametrize(
+    ("what", "found_from", "said"),
+    [
+        ("middle", 0.49, "0.49"),
+        ("middle", 0.82, "hidden by noise"),
+        ("spread", 0.5, "hidden by noise"),
+        ("missing", 0.82, "0.82"),
+        ("mean", 1.2, "1.2 standard deviations"),
+    ],
+)
+def test_no_difference_is_said_to_be_found_that_cannot_be(what, found_from, said):
+    """Half of a release lies on either side of its median, so no share there differs by more than that."""
+    sight = Sight(what=what, figures=3, furthest=1, found_from=found_from)
+    assert sight.found == said
+    quality = Quality(verdict="passed", figures=3, sight=(sight,))
+    assert said == "hidden by noise" or what == "missing" or said in quality.summary()
+    assert said != "hidden by noise" or "not at all" in quality.summary()
 
 
 def test_what_is_found_of_correlations_is_said_as_a_reader_takes_it(trial):

@@ -13,8 +13,9 @@ import pytest
 from ray.tune.result import AUTO_RESULT_KEYS, DEFAULT_EXPERIMENT_INFO_KEYS
 
 from tests.shared_ray import forking
-from trainables.candidate import START
+from trainables.candidate import START, candidate_named, candidate_names, register
 from trainables.extensions import CANDIDATES, NETWORKS, SCORES, ExtensionError, added
+from trainables.measured.candidate import MeasuredNetwork
 from trainables.scoring.taken import is_taken
 from tuner.optuna_search import ASKED_FOR, BEST_EPOCH, FAILURE, STOPPED_EARLY, TUNE_TRIAL
 
@@ -240,6 +241,31 @@ def test_a_packages_classifier_that_answers_in_another_shape_is_refused_before_i
     )
     ran = python(installed, "-c", RANK_THEM)
     assert "AmongOthers answers about one participant of 2 classes with numbers of shape" in ran.stderr
+
+
+class Nothing:
+    name = "nothing"
+
+
+class Impostor(MeasuredNetwork):
+    """Has the name of another."""
+
+
+@pytest.mark.parametrize(
+    ("candidate", "why"),
+    [(5, "not a class"), (Nothing, "lacks hyperparameters"), (Impostor, "which the project has itself")],
+    ids=["a number", "only a name", "a name that is taken"],
+)
+def test_what_is_no_candidate_is_not_registered(candidate, why):
+    before = candidate_names()
+    with pytest.raises(ExtensionError, match=why):
+        register(candidate)
+    assert candidate_names() == before and candidate_named("measured") is MeasuredNetwork
+
+
+def test_a_candidate_that_this_process_knows_may_be_registered_in_another():
+    for each in (candidate_named(name) for name in candidate_names()):
+        register(each)
 
 
 def test_a_score_that_comes_with_the_project_is_replaced_by_no_package(installed, tmp_path):

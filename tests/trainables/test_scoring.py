@@ -3,8 +3,8 @@ import pytest
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
-from cohorts import Encoding, Participants
-from tests.conftest import small_cohort
+from cohorts import Encoding, Participants, Schema
+from tests.conftest import SMALL_SCHEMA, small_cohort
 from trainables.scoring import classifiers, likenesses, steering
 from trainables.scoring.correlations import rank_correlation_of_correlations
 from trainables.scoring.judging import Fitted, SyntheticJudge, evaluate
@@ -64,6 +64,13 @@ def test_a_measure_that_never_varies_spoils_nothing(cohort):
     values[:, 1] = 5
     constant = Participants(cohort.schema, cohort.ids, cohort.labels, values)
     assert np.isfinite(rank_correlation_of_correlations(constant, cohort))
+
+
+def test_of_a_single_measure_nothing_hangs_together():
+    one = {"name": "one", "measures": SMALL_SCHEMA["measures"][:1], "visits": {"column": "visit", "codes": ["week 0"]}}
+    schema, cohort = Schema.model_validate({**SMALL_SCHEMA, **one}), small_cohort(60)
+    alone = Participants(schema, cohort.ids, cohort.labels, cohort.values[:, :1, :1])
+    assert rank_correlation_of_correlations(alone, alone) == 0
 
 
 @pytest.mark.parametrize("classifier", steering())

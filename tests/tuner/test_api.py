@@ -115,6 +115,14 @@ def test_a_study_that_has_ended_is_gone_on_with_and_its_release_stays(example):
     assert again.release.manifest == before
 
 
+@pytest.mark.parametrize("callbacks", [[print], [dict], [Callback]], ids=str)
+def test_what_is_no_callback_is_refused_before_anything_is_read(tmp_path, callbacks):
+    study = Study(cohort="actg175", study="with-callbacks", out=tmp_path)
+    with pytest.raises(StudyError, match="callback"):
+        study.run(callbacks=callbacks)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_study_of_that_name_is_not_begun_twice(example):
     with chdir(example["folder"]), pytest.raises(StudyError, match="A study named from-python is already at"):
         Study(cohort="actg175", study="from-python").plan()

@@ -311,6 +311,11 @@ def test_a_file_where_a_folder_should_be_is_named(capsys, tmp_path, little):
     assert "afile" in refused(capsys, tmp_path / "out", "--cohort", str(little), "--storage", str(file))
 
 
+def test_a_storage_that_cannot_be_made_is_named_before_anything_is_paid(capsys, tmp_path, little):
+    said = refused(capsys, tmp_path / "out", "--cohort", str(little), "--storage", "/proc/nowhere")
+    assert "--storage /proc/nowhere cannot be written" in said
+
+
 @pytest.mark.parametrize(
     ("option", "named"),
     [

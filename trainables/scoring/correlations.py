@@ -12,7 +12,8 @@ from trainables.scoring.score import Likeness, Score
 def rank_correlation_of_correlations(synthetic: Participants, real: Participants) -> float:
     """Rank correlation between two cohorts' pairwise feature correlations: 1 is alike.
 
-    A feature that does not vary correlates 0 with every other.
+    A feature that does not vary correlates 0 with every other, and where there are fewer than two pairs nothing is
+    known: 0.
 
     Args:
         synthetic: generated participants.
@@ -21,6 +22,8 @@ def rank_correlation_of_correlations(synthetic: Participants, real: Participants
     Source: Beaulieu-Jones et al. 2019, figure 3 (the 630 pairwise correlations of 36 features).
     """
     encoding = Encoding(real.schema)
+    if encoding.width < 3:
+        return 0.0
     ours, theirs = encoding.encode(synthetic.values), encoding.encode(real.values)  # (n, F), (m, F)
     return float(np.nan_to_num(spearmanr(_correlations(ours), _correlations(theirs)).statistic))
 
