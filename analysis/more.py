@@ -38,6 +38,7 @@ from privacy.policies import policy_named
 from privacy.statements.statement import Statement
 
 FOLDER = "draws"
+MOST_AT_ONCE = 10_000_000
 SLACK = 1.1  # how many more than expected are drawn at first where only one class is wanted
 
 README = """\
@@ -100,6 +101,10 @@ def draw_participants(
     label = _label(schema, group)
     if participants < 1:
         raise AnalysisError(f"--participants {participants} draws nobody. Give 1 or more.")
+    if participants > MOST_AT_ONCE:
+        raise AnalysisError(
+            f"--participants {participants} is more than are drawn at once. Give at most {MOST_AT_ONCE:,}."
+        )
     if seed is not None and not 0 <= seed < 2**63:
         raise AnalysisError(f"--seed {seed} is out of range. Give a whole number from 0 on, such as 7.")
     policy, declared = policy_named(settings.policy), directory.declared_plan()

@@ -56,7 +56,7 @@ class DeclaredBudget:
         charges: (split, what for, how often) of this study.
         other_studies: other studies whose charges the declared epsilon covers too.
         other_people: cohorts whose participants are others, as the data steward said.
-        left_out: earlier entries of a public cohort's ledger that the study did not count.
+        left_out: earlier charges to a public cohort's ledger that the study did not count.
         internal_before: times the data steward looked at real participants before this release was drawn.
         redrawn: how often this study drew a release before.
         search_trials: configurations that were tried for free, on a surrogate or on what was measured.
@@ -146,7 +146,7 @@ class DeclaredBudget:
             charges=tuple((split, what, count) for (split, what), count in sorted(own.items())),
             other_studies=len({each.study for each in released} - {summary.study}),
             other_people=summary.other_people,
-            left_out=declaration.since,
+            left_out=sum(isinstance(entry.content, Charge) for entry in summary.entries[: declaration.since]),
             internal_before=chosen.internal_before,
             redrawn=chosen.redrawn,
             search_trials=plan.on_surrogate.trials if plan.on_surrogate else 0,

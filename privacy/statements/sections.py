@@ -136,12 +136,12 @@ def ledger_records(ledger: str, other_studies: int, other_people: Sequence[str],
         ledger: which one, in words that tell it from any other.
         other_studies: whose charges it holds.
         other_people: cohorts whose participants are others, as the data steward said.
-        left_out: entries that a public cohort's study did not count.
+        left_out: charges that a public cohort's study did not count.
         covered: what the other studies' charges are to this statement, as the end of a sentence.
     """
     if left_out:
-        entries = "1 earlier entry" if left_out == 1 else f"{left_out} earlier entries"
-        records = f"The cohort is public, and what the ledger of {ledger} already held ({entries}) was left out."
+        charges = "1 earlier charge" if left_out == 1 else f"{left_out} earlier charges"
+        records = f"The cohort is public, and what the ledger of {ledger} already held ({charges}) was left out."
     elif not other_studies:
         records = f"The ledger of {ledger} records no other study of these participants."
     else:

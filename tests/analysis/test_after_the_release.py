@@ -254,6 +254,7 @@ def test_a_draw_has_both_classes_by_their_public_shares_and_loads_again_as_a_coh
     ("options", "message"),
     [
         (["--participants", "0"], "draws nobody"),
+        (["--participants", "99999999999"], "more than are drawn at once"),
         (["--participants", "9", "--class", "placebo"], "Its classes are 'control', 'treated'"),
         (["--participants", "9", "--seed", "-1"], "out of range"),
     ],

@@ -68,7 +68,10 @@ def test_a_measure_that_never_varies_spoils_nothing(cohort):
 
 def test_of_a_single_measure_nothing_hangs_together():
     one = {"name": "one", "measures": SMALL_SCHEMA["measures"][:1], "visits": {"column": "visit", "codes": ["week 0"]}}
-    schema, cohort = Schema.model_validate({**SMALL_SCHEMA, **one}), small_cohort(60)
+    schema, cohort = (
+        Schema.model_validate({**SMALL_SCHEMA, **one}),
+        small_cohort(Schema.model_validate(SMALL_SCHEMA), 60),
+    )
     alone = Participants(schema, cohort.ids, cohort.labels, cohort.values[:, :1, :1])
     assert rank_correlation_of_correlations(alone, alone) == 0
 
