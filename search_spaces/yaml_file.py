@@ -57,12 +57,12 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     if content is None:
         raise SearchSpaceError(
             f"Search space {path} is empty. Name at least one hyperparameter, for example "
-            "'noise_multiplier: {uniform: [0.8, 3]}'."
+            "'generator_learning_rate: {log_uniform: [5e-4, 5e-3]}'."
         )
     if not isinstance(content, dict):
         raise SearchSpaceError(
             f"Search space {path} holds a {type(content).__name__}, not a mapping. Write one 'hyperparameter: entry' "
-            "per line, for example 'noise_multiplier: {uniform: [0.8, 3]}'."
+            "per line, for example 'generator_learning_rate: {log_uniform: [5e-4, 5e-3]}'."
         )
     return content
 

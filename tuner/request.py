@@ -39,6 +39,7 @@ from tuner.priced_spaces import require_affordable, require_used
 
 FEWEST_EXPECTED = 3
 MOST = 1_000_000  # trials, or epochs of one
+LARGEST_EPSILON = 1_000.0
 RECORDED_PACKAGES = ("dpgan-tune", "dp-accounting", "opacus", "optuna", "ray", "scikit-learn", "torch")
 
 
@@ -239,8 +240,11 @@ def _check_can_be_made(storage: Path) -> None:
 
 def _check_numbers(chosen: dict[str, Any]) -> None:
     """The numbers argparse lets through but no study can use."""
-    if not 0 < chosen["epsilon"] < float("inf"):
-        raise StudyError(f"--epsilon {chosen['epsilon']} is not a privacy budget. Give a number above 0, such as 3.5.")
+    if not 0 < chosen["epsilon"] <= LARGEST_EPSILON:
+        raise StudyError(
+            f"--epsilon {chosen['epsilon']} is not a privacy budget. Give a number above 0, such as 3.5; above "
+            f"{LARGEST_EPSILON:g} nothing is promised that anybody could tell from no promise."
+        )
     if not 0 < chosen["delta"] < 1:
         raise StudyError(
             f"--delta {chosen['delta']} is not a probability that a guarantee can leave out. Give a number between 0 "

@@ -132,6 +132,7 @@ def test_a_study_of_that_name_is_not_begun_twice(example):
     ("options", "error", "said"),
     [
         ({"epsilon": -1}, StudyError, "--epsilon -1.0 is not a privacy budget"),
+        ({"epsilon": 1e9}, StudyError, "above 1000 nothing is promised"),
         ({"trials": "many"}, StudyError, "--trials: invalid int value: 'many'"),
         ({"engine": "steam"}, StudyError, "--engine: invalid choice"),
         ({"cohort": "nowhere"}, CohortError, "There is no cohort named 'nowhere'"),
