@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -50,7 +51,8 @@ def through_everything(schema: Schema, seed: int, rho: float) -> None:
         assert write_copies(copies, Path(folder))
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(schema=schemas(), seed=st.integers(0, 2**20), rho=st.sampled_from([0.01, 0.2, 50.0]))
 def test_any_trial_goes_through(schema, seed, rho):
     through_everything(schema, seed, rho)
