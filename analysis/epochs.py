@@ -105,8 +105,8 @@ def scored_epochs(
         raise AnalysisError(
             f"The study {settings.study} has nothing to release: none of its {len(ended)} trials has a scored "
             f"epoch with its generator under {experiment}. Either every trial failed (see error.txt there) or the "
-            "budget was too small for a single epoch, or another study of the cohort used it meanwhile; choose a larger "
-            "--epsilon, or a search space with more noise or smaller sampling rates."
+            "budget was too small for a single epoch, or another study of the cohort used it meanwhile; choose a "
+            "larger --epsilon, or a search space with more noise or smaller sampling rates."
         )
     return tuple(sorted(epochs, key=lambda each: (each.trial_id, each.epoch)))
 

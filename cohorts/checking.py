@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -77,6 +78,8 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
         console.print(compared, markup=False, soft_wrap=True)
     for warning in warnings_of(report, exactly=schema.public):
         console.print(warning, style="bold red", markup=False, soft_wrap=True)
+    for hint in torn_visits(cohort, exactly=schema.public):
+        console.print(hint, style="yellow", markup=False, soft_wrap=True)
 
 
 def warnings_of(report: LoadReport, exactly: bool) -> list[str]:
@@ -88,6 +91,44 @@ def warnings_of(report: LoadReport, exactly: bool) -> list[str]:
     """
     incomplete = many_incomplete(report, exactly)
     return [_absent(each) for each in report.absent] + ([incomplete] if incomplete is not None else [])
+
+
+def torn_visits(cohort: Participants, exactly: bool) -> list[str]:
+    """What to say in the schema where measures that may each be missing mostly are so together, a paragraph each.
+
+    Args:
+        cohort: participants. Sensitive: of how many it is so is rounded as other counts are.
+        exactly: whether exact counts may be shown.
+    """
+    schema = cohort.schema
+    measures = slice(len(schema.measures))
+    expected = schema.observed[measures] & ~schema.gone(cohort.values)[:, measures]  # (n, M, V)
+    known = ~np.isnan(cohort.values[:, measures])
+    several = (schema.observed & schema.may_be_missing)[measures].sum(axis=0) > 1
+    nothing = expected.any(axis=1) & ~known.any(axis=1) & several  # (n, V)
+    part = known.any(axis=1) & (expected & ~known).any(axis=1) & several
+    later = np.flip(np.logical_or.accumulate(np.flip(known.any(axis=1), axis=1), axis=1), axis=1)
+    hints = []
+    for what, said, who in (
+        ("and came again", "missed: [{}] of the visits", nothing & later),
+        ("and did not come again", "dropout: true of the visits", nothing & ~later & (not schema.visits.dropout)),
+    ):
+        counts = [(int(who[:, visit].sum()), int(part[:, visit].sum())) for visit in range(len(several))]
+        of_them = [visit for visit, (all_, some) in enumerate(counts) if _mostly(all_, some, exactly)]
+        if of_them:
+            names = [schema.visit_names[visit] for visit in of_them]
+            most = ", ".join(f"{shown(counts[visit][0], exactly)} at {schema.visit_names[visit]}" for visit in of_them)
+            hints.append(
+                f"HINT: participants have no value of anything at a visit {what} ({most}), more of them than lack part "
+                f"of it. Say {said.format(', '.join(names))}, so that nobody synthetic has half of one and noise is "
+                "less, and missing: allowed only of what is missing by itself where somebody was present."
+            )
+    return hints
+
+
+def _mostly(all_of_it: int, part: int, exactly: bool) -> bool:
+    """Whether more have nothing at a visit than part of it, as far as rounded counts say."""
+    return _coarse(all_of_it, exactly) > _coarse(part, exactly)
 
 
 def _absent(absent: VisitWithoutRows) -> str:

@@ -70,6 +70,28 @@ def test_who_missed_a_visit_and_came_again_takes_part_and_who_has_half_of_one_do
     assert_same(read_participants(cohort.schema, tmp_path / "out")[0], cohort)
 
 
+@pytest.mark.parametrize(
+    ("visit", "said"),
+    [("V1", "and came again (20 at V1)"), ("V2", "and did not come again (20 at V2)")],
+    ids=["missed", "left"],
+)
+def test_who_flags_each_measure_for_visits_that_are_missing_whole_is_told_of_a_better_way(
+    tmp_path, capsys, visit, said
+):
+    visits = visits_frame()
+    visits = pd.concat([visits, visits[visits["visit"] == "V1"].assign(visit="V2")], ignore_index=True)
+    torn = visits.index[visits["visit"] == visit]
+    visits.loc[torn[20:25], "hb"] = ""  # by themselves
+    whole = visits.drop(index=torn[:20])
+    schema = {**allowed(with_a_third_visit()), "public": True}
+    assert main([write_trial(tmp_path, visits=whole, schema=schema)]) == 0
+    (hint,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("HINT"))
+    assert said in hint and (f"missed: [{visit}]" in hint or "dropout: true" in hint)
+    visits.loc[torn[:40], "hb"] = ""
+    assert main([write_trial(tmp_path, visits=visits, schema=schema)]) == 0
+    assert "HINT" not in capsys.readouterr().out
+
+
 def test_the_steward_is_told_of_it(tmp_path, capsys):
     assert main([write_trial(tmp_path, schema=with_a_third_visit(dropout=True))]) == 0
     (warning,) = (line for line in capsys.readouterr().out.splitlines() if "WARNING" in line)
