@@ -270,10 +270,12 @@ class StudyView(Callback):
         table.add_column("trial", no_wrap=True)
         table.add_column("", no_wrap=True)
         best = "\n".join(filter(None, ("best", "score", self._noise.mean)))
-        for heading in ("epoch", *self._figures.values(), "epsilon", best):
+        free = any("misfit" in view.report and not view.report.get("epsilon") for view in views)
+        last = [] if free and "misfit" in self._figures else ["misfit" if free else "epsilon"]
+        for heading in ("epoch", *self._figures.values(), *last, best):
             table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
         for view in most_telling(views, min(self._rows, max(1, self._console.height - 10))):
-            table.add_row(*_cells(view, self._figures), style="dim" if view.state in (STOPPED, FAILED) else "")
+            table.add_row(*_cells(view, self._figures, last), style="dim" if view.state in (STOPPED, FAILED) else "")
         return Group(
             table,
             Text(),
@@ -296,7 +298,8 @@ def most_telling(views: Sequence[TrialView], rows: int) -> list[TrialView]:
     return [*training, *others][:rows]
 
 
-def _cells(view: TrialView, shown: Iterable[str]) -> list[str | Text]:
+def _cells(view: TrialView, shown: Iterable[str], last: Iterable[str]) -> list[str | Text]:
+    """A row; where trials read nobody, their misfit stands in place of an epsilon."""
     report = view.report
     figures = [report.get(name) for name in shown]
     return [
@@ -304,7 +307,7 @@ def _cells(view: TrialView, shown: Iterable[str]) -> list[str | Text]:
         Text(view.state, style=COLOURS[view.state]),
         view.epochs,
         *("" if figure is None else f"{figure:.3f}" for figure in figures),
-        f"{report['epsilon']:.2f}" if report.get("epsilon") else "",
+        *(f"{report[name]:.2f}" if report.get(name) else "" for name in last),
         "" if view.best_score is None else f"{view.best_score:.3f}",
     ]
 

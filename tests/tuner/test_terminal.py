@@ -270,6 +270,12 @@ def test_where_no_trial_read_anybody_its_misfit_stands_in_place_of_its_epsilon()
     *_, heading, row = output(to).splitlines()
     assert "misfit" in heading and "epsilon" not in output(to)
     assert row.split() == ["aaa", "9", "0.910", "0.930", "1.20", "random", "forest"]
+    running = trial("aaa", Trial.RUNNING, 9, 0.8)
+    running.run_metadata.last_result |= {"misfit": 1.204, "epsilon": 0.0}
+    lines = shown([running])
+    (row,) = [line for line in lines if line.startswith("aaa")]
+    assert row.split() == ["aaa", "training", "9/40", "0.810", "0.790", "1.20", "0.800"]
+    assert any("misfit" in line for line in lines) and not any("epsilon" in line for line in lines)
 
 
 def test_without_a_label_there_is_no_auc_and_the_misfit_is_shown():
