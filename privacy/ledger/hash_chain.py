@@ -133,8 +133,8 @@ class Chain:
     def copy_into(self, database: sqlite3.Connection) -> None:
         """Have another database hold the same, at once, but for secrets of searches under way."""
         self._database.backup(database)
-        for table in SECRET_TABLES:
-            database.execute(f"DROP TABLE IF EXISTS {table}")
+        for table in filter(self._has, SECRET_TABLES):
+            database.execute(f"DELETE FROM {table}")  # those who have the file open go on finding the table
 
     def copy_to(self, target: Path, whole: bool = False) -> None:
         """Write everything into one new file for this user alone, whole or not at all.
