@@ -209,7 +209,7 @@ class Chain:
             content, seal = kept["content"], str(kept["seal"])
         except (ValueError, TypeError, KeyError, RecursionError):
             content, seal = None, ""
-        if not hmac.compare_digest(seal, self.fingerprint(["secret", study, number, content])):
+        if not _alike(seal, self.fingerprint(["secret", study, number, content])):
             raise LedgerError(
                 f"What the ledger {self.file} keeps of the search of the study {study} was edited, or is of an earlier "
                 "version. No participant may be read for it: begin a new study."
@@ -236,7 +236,7 @@ class Chain:
         number, head = self.count, self.head
         for row in rows:
             number, head = number + 1, self._hash(head, number + 1, str(row.content))
-            if row.number != number or not hmac.compare_digest(str(row.hash), head):
+            if row.number != number or not _alike(str(row.hash), head):
                 where = "was not written with its key" if number == 1 else f"is broken at entry {number}"
                 raise LedgerError(
                     f"The ledger {self.file} {where}: an entry was edited, added, removed or reordered, or the file "
@@ -253,6 +253,11 @@ class Chain:
                 f"The ledger {self.file} was removed or replaced while it was in use. Restore the newest copy from a "
                 "backup; nothing further may be read without it."
             )
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two hashes are the same; what somebody put in the place of one may be any text."""
+    return hmac.compare_digest(one.encode(errors="replace"), other.encode())
 
 
 def create_chain(file: Path, header: dict[str, Any], keep_key: bool) -> None:

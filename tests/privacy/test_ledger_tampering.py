@@ -96,6 +96,7 @@ def test_an_edited_entry_breaks_the_chain(file, was, becomes):
         "DELETE FROM entries WHERE number = 1",
         "UPDATE entries SET number = 99 WHERE number = 4",
         "UPDATE entries SET hash = substr(hash, 2) || '0' WHERE number = 5",
+        "UPDATE entries SET hash = 'ß' || substr(hash, 2) WHERE number = 5",
         "INSERT INTO entries SELECT 7, content, hash FROM entries WHERE number = 6",
         "UPDATE header SET content = replace(content, 'secret', 'sacred')",
     ],

@@ -155,14 +155,14 @@ def test_runs_read_nobody_after_participants_were_divided_anew(account):
     assert not [entry for entry in again._ledger.books.entries[entries:] if isinstance(entry.content, Charge)]
 
 
-@pytest.mark.parametrize("wrong", ["content", "seal", "text"])
+@pytest.mark.parametrize("wrong", ["content", "seal", "text", "no seal"])
 def test_what_runs_may_still_do_cannot_be_edited(account, wrong):
     with sqlite3.connect(account._ledger.file) as database:
         (text,) = database.execute("SELECT content FROM secrets WHERE number = 0").fetchone()
         kept = json.loads(text)
         if wrong == "content":
             kept["content"]["left"] = dict.fromkeys(kept["content"]["left"], 10**6)
-        edited = {"content": kept, "seal": kept["content"], "text": {"content": kept["content"], "seal": ""}}[wrong]
+        edited = {"content": kept, "seal": kept["content"], "text": [], "no seal": {**kept, "seal": "ß"}}[wrong]
         database.execute("UPDATE secrets SET content = ? WHERE number = 0", (json.dumps(edited),))
     with pytest.raises(LedgerError, match="was edited"):
         account.read(part("train"), 0, training(1))
