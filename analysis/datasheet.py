@@ -27,9 +27,12 @@ MOST_FINDINGS = 12
 
 PAID_FOR = """\
 - `paid_for_estimates.csv`: means, shares, variances and differences of the trial itself, as they were measured with
-  noise, with 95 % intervals that hold noise and sampling; cite these rather than figures of synthetic participants,
-  and of those by histograms alone and by copies (`combined_estimate`) the latter, which are nearer to the trial's
+  noise, with 95 % intervals that hold noise and sampling; cite these rather than figures of synthetic
+  participants{of_copies}
 """
+
+OF_COPIES = """, and of those by histograms alone and by copies (`combined_estimate`) the latter, which
+  are nearer to the trial's"""
 
 INTERVALS = """\
 Each of the {copies} copies could be the trial that was measured, as far as the noise tells; they differ by as much as
@@ -144,7 +147,7 @@ def datasheet(
         score=statement.score,
         picking=statement.picking,
         files="\n".join([*_file_lines(schema, tables, marking), *_copy_lines(schema, copies)]),
-        paid_for="" if quality.verdict == "not judged" else PAID_FOR,
+        paid_for="" if quality.verdict == "not judged" else PAID_FOR.format(of_copies=OF_COPIES if copies > 1 else ""),
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema, shares, copies),
         visits=_visit_sentence(schema) + _row_sentence(schema) + _constraint_sentence(schema),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analysis.datasheet import datasheet
-from analysis.quality.gate import not_judged
+from analysis.quality.gate import Quality, not_judged
 from cohorts import Schema, resolve_schema
 from tests.conftest import SMALL_SCHEMA
 
@@ -33,6 +33,23 @@ def test_without_a_public_number_it_is_said_who_is_left_out():
     text = sheet()
     names = ", ".join(each["name"] for each in SMALL_SCHEMA["measures"])
     assert f"whoever lacked a value of {names} where one was expected is left out" in text
+
+
+@pytest.mark.parametrize("visits", [{"dropout": True}, {"missed": True}, {"dropout": True, "missed": True}], ids=str)
+def test_visits_that_nobody_had_to_attend_leave_nobody_out(visits):
+    text = sheet(visits={**SMALL_SCHEMA["visits"], **visits})
+    said = {"dropout": "up to the last visit attended", "missed": "at visits that were not missed"}
+    where = " and ".join(said[each] for each in visits)
+    assert f"where one was expected, {where}, is left out" in text
+
+
+@pytest.mark.parametrize("copies", [0, 10])
+def test_figures_by_copies_are_named_where_there_are_copies(copies):
+    statement: Any = SimpleNamespace(study="s", cohort="small", method="", score="", picking="")
+    schema = Schema.model_validate(SMALL_SCHEMA)
+    text = datasheet(statement, "synthetic", schema, statement, Quality(verdict="passed"), FILES, copies)
+    assert "cite these rather than figures of synthetic\n  participants" in text
+    assert ("combined_estimate" in text) == (copies > 0)
 
 
 def test_where_everybody_takes_part_nothing_is_said():
