@@ -20,6 +20,7 @@ from analysis.study import StudySettings
 from cohorts import Schema
 from cohorts.labels.survival_label import SurvivalLabel
 from cohorts.left_out import left_out, many_left_out
+from cohorts.schema import ATTENDED, PRESENT
 from privacy.mechanisms.labels import shares_of_classes
 from privacy.statements.statement import Statement
 
@@ -150,7 +151,10 @@ def datasheet(
         paid_for="" if quality.verdict == "not judged" else PAID_FOR.format(of_copies=OF_COPIES if copies > 1 else ""),
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema, shares, copies),
-        visits=_visit_sentence(schema) + _row_sentence(schema) + _constraint_sentence(schema),
+        visits=_visit_sentence(schema)
+        + _attendance_sentence(schema)
+        + _row_sentence(schema)
+        + _constraint_sentence(schema),
         good_for=quality.good_for(schema.compared_by),
         quality=quality_section(quality),
         intervals=interval_section(schema, copies, width_beside_sampling(estimates), quality.tables),
@@ -303,9 +307,29 @@ def _row_sentence(schema: Schema) -> str:
     if not schema.visit_tables or not schema.may_be_missing.any():
         return ""
     return (
-        " A visit at which a participant has no value at all has no row, so shares of missing values are of "
-        "participants, not of rows."
+        " A visit at which a participant has no value at all has no row, but for one of whoever has none at any, so "
+        "shares of missing values are of participants, not of rows."
     )
+
+
+def _attendance_sentence(schema: Schema) -> str:
+    """Who need not attend which visits, and what figures of that are of."""
+    said, visits, names = "", schema.visits, schema.visit_names
+    if visits.dropout:
+        when = f"after {names[visits.surely_attended - 1]}" if visits.surely_attended else "before or after any visit"
+        said += f" Participants may leave {when}: `{ATTENDED}` is the number of the last, from 1."
+    if visits.may_be_missed:
+        of_whom = ", of those who had not left, and `missing` there that they had" if visits.dropout else ""
+        said += (
+            f" They may miss {', '.join(visits.may_be_missed)} and come again: `{PRESENT}` says whether they were there"
+            f"{of_whom}."
+        )
+    if isinstance(schema.label, SurvivalLabel) and len(names) > 1:
+        said += (
+            " **Visits do not end with the follow-up**: a synthetic participant may have values at a visit after the "
+            "event, or after being censored. Leave such rows out where that matters."
+        )
+    return said
 
 
 def _visit_sentence(schema: Schema) -> str:

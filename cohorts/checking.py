@@ -123,6 +123,12 @@ def torn_visits(cohort: Participants, exactly: bool) -> list[str]:
                 f"of it. Say {said.format(', '.join(names))}, so that nobody synthetic has half of one and noise is "
                 "less, and missing: allowed only of what is missing by itself where somebody was present."
             )
+    never = _coarse(int((~known.any(axis=(1, 2))).sum()), exactly) == 0
+    if schema.visits.dropout is True and schema.visits.baseline is not None and never:
+        hints.append(
+            f"HINT: everybody attended {schema.visits.baseline}, as far as is counted. Say dropout: {{from: "
+            f"{schema.visits.baseline}}} of the visits, so that everybody synthetic does."
+        )
     return hints
 
 

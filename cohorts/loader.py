@@ -80,7 +80,7 @@ def read_participants(
     cohort = Participants(schema, people.ids[kept], labels[kept].astype(np.int64), values[kept].astype(np.float32))
     counts = tuple(_counted(schema, name, tables[name], rows) for name in schema.visit_tables)
     if for_a_study:
-        _require_both_classes(cohort, tables)
+        _require_both_classes(cohort, tables, rules)
     return cohort, LoadReport(len(kept), len(cohort), rules, counts, (*counted, *cells), absent)
 
 
@@ -260,10 +260,14 @@ def _complete(
     return kept, tuple(rules)
 
 
+def _mostly_dropped(rules: tuple[RuleCount, ...]) -> str:
+    worst = max(rules, key=lambda rule: rule.dropped)
+    return f" Most were dropped by the rule '{worst.rule}' ({about(worst.dropped)})." if worst.dropped else ""
+
+
 def _too_few(schema: Schema, tables: dict[str, Table], kept: int, rules: tuple[RuleCount, ...]) -> CohortError:
     files = ", ".join(str(table.path) for table in tables.values())
-    worst = max(rules, key=lambda rule: rule.dropped)
-    reason = f" Most were dropped by the rule '{worst.rule}' ({about(worst.dropped)})." if worst.dropped else ""
+    reason = _mostly_dropped(rules)
     return CohortError(
         f"Only {about(kept)} participants in {files} are complete over the visits "
         f"{', '.join(schema.visit_names)}; at least {MINIMUM_PARTICIPANTS} are needed.{reason} Use "
@@ -271,13 +275,14 @@ def _too_few(schema: Schema, tables: dict[str, Table], kept: int, rules: tuple[R
     )
 
 
-def _require_both_classes(cohort: Participants, tables: dict[str, Table]) -> None:
+def _require_both_classes(cohort: Participants, tables: dict[str, Table], rules: tuple[RuleCount, ...]) -> None:
     label = cohort.schema.label
     for index, each in enumerate(label.classes):
         if not (cohort.labels == index).any():
             value = f" = {each.value}" if isinstance(each, ListedClass) else ""
             raise CohortError(
                 f"{tables[label.table].path}, column {', '.join(label.columns)}: no complete participant has the "
-                f"label {label.name}{value} ({each.name}), so all have the other class. Two "
-                "classes are needed: check the column, and the label's classes in the schema."
+                f"label {label.name}{value} ({each.name}), so all have the other class.{_mostly_dropped(rules)} Two "
+                "classes are needed: check the column, the label's classes in the schema, and whether all who have "
+                "that one are dropped as incomplete."
             )

@@ -31,9 +31,9 @@ from cohorts.visits import Dropout, Visits, Window
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
 
-ATTENDED = "visits attended"
+ATTENDED = "last visit attended"
 
-PRESENT = "present at visit"
+PRESENT = "attendance"
 
 
 class Schema(Frozen):
@@ -291,7 +291,7 @@ class Schema(Frozen):
     @property
     def all_measures(self) -> tuple[Measure, ...]:
         """The M rows of a participant: those recorded; of an outcome where it lies within its class; whether visits
-        that may be missed were attended; and with dropout the number of visits until then."""
+        that may be missed were attended; and with dropout which was the last, by its number from 1."""
         measures = self.recorded
         if isinstance(self.label, OutcomeLabel):
             measures = (*measures, self.label.position)

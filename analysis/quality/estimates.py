@@ -114,7 +114,7 @@ def estimates(measured: Measured, schema: Schema) -> list[Estimate]:
         values = None if cell.measure.discrete else BinValues.of(cell, scores.bins[number])
         own = [_of_class(_Asked(schema, cell, label, each[number], values)) for label, each in enumerate(classes)]
         lines += [line for part in own for line, _ in part]
-        for label in range(1, len(own)):
+        for label in range(1, len(own)) if not cell.before else ():  # arms differ by chance alone there
             lines += _differences(schema, own[0], own[label], label)
     return lines
 

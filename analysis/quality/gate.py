@@ -234,11 +234,11 @@ class Quality(BaseModel):
     def _unseen(self) -> str:
         if not self.blind:
             return ""
-        told = (
-            f"in {NAMES[each.what]} {f'only from {each.found} on' if each.found[0].isdigit() else 'not at all'}"
-            for each in self.blind
-        )
-        return f" The noise is large beside so few participants: differences could be found {', '.join(told)}."
+        seen = [f"in {NAMES[each.what]} from {each.found} on" for each in self.blind if each.found[0].isdigit()]
+        hidden = [NAMES[each.what] for each in self.blind if not each.found[0].isdigit()]
+        told = [f"only large differences could be found: {', '.join(seen)}"] if seen else []
+        told += [f"none at all could be found in {' and '.join(hidden)}"] if hidden else []
+        return f" The noise is large beside so few participants: {'; '.join(told)}."
 
 
 def not_judged(reason: str) -> Quality:

@@ -21,6 +21,9 @@ from privacy.mechanisms.histograms import RAREST, Bins, ClassHistograms, class_s
 LIMIT = 3.3
 """Scores are cut at this many standard deviations."""
 
+FARTHEST, ONE_IN_A_HUNDRED = 2.0, 2.33
+"""The farthest mean of scores on a scale of their own, and beyond which score one in a hundred is."""
+
 NOTHING_ELSE = 1e-9
 """Width of what is left of a bin that holds the limit alone."""
 
@@ -245,18 +248,22 @@ class NormalScores:
         return self.encoding.at_positions(positions)
 
     def as_defined(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Scores (n, W) whose distribution within each class is what it is by definition, where that is known.
+        """Scores (n, W) whose distribution within each class is about what it is by definition, where that is known.
 
         It is where a cell is on a scale of each class's own, as of where an outcome lies within its class: standard
-        normal. A generator knows the spread of one score in a small class badly, and what is beyond the scale would all
-        be at its ends.
+        normal, but for the noise of the histogram that makes the scale, of which products of scores know. So a class
+        keeps its mean. Its spread a generator knows badly where the class is small, and what is beyond the scale would
+        all be at its ends: it is 1, or as much as leaves one in a hundred beyond.
         """
         scores = scores.copy()
         for number in self._own:
+            column = self.cells[number].first
             for label in range(len(self.shares)):
                 own = np.flatnonzero(labels == label)
-                ranks = (rankdata(scores[own, self.cells[number].first]) - 0.5) / max(len(own), 1)
-                scores[own, self.cells[number].first] = ndtri(ranks)
+                if len(own):
+                    mean = float(scores[own, column].mean().clip(-FARTHEST, FARTHEST))
+                    spread = min(1.0, (LIMIT - abs(mean)) / ONE_IN_A_HUNDRED)
+                    scores[own, column] = mean + spread * ndtri((rankdata(scores[own, column]) - 0.5) / len(own))
         return scores
 
     def indicated(self, number: int) -> np.ndarray:

@@ -205,7 +205,7 @@ def test_no_difference_is_said_to_be_found_that_cannot_be(what, found_from, said
     assert sight.found == said
     quality = Quality(verdict="passed", figures=3, sight=(sight,))
     assert said == "hidden by noise" or what == "missing" or said in quality.summary()
-    assert said != "hidden by noise" or "not at all" in quality.summary()
+    assert said != "hidden by noise" or "none at all could be found" in quality.summary()
 
 
 def test_what_is_found_of_correlations_is_said_as_a_reader_takes_it(trial):

@@ -158,7 +158,7 @@ def test_values_that_are_missing_three_arms_and_categories_have_their_place():
     bought = Measurements.costing(schema, 1.0, 5.0).release(people.values, people.labels)
     asked = asked_of(people, bought)
     page = internal_report(asked, Opened(people, transfer((10, 10, 10)))).as_html()
-    for phrase in ("half the dose less control", "share of II", "missing", "visits attended"):
+    for phrase in ("half the dose less control", "share of II", "missing", "last visit attended"):
         assert phrase in page
 
 

@@ -64,7 +64,7 @@ def test_who_missed_a_visit_and_came_again_takes_part_and_who_has_half_of_one_do
     missed = np.isnan(cohort.values[:, :3, 1])  # (n, 3)
     assert missed.all(axis=1).sum() == missed.any(axis=1).sum() == 5
     assert not np.isnan(cohort.values[:, :3, [0, 2]]).any()
-    assert "present at visit V1" in Encoding(cohort.schema).feature_names
+    assert "attendance V1" in Encoding(cohort.schema).feature_names
     write_cohort(cohort, tmp_path / "out")
     assert len(pd.read_csv(tmp_path / "out" / "visits.csv")) == 3 * 79 - 5
     assert_same(read_participants(cohort.schema, tmp_path / "out")[0], cohort)
@@ -90,6 +90,13 @@ def test_who_flags_each_measure_for_visits_that_are_missing_whole_is_told_of_a_b
     visits.loc[torn[:40], "hb"] = ""
     assert main([write_trial(tmp_path, visits=visits, schema=schema)]) == 0
     assert "HINT" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dropout", [True, {"from": "V0"}], ids=str)
+def test_where_everybody_attends_the_baseline_the_steward_is_told_to_say_so(tmp_path, capsys, dropout):
+    schema = {**with_a_third_visit(dropout=dropout, baseline="V0"), "public": True}
+    assert main([write_trial(tmp_path, schema=schema)]) == 0
+    assert ("Say dropout: {from: V0}" in capsys.readouterr().out) == (dropout is True)
 
 
 def test_the_steward_is_told_of_it(tmp_path, capsys):

@@ -63,13 +63,21 @@ def some(count: int) -> tuple[np.ndarray, np.ndarray]:
     return Encoding(SCHEMA).positions(PEOPLE.values[:count]), PEOPLE.labels[:count]
 
 
+def spread_too_far(scores: NormalScores, mean: float) -> np.ndarray:
+    """Scores of a generator that spreads outcomes of each class twice as far as they are, evenly about a mean."""
+    drawn, labels = np.random.default_rng(0).standard_normal((len(PEOPLE), scores.width)), PEOPLE.labels
+    column = next(cell.first for cell in scores.cells if cell.stretches)
+    for label in np.unique(labels):
+        own = labels == label
+        drawn[own, column] = mean + 2 * (drawn[own, column] - drawn[own, column].mean())
+    return drawn
+
+
 def test_outcomes_of_a_generator_that_spreads_them_too_far_are_not_heaped_at_the_ends_of_their_class():
     """Of a small class the spread of one score is known badly."""
     people, scores = PEOPLE, NormalScores(SCHEMA, MECHANISM.histograms.release(*some(2000)))
     number = next(number for number, cell in enumerate(scores.cells) if cell.stretches)
-    column = scores.cells[number].first
-    drawn = np.random.default_rng(0).standard_normal((len(people), scores.width))
-    drawn[:, column] *= 2
+    drawn = spread_too_far(scores, 0.0)
     found, too_far = (
         scores.encoding.positions(scores.values(each, people.labels))[:, number]
         for each in (scores.as_defined(drawn, people.labels), drawn)
@@ -78,3 +86,15 @@ def test_outcomes_of_a_generator_that_spreads_them_too_far_are_not_heaped_at_the
         own, other = found[people.labels == label], too_far[people.labels == label]
         expected = scores.encoding.positions(people.values)[people.labels == label, number]
         assert kstest(own, expected).statistic < 0.08 < kstest(other, expected).statistic
+
+
+@pytest.mark.parametrize("mean", [0.0, -0.8, 1.9])
+def test_outcomes_keep_the_mean_that_a_generator_learned_and_few_are_beyond_the_scale(mean):
+    """Products of scores know of the noise in the histogram that the scale of a small class is made by."""
+    people, scores = PEOPLE, NormalScores(SCHEMA, MECHANISM.histograms.release(*some(2000)))
+    column = next(cell.first for cell in scores.cells if cell.stretches)
+    found = scores.as_defined(spread_too_far(scores, mean), people.labels)[:, column]
+    for label in (0, 2):
+        own = found[people.labels == label]
+        assert own.mean() == pytest.approx(mean, abs=0.02)
+        assert (np.abs(own) > LIMIT).mean() < 0.02
