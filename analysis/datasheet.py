@@ -152,7 +152,7 @@ def datasheet(
         tables="\n\n".join(table_section(schema, table) for table in schema.tables),
         label=_label_sentence(schema, shares, copies),
         visits=_visit_sentence(schema)
-        + _attendance_sentence(schema)
+        + attendance_sentence(schema)
         + _row_sentence(schema)
         + _constraint_sentence(schema),
         good_for=quality.good_for(schema.compared_by),
@@ -312,8 +312,8 @@ def _row_sentence(schema: Schema) -> str:
     )
 
 
-def _attendance_sentence(schema: Schema) -> str:
-    """Who need not attend which visits, and what figures of that are of."""
+def attendance_sentence(schema: Schema) -> str:
+    """Who need not attend which visits, and what figures of that are of, after a space; empty where everybody does."""
     said, visits, names = "", schema.visits, schema.visit_names
     if visits.dropout:
         when = f"after {names[visits.surely_attended - 1]}" if visits.surely_attended else "before or after any visit"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.dataset.sums import SUMS_FILE
+from analysis.datasheet import attendance_sentence
 from analysis.quality.comparisons import between
 from analysis.quality.estimates import Estimate, is_complement
 from analysis.quality.gate import NAMES, Quality, least_of
@@ -195,6 +196,7 @@ def _paid_for(estimates: Sequence[Estimate], schema: Schema) -> Section:
         f"{BY_COPIES if any(each.combined_estimate is not None for each in estimates) else ''}",
         f"Participants who were measured, as that itself was measured: {counted}. {PAID_FOR_FILE} has the same figures "
         "with variances, both errors apart, and what bins may add.",
+        *filter(None, [attendance_sentence(schema).replace("`", "").replace("**", "").strip()]),
     )
     data = [vars(each) for each in estimates]
     table = Table("Estimates of the trial", ("measure", "visit", "figure", *groups), rows, ALL_TO_LOOK_FOR, data)

@@ -149,6 +149,18 @@ def _classes(column: Column) -> list[str]:
 
 
 def _visits(layout: Layout) -> list[str]:
+    """The visits, and what to say of those that not everybody attends."""
+    single = not layout.visits_in_rows and layout.visits == ("baseline",)
+    return [*_which_visits(layout), *(() if single else _UNATTENDED)]
+
+
+_UNATTENDED = (
+    "  # dropout: true  # take away the first # if participants may leave; {from: VISIT} if all attend that one",
+    "  # missed: true  # likewise if they may skip visits and return",
+)
+
+
+def _which_visits(layout: Layout) -> list[str]:
     said = f"TODO: the column of {', '.join(layout.tall)} that holds the visit"
     unnamed = ["visits:", *([line("  column:", said)] if layout.tall else [])]
     if not layout.visits_in_rows and layout.visits:
