@@ -27,8 +27,7 @@ MOST_FINDINGS = 25
 PAID_FOR_FILE = "paid_for_estimates.csv"
 BY_COPIES = (
     " They are combined from the copies of this release, whose intervals are narrower than those of noisy histograms "
-    "alone, which the file has as well; these stand here where copies say nothing, as of differences between arms in "
-    "what was measured before randomisation."
+    "alone, which the file has as well; these stand here where copies say nothing."
 )
 CITING = "How to cite"
 ALL_TO_LOOK_FOR = (
