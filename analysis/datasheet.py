@@ -20,7 +20,7 @@ from analysis.study import StudySettings
 from cohorts import Schema
 from cohorts.labels.survival_label import SurvivalLabel
 from cohorts.left_out import left_out, many_left_out
-from cohorts.schema import ATTENDED, PRESENT
+from cohorts.visits import ATTENDED, PRESENT
 from privacy.mechanisms.labels import shares_of_classes
 from privacy.statements.statement import Statement
 

@@ -21,7 +21,7 @@ from cohorts.labels.survival_label import Status, SurvivalLabel
 from cohorts.measure import Measure
 from cohorts.origin import Origin, place_of
 from cohorts.parameters import Parameters, RowKind, check_parameters
-from cohorts.parts import NO_TABLE, Category, Frozen, Name
+from cohorts.parts import Category, Frozen, Name
 from cohorts.publication import Publication
 from cohorts.schema_defaults import BY_TABLE, filled_in
 from cohorts.schema_file import read_schema_mapping, schema_error
@@ -30,10 +30,6 @@ from cohorts.visits import Dropout, Visits, Window
 
 MINIMUM_PARTICIPANTS = 50
 """Below this many complete participants no cohort is loaded, and none may be declared."""
-
-ATTENDED = "last visit attended"
-
-PRESENT = "attendance"
 
 
 class Schema(Frozen):
@@ -101,7 +97,8 @@ class Schema(Frozen):
                 ", since an outcome is none" if isinstance(self.label, OutcomeLabel) else ", or say randomised: true"
             )
             raise ValueError(f"visits: baseline is for a randomised label; leave it out{remedy}")
-        self._check_curves()
+        if isinstance(self.label, SurvivalLabel):
+            self.label.check_curves(self.covariates)
         self._check_visit_columns()
         for table in self.tables:
             measures, covariates = (
@@ -136,20 +133,6 @@ class Schema(Frozen):
                     f"format: missing_values of table {measure.table!r} holds {within[0]}, which lies within the "
                     f"limits of {measure.name}, so there it is a value; name missing_values at the other measures"
                 )
-
-    def _check_curves(self) -> None:
-        if not isinstance(self.label, SurvivalLabel) or self.label.by is None:
-            return
-        groups = [covariate.name for covariate in self.covariates if covariate.discrete]
-        if self.label.by not in groups:
-            meant = next((each.name for each in self.covariates if each.column == self.label.by), None)
-            remedy = (
-                f"say by: {meant}, the name of the covariate, not its column" if meant in groups else "name one of them"
-            )
-            raise ValueError(
-                f"label {self.label.name}: by names {self.label.by}, which is not a covariate of categories "
-                f"({', '.join(groups) or 'there is none'}); curves are drawn by one: {remedy}"
-            )
 
     def _check_file_names(self) -> None:
         written: dict[str, str] = {}
@@ -295,16 +278,7 @@ class Schema(Frozen):
         measures = self.recorded
         if isinstance(self.label, OutcomeLabel):
             measures = (*measures, self.label.position)
-        if self.visits.may_be_missed:
-            whether = Measure.model_validate(
-                {"name": PRESENT, "kind": "binary", "categories": ["no", "yes"], "table": NO_TABLE, "column": PRESENT}
-            )
-            measures = (*measures, whether)
-        if self.visits.dropout:
-            lower, upper = float(self.visits.surely_attended), float(len(self.visit_names))
-            attended = Measure(name=ATTENDED, kind="integer", lower=lower, upper=upper, table=NO_TABLE, column=ATTENDED)
-            measures = (*measures, attended)
-        return measures
+        return (*measures, *self.visits.attendance)
 
     @property
     def outcome_row(self) -> int | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
+from cohorts.measure import Measure
 from cohorts.origin import Origin
-from cohorts.parts import Frozen, Name
+from cohorts.parts import NO_TABLE, Frozen, Name
 from cohorts.spelling import require_distinct
+
+ATTENDED, PRESENT = "last visit attended", "attendance"
 
 
 class Window(Frozen):
@@ -126,6 +129,18 @@ class Visits(Frozen):
         if isinstance(self.missed, bool):
             return before_the_last[self.surely_attended :] if self.missed else ()
         return tuple(name for name in before_the_last if name in self.missed)
+
+    @property
+    def attendance(self) -> tuple[Measure, ...]:
+        """What is known of a participant by this: whether each visit that may be missed was attended, and with dropout
+        which was the last, by its number from 1."""
+        computed: list[dict[str, Any]] = []
+        if self.may_be_missed:
+            computed.append({"name": PRESENT, "kind": "binary", "categories": ["no", "yes"]})
+        if self.dropout:
+            visits = {"lower": self.surely_attended, "upper": len(self.names)}
+            computed.append({"name": ATTENDED, "kind": "integer", **visits})
+        return tuple(Measure.model_validate({**each, "table": NO_TABLE, "column": each["name"]}) for each in computed)
 
     @property
     def surely_attended(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -68,6 +69,19 @@ class SurvivalLabel(OutcomeLabel):
         self.check_scale(("horizon", self.horizon), *(("landmarks", each) for each in self.landmarks))
         self.check_shares(len(self.landmarks) + 1, len(self.landmarks) + 2)
         return self
+
+    def check_curves(self, covariates: Sequence[Measure]) -> None:
+        """Raise ValueError where curves are to be drawn by what is none of a trial's covariates of categories."""
+        groups = [covariate.name for covariate in covariates if covariate.discrete]
+        if self.by is not None and self.by not in groups:
+            meant = next((each.name for each in covariates if each.column == self.by), None)
+            remedy = (
+                f"say by: {meant}, the name of the covariate, not its column" if meant in groups else "name one of them"
+            )
+            raise ValueError(
+                f"label {self.name}: by names {self.by}, which is not a covariate of categories "
+                f"({', '.join(groups) or 'there is none'}); curves are drawn by one: {remedy}"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
