@@ -149,12 +149,11 @@ class Chain:
         with explained(target):
             partial.unlink(missing_ok=True)
             storage.begin_private_file(partial)
-            copy = sqlite3.connect(partial)
-            self.copy_into(copy)
+            copy = sqlite3.connect(partial, isolation_level=None)
+            self._database.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             for table in SECRET_TABLES if whole else (*SECRET_TABLES, *FINGERPRINTS):
                 copy.execute(f"DROP TABLE IF EXISTS {table}")
-            copy.commit()
             copy.execute("VACUUM")  # what was dropped is not left in free pages
             copy.close()
             storage.sync(partial)

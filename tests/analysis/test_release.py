@@ -76,10 +76,10 @@ def test_the_manifest_says_what_the_release_costs(built):
 def test_where_nothing_was_measured_the_release_says_that_it_was_not_judged(built):
     assert built.manifest.quality.verdict == "not judged"
     datasheet = (built.directory.release / "README.md").read_text()
-    assert "its quality was not judged" in datasheet and "nothing was paid for that a release could be" in datasheet
+    assert "its quality was not judged" in datasheet and "measures nothing of participants" in datasheet
     console = Console(file=io.StringIO(), width=200)
     print_report(built, console)
-    assert "Not judged. Participants were read for training" in console.file.getvalue()
+    assert "Not judged. This policy measures nothing of participants" in console.file.getvalue()
 
 
 def test_the_statement_stands_in_the_release_and_says_the_search_is_not_covered(built):

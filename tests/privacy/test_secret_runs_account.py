@@ -192,6 +192,7 @@ def test_no_copy_of_the_ledger_tells_of_the_runs(account, tmp_path):
     copied = (tmp_path / "copy.db").read_bytes()
     with sqlite3.connect(tmp_path / "copy.db") as database:
         assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'secrets'").fetchall()
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)  # it is read with no file beside it
     assert copied.count(b'"left"') == 0
     shutil.rmtree(tmp_path / "home")
 
