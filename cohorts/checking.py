@@ -78,7 +78,7 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
         console.print(compared, markup=False, soft_wrap=True)
     for warning in warnings_of(report, exactly=schema.public):
         console.print(warning, style="bold red", markup=False, soft_wrap=True)
-    for hint in torn_visits(cohort, exactly=schema.public):
+    for hint in hints_of(cohort, exactly=schema.public):
         console.print(hint, style="yellow", markup=False, soft_wrap=True)
 
 
@@ -93,13 +93,30 @@ def warnings_of(report: LoadReport, exactly: bool) -> list[str]:
     return [_absent(each) for each in report.absent] + ([incomplete] if incomplete is not None else [])
 
 
-def torn_visits(cohort: Participants, exactly: bool) -> list[str]:
-    """What to say in the schema where measures that may each be missing mostly are so together, a paragraph each.
+def hints_of(cohort: Participants, exactly: bool) -> list[str]:
+    """What the schema could say of visits that not everybody attends, a paragraph each.
 
     Args:
         cohort: participants. Sensitive: of how many it is so is rounded as other counts are.
         exactly: whether exact counts may be shown.
     """
+    return [*_torn_visits(cohort, exactly), *_sure_baseline(cohort, exactly)]
+
+
+def _sure_baseline(cohort: Participants, exactly: bool) -> list[str]:
+    """Where everybody attended the baseline, and the schema lets participants leave before it."""
+    visits = cohort.schema.visits
+    without = np.isnan(cohort.values[:, : len(cohort.schema.measures), 0]).all(axis=1)  # the baseline is the first
+    if visits.dropout is not True or visits.baseline is None or _coarse(int(without.sum()), exactly):
+        return []
+    return [
+        f"HINT: everybody attended {visits.baseline}, as far as is counted. Say dropout: {{from: {visits.baseline}}} "
+        "of the visits, so that everybody synthetic does."
+    ]
+
+
+def _torn_visits(cohort: Participants, exactly: bool) -> list[str]:
+    """Where measures that may each be missing mostly are so together."""
     schema = cohort.schema
     measures = slice(len(schema.measures))
     expected = schema.observed[measures] & ~schema.gone(cohort.values)[:, measures]  # (n, M, V)
@@ -123,12 +140,6 @@ def torn_visits(cohort: Participants, exactly: bool) -> list[str]:
                 f"of it. Say {said.format(', '.join(names))}, so that nobody synthetic has half of one and noise is "
                 "less, and missing: allowed only of what is missing by itself where somebody was present."
             )
-    never = _coarse(int((~known.any(axis=(1, 2))).sum()), exactly) == 0
-    if schema.visits.dropout is True and schema.visits.baseline is not None and never:
-        hints.append(
-            f"HINT: everybody attended {schema.visits.baseline}, as far as is counted. Say dropout: {{from: "
-            f"{schema.visits.baseline}}} of the visits, so that everybody synthetic does."
-        )
     return hints
 
 

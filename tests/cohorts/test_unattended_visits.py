@@ -99,6 +99,14 @@ def test_where_everybody_attends_the_baseline_the_steward_is_told_to_say_so(tmp_
     assert ("Say dropout: {from: V0}" in capsys.readouterr().out) == (dropout is True)
 
 
+def test_where_somebody_came_to_later_visits_alone_the_baseline_is_not_said_to_be_sure(tmp_path, capsys):
+    visits = visits_frame()
+    visits = visits.drop(index=visits.index[visits["visit"] == "V0"][:3])
+    schema = {**allowed(with_a_third_visit(dropout=True, baseline="V0")), "public": True}
+    assert main([write_trial(tmp_path, visits=visits, schema=schema)]) == 0
+    assert "Say dropout: {from: V0}" not in capsys.readouterr().out
+
+
 def test_the_steward_is_told_of_it(tmp_path, capsys):
     assert main([write_trial(tmp_path, schema=with_a_third_visit(dropout=True))]) == 0
     (warning,) = (line for line in capsys.readouterr().out.splitlines() if "WARNING" in line)
