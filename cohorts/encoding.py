@@ -253,6 +253,8 @@ class Encoding:
     def _settled(self, values: np.ndarray) -> np.ndarray:
         """The same values with nothing known of visits that were missed and after dropout, in keeping with the schema's
         constraints, and with those visits attended at which something is known."""
+        if not self.schema.visits.attendance:
+            return self._constraints.kept(values)
         values[self.schema.gone(values)] = np.nan
         return with_attendance(self.schema, self._constraints.kept(values))
 

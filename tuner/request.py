@@ -220,17 +220,21 @@ def _check_places(directory: StudyDirectory, settings: StudySettings) -> None:
         )
     storage = settings.storage if settings.storage and "://" not in settings.storage else None
     for option, place in (("--out", directory.path.parent), ("--storage", storage and Path(storage))):
-        if place and next(part for part in (place, *place.parents) if part.exists()).is_file():
+        if place and _nearest(place).is_file():
             raise StudyError(f"{option} {place} cannot be a folder, because a file is in its place. Name another.")
     if storage:
         _check_can_be_made(Path(storage))
 
 
+def _nearest(place: Path) -> Path:
+    """The place itself, or the first of its parents that is there."""
+    return next(part for part in (place, *place.parents) if part.exists())
+
+
 def _check_can_be_made(storage: Path) -> None:
     """Raise StudyError where a folder cannot be made: Ray would find out after participants were paid for."""
-    there = next(part for part in (storage, *storage.parents) if part.exists())
     try:
-        with TemporaryDirectory(dir=there, prefix=".dpgan-tune-"):
+        with TemporaryDirectory(dir=_nearest(storage), prefix=".dpgan-tune-"):
             pass
     except OSError as error:
         raise StudyError(

@@ -108,7 +108,7 @@ def _what_was_asked(asked: Asked) -> Section:
         ("search", f"{settings.trials} trials of at most {settings.max_epochs} epochs, search space "
          f"{settings.search_space}"),
     ]  # fmt: skip
-    good_for = asked.quality.good_for(schema.compared_by).replace("**", "")
+    good_for = _plain(asked.quality.good_for(schema.compared_by))
     return Section("What was asked", (good_for,), (Table("The study", ("", ""), rows),))
 
 
@@ -195,11 +195,16 @@ def _paid_for(estimates: Sequence[Estimate], schema: Schema) -> Section:
         f"{BY_COPIES if any(each.combined_estimate is not None for each in estimates) else ''}",
         f"Participants who were measured, as that itself was measured: {counted}. {PAID_FOR_FILE} has the same figures "
         "with variances, both errors apart, and what bins may add.",
-        *filter(None, [attendance_sentence(schema).replace("`", "").replace("**", "").strip()]),
+        *filter(None, [_plain(attendance_sentence(schema)).strip()]),
     )
     data = [vars(each) for each in estimates]
     table = Table("Estimates of the trial", ("measure", "visit", "figure", *groups), rows, ALL_TO_LOOK_FOR, data)
     return Section("What was paid for", words, (table,))
+
+
+def _plain(sentence: str) -> str:
+    """A datasheet's sentence without the marks that Markdown gives it."""
+    return sentence.replace("**", "").replace("`", "")
 
 
 def _cell(line: Estimate) -> str:

@@ -41,7 +41,7 @@ SIDE_TABLES = """
 CREATE TABLE IF NOT EXISTS participants (fingerprint TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS secrets (study TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (study, number));
 """
-SECRET_TABLES = ("secrets",)
+SECRETS = "secrets"
 FINGERPRINTS = ("participants", "respelled")  # the second is of ledgers that were begun before November 2026
 
 
@@ -131,10 +131,8 @@ class Chain:
                 self._database.execute("INSERT INTO entries VALUES (?, ?, ?)", (number, content, head))
 
     def copy_into(self, database: sqlite3.Connection) -> None:
-        """Have another database hold the same, at once, but for secrets of searches under way."""
+        """Have another database hold the same, at once."""
         self._database.backup(database)
-        for table in filter(self._has, SECRET_TABLES):
-            database.execute(f"DELETE FROM {table}")  # those who have the file open go on finding the table
 
     def copy_to(self, target: Path, whole: bool = False) -> None:
         """Write everything into one new file for this user alone, whole or not at all.
@@ -150,9 +148,9 @@ class Chain:
             partial.unlink(missing_ok=True)
             storage.begin_private_file(partial)
             copy = sqlite3.connect(partial, isolation_level=None)
-            self._database.backup(copy)
+            self.copy_into(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            for table in SECRET_TABLES if whole else (*SECRET_TABLES, *FINGERPRINTS):
+            for table in (SECRETS, *(() if whole else FINGERPRINTS)):
                 copy.execute(f"DROP TABLE IF EXISTS {table}")
             copy.execute("VACUUM")  # what was dropped is not left in free pages
             copy.close()
