@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from analysis import internal
 from analysis.copies import draw_copies
 from analysis.datasheet import survival_file
-from analysis.ensemble import generate, generate_ensemble, random_stream, share_mended
-from analysis.epochs import ScoredEpoch, releasable_epochs
+from analysis.ensemble import ensemble, generate_alike, random_stream, share_mended
+from analysis.epochs import releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.failures import Failures
 from analysis.figures import Panel
@@ -87,7 +87,7 @@ class ReleaseSummary:
 class _Synthetic:
     """All synthetic participants that a report needs; no real one is read to make them."""
 
-    ensemble: Participants
+    release: Participants
     singles: tuple[tuple[Selected, Participants], ...]
     panels: tuple[Panel, ...]
 
@@ -140,7 +140,7 @@ def build_release(
             if sealed is None:
                 copies = draw_copies(directory, schema, settings.copies, random_stream(settings.seed))
             tried = Tried(epochs, selection, failures)
-            asked = _asked(directory, settings, statement, synthetic.ensemble, tried, copies)
+            asked = _asked(directory, settings, statement, synthetic.release, tried, copies)
             if copies is not None:
                 progress.update(task, description="Writing the release")
                 scores_are_paid_for = policy.declares_budget and not stage.runs
@@ -153,7 +153,7 @@ def build_release(
                     policy.marking,
                     statement,
                     Judged(asked.quality, asked.shown.estimates, page, asked.shown.survival),
-                    synthetic.ensemble,
+                    synthetic.release,
                     synthetic.panels,
                     lambda digest: seal(directory, settings, ledger, {PICKED: selection.digest, SEALED: digest}),
                     copies,
@@ -177,7 +177,7 @@ def chosen(schema: Schema, selection: Selection, ledger: Ledger, settings: Study
     """What the release is made of, for its statement."""
     return Chosen(
         cohort=schema.name,
-        epochs=len({_key(pick.epoch) for pick in selection.picks}),
+        epochs=len({pick.epoch.key for pick in selection.picks}),
         training=selection.training,
         nominal_size=schema.nominal_size,
         internal_before=looks(ledger.books.entries),
@@ -247,34 +247,28 @@ def _generate(
 ) -> _Synthetic:
     """As many participants from the ensemble and from every single epoch as the schema's nominal size.
 
+    The ensemble is made of rows of those of single epochs, unless it was drawn before.
+
     Args:
         selection: the picked epochs.
         schema: of the cohort.
         randomness: to draw from.
         sealed: the ensemble, where it was drawn before.
     """
-    size = schema.nominal_size
     epochs = [pick.epoch for pick in selection.picks]
-    ensemble = sealed or generate_ensemble(epochs, size, schema, randomness)
-    cohorts = {
-        key: generate(epoch, size, schema, randomness)
-        for key, epoch in {_key(each): each for each in (*epochs, selection.last)}.items()
-    }
+    whole = generate_alike((*epochs, selection.last), schema.nominal_size, schema, randomness)
+    release = sealed or ensemble([whole[each.key] for each in epochs], schema, randomness)
     best = [
-        Panel(f"best_{name}", f"best epoch by {picker_titles()[name]}", cohorts[_key(epoch)])
+        Panel(f"best_{name}", f"best epoch by {picker_titles()[name]}", whole[epoch.key])
         for name, epoch in selection.best.items()
     ]
     panels = (
-        Panel("last_epoch", "last epoch of the best trial", cohorts[_key(selection.last)]),
+        Panel("last_epoch", "last epoch of the best trial", whole[selection.last.key]),
         *best,
-        Panel("release", f"ensemble of {len(epochs)} epochs (the release)", ensemble),
+        Panel("release", f"ensemble of {len(epochs)} epochs (the release)", release),
     )
-    singles = tuple((pick, cohorts[_key(pick.epoch)]) for pick in selection.picks)
-    return _Synthetic(ensemble, singles, panels)
-
-
-def _key(epoch: ScoredEpoch) -> tuple[str, int]:
-    return epoch.trial_id, epoch.epoch
+    singles = tuple((pick, whole[pick.epoch.key]) for pick in selection.picks)
+    return _Synthetic(release, singles, panels)
 
 
 def _report(
@@ -299,7 +293,7 @@ def _report(
         transfer = measure_transfer(
             splits.train,
             splits.test,
-            synthetic.ensemble,
+            synthetic.release,
             synthetic.singles,
             settings.seed or 0,
             lambda: progress.advance(task),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,30 +60,37 @@ def generate(epoch: ScoredEpoch, participants: int, schema: Schema, randomness: 
     return generator.generate(participants, randomness)
 
 
-def generate_ensemble(
-    epochs: Sequence[ScoredEpoch], participants: int, schema: Schema, randomness: torch.Generator
-) -> Participants:
-    """An equal share from every epoch, shuffled together.
+def generate_alike(
+    epochs: Iterable[ScoredEpoch], participants: int, schema: Schema, randomness: torch.Generator
+) -> dict[tuple[str, int], Participants]:
+    """A whole release from every epoch, by its key, all drawn from the same random numbers.
 
-    Every epoch draws a whole release from the same random numbers and gives other rows of it. What generators do to
-    whole releases, such as drawing them without the error of drawing, is so done to the ensemble, as far as they agree.
+    Arguments are those of `generate`.
+    """
+    seed = int(torch.randint(2**63 - 1, (), generator=randomness))
+    return {
+        key: generate(epoch, participants, schema, torch.Generator().manual_seed(seed))
+        for key, epoch in {each.key: each for each in epochs}.items()
+    }
+
+
+def ensemble(whole: Sequence[Participants], schema: Schema, randomness: torch.Generator) -> Participants:
+    """An equal share of every whole release, shuffled together.
+
+    Each gives other rows. What generators do to whole releases, such as drawing them without the error of drawing, is
+    so done to the ensemble, as far as they agree.
 
     Args:
-        epochs: the picked epochs; one that is picked twice generates two shares.
-        participants: how many in all.
+        whole: of every pick, as `generate_alike` draws them; one that is there twice gives two shares.
         schema: what the study's cohort is now said to be.
         randomness: stream to draw from.
 
     Returns:
         Synthetic cohort with ids S000001 and so on; an id does not tell which epoch it came from.
     """
-    seed = int(torch.randint(2**63 - 1, (), generator=randomness))
-    whole = {
-        (epoch.trial_id, epoch.epoch): generate(epoch, participants, schema, torch.Generator().manual_seed(seed))
-        for epoch in {(each.trial_id, each.epoch): each for each in epochs}.values()
-    }
-    rows = np.array_split(np.arange(participants), len(epochs))
-    parts = [whole[epoch.trial_id, epoch.epoch].take(own) for epoch, own in zip(epochs, rows, strict=True)]
+    participants = len(whole[0])
+    rows = np.array_split(np.arange(participants), len(whole))
+    parts = [each.take(own) for each, own in zip(whole, rows, strict=True)]
     order = torch.randperm(participants, generator=randomness).numpy()  # (n,)
     return Participants(
         schema=schema,

@@ -64,6 +64,11 @@ class ScoredEpoch:
     training: dp_accounting.DpEvent
     receipt: str = ""
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """Which epoch of which trial it is: an epoch that is picked twice is one all the same."""
+        return self.trial_id, self.epoch
+
 
 def scored_epochs(
     directory: StudyDirectory,

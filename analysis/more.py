@@ -14,7 +14,7 @@ from analysis.dataset.describe import FILES, describe, licence_section
 from analysis.dataset.dictionary import table_section
 from analysis.dataset.reading import reading_lines
 from analysis.datasheet import schema_file_name
-from analysis.ensemble import generate_ensemble, random_stream
+from analysis.ensemble import ensemble, generate_alike, random_stream
 from analysis.epochs import releasable_epochs
 from analysis.errors import AnalysisError
 from analysis.picking import picked
@@ -169,7 +169,8 @@ def _people(selection: Selection, schema: Schema, count: int, label: int | None,
     share = 1.0 if label is None else schema.label.classes[label].share
     size = max(schema.nominal_size, math.ceil(SLACK * count / share) if share < 1 else count)
     while True:
-        people = generate_ensemble(epochs, size, schema, randomness)
+        whole = generate_alike(epochs, size, schema, randomness)
+        people = ensemble([whole[each.key] for each in epochs], schema, randomness)
         wanted = np.flatnonzero(people.labels == label) if label is not None else np.arange(size)
         if len(wanted) >= count:
             ids = np.array([f"{_prefix(drawn)}{number:06d}" for number in range(1, count + 1)])

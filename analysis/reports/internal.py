@@ -13,9 +13,7 @@ from analysis.quality.comparisons import between
 from analysis.quality.estimates import Estimate, Z
 from analysis.reports.blocks import Report, Section, Table
 from analysis.reports.numbers import decimals_for, interval, number
-from analysis.reports.pictures import correlations, marginals, trajectories
-from analysis.reports.public import Asked, public_sections
-from analysis.reports.surviving import survival_sections
+from analysis.reports.public import Asked, picture_sections, said_sections
 from analysis.transfer import Scores, Transfer
 from cohorts import Measure, Participants
 from trainables.scoring import classifiers
@@ -47,13 +45,13 @@ def internal_report(asked: Asked, opened: Opened) -> Report:
         banner=BANNER,
         verdict=asked.quality.verdict,
         summary=asked.quality.summary(),
-        sections=(*_real_sections(asked, opened), *public_sections(asked)),
+        sections=tuple(_sections(asked, opened)),
     )
 
 
-def _real_sections(asked: Asked, opened: Opened) -> Iterable[Section]:
-    shown = replace(asked.shown, real=opened.real)
-    detection = _detection(shown.release, opened.real)
+def _sections(asked: Asked, opened: Opened) -> Iterable[Section]:
+    release = asked.shown.release
+    detection = _detection(release, opened.real)
     if opened.transfer is None:
         yield Section("Real and synthetic: whether they can be told apart", blocks=(detection,))
     else:
@@ -64,14 +62,10 @@ def _real_sections(asked: Asked, opened: Opened) -> Iterable[Section]:
                 "from real ones; and one that learned from real participants as well on the release as on real ones. "
                 "If it does better there, the release's classes are easier to tell apart than the trial's.",
             ),
-            (_transfer(opened.transfer, shown.release), detection),
+            (_transfer(opened.transfer, release), detection),
         )
         yield Section("Real and synthetic: the differences between classes", blocks=(_effects(asked, opened.real),))
-    yield from survival_sections(shown)
-    if pictures := tuple(trajectories(shown)):
-        yield Section("Real and synthetic: how measures move", blocks=pictures)
-    yield Section("Real and synthetic: how values are spread", blocks=tuple(marginals(shown)))
-    yield Section("Real and synthetic: how measures hang together", blocks=(correlations(shown),))
+    yield from said_sections(asked, picture_sections(replace(asked.shown, real=opened.real)))
 
 
 def _transfer(transfer: Transfer, release: Participants) -> Table:

@@ -72,22 +72,28 @@ def public_report(asked: Asked) -> Report:
         banner="",
         verdict=asked.quality.verdict,
         summary=asked.quality.summary(),
-        sections=tuple(public_sections(asked)),
+        sections=tuple(said_sections(asked, picture_sections(asked.shown))),
     )
 
 
-def public_sections(asked: Asked) -> Iterable[Section]:
-    """Its sections."""
+def picture_sections(shown: Shown) -> Iterable[Section]:
+    """Pictures of the release, of what was paid for, and of real participants where there are any."""
+    how = "How" if shown.real is None else "Real and synthetic: how"
+    yield from survival_sections(shown)
+    if pictures := tuple(trajectories(shown)):
+        yield Section(f"{how} measures move", blocks=pictures)
+    yield Section(f"{how} values are spread", blocks=tuple(marginals(shown)))
+    yield Section(f"{how} measures hang together", blocks=(correlations(shown),))
+
+
+def said_sections(asked: Asked, pictures: Iterable[Section]) -> Iterable[Section]:
+    """What is said without real participants, and pictures where they belong."""
     yield _what_was_asked(asked)
     yield _privacy(asked)
     yield _gate(asked)
     if asked.shown.estimates:
         yield _paid_for(asked.shown.estimates, asked.schema)
-    yield from survival_sections(asked.shown)
-    if pictures := tuple(trajectories(asked.shown)):
-        yield Section("How measures move", blocks=pictures)
-    yield Section("How values are spread", blocks=tuple(marginals(asked.shown)))
-    yield Section("How measures hang together", blocks=(correlations(asked.shown),))
+    yield from pictures
     if asked.tried:
         yield tried_section(asked.tried)
     yield _how_to_cite(asked)

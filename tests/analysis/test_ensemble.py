@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis import AnalysisError
-from analysis.ensemble import generate, generate_ensemble, random_stream
+from analysis.ensemble import ensemble, generate, generate_alike, random_stream
 from analysis.epochs import scored_epochs
 from cohorts import resolve_schema
 
@@ -14,17 +14,22 @@ def epochs(study):
     return scored_epochs(study, study.settings(), resolve_schema(study.settings().cohort))
 
 
+def generate_ensemble(epochs, participants, schema, randomness):
+    whole = generate_alike(epochs, participants, schema, randomness)
+    return ensemble([whole[each.key] for each in epochs], schema, randomness)
+
+
 @pytest.fixture
 def schema(study):
     return resolve_schema(study.settings().cohort)
 
 
 def test_the_ensemble_has_as_many_participants_as_asked_for(epochs, schema):
-    ensemble = generate_ensemble(epochs[:3], 100, schema, random_stream(None))
-    assert len(ensemble) == 100
-    assert ensemble.ids[0] == "S000001"
-    assert len(set(ensemble.ids)) == 100
-    assert ensemble.schema == schema
+    together = generate_ensemble(epochs[:3], 100, schema, random_stream(None))
+    assert len(together) == 100
+    assert together.ids[0] == "S000001"
+    assert len(set(together.ids)) == 100
+    assert together.schema == schema
 
 
 def test_every_pick_gives_an_equal_share(epochs, schema, monkeypatch):
@@ -34,8 +39,8 @@ def test_every_pick_gives_an_equal_share(epochs, schema, monkeypatch):
 
     monkeypatch.setattr("analysis.ensemble.generate", marked)
     first, other = epochs[0], next(each for each in epochs if each.epoch != epochs[0].epoch)
-    ensemble = generate_ensemble([first, other, first], 100, schema, random_stream(None))
-    marks = ensemble.values[:, 0, 0]
+    together = generate_ensemble([first, other, first], 100, schema, random_stream(None))
+    marks = together.values[:, 0, 0]
     assert ((marks == first.epoch).sum(), (marks == other.epoch).sum()) == (67, 33)
     assert not (np.sort(marks) == marks).all()  # shuffled
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.ensemble import generate_ensemble
+from analysis.ensemble import ensemble
 from cohorts import Encoding, Participants, Schema
 from privacy.mechanisms.measurements import Measured, Measurements
 from privacy.mechanisms.moments import NoisyMoments
@@ -65,18 +65,9 @@ def test_nobody_who_is_drawn_breaks_a_constraint(measured, candidate):
         np.testing.assert_array_equal(first.values, BOUND.constrained().kept(free.values))
 
 
-def test_an_ensemble_of_them_is_made_of_their_rows(measured, monkeypatch):
+def test_an_ensemble_of_them_is_made_of_their_rows(measured):
     drawn = {name: draw(generator(name, measured, BOUND)) for name in ("measured", "copula")}
-    monkeypatch.setattr("analysis.ensemble.generate", lambda epoch, *_: drawn[epoch.trial_id])
-
-    class Pick:
-        epoch = 1
-
-        def __init__(self, trial_id: str) -> None:
-            self.trial_id = trial_id
-
-    picks = [Pick("measured"), Pick("copula")]
-    together = generate_ensemble(picks, 500, BOUND, torch.Generator().manual_seed(1))  # type: ignore[arg-type]
+    together = ensemble(list(drawn.values()), BOUND, torch.Generator().manual_seed(1))
     assert not violations(together).any()
     rows = np.concatenate([drawn["measured"].values[:250], drawn["copula"].values[250:]])
     assert sorted(map(bytes, together.values)) == sorted(map(bytes, rows))
