@@ -29,6 +29,9 @@ TYPICAL_FEATURE = 0.5
 LEAST_VARIANCE = 1e-4
 """Mean variance of a feature below which no covariance is said to be."""
 
+LEAST_EIGENVALUE = 1e-9
+"""Of a covariance, below which features do not vary."""
+
 GRID = 2**16
 """Coordinates of P are cut to multiples of 1 / GRID: sums of their products are whole numbers, so they are exact and
 do not depend on the order of participants (Casacuberta et al., "Widespread Underestimation of Sensitivity in
@@ -235,7 +238,11 @@ def nearest_covariance(matrix: np.ndarray, largest_trace: float) -> np.ndarray:
 
 
 def alike_before(moments: Sequence[ClassMoments], before: np.ndarray, shares: Sequence[float]) -> list[ClassMoments]:
-    """Moments that agree in what is from before randomisation, and hold what follows from it in each class as it was.
+    """Moments that agree in what is from before randomisation; what comes later is in each class as it was.
+
+    So are its correlations with what comes before: features from before randomisation are made uncorrelated in each
+    class, and then what they are in all. Slopes are not kept: where a class hardly varies they say nothing, and others
+    multiply them.
 
     Args:
         moments: of each of k classes.
@@ -247,21 +254,27 @@ def alike_before(moments: Sequence[ClassMoments], before: np.ndarray, shares: Se
     early, late = np.flatnonzero(before), np.flatnonzero(~before)
     mean = np.average([each.mean[early] for each in moments], axis=0, weights=shares)
     spread = np.average([each.covariance[np.ix_(early, early)] for each in moments], axis=0, weights=shares)
-    found = []
+    root, found = power_of(spread, 0.5), []
     for each in moments:
-        own, across = each.covariance[np.ix_(early, early)], each.covariance[np.ix_(late, early)]
-        slopes = across @ np.linalg.pinv(own, rcond=1e-6, hermitian=True)  # of what is later on what is earlier
-        rest = each.covariance[np.ix_(late, late)] - slopes @ across.T
-        covariance = np.empty_like(each.covariance)
-        covariance[np.ix_(early, early)], covariance[np.ix_(late, early)] = spread, slopes @ spread
-        covariance[np.ix_(early, late)], covariance[np.ix_(late, late)] = (
-            spread @ slopes.T,
-            slopes @ spread @ slopes.T + rest,
-        )
-        means = each.mean + 0.0
-        means[early], means[late] = mean, each.mean[late] + slopes @ (mean - each.mean[early])
+        means, covariance = each.mean.copy(), each.covariance.copy()
+        own, across = covariance[np.ix_(early, early)], covariance[np.ix_(late, early)]
+        across = across @ power_of(own, -0.5) @ root
+        means[early], covariance[np.ix_(early, early)] = mean, spread
+        covariance[np.ix_(late, early)], covariance[np.ix_(early, late)] = across, across.T
         found.append(ClassMoments(means, covariance))
     return found
+
+
+def power_of(covariance: np.ndarray, exponent: float) -> np.ndarray:
+    """The symmetric power of a positive semidefinite matrix; of a negative one, 0 where it has no inverse.
+
+    Of all roots of a matrix the symmetric one moves smoothly with it.
+    """
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    there = eigenvalues > LEAST_EIGENVALUE
+    powers = np.where(there, eigenvalues.clip(LEAST_EIGENVALUE) ** exponent, 0)
+    power: np.ndarray = (eigenvectors * powers) @ eigenvectors.T
+    return power
 
 
 def surrogate_cohort(

@@ -32,7 +32,7 @@ from cohorts import Participants, Schema
 from privacy.mechanisms.histograms import NoisyHistograms, places_of, size_variance
 from privacy.mechanisms.labels import labels_by_shares
 from privacy.mechanisms.measurements import Measured
-from privacy.mechanisms.moments import COUNT_SHARE, ClassMoments, alike_before, lifted, nearest_covariance
+from privacy.mechanisms.moments import COUNT_SHARE, ClassMoments, alike_before, lifted, nearest_covariance, power_of
 from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 from privacy.mechanisms.shrinkage import ProductPosterior
 from trainables.generators import numbered_ids
@@ -48,9 +48,6 @@ FIRST_ROUNDS, ROUNDS = 16, 6
 
 LONGEST, FACTOR = 1.0, 2.0
 """Of one move of a mean, in standard deviations, and the largest factor that a standard deviation changes by in one."""
-
-LEAST_EIGENVALUE = 1e-9
-"""Of a covariance of scores over LIMIT, below which they do not vary."""
 
 LEAST_VARIANCE = 1e-3
 """Of what is measured of a score that hardly varies."""
@@ -301,20 +298,11 @@ def _values(moments: ClassMoments, standard: np.ndarray, label: int, scores: Nor
 
 def _moved(moments: ClassMoments, standard: np.ndarray) -> np.ndarray:
     """Normal scores (n, W) with these moments, of standard ones."""
-    scores: np.ndarray = LIMIT * (moments.mean + standard @ _power(moments.covariance, 0.5))
+    scores: np.ndarray = LIMIT * (moments.mean + standard @ power_of(moments.covariance, 0.5))
     return scores
 
 
 def _unmoved(moments: ClassMoments, features: np.ndarray) -> np.ndarray:
     """Standard draws (n, W), of which ``_moved`` makes what these normal scores over LIMIT are."""
-    standard: np.ndarray = (features - moments.mean) @ _power(moments.covariance, -0.5)
+    standard: np.ndarray = (features - moments.mean) @ power_of(moments.covariance, -0.5)
     return standard
-
-
-def _power(covariance: np.ndarray, exponent: float) -> np.ndarray:
-    """Of all roots the symmetric one, which moves smoothly; or its inverse, where the covariance has one."""
-    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
-    there = eigenvalues > LEAST_EIGENVALUE
-    powers = np.where(there, eigenvalues.clip(LEAST_EIGENVALUE) ** exponent, 0)
-    power: np.ndarray = (eigenvectors * powers) @ eigenvectors.T
-    return power
