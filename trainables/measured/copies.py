@@ -38,6 +38,7 @@ from privacy.mechanisms.shrinkage import ProductPosterior
 from trainables.generators import numbered_ids
 from trainables.measured.histogram_means import HistogramMeans
 from trainables.measured.network import standardised
+from trainables.measured.products import without_luck
 from trainables.measured.tables import OVER, Tables
 
 POOL = 4000
@@ -134,6 +135,7 @@ class Copies:
         self._noisy = NoisyHistograms(self._scores.bins, expected, measured.histograms[0].noise_sd)
         self._sizes = np.array([each.participants for each in measured.histograms])  # (k,)
         self._thresholded = np.zeros(self._scores.width, dtype=bool)  # whose latent scores have no size of their own
+        self._early = np.concatenate([[1.0], self._scores.encoding.before])
         self._turned = np.ones((self._scores.width,) * 2)  # 0 for products that shares of categories settle
         for cell in self._scores.cells:
             own = [cell.columns] * cell.measure.nominal + [slice(cell.flag, cell.flag + 1)] * cell.flagged
@@ -249,9 +251,10 @@ class Copies:
         slopes = seen.mean_slope, seen.product_slope
         noise = self._measured.products[label].noise_sd / math.sqrt(2) / slopes[0]
         trust = 1 / (1 + noise**2 / self._histograms.variances[label])  # in products, beside histograms
-        by_products = (target.products - seen.products)[0, 1:] / slopes[0]
+        lacking = without_luck(target.products - seen.products, target.products, self._early)
+        by_products = lacking[0, 1:] / slopes[0]
         shift = trust * by_products + (1 - trust) * (target.means - seen.features.mean(axis=0))
-        turn = gain * self._turned * (target.products - seen.products)[1:, 1:] / slopes[1]
+        turn = gain * self._turned * lacking[1:, 1:] / slopes[1]
         covariance = moments.covariance + turn
         # Of how large scores are products say no more than how much larger one is than another: vectors are shortened.
         before = np.diag(moments.covariance)

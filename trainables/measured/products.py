@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE
 from privacy.mechanisms.normal_scores import LIMIT
 from trainables.measured.network import stacked
+
+A = TypeVar("A", np.ndarray, torch.Tensor)
 
 
 class ProductResiduals:
@@ -51,22 +54,11 @@ class ProductResiduals:
             variance = noise + batch_variance * spread.clamp(min=1e-8) / lifted.shape[1]
         if self._alike is None:
             return (self._pairs * first * second / variance).sum()
-        first, second = self._without_luck(first), self._without_luck(second)
+        first, second = (without_luck(each, self._products, self._early) for each in (first, second))
         apart = (self._pairs * first * second / variance).sum()
         share = self._class_shares[:, None, None]
         first, second = ((share * each).sum(dim=0) for each in (first, second))
         return apart + (self._alike * first * second / (share**2 * variance).sum(dim=0)).sum()
-
-    def _without_luck(self, differences: torch.Tensor) -> torch.Tensor:
-        """Differences of products (k, W + 1, W + 1), as if means before randomisation were those of the draws.
-
-        They are not, by chance, and the product of what is earlier with what is later holds that chance times the mean
-        of what is later, which the draws cannot have.
-        """
-        luck = differences[:, 0] * self._early / math.sqrt(COUNT_SHARE)  # (k, W + 1)
-        later = self._products[:, 0] * (1 - self._early) / math.sqrt(COUNT_SHARE)
-        across = luck[:, :, None] * later[:, None]
-        return differences - across - across.transpose(1, 2)
 
     def _lifted(self, scores: torch.Tensor) -> torch.Tensor:
         """The vectors P of ``NoisyMoments``, (k, n, W + 1)."""
@@ -74,6 +66,24 @@ class ProductResiduals:
         norms = features.norm(dim=-1, keepdim=True)
         unit = features / norms.clamp(min=self._radius)
         return torch.cat([torch.full_like(norms, math.sqrt(COUNT_SHARE)), math.sqrt(1 - COUNT_SHARE) * unit], dim=-1)
+
+
+def without_luck(differences: A, products: A, early: A) -> A:
+    """Differences of products (..., W + 1, W + 1), as if means before randomisation were those of the draws.
+
+    They are not, by chance, and the product of what is earlier with what is later holds that chance times the mean of
+    what is later, which the draws cannot have.
+
+    Args:
+        differences: between products of draws and those that were measured.
+        products: as they were measured.
+        early: 1 for the constant and for what is from before randomisation, else 0, (W + 1,).
+    """
+    luck = differences[..., 0, :] * early / math.sqrt(COUNT_SHARE)  # (..., W + 1)
+    later = products[..., 0, :] * (1 - early) / math.sqrt(COUNT_SHARE)
+    across = luck[..., :, None] * later[..., None, :]
+    found: A = differences - across - across.swapaxes(-1, -2)
+    return found
 
 
 def _products(lifted: torch.Tensor) -> torch.Tensor:
