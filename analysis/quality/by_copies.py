@@ -51,10 +51,15 @@ def _says(figure: Sequence[float] | None) -> bool:
 
 
 def _beside(line: Estimate, combined: np.ndarray | None, measure: Measure) -> Estimate:
-    """A line with estimate and limits (3,) by copies, kept within what is possible."""
+    """A line with estimate and limits (3,) by copies, kept within what is possible.
+
+    Without them where intervals have nothing in common: then the model is wrong, and what was measured is not.
+    """
     if combined is None:
         return line
     estimate, lower, upper = np.clip(combined, *possible(line.quantity, measure)).tolist()
+    if upper < line.lower or line.upper < lower:
+        return line
     return replace(line, combined_estimate=estimate, combined_lower=lower, combined_upper=upper)
 
 

@@ -16,7 +16,7 @@ and a difference between two classes adds their variances, since each was measur
 moves a class mean by at most the furthest that a value of a bin lies from there (``binning_at_most``), whoever the
 participants are; of values that are spread smoothly over a bin it moves it by hardly anything, and a difference by
 less. An interval does not contain this. A variance is left out where the mean is so noisy (``LARGEST_NOISE``) that its
-square says little.
+square says little, and all but the share without a value where that may be all of them.
 
 Who was measured is a random part of the trial, and who enrolled a part of those who might have: intervals are about the
 latter, as those of any trial are.
@@ -196,7 +196,10 @@ def _of_class(asked: _Asked) -> list[tuple[Estimate, Ratio]]:
     bought, known = asked.bought, asked.bought.known
     lines = []
     if asked.cell.may_lack:
-        lines.append(asked.line("missing", bought.ratio(1 - known, np.ones_like(known))))
+        missing = bought.ratio(1 - known, np.ones_like(known))
+        lines.append(asked.line("missing", missing))
+        if 1 - missing.value < Z * missing.sd:  # perhaps nobody has a value, so there may be no figure
+            return lines
     if asked.values is None:
         for place, category in enumerate(asked.cell.measure.categories):
             indicator = (np.arange(len(known)) == place).astype(float)
@@ -231,7 +234,7 @@ def _differences(
     kinds: dict[str, Quantity] = {"mean": "difference in means", "share": "difference in shares"}
     against = {(line.quantity, line.category): (line, found) for line, found in first}
     for line, found in other:
-        if line.quantity not in kinds:
+        if line.quantity not in kinds or (line.quantity, line.category) not in against:
             continue
         theirs, their_own = against[line.quantity, line.category]
         apart = found.less(their_own)

@@ -115,6 +115,22 @@ def test_the_table_says_nothing_of_how_arms_differed_before_randomisation():
     assert all(line.combined_estimate is not None for line in apart)
 
 
+def test_what_was_measured_is_cited_where_copies_say_something_else(trial, table, copies):
+    """A model may be wrong of a column, and then was cited all the same."""
+    wrong = [replace(each, values=each.values.copy()) for each in copies]
+    for each in wrong:
+        each.values[each.labels == 1, 1, 2] = 0
+    measured = Measurements.costing(SCHEMA, 1.0, 0.2).release(trial.values, trial.labels)
+    key = ("dose", "week 8", "mean", "", "treated")
+    told = [
+        {key_of(each): each for each in with_copies(estimates(measured, SCHEMA), those)} for those in (copies, wrong)
+    ]
+    assert told[0][key].combined_estimate is not None and told[1][key].combined_estimate is None
+    assert told[1][key].cited[0] == told[1][key].estimate > 3
+    others = [name for name in told[0] if (name[0], name[1]) != ("dose", "week 8")]
+    assert all(told[1][name] == told[0][name] for name in others)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_copy_alone_tells_nothing_of_the_noise(table, copies, count):
     alone = with_copies(table, copies[:count])

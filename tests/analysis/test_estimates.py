@@ -128,3 +128,16 @@ def test_the_table_names_what_it_estimates(cohort, quickly):
     assert len(frame[frame["quantity"] == "mean"]) == 2 * 3 * 2
     apart = frame[frame["quantity"] == "difference in means"]
     assert set(apart["group"]) == {"treated less control"} and len(apart) == 2 * 3
+
+
+def test_nothing_is_said_of_values_that_perhaps_nobody_has(quickly):
+    """Those whose events come early have no values at late visits: their mean was once said to be anything at all."""
+    people = lossy_cohort(400, LOSSY, 1)
+    people.values[people.labels == 1, 0, 2] = np.nan
+    table = estimates(measured(people, NoisyHistograms.costing(LOSSY, 1.0, 0.2)), LOSSY)
+    of_pressure = {
+        (line.quantity, line.group) for line in table if (line.measure, line.visit) == ("pressure", "week 8")
+    }
+    names = [each.name for each in LOSSY.label.classes]
+    assert {quantity for quantity, group in of_pressure if group == names[1]} == {"missing"}
+    assert ("mean", names[0]) in of_pressure and not any("less" in group for _, group in of_pressure)
