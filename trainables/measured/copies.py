@@ -208,7 +208,9 @@ class Copies:
         again = self._noisy.again(self._measured.histograms, moved, self._randomness)
         drawn = zip(self._posterior.draw(self._randomness), others, self._pool, strict=True)
         products = [each + (seen.vectors * own[:, None]).T @ seen.vectors for each, own, seen in drawn]
-        targets = map(Target, products, self._histograms.means(again), self._histograms.squares(again))
+        targets = map(
+            Target, products, self._histograms.means(again), self._histograms.squares(again, self._randomness)
+        )
         return list(targets), NormalScores(self._schema, again)
 
     def _of_others(self, seen: _Seen, size: int, measured: float) -> np.ndarray:
