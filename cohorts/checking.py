@@ -9,14 +9,20 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from scipy.stats.contingency import association
 
 from cohorts.participants import Participants
 from cohorts.published import PUBLISHED
 from cohorts.report import LoadReport, RuleCount, VisitWithoutRows
+from cohorts.visits import Visits
 
 ROUNDED_TO = 10
+MOST_EXPLAINED = 0.25
+"""Of the variance of what is from before randomisation, by arms: chance leaves far less in 50 participants."""
+
 MANY_INCOMPLETE = 0.1
 """Above this share of dropped participants the steward is warned."""
 
@@ -76,31 +82,67 @@ def show(cohort: Participants, report: LoadReport, console: Console) -> None:
     if published is not None:
         compared = published.compared(report.enrolled, sizes, partial(_coarse, exactly=schema.public))
         console.print(compared, markup=False, soft_wrap=True)
-    for warning in warnings_of(report, exactly=schema.public):
+    for warning in warnings_of(report, schema.public, schema.visits):
         console.print(warning, style="bold red", markup=False, soft_wrap=True)
     for hint in hints_of(cohort, exactly=schema.public):
         console.print(hint, style="yellow", markup=False, soft_wrap=True)
 
 
-def warnings_of(report: LoadReport, exactly: bool) -> list[str]:
+def warnings_of(report: LoadReport, exactly: bool, visits: Visits) -> list[str]:
     """What a data steward should not miss, a paragraph each.
 
     Args:
         report: what loading left out.
         exactly: whether exact counts may be shown.
+        visits: as the schema has them.
     """
-    incomplete = many_incomplete(report, exactly)
+    incomplete = many_incomplete(report, exactly, visits)
     return [_absent(each) for each in report.absent] + ([incomplete] if incomplete is not None else [])
 
 
 def hints_of(cohort: Participants, exactly: bool) -> list[str]:
-    """What the schema could say of visits that not everybody attends, a paragraph each.
+    """What the schema could say of visits that not everybody attends, and what it says and is not so, a paragraph each.
 
     Args:
         cohort: participants. Sensitive: of how many it is so is rounded as other counts are.
         exactly: whether exact counts may be shown.
     """
-    return [*_torn_visits(cohort, exactly), *_sure_baseline(cohort, exactly)]
+    return [*_torn_visits(cohort, exactly), *_sure_baseline(cohort, exactly), *_known_by_arm(cohort)]
+
+
+def _known_by_arm(cohort: Participants) -> list[str]:
+    """Where what is said to be from before randomisation differs so much between arms that it is not."""
+    schema = cohort.schema
+    names = [
+        measure.name
+        for row, measure in enumerate(schema.recorded)
+        if schema.before_randomisation[row].any()
+        and _explained(cohort.values[:, row, 0], cohort.labels, measure.kind == "categorical") > MOST_EXPLAINED
+    ]
+    if not names:
+        return []
+    return [
+        f"HINT: {', '.join(names)} {'tells' if len(names) == 1 else 'tell'} much of {schema.label.name}, which "
+        f"randomisation leaves no room for. What is measured by {schema.visits.baseline}, and every covariate, is "
+        "drawn alike in all arms, so synthetic participants would not have what belongs to theirs. Leave out what "
+        "follows from the arm, such as a planned dose, and give what is known only later as a measure of a later visit."
+    ]
+
+
+def _explained(values: np.ndarray, labels: np.ndarray, nominal: bool) -> float:
+    """Share of the variance of values (n,), NaN where missing, that lies between classes; of categories, Cramer's V^2.
+
+    Source: Cramer, "Mathematical Methods of Statistics", 1946, 21.9.
+    """
+    known = ~np.isnan(values)
+    values, labels = values[known], labels[known]
+    if len(np.unique(values)) < 2 or len(np.unique(labels)) < 2:
+        return 0.0
+    if nominal:
+        counts = pd.crosstab(values, labels).to_numpy()
+        return float(association(counts, method="cramer")) ** 2
+    means = pd.Series(values).groupby(labels).transform("mean")
+    return float(means.var(ddof=0) / values.var())
 
 
 def _sure_baseline(cohort: Participants, exactly: bool) -> list[str]:
@@ -156,19 +198,20 @@ def _absent(absent: VisitWithoutRows) -> str:
     )
 
 
-def many_incomplete(report: LoadReport, exactly: bool) -> str | None:
+def many_incomplete(report: LoadReport, exactly: bool, visits: Visits) -> str | None:
     """A warning that names the worst rule and a remedy, if more than a tenth of those enrolled is dropped.
 
     Args:
         report: what loading left out.
         exactly: whether exact counts may be shown. Otherwise the warning depends on rounded counts alone, whether it
             is given included: two trials whose counts round alike get the same.
+        visits: as the schema has them: what it says already is no remedy.
     """
     dropped, enrolled = (_coarse(number, exactly) for number in (report.enrolled - report.kept, report.enrolled))
     if dropped <= MANY_INCOMPLETE * enrolled:
         return None
     worst = max(report.rules, key=lambda rule: _coarse(rule.dropped, exactly))
-    reason = f"Most are dropped because {worst.rule} ({shown(worst.dropped, exactly)}). {_remedy(worst)}"
+    reason = f"Most are dropped because {worst.rule} ({shown(worst.dropped, exactly)}). {_remedy(worst, visits)}"
     if not _coarse(worst.dropped, exactly):
         reason = f"No rule alone drops {ROUNDED_TO} or more. Fewer measures, covariates or visits keep more of them."
     return (
@@ -195,7 +238,7 @@ def _coarse(number: int, exactly: bool) -> int:
     return 0 if number < ROUNDED_TO else round(number / ROUNDED_TO) * ROUNDED_TO
 
 
-def _remedy(worst: RuleCount) -> str:
+def _remedy(worst: RuleCount, visits: Visits) -> str:
     words = worst.rule.split()
     if words[0] == "covariate":
         return "Say missing: allowed of this covariate, and they are kept, or leave it out if you can do without it."
@@ -205,7 +248,14 @@ def _remedy(worst: RuleCount) -> str:
             "left, missed: true if they came again; or visits: [...] of the measure if it was not planned at all of "
             "them."
         )
-    return (
-        "Say dropout: true of the visits if participants left, missed: true if they came again, and they are kept; "
-        "where visits are windows, wider ones find more rows."
-    )
+    if visits.dropout and visits.missed:
+        return (
+            "A visit counts as attended, with all before it, if anything of it is known. Give what is known of those "
+            "who did not come, such as an outcome, as a measure of a visit of its own, the last, and say missed of the "
+            "others in place of dropout; where visits are windows, wider ones find more rows."
+        )
+    remedies = [
+        *(["dropout: true of the visits if participants left"] if not visits.dropout else []),
+        *([f"missed: true{'' if visits.dropout else ' if they came again'}"] if not visits.missed else []),
+    ]
+    return f"Say {', '.join(remedies)}, and they are kept; where visits are windows, wider ones find more rows."

@@ -167,7 +167,9 @@ def _require_one_row_each(schema: Schema, table: Table, ids: np.ndarray, positio
             ", ".join(schema.id_columns),
             again[0],
             f"{participant(ids[again[0]])} has a second row, where one was expected",
-            "Remove the duplicates, or declare visits for this table." + hint_of_sites(schema),
+            "If rows are of visits, declare visits for this table; if they are of events that recur, keep one row with "
+            "what is to be known of them, such as how many, since releases cannot describe them one by one; if a row "
+            "is there twice, remove it." + hint_of_sites(schema),
             len(again) - 1,
         )
 

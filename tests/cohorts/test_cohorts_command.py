@@ -4,12 +4,14 @@ import sys
 
 import pytest
 
-from cohorts import LoadReport, RuleCount, show_values
+from cohorts import LoadReport, RuleCount, Schema, show_values
 from cohorts.__main__ import main
 from cohorts.checking import many_incomplete, shown
 from cohorts.published import PUBLISHED
 from cohorts.simulator import write_simulated
 from tests.cohorts.little_trial import people_frame, schema_mapping, visits_frame, write_trial
+
+VISITS = Schema.model_validate(schema_mapping()).visits
 
 
 def test_the_steward_sees_what_each_rule_drops(tmp_path, capsys):
@@ -119,16 +121,32 @@ def test_a_private_cohorts_warning_depends_on_rounded_counts_alone():
             enrolled = kept + first + second
             report = LoadReport(enrolled, kept, (RuleCount("measure A is empty", first), RuleCount("B", second)))
             rounded = tuple(shown(count, exactly=False) for count in (enrolled, first + second, first, second))
-            warnings.setdefault(rounded, set()).add(many_incomplete(report, exactly=False))
+            warnings.setdefault(rounded, set()).add(many_incomplete(report, False, VISITS))
     assert all(len(same) == 1 for same in warnings.values())
     assert {None} < set.union(*warnings.values())
 
 
 def test_where_no_rule_alone_drops_many_all_of_them_are_blamed():
     rules = tuple(RuleCount(f"measure {name} has no value at some visit", 8) for name in "ABC")
-    warning = many_incomplete(LoadReport(100, 76, rules), exactly=False)
+    warning = many_incomplete(LoadReport(100, 76, rules), False, VISITS)
     assert warning is not None
     assert "No rule alone drops 10 or more" in warning
+
+
+def test_no_remedy_is_what_the_schema_says_already():
+    unattended = LoadReport(100, 50, (RuleCount("no row at visit V1 in visits.csv", 50),))
+
+    def said(**visits: object) -> str:
+        schema = schema_mapping()
+        told = Schema.model_validate({**schema, "visits": {**schema["visits"], "codes": ["V0", "V1", "V2"], **visits}})
+        warning = many_incomplete(unattended, True, told.visits)
+        assert warning is not None
+        return warning
+
+    assert "dropout: true" in said() and "missed: true if they came again" in said()
+    assert "dropout: true" not in said(dropout=True) and "missed: true" in said(dropout=True)
+    assert "missed: true" not in said(missed=True) and "dropout: true" in said(missed=True)
+    assert "Give what is known of those who did not come" in said(dropout=True, missed=["V1"])
 
 
 def test_draft_writes_a_schema_once_and_never_over_another_file(tmp_path, capsys):
