@@ -15,6 +15,7 @@ from privacy.policies.in_the_open import InTheOpen
 from privacy.policies.picking import among_few, counted, picking
 from privacy.policies.policy import GAN_SEARCH, Access, Door, Stage
 from privacy.statements.declared_budget import DeclaredBudget, Wording
+from privacy.statements.sections import STEP_TIMES_AND_ORDER
 from privacy.statements.statement import Chosen
 
 
@@ -59,7 +60,8 @@ class Composed:
             "participants under differential privacy, stopped the poor ones early, and judged epochs by noisy scores "
             "on other participants."
         )
-        wording = Wording(method, picking(chosen), "work repeated after a crash was charged again")
+        repeated = "work repeated after a crash was charged again"
+        wording = Wording(method, picking(chosen), repeated, (STEP_TIMES_AND_ORDER,))
         return DeclaredBudget.of(summary, declared, chosen, wording)
 
 

@@ -14,6 +14,7 @@ from privacy.planning.schedule import Schedule
 from privacy.policies.in_secret import access_in_secret, time_tells
 from privacy.policies.policy import GAN_SEARCH, Access, Door, Stage
 from privacy.statements.declared_budget import DeclaredBudget, Wording
+from privacy.statements.sections import STEP_TIMES
 from privacy.statements.statement import Chosen
 
 
@@ -68,5 +69,5 @@ class Selection:
             summary,
             declared,
             chosen,
-            Wording(method, "The release is made by that run.", repeated, (time_tells(declared.plan),)),
+            Wording(method, "The release is made by that run.", repeated, (time_tells(declared.plan), STEP_TIMES)),
         )

@@ -17,6 +17,7 @@ from privacy.policies.picking import among_few, picking
 from privacy.policies.policy import GAN_SEARCH, Access, Door, Stage
 from privacy.policies.surrogate_cohort import OnSurrogate, buy_moments
 from privacy.statements.declared_budget import DeclaredBudget, Wording
+from privacy.statements.sections import STEP_TIMES, STEP_TIMES_AND_ORDER
 from privacy.statements.statement import Chosen
 
 SURROGATE_SHARE = 0.15
@@ -30,6 +31,7 @@ COVERS = (
     "the means and covariances that surrogates were drawn from, the training of every trial on participants, every "
     "score, and every choice made by them"
 )
+FOLDERS = "`trials/`, `shortlist/`"
 
 
 class Surrogate:
@@ -108,8 +110,9 @@ class Surrogate:
                 method,
                 "The release is made by that run.",
                 "what a run repeated after a crash is covered by what was charged for every run",
-                (time_tells(declared.plan),),
+                (time_tells(declared.plan), STEP_TIMES),
                 covers=COVERS,
+                folders=FOLDERS,
             )
         else:
             method = bought + (
@@ -117,7 +120,9 @@ class Surrogate:
                 "differential privacy, and their epochs were judged by noisy scores on other participants."
             )
             repeated = "work repeated after a crash was charged again"
-            wording = Wording(method, picking(chosen), repeated, covers=COVERS)
+            wording = Wording(
+                method, picking(chosen), repeated, (STEP_TIMES_AND_ORDER,), covers=COVERS, folders=FOLDERS
+            )
         return DeclaredBudget.of(summary, declared, chosen, wording)
 
 

@@ -17,6 +17,9 @@ from privacy.statements.events import charged_events
 from privacy.statements.sections import decimals_up, significant_up
 from privacy.statements.statement import SCORE, Chosen
 
+TRAINED = {sections.IN_WORDS["training"], sections.IN_WORDS["private selection"]}
+"""Charges by which generators were trained on participants."""
+
 
 @dataclass(frozen=True)
 class Wording:
@@ -28,7 +31,8 @@ class Wording:
         repeated: what became of work that was done again.
         not_covered: further items of what the statement does not cover.
         score: what a score is.
-        covers: what read participants.
+        covers: what participants were read for.
+        folders: of the study that hold times of day.
     """
 
     method: str
@@ -37,6 +41,7 @@ class Wording:
     not_covered: tuple[str, ...] = ()
     score: str = SCORE
     covers: str = "the training of every trial, every score, and every choice made by them"
+    folders: str = "`trials/`"
 
 
 @dataclass(frozen=True)
@@ -166,8 +171,8 @@ class DeclaredBudget:
     def first_line(self) -> str:
         """The sentence that must be read if only one is."""
         return (
-            f"Epsilon {self.epsilon:g} (delta {self.delta:g}) covers everything that read participants for this "
-            f"release: {self.wording.covers}."
+            f"Epsilon {self.epsilon:g} (delta {self.delta:g}) covers everything that was read of participants to make "
+            f"this release, once their files were accepted: {self.wording.covers}."
         )
 
     @property
@@ -187,7 +192,8 @@ class DeclaredBudget:
 
     def events(self) -> dict[str, Any]:
         """Every charged event, from which anyone may compute epsilon again."""
-        return charged_events(self.summary, self.epsilon, "for everything that read participants", self.orders)
+        covers = "for everything that was read of participants once their files were accepted"
+        return charged_events(self.summary, self.epsilon, covers, self.orders)
 
     def text(self) -> str:
         """The whole statement, one page of Markdown."""
@@ -199,12 +205,11 @@ class DeclaredBudget:
                 sections.plain_odds(self.epsilon, self.delta),
                 sections.unit_of_protection(self.public_cohort),
                 self._charged(),
-                sections.public_assumptions(self.nominal_size),
+                sections.public_assumptions(self.nominal_size, self.public_cohort),
                 self._not_covered(),
                 f"Accountant: dp-accounting {version('dp-accounting')}, Renyi differential privacy, as a filter at one "
                 "order for each split (Feldman & Zrnic 2021), fixed before the first reading. Noise of released "
-                f"statistics: opendp {version('opendp')}. Noise of training: from a cryptographic generator, rounded "
-                "to a grid together with the sums it hides.",
+                f"statistics: opendp {version('opendp')}.{self._noise_of_training()}",
             ]
         )
 
@@ -223,12 +228,12 @@ class DeclaredBudget:
             "## What was charged\n\n"
             f"The search ran under the policy `{self.policy}`. {self.method} {self.picking}\n\n"
             f"| participants | purpose | times |\n|---|---|---|\n{rows}\n\n"
-            f"Each participant is in one split only, by a keyed hash of their identifier: about {train} train, "
-            f"{validation} validate, {test} serve the internal report. Of the declared epsilon, "
-            f"{significant_up(self.spent['train'], 3)} was spent on training participants (order "
-            f"{self.orders['train']:g}) and {significant_up(self.spent['validation'], 3)} on validation participants "
-            f"(order {self.orders['validation']:g})."
-            f"{self._noise()} Every reading was written to the cohort's ledger before it took place; "
+            f"Each participant is in one group only, by a keyed hash of their identifier: about {train} train and "
+            f"{validation} validate; the remaining {test} had no part in making this release and serve the internal "
+            f"report. Of the declared epsilon, {significant_up(self.spent['train'], 3)} was spent on each of those who "
+            f"train (order {self.orders['train']:g}) and {significant_up(self.spent['validation'], 3)} on each of "
+            f"those who validate (order {self.orders['validation']:g}). Nobody is in both groups, so the two do not "
+            f"add up.{self._noise()} Every charge was written to the cohort's ledger before anything was read for it; "
             f"{self.wording.repeated}. The ledger as of the study's last reading is {self.receipt}. {others}\n\n"
             f"{sections.recomputing()}{self._elsewhere()}"
         )
@@ -237,6 +242,11 @@ class DeclaredBudget:
         if self.score_noise_sd is None:
             return ""
         return f" Each AUC carries Gaussian noise of standard deviation {self.score_noise_sd:.3g}."
+
+    def _noise_of_training(self) -> str:
+        if not TRAINED & {what for _, what, _ in self.charges}:
+            return ""
+        return " Noise of training: from a cryptographic generator, rounded to a grid together with the sums it hides."
 
     def _elsewhere(self) -> str:
         if self.score_noise_sd is None:
@@ -247,10 +257,13 @@ class DeclaredBudget:
         )
 
     def _not_covered(self) -> str:
-        items = "".join(f"\n- {item}" for item in self.wording.not_covered)
+        items = "".join(
+            f"\n- {item}" for item in (*self.wording.not_covered, sections.later_studies(self.public_cohort))
+        )
         return (
             "## What it does not cover\n\n"
-            f"{sections.draws_and_looks(self.internal_before, self.redrawn)}\n\n{sections.reach()}{items}"
+            f"{sections.draws_and_looks(self.internal_before, self.redrawn)}\n\n"
+            f"{sections.reach(self.wording.folders)}{items}"
         )
 
 

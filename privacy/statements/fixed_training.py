@@ -171,7 +171,7 @@ class FixedTraining:
                 f"**{self.first_line}**",
                 f"## What is protected\n\n{sections.unit_of_protection(self.public_cohort)}",
                 self._charged(),
-                sections.public_assumptions(self.nominal_size),
+                sections.public_assumptions(self.nominal_size, self.public_cohort),
                 self._not_covered(),
                 f"Accountant: dp-accounting {version('dp-accounting')}, privacy loss distributions and Renyi "
                 f"differential privacy, {'as ' if self._repeated else ''}for a sequence that was fixed in advance. "
@@ -190,8 +190,8 @@ class FixedTraining:
             f"{self.steps:,} steps{again}. In each, every training participant (about {self.train_share:.1%} of the "
             f"cohort, told apart by a keyed hash of their identifier) joined the batch with probability "
             f"{planned.sampling_rate:.6g}. {self._noise()}\n\n{self._figures()}"
-            "Every reading of participants was written to the cohort's ledger before it took place; the ledger as of "
-            f"the end is {self.receipt}. {others}\n\n{sections.recomputing()}"
+            "Every charge was written to the cohort's ledger before anything was read for it; the ledger as of the "
+            f"end is {self.receipt}. {others}\n\n{sections.recomputing()}"
         )
 
     def _noise(self) -> str:
@@ -234,8 +234,10 @@ class FixedTraining:
             if self._repeated
             else ""
         )
+        later = f"- {sections.later_studies(self.public_cohort)}\n" if self.planned.private and not self.scored else ""
         return (
-            f"## What it does not cover\n\n{scores}{cut_short}{sections.reach()}\n- The choice of this configuration."
+            f"## What it does not cover\n\n{scores}{cut_short}{sections.reach()}\n- {sections.STEP_TIMES}\n"
+            f"{later}- The choice of this configuration."
         )
 
 

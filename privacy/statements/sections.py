@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from privacy.mechanisms.mechanism import Kind
 
@@ -20,6 +20,15 @@ IN_WORDS: dict[Kind, str] = {
 """What a charge was for."""
 
 EVENTS_FILE, CHECK_FILE = "privacy_events.json", "check_epsilon.py"
+
+STEP_TIMES = "How long a step of training takes, which depends a little on how many participants are in its batch."
+STEP_TIMES_AND_ORDER = (
+    f"{STEP_TIMES} So does the order in which results arrive, on which it depends which trials are stopped early."
+)
+"""What time tells where participants train, as items of what a statement does not cover."""
+
+CHANCES = (0.01, 0.1, 0.5)
+"""That somebody gives a statement about a person beforehand."""
 
 
 def unit_of_protection(public_cohort: bool) -> str:
@@ -41,25 +50,41 @@ def plain_odds(epsilon: float, delta: float) -> str:
     Source: Kasiviswanathan & Smith, "On the 'Semantics' of Differential Privacy", 2014 (posterior odds); Kairouz, Oh &
     Viswanath, "The Composition Theorem for Differential Privacy", 2015, theorem 2.1 (hits by false alarms).
     """
-    surest, found = surest_belief(epsilon), most_hits(epsilon, delta, FALSE_ALARMS)
+    found = most_hits(epsilon, delta, FALSE_ALARMS)
     return (
-        "Anyone who sees the release learns almost the same whether or not a given person took part. Someone who "
-        f"thinks it as likely as not that this person did cannot become surer of it than {_short_of_certain(surest)}, "
-        f"whatever they compute from the release. A test that falsely suspects {FALSE_ALARMS:.0%} of those who did not "
-        f"take part finds at most {_short_of_certain(found)} of those who did. The first figure holds apart from delta "
-        f"({delta:g}), the probability that the guarantee leaves out; the second includes it. A group of people who "
-        "only took part together, such as a family, or one person who enrolled twice, is protected less: "
-        f"{of_two(epsilon, delta)}"
+        f"Any result of the study is at most about {_factor_up(epsilon)} times as likely if a given person took part "
+        f"as if they did not, and the other way round. So whoever gave it a chance of {_chances(CHANCES)} beforehand "
+        f"that this person took part gives it at most {_chances(surest_belief(epsilon, each) for each in CHANCES)} "
+        "afterwards, whatever they compute from the release. A test that falsely suspects "
+        f"{FALSE_ALARMS:.0%} of those who did not take part finds at most {_short_of_certain(found)} of those who did. "
+        f"The chances hold apart from delta ({delta:g}), the probability that the guarantee leaves out; the figure for "
+        "the test includes it. A group of people who only took part together, such as a family, or one person who "
+        f"enrolled twice, is protected less: {of_two(epsilon, delta)}\n\n{already_known(epsilon, delta)}"
+    )
+
+
+def already_known(epsilon: float, delta: float) -> str:
+    """What the release tells of a person's values to somebody who knows that they took part.
+
+    To have another value is to leave and to join with it, so epsilon and delta are those of two people.
+    """
+    beginning = (
+        "**Someone who already knows that a given person took part**, and asks what is in their record, is held back "
+        "less, whatever else they know"
+    )
+    if delta_of_two(epsilon, delta) >= 1:
+        return f"{beginning}: as for two people, nothing can be said."
+    return (
+        f"{beginning}: as for two people, epsilon is {2 * epsilon:g} and delta "
+        f"{significant_up(delta_of_two(epsilon, delta))}. Apart from this delta, the odds between two values move by a "
+        f"factor of at most about {_factor_up(2 * epsilon)}: whoever gave one of them a chance of {_chances(CHANCES)} "
+        f"beforehand gives it at most {_chances(surest_belief(2 * epsilon, each) for each in CHANCES)} afterwards."
     )
 
 
 def of_two(epsilon: float, delta: float) -> str:
-    """How two people are protected together.
-
-    Source: Dwork & Roth, "The Algorithmic Foundations of Differential Privacy", 2014, theorem 2.2, and its proof for a
-    delta above 0: delta of two is (1 + e^epsilon) delta.
-    """
-    together = (1 + math.exp(min(epsilon, 700.0))) * delta
+    """How two people are protected together."""
+    together = delta_of_two(epsilon, delta)
     if together >= 1:
         return "for two of them nothing can be said."
     return (
@@ -68,10 +93,30 @@ def of_two(epsilon: float, delta: float) -> str:
     )
 
 
+def delta_of_two(epsilon: float, delta: float) -> float:
+    """Delta of two people together, beside twice epsilon.
+
+    Source: Dwork & Roth, "The Algorithmic Foundations of Differential Privacy", 2014, theorem 2.2, and its proof for a
+    delta above 0: delta of two is (1 + e^epsilon) delta.
+    """
+    return (1 + math.exp(min(epsilon, 700.0))) * delta
+
+
+def _factor_up(epsilon: float) -> str:
+    """By how much odds may move, rounded up to three digits."""
+    factor = significant_up(math.exp(min(epsilon, 700.0)), 3)
+    return f"{float(factor):,.0f}" if 1e3 <= float(factor) < 1e9 else factor
+
+
+def _chances(shares: Iterable[float]) -> str:
+    *others, last = (_short_of_certain(share) for share in shares)
+    return f"{', '.join(others)} or {last}"
+
+
 def _short_of_certain(share: float) -> str:
     """A percentage, rounded up, with as many decimals as it takes not to read 100 %."""
-    texts = (f"{decimals_up(100 * share, decimals)}%" for decimals in range(1, 10))
-    return next((text for text in texts if not text.startswith("100.")), "100%")
+    texts = (f"{decimals_up(100 * share, decimals).removesuffix('.0')}%" for decimals in range(1, 10))
+    return next((text for text in texts if not text.startswith("100")), "100%")
 
 
 def decimals_up(number: float, decimals: int) -> str:
@@ -99,9 +144,9 @@ def significant_up(number: float, digits: int = 2) -> str:
     return f"{math.ceil(number / unit * (1 - ROUNDING)) * unit:.{digits}g}"
 
 
-def surest_belief(epsilon: float) -> float:
-    """Largest posterior probability from even odds."""
-    return 1 / (1 + math.exp(-epsilon))
+def surest_belief(epsilon: float, beforehand: float = 0.5) -> float:
+    """Largest posterior probability from a probability beforehand."""
+    return beforehand / (beforehand + (1 - beforehand) * math.exp(-epsilon))
 
 
 def most_hits(epsilon: float, delta: float, false_alarms: float) -> float:
@@ -110,22 +155,23 @@ def most_hits(epsilon: float, delta: float, false_alarms: float) -> float:
     return min(1.0, math.exp(min(epsilon, 700.0)) * false_alarms + delta, 1 - missed)
 
 
-def public_assumptions(nominal_size: int) -> str:
+def public_assumptions(nominal_size: int, public_cohort: bool) -> str:
     """What is not protected because it is known anyway."""
+    secret = "" if public_cohort else " That a given person took part in the trial is not taken as public."
     return (
         "## What is taken as public\n\n"
         "The schema: names, units, ranges and categories of all measures, the visits, the shares of the label's "
         f"classes, and the nominal number of complete participants ({nominal_size}). They were written down by a "
         "person, not computed from the files. The search space and the plan were fixed before this study read any "
-        "participant. That a given person took part in the trial is protected."
+        f"participant.{secret}"
     )
 
 
 def recomputing() -> str:
     """How a reader can check the figures."""
     return (
-        f"`{EVENTS_FILE}` lists every charged event: sampling rates, noise multipliers, numbers of steps and prices, "
-        f"which are public numbers. `python {CHECK_FILE}` computes epsilon from them with dp-accounting alone."
+        f"`{EVENTS_FILE}` lists every charge: its kind, how much noise it had or what price, and how often it was "
+        f"made. These are public numbers, from which `python {CHECK_FILE}` computes epsilon with dp-accounting alone."
     )
 
 
@@ -173,16 +219,28 @@ def draws_and_looks(internal_before: int, redrawn: int) -> str:
     )
 
 
-def reach() -> str:
-    """What no statement of ours covers."""
+def later_studies(public_cohort: bool) -> str:
+    """What becomes of this release's epsilon in a later study, as an item of what is not covered."""
+    if public_cohort:
+        return "Later studies of the same participants: the cohort is public, so each begins afresh."
+    return (
+        "Later studies of the same participants: what is spent on a person adds up. A later study must declare a "
+        "larger epsilon than this one, and its statement then covers this release as well."
+    )
+
+
+def reach(folders: str = "`trials/`") -> str:
+    """What no statement of ours covers.
+
+    Args:
+        folders: of the study, beside its other files, that hold times.
+    """
     return (
         "- Anyone who sees `internal/`, which holds figures of real participants for the data steward, or what the "
         "terminal showed of them, or acts on either.\n"
         "- Rounded counts that `python -m cohorts` prints when the files are checked, and visits of which it says that "
         "no row is there.\n"
-        "- Times of day and durations, which the study's other files hold (`trials/`, `shortlist/`, `study.db`, logs). "
-        "How long a step takes depends a little on how many participants are in its batch; so does the order in which "
-        "results arrive, on which early stopping depends.\n"
+        f"- Times of day and durations, which the study's other files hold ({folders}, `study.db`, logs).\n"
         "- The choice of a later epsilon: it counts as chosen without regard to this study's results.\n"
         "- What a study is refused for before anything is charged: fewer than 50 participants, none of a class that "
         "the schema names, values that the schema does not allow (outside their limits, where it does not say what "

@@ -164,15 +164,24 @@ class UnaccountedSearch:
                 f"## What is protected\n\n{sections.unit_of_protection(self.public_cohort)}",
                 self._training(),
                 self._search(),
-                sections.public_assumptions(self.nominal_size),
+                sections.public_assumptions(self.nominal_size, self.public_cohort),
                 "## What else it does not cover\n\n"
                 f"{sections.draws_and_looks(self.internal_before, self.redrawn)}\n\n{sections.reach()}\n"
+                f"- {sections.STEP_TIMES_AND_ORDER}\n"
                 "- Anyone who sees the study's terminal, its dashboards, `study.db` or `trials/`, which hold figures "
                 "of real participants without noise.\n"
-                "- Guarantees of several releases add up.",
+                f"- Guarantees of several releases add up.{self._later()}",
                 f"Accountant: Renyi differential privacy, dp-accounting {version('dp-accounting')}. Training: DP-SGD "
                 "on the discriminator (Abadi et al. 2016), Poisson sampling of participants.",
             ]
+        )
+
+    def _later(self) -> str:
+        if self.public_cohort:
+            return ""
+        return (
+            " Because of scores without noise, no later study of the same participants can state a finite epsilon for "
+            "those who validated."
         )
 
     def _training(self) -> str:
@@ -189,8 +198,8 @@ class UnaccountedSearch:
             f"| all {self.chosen_trials} chosen trials together | {shown(self.epsilon)} |\n"
             f"| the costliest chosen trial alone (what is often quoted) | {shown(self.winning_run_epsilon)} |\n"
             f"| all {self.trials} trials, whatever became of them | {shown(self.all_trials_epsilon)} |\n\n"
-            "Every reading of participants was written to the cohort's ledger before it took place, work repeated "
-            f"after a crash included; the ledger as of this release is {self.receipt}. {others}\n\n"
+            "Every charge was written to the cohort's ledger before anything was read for it, work repeated after a "
+            f"crash included; the ledger as of this release is {self.receipt}. {others}\n\n"
             f"{sections.recomputing()}"
         )
 

@@ -74,7 +74,10 @@ def statement(
 
 def test_the_first_sentence_states_the_declared_budget_and_that_it_covers_everything(ledger):
     first = statement(ledger).text().splitlines()[2]
-    assert "Epsilon 3 (delta 1e-05) covers everything that read participants" in first
+    assert first.startswith(
+        "**Epsilon 3 (delta 1e-05) covers everything that was read of participants to make this release, once their "
+        "files were accepted: the training of every trial, every score, "
+    )
 
 
 def test_nothing_is_stated_where_more_was_spent_than_declared(ledger):
@@ -91,7 +94,7 @@ def test_the_page_says_all_that_a_board_asks(ledger):
         f"epsilon {decimals_up(epsilon_by_rdp(TRAINING, 1e-5), 2)}", "The ledger of secret", "privacy_events.json",
     ):  # fmt: skip
         assert phrase in text
-    assert len(text.split()) < 900
+    assert len(text.split()) < 1050
 
 
 def test_another_study_of_the_participants_is_counted_and_named(ledger):
@@ -141,6 +144,9 @@ def test_what_holds_under_one_policy_only_is_not_said_under_another(ledger):
     assert "each classifier scored best" in in_the_open and "each classifier scored best" not in in_secret
     for text in (in_the_open, in_secret):
         assert "None of them is a person" not in text
+        assert "How long a step of training takes" in text and "`shortlist/`" not in text
+        assert "Noise of training: from a cryptographic generator" in text
+    assert "which trials are stopped early" in in_the_open and "which trials are stopped early" not in in_secret
 
 
 def test_looks_at_real_participants_and_earlier_draws_are_told(ledger):
@@ -167,8 +173,54 @@ def test_what_epsilon_means_is_said_in_odds_that_hold():
     ("epsilon", "surest"), [(1, "73.2%"), (3, "95.3%"), (10, "99.996%"), (20, "99.9999998%"), (1e4, "100%")]
 )
 def test_a_belief_short_of_certainty_is_not_rounded_to_it_nor_below_what_it_is(epsilon, surest):
-    assert f"surer of it than {surest}," in plain_odds(epsilon, 1e-5)
+    assert f" or {surest} afterwards, whatever they compute" in plain_odds(epsilon, 1e-5)
     assert float(surest.rstrip("%")) >= 100 * surest_belief(epsilon) * (1 - 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "factor", "afterwards"),
+    [(1, "2.72", "2.7%, 23.2% or 73.2%"), (3, "20.1", "16.9%, 69.1% or 95.3%"),
+     (10, "22,100", "99.6%, 99.96% or 99.996%")],
+)  # fmt: skip
+def test_a_large_epsilon_is_not_said_to_tell_next_to_nothing(epsilon, factor, afterwards):
+    said = plain_odds(epsilon, 1e-5)
+    assert f"at most about {factor} times as likely if a given person took part as if they did not" in said
+    assert f"a chance of 1%, 10% or 50% beforehand that this person took part gives it at most {afterwards} " in said
+    assert "almost the same" not in said
+
+
+def test_whoever_knows_that_a_person_took_part_is_held_back_as_of_two_people():
+    said = plain_odds(3, 1e-5)
+    assert "Someone who already knows that a given person took part" in said
+    assert "whatever else they know: as for two people, epsilon is 6 and delta 0.00022." in said
+    assert "a factor of at most about 404: " in said and "at most 80.3%, 97.9% or 99.8% afterwards." in said
+    assert "as for two people, nothing can be said" in plain_odds(20, 1e-5)
+
+
+def test_odds_between_two_values_move_as_far_as_said_where_each_may_be_told_from_nobody_by_all_of_epsilon():
+    """A mechanism with two results: at one value twice as likely as without the person, at the other half as likely."""
+    epsilon, without = math.log(2), 1 / 3
+    one, other = 2 * without, without / 2  # probabilities of the first result; of the second 1/3, 5/6, and 2/3 without
+    assert (1 - without) / (1 - one) <= 2 * (1 + 1e-12) and (1 - other) / (1 - without) <= 2
+    for beforehand in (0.01, 0.1, 0.5):
+        afterwards = beforehand * one / (beforehand * one + (1 - beforehand) * other)
+        assert afterwards == pytest.approx(surest_belief(2 * epsilon, beforehand))
+
+
+def test_what_is_spent_on_two_groups_is_not_said_to_be_spent_on_one_person(ledger):
+    text = statement(ledger).text()
+    assert "Each participant is in one group only" in text
+    assert "the remaining 10% had no part in making this release" in text
+    assert "Nobody is in both groups, so the two do not add up." in text
+
+
+def test_of_a_public_cohort_nothing_is_said_to_be_kept_secret(ledger):
+    private, public = (replace(statement(ledger), public_cohort=public).text() for public in (False, True))
+    assert "That a given person took part in the trial is not taken as public." in private
+    assert "nobody's privacy is at stake" in public and "took part in the trial" not in public
+    assert "A later study must declare a larger epsilon than this one" in private
+    assert "its statement then covers this release as well" in private
+    assert "each begins afresh" in public and "larger epsilon" not in public
 
 
 @given(st.floats(1e-12, 1e6), st.integers(1, 4))

@@ -266,9 +266,13 @@ def test_its_statement_says_what_was_read(trial, tmp_path):
     summary = summarise(door.ledger.books, door.ledger.cohort, door.ledger.public, "study")
     stated = POLICY.statement(summary, declared, Chosen(trial.schema.name, 2, (DPSGD(0.1, 1.0, 5).event,), 400))
     text = stated.text()
-    assert f"Epsilon {EPSILON:g} (delta {DELTA:g}) covers everything that read participants for this release" in text
+    assert f"Epsilon {EPSILON:g} (delta {DELTA:g}) covers everything that was read of participants to make" in text
+    assert "files were accepted: the measurements that every generator" in text
     assert "| train | noisy measurements | 1 |" in text or "measure" in text
     assert "AUC carries" not in text and "costliest" not in text
+    for of_training in ("step", "multiplier", "sampling rate", "Noise of training", "`shortlist/`", "DP-SGD"):
+        assert of_training not in text
+    assert len(text.split()) < 1000
     assert stated.winning_run_epsilon <= EPSILON
     assert stated.as_json()["score_noise_sd"] is None
 

@@ -59,3 +59,10 @@ def test_the_page_names_unit_neighbours_accountant_and_what_is_public():
     for phrase in ("one participant", "adding or removing", "dp-accounting", "taken as public", "`internal/`"):
         assert phrase in text
     assert len(text.split()) < 900
+
+
+def test_the_first_sentence_is_not_followed_by_a_promise_that_nothing_keeps():
+    text = SEARCH.text()
+    assert "no later study of the same participants can state a finite epsilon for those who validated" in text
+    assert "How long a step of training takes" in text
+    assert "no later study" not in replace(SEARCH, public_cohort=True).text()

@@ -75,7 +75,9 @@ def third(office: Office, second: Ran) -> Ran:
 def test_a_composed_study_releases_and_its_statement_covers_everything(office, first):
     assert first.returncode == 0, first.stdout + first.stderr
     assert not first.stderr
-    assert "covers everything that read participants" in first.stdout.split("Privacy statement")[-1].replace("\n", " ")
+    assert "covers everything that was read of participants" in first.stdout.split("Privacy statement")[-1].replace(
+        "\n", " "
+    )
     stated = statement(office, "first")
     assert (stated["epsilon"], stated["policy"], stated["accounted"]) == (20, "composed", True)
     assert max(stated["spent"].values()) <= 20
