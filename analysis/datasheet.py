@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from analysis.dataset.combining import combining_lines
 from analysis.dataset.describe import FILES as DESCRIPTIONS
 from analysis.dataset.describe import licence_section
 from analysis.dataset.dictionary import table_section
@@ -32,19 +33,17 @@ PAID_FOR = """\
   participants{of_copies}
 """
 
-OF_COPIES = """, and of those by histograms alone and by copies (`combined_estimate`) the latter, which
-  are nearer to the trial's"""
+OF_COPIES = """. Each figure is there twice. `combined_estimate`, from the copies, is nearer to the trial's as a
+  rule, but rests on a model of how values hang together as well; `estimate`, from its histogram alone, rests on no
+  model. Cite the former where there is one; where the two disagree, trust the latter"""
 
 INTERVALS = """\
 Each of the {copies} copies could be the trial that was measured, as far as the noise tells; they differ by as much as
 the noise hides. Carry out an analysis on each copy by itself, as one would on the trial, and combine the results by
-Rubin's rules: the interval then holds the noise and the trial's own sampling. In R:
+Rubin's rules: the interval then holds the noise and the trial's own sampling. In R, for example:
 
 ```r
-library(mitools)
-data <- read.csv("{file}", na.strings = "", check.names = FALSE)
-copies <- imputationList(split(data, data[[1]]))
-summary(MIcombine(with(copies, lm(OUTCOME ~ ARM))))
+{lines}
 ```
 
 {merging}In Python, `combine` of dpgan-tune's module `analysis` takes the estimates and the standard errors of all
@@ -92,8 +91,8 @@ are numbered from S000001 and belong to nobody.
 ## How it was made
 
 This is what study `{study}` did. {method} {score} {picking} Each generated an equal share of the
-participants, which were then shuffled. The search follows Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes
-2019;12:e005122.
+participants, and an epoch that several classifiers picked a share for each of them; all were then shuffled. The
+search follows Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
 
 ## What it is good for, and what it is not
 
@@ -155,7 +154,7 @@ def datasheet(
         + attendance_sentence(schema)
         + _row_sentence(schema)
         + _constraint_sentence(schema),
-        good_for=quality.good_for(schema.compared_by),
+        good_for=quality.good_for(schema),
         quality=quality_section(quality),
         intervals=interval_section(schema, copies, width_beside_sampling(estimates), quality.tables),
         schema_file=schema_file_name(marking),
@@ -182,10 +181,9 @@ def interval_section(schema: Schema, copies: int, width: float | None = None, pa
             "cannot be seen in a single synthetic cohort, and this release has no copies beside it, because none were "
             "asked for or nothing was measured that they could be drawn from."
         )
-    table = next(iter(schema.tables))
     return INTERVALS.format(
         copies=copies,
-        file=f"{schema.stem(table)}-copies.csv",
+        lines=combining_lines(schema),
         merging=_merging(schema),
         width=_width_sentence(width),
         tables=_tables_sentence(pairs),
@@ -228,7 +226,7 @@ def quality_section(quality: Quality) -> str:
     strayed = "".join(f"\n- {each.sentence()}" for each in quality.findings[:MOST_FINDINGS])
     more = len(quality.findings) - MOST_FINDINGS
     strayed += f"\n- and {more} more, which manifest.json has" if more > 0 else ""
-    rows = [f"| {NAMES[each.what]} | {each.figures} | {each.furthest:.1f} | {each.found} |" for each in quality.sight]
+    rows = [f"| {NAMES[each.what]} | {each.figures} | {each.strayed} | {each.found} |" for each in quality.sight]
     return "\n".join(
         [
             quality.summary() + strayed,
@@ -237,7 +235,7 @@ def quality_section(quality: Quality) -> str:
             f"and sampling explain, which one of so many is by chance in {FALSE_ALARMS:.0%} of releases, and large "
             "enough to matter. Means are in standard deviations.",
             "",
-            "| figures | compared | furthest, in standard deviations | would be found from |",
+            "| figures | compared | furthest from what was measured | would be found from |",
             "|---|---|---|---|",
             *rows,
         ]

@@ -43,10 +43,14 @@ def in_python(schema: Schema) -> Iterable[str]:
 
 def _in_r(schema: Schema) -> Iterable[str]:
     for name, stem, how in _files(schema):
-        options = {"sep": _separator(how), "dec": _decimal(how), "fileEncoding": _encoding_in_r(how)}
-        said = "".join(f', {key} = "{value}"' for key, value in options.items() if value)
-        said = said.replace("\t", "\\t")
-        yield f'{name} <- read.csv("{stem}.csv", na.strings = "", check.names = FALSE{said})'
+        yield f'{name} <- read.csv("{stem}.csv", {options_in_r(how)})'
+
+
+def options_in_r(how: Format) -> str:
+    """What `read.csv` must be told to read a table's files."""
+    options = {"sep": _separator(how), "dec": _decimal(how), "fileEncoding": _encoding_in_r(how)}
+    said = "".join(f', {key} = "{value}"' for key, value in options.items() if value)
+    return 'na.strings = "", check.names = FALSE' + said.replace("\t", "\\t")
 
 
 def _files(schema: Schema) -> list[tuple[str, str, Format]]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.special import ndtri
 
 from analysis.quality.comparisons import EXCESSES, Comparison, What, associations, comparisons, pairs_in_tables, tables
-from cohorts import Participants
+from cohorts import Participants, Schema
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.misfit import misfit
 
@@ -154,7 +154,14 @@ class Sight(BaseModel):
         """``found_from`` in words: no share differs by more than there is of it."""
         if self.found_from >= MOST.get(self.what, 1):
             return "hidden by noise"
-        return f"{self.found_from:.2g}{' standard deviations' if self.what in IN_DEVIATIONS else ''}"
+        return in_units(self.what, self.found_from)
+
+    @property
+    def strayed(self) -> str:
+        """``furthest`` in words; of a kind that is compared all at once it may be less than noise makes."""
+        if self.what in EXCESSES and self.furthest < 0.05:
+            return "no more than noise"
+        return f"{self.furthest:.1f} standard deviations"
 
 
 class Quality(BaseModel):
@@ -210,13 +217,13 @@ class Quality(BaseModel):
             return f"Quality: failed. {compared}; {self._they_stray()} further than noise and sampling explain."
         return f"Quality: passed. {compared}, and none strays further than noise and sampling explain.{self._unseen()}"
 
-    def good_for(self, label: str | None) -> str:
-        """What the release is good for, as the datasheet says it.
-
-        Args:
-            label: name of the label; None where it has one class alone.
-        """
-        moving = f"how measures move with time{f' and {label}' if label else ''}"
+    def good_for(self, schema: Schema) -> str:
+        """What the release is good for, as the datasheet says it."""
+        label = schema.compared_by
+        if any(len(schema.visits_of(each)) > 1 for each in schema.measures):
+            moving = f"how measures move with time{f' and {label}' if label else ''}"
+        else:
+            moving = f"how measures differ by {label}" if label else "how values are spread"
         always = "Good for writing and testing an analysis, and for teaching"
         if self.failed:
             return (
@@ -292,6 +299,11 @@ def least_that_matters(each: Comparison) -> float:
     if each.what == "difference" and "share" in each.detail:
         return SHARES_OF_CLASSES
     return least_of(each.what)
+
+
+def in_units(what: What, difference: float) -> str:
+    """A difference of a kind of figure, with its unit where it has one."""
+    return f"{difference:.2g}{' standard deviations' if what in IN_DEVIATIONS else ''}"
 
 
 def least_of(what: What) -> float:

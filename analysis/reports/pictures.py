@@ -73,8 +73,8 @@ def trajectories(shown: Shown) -> Iterator[Picture]:
     schema = shown.schema
     moving = [each for each in schema.measures if len(schema.visits_of(each)) > 1 and each.kind != "categorical"]
     look_for = "Lines are the release. " + (
-        "Points are the trial as it was measured, with 95 % intervals that hold the noise: lines should run through "
-        "the intervals, and be as far apart as the points. "
+        "Points are estimates of the trial from what was measured, with 95 % intervals that hold the noise, moved "
+        "sideways so as not to overlap: lines should run through the intervals, and be as far apart as the points. "
         if shown.estimates
         else ""
     )
@@ -147,8 +147,8 @@ def marginals(shown: Shown) -> Iterator[Picture]:
     schema, encoding = shown.schema, Encoding(shown.schema)
     last = {cell.row: number for number, cell in enumerate(encoding.cells)}
     look_for = "Lines, or bars, are the release. " + (
-        "Dots are the trial as it was measured, noise included, so they scatter; about as many should lie above a line "
-        "as below it. "
+        "Dots are the trial as it was measured, noise included, so they scatter, and a share may be below 0; about as "
+        "many should lie above a line as below it. "
         if shown.measured
         else ""
     )
@@ -169,6 +169,7 @@ def marginals(shown: Shown) -> Iterator[Picture]:
                 (_bars if cell.measure.discrete else _densities)(axes, cell, bins[number], drawn, paid, real)
                 visit = visit_of(schema, cell)
                 _dress(axes, f"{cell.measure.name}{f' at {visit}' if visit else ''}", cell.measure.unit, below=True)
+                axes.set_ylabel("share", color=QUIET)
                 names = [each.name for each in schema.label.classes]
                 lines = {name: _numbers(each) for name, each in zip(names, drawn, strict=True)}
                 data.append({"measure": cell.measure.name, "visit": visit, "release": lines})
@@ -206,6 +207,10 @@ def _densities(
                 places, paid[label][: len(places)], color=colour, linestyle="", marker=".", markersize=5, alpha=0.7
             )
     axes.axhline(0, color=GRID, linewidth=0.8)
+    if cell.measure.scale == "log" and cell.scale.spike:
+        axes.set_xscale("symlog", linthresh=places[1], linscale=0.3)  # zero, then its own scale
+    elif cell.measure.scale == "log":
+        axes.set_xscale("log")
 
 
 def _bars(

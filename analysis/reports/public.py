@@ -11,7 +11,7 @@ from analysis.dataset.sums import SUMS_FILE
 from analysis.datasheet import attendance_sentence
 from analysis.quality.comparisons import between
 from analysis.quality.estimates import Estimate, is_complement
-from analysis.quality.gate import NAMES, Quality, least_of
+from analysis.quality.gate import NAMES, Quality, in_units, least_of
 from analysis.reports.blocks import Report, Section, Table
 from analysis.reports.numbers import interval
 from analysis.reports.pictures import Shown, correlations, marginals, trajectories
@@ -26,14 +26,15 @@ from privacy.statements.statement import Statement
 MOST_FINDINGS = 25
 PAID_FOR_FILE = "paid_for_estimates.csv"
 BY_COPIES = (
-    " They are combined from the copies of this release, whose intervals are narrower than those of noisy histograms "
-    "alone, which the file has as well; these stand here where copies say nothing."
+    " Where the copies of this release say something of a figure, it is combined from them: it then rests on a model "
+    "of how values hang together as well, and its interval is narrower. The file has each figure from the noisy "
+    "histogram alone, too; where the two disagree, trust the histogram."
 )
 CITING = "How to cite"
 ALL_TO_LOOK_FOR = (
-    "Each cell is the trial's own figure, as it was measured with noise, and its 95 % interval, noise and sampling "
-    "included. Where an interval is wide, the noise hides the figure from everybody. Each is kept within what is "
-    "possible, so a difference need not be exactly that of the two figures beside it."
+    "Each cell is an estimate of the trial's own figure, which rests on the noisy measurements, and its 95 % interval, "
+    "noise and sampling included. Where an interval is wide, the noise hides the figure from everybody. Each is kept "
+    "within what is possible, so a difference need not be exactly that of the two figures beside it."
 )
 
 
@@ -92,7 +93,7 @@ def said_sections(asked: Asked, pictures: Iterable[Section]) -> Iterable[Section
     yield _privacy(asked)
     yield _gate(asked)
     if asked.shown.estimates:
-        yield _paid_for(asked.shown.estimates, asked.schema)
+        yield _paid_for(asked.shown.estimates, asked.schema, 1 - asked.settings.shares.test)
     yield from pictures
     if asked.tried:
         yield tried_section(asked.tried)
@@ -114,7 +115,7 @@ def _what_was_asked(asked: Asked) -> Section:
         ("search", f"{settings.trials} trials of at most {settings.max_epochs} epochs, search space "
          f"{settings.search_space}"),
     ]  # fmt: skip
-    good_for = _plain(asked.quality.good_for(schema.compared_by))
+    good_for = _plain(asked.quality.good_for(schema))
     return Section("What was asked", (good_for,), (Table("The study", ("", ""), rows),))
 
 
@@ -141,8 +142,8 @@ def _gate(asked: Asked) -> Section:
             (
                 NAMES[each.what],
                 str(each.figures),
-                f"{each.furthest:.1f} standard deviations",
-                f"{least_of(each.what):.2g}",
+                each.strayed,
+                in_units(each.what, least_of(each.what)),
                 each.found,
             )
             for each in quality.sight
@@ -176,8 +177,8 @@ def _gate(asked: Asked) -> Section:
     return Section("Is it any good?", words, tuple(blocks))
 
 
-def _paid_for(estimates: Sequence[Estimate], schema: Schema) -> Section:
-    """Means and shares by class, and their differences, a line for each visit."""
+def _paid_for(estimates: Sequence[Estimate], schema: Schema, measured: float) -> Section:
+    """Means and shares by class, and their differences, a line for each visit; of which share of the participants."""
     classes = [each.name for each in schema.label.classes]
     groups = [*classes, *(between(schema, label) for label in range(1, len(classes)))]
     lines: dict[tuple[str, ...], dict[str, Estimate]] = {}
@@ -199,8 +200,8 @@ def _paid_for(estimates: Sequence[Estimate], schema: Schema) -> Section:
         "These figures are the trial's, not the release's: they were computed from the noisy measurements that were "
         "bought anyway. Cite them as estimates, rather than figures of synthetic participants."
         f"{BY_COPIES if any(each.combined_estimate is not None for each in estimates) else ''}",
-        f"Participants who were measured, as that itself was measured: {counted}. {PAID_FOR_FILE} has the same figures "
-        "with variances, both errors apart, and what bins may add.",
+        f"Noisy estimates of how many participants were measured, about {measured:.0%} of the trial's: {counted}. "
+        f"{PAID_FOR_FILE} has the same figures with variances, both errors apart, and what bins may add.",
         *filter(None, [_plain(attendance_sentence(schema)).strip()]),
     )
     data = [vars(each) for each in estimates]

@@ -20,7 +20,10 @@ from trainables.candidate import CANDIDATE
 from trainables.scoring import steering
 
 MOST_TRIALS = 20
-ABOUT_MISFIT = " A misfit of 1 is what noise alone makes; far above it a generator did not learn."
+ABOUT_MISFIT = (
+    " A misfit of 1 is what noise alone makes; far above it a generator did not learn, and below it "
+    "one follows the noise as well."
+)
 
 
 @dataclass(frozen=True)

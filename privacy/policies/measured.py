@@ -18,7 +18,7 @@ from privacy.statements.statement import Chosen
 
 PREDICTION = (
     "A score is how well classifiers trained on synthetic participants predict participants drawn from these numbers "
-    f"(the mean of their AUCs), less {MISFIT_WEIGHT:g} times the logarithm of the misfit, which is 1 where the "
+    f"(the mean of their AUCs), less {MISFIT_WEIGHT:g} times the natural logarithm of the misfit, which is 1 where the "
     "synthetic ones are as far from the numbers as their noise explains."
 )
 DISTANCE = (

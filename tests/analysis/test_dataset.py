@@ -1,6 +1,7 @@
 """What stands beside released tables, read by those whom it is for: pandas, R, SDV and Croissant's own validator."""
 
 import io
+import re
 import shutil
 import subprocess
 from contextlib import chdir
@@ -11,14 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.dataset.combining import combining_lines
 from analysis.dataset.describe import describe, licence_section
 from analysis.dataset.dictionary import dictionary, table_section
 from analysis.dataset.reading import in_python, reading_lines
 from analysis.dataset.sums import write_sums
 from analysis.release import released_schema
 from cohorts import Participants, Schema, write_cohort
+from cohorts.writer import write_copies
 from tests.cohorts.little_trial import schema_mapping
-from tests.cohorts.outcome_trials import SURVIVAL, survival_cohort, trial
+from tests.cohorts.outcome_trials import NUMERIC, SURVIVAL, survival_cohort, trial
 from tests.cohorts.parameter_trial import adam_mapping
 from tests.conftest import SMALL_SCHEMA, small_cohort
 
@@ -43,9 +46,14 @@ def two_tables(**changes):
     """The little trial's people and visits, with text in categories that some readers take for a missing value."""
     mapping = schema_mapping() | changes
     mapping["covariates"][1]["categories"] = ["NA", "None"]
+    return of_mapping(mapping)
+
+
+def of_mapping(mapping):
+    """Ninety participants of a schema, of any values that it allows."""
     schema = Schema.model_validate(mapping)
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 90)
+    labels = rng.integers(0, len(schema.label.classes), 90)
     limits = np.array([(measure.lower, measure.upper) for measure in schema.all_measures])
     values = np.rint(rng.uniform(limits[:, 0], limits[:, 1], (90, 2, len(limits)))).swapaxes(1, 2)
     values[:, ~schema.observed] = np.nan
@@ -145,6 +153,52 @@ def test_the_lines_for_r_read_what_was_written(described):
         text, said = said.splitlines(keepends=True)[: len(same) + 1], "".join(said.splitlines(True)[len(same) + 1 :])
         by_r = pd.read_csv(io.StringIO("".join(text)), keep_default_na=False, na_values=[""])
         pd.testing.assert_frame_equal(by_r, same, check_dtype=False, rtol=1e-6)
+
+
+@pytest.fixture(
+    params=["one table", "two tables", "semicolons", "by parameter", "a number", "a time to an event", "no label"]
+)
+def copied(request, tmp_path):
+    """Ten copies of a trial of each kind as a release has them, and their schema."""
+    people = {
+        "one table": lambda: small_cohort(Schema.model_validate(SMALL_SCHEMA), 90),
+        "two tables": two_tables,
+        "semicolons": lambda: two_tables(format={"separator": ";", "encoding": "latin-1"}),
+        "by parameter": lambda: of_mapping(adam_mapping()),
+        "a number": lambda: of_mapping(trial(NUMERIC)),
+        "a time to an event": lambda: survival_cohort(90, Schema.model_validate(trial(SURVIVAL))),
+        "no label": lambda: of_mapping(schema_mapping() | {"label": {"kind": "none", "table": "people"}}),
+    }[request.param]()
+    schema, rng = released_schema(people.schema, "synthetic"), np.random.default_rng(0)
+    write_copies(
+        [replace(people.take(rng.integers(0, 90, 90)), schema=schema, ids=people.ids) for _ in range(10)], tmp_path
+    )
+    return tmp_path, schema
+
+
+def test_the_lines_that_combine_copies_name_columns_that_are_there(copied):
+    folder, schema = copied
+    lines = combining_lines(schema)
+    found = {
+        table: set(pd.read_parquet(folder / f"{schema.stem(table)}-copies.parquet").columns) for table in schema.tables
+    }
+    read = [table for table in schema.tables if f'"{schema.stem(table)}-copies.csv"' in lines]
+    model = re.search(r"lm\((.*?) ~ (.*)\)\)\)\)?$", lines)
+    asked = re.findall(r"[A-Za-z_]\w*", re.sub(r"factor|as\.numeric", "", " ".join(model.groups())))
+    assert asked and set(asked) <= set().union(*(found[table] for table in read))
+    assert "OUTCOME" not in lines.split() and len(read) == lines.count("read.csv")
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="needs R (Debian: r-base-core)")
+def test_the_lines_that_combine_copies_run_as_they_are_printed(copied):
+    folder, schema = copied
+    if subprocess.run(["Rscript", "-e", "library(mitools)"], capture_output=True).returncode:
+        pytest.skip("needs R's package mitools")
+    ran = subprocess.run(
+        ["Rscript", "--vanilla", "-e", combining_lines(schema)], cwd=folder, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "(Intercept)" in ran.stdout and "NaN" not in ran.stdout
 
 
 def test_croissants_own_validator_finds_no_error_and_reads_every_row(described):

@@ -186,7 +186,7 @@ def test_with_much_noise_it_says_what_it_could_not_have_seen(trial):
     found = judge(measured_of(trial, rho=0.02), trial)
     assert found.blind
     passed = found.model_copy(update={"verdict": "passed"})  # noise alone fails one in a hundred
-    assert "The noise is large" in passed.summary() and "The noise is large" in passed.good_for("arm")
+    assert "The noise is large" in passed.summary() and "The noise is large" in passed.good_for(trial.schema)
 
 
 @pytest.mark.parametrize(
@@ -217,18 +217,36 @@ def test_what_is_found_of_correlations_is_said_as_a_reader_takes_it(trial):
     assert 0.1 <= from_here[100.0] < 0.25 < from_here[0.002]
 
 
-def test_without_measurements_nothing_is_judged_and_the_datasheet_says_so():
+def test_without_measurements_nothing_is_judged_and_the_datasheet_says_so(trial):
     found = not_judged(NOTHING_MEASURED)
-    assert "not judged" in found.summary() and "move with time and arm is not known" in found.good_for("arm")
-    assert "move with time is not known" in found.good_for(None)
+    assert "not judged" in found.summary() and "move with time and arm is not known" in found.good_for(trial.schema)
+    without = Schema.model_validate(
+        {**SMALL_SCHEMA, "label": {"kind": "none", "table": SMALL_SCHEMA["label"]["table"]}}
+    )
+    assert "move with time is not known" in found.good_for(without)
     assert exit_status(found, release_anyway=False) == 0
+
+
+def test_measures_at_one_visit_are_not_said_to_move():
+    measures = [{**each, "visits": ["1M"]} for each in SMALL_SCHEMA["measures"]]
+    visits = {**SMALL_SCHEMA["visits"], "codes": ["1M"]}
+    once = Schema.model_validate({**SMALL_SCHEMA, "measures": measures, "visits": visits})
+    found = Quality(verdict="passed").good_for(once)
+    assert "for a first look at how measures differ by arm." in found and "time" not in found
+
+
+def test_correlations_that_differ_by_no_more_than_noise_are_said_to():
+    sight = Sight(what="association", figures=3, furthest=0, found_from=0.2)
+    assert sight.strayed == "no more than noise"
+    assert sight.model_copy(update={"what": "mean"}).strayed == "0.0 standard deviations"
 
 
 def test_a_release_that_strays_ends_with_status_3_unless_it_may(trial, measured):
     found = judge(measured, changed(trial, "pressure", np.full((400, 3), 120)))
     assert exit_status(found, release_anyway=False) == STRAYS == 3
     assert exit_status(found, release_anyway=True) == 0
-    assert "**Not good for a first look**" in found.good_for("arm") and "pressure" in found.good_for("arm")
+    assert "**Not good for a first look**" in found.good_for(trial.schema)
+    assert "pressure" in found.good_for(trial.schema)
     assert "pressure" in quality_section(found)
     assert Quality.model_validate_json(found.model_dump_json()) == found
 

@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from analysis.quality.estimates import estimates
 from analysis.quality.gate import NOTHING_MEASURED, judge, not_judged
 from analysis.reports.internal import BANNER, Opened, difference, internal_report, standard_error
-from analysis.reports.pictures import Shown, means
+from analysis.reports.pictures import Shown, _densities, means
 from analysis.reports.public import Asked, public_report
 from analysis.study import StudySettings
 from analysis.transfer import Transfer
-from cohorts import Participants, Schema
+from cohorts import Encoding, Participants, Schema
+from privacy.mechanisms.histograms import Bins
 from privacy.mechanisms.measurements import Measured, Measurements
 from tests.cohorts.lossy_trial import LOSSY_SCHEMA, lossy_cohort
 from tests.conftest import SMALL_SCHEMA, THREE_ARMS, small_cohort
@@ -139,6 +141,32 @@ def test_an_auc_on_few_participants_says_so_and_has_its_interval(trial, measured
 
 def test_standard_errors_of_aucs_are_those_of_hanley_and_mcneil():
     assert standard_error(0.893, (51, 58)) == pytest.approx(0.032, abs=0.001)  # the paper's own example
+
+
+def test_figures_by_copies_are_not_said_to_be_as_they_were_measured(trial, measured):
+    asked = asked_of(trial, measured)
+    lines = [
+        replace(each, combined_estimate=each.estimate, combined_lower=each.lower, combined_upper=each.upper)
+        for each in asked.shown.estimates
+    ]
+    by_copies = public_report(replace(asked, shown=replace(asked.shown, estimates=lines))).as_html()
+    alone = public_report(asked).as_html()
+    assert "where the two disagree, trust the histogram" in by_copies and "trust the histogram" not in alone
+    for page in (by_copies, alone):
+        assert "an estimate of the trial" in page and "own figure, as it was measured" not in page
+        assert "Noisy estimates of how many participants were measured, about 90% of the trial" in page
+
+
+def test_what_is_measured_on_a_logarithmic_scale_is_drawn_on_one():
+    measures = [{**SMALL_SCHEMA["measures"][0], "lower": lower, "upper": 2000, "scale": "log"} for lower in (0, 1)]
+    scales = []
+    for measure in measures:
+        schema = Schema.model_validate({**SMALL_SCHEMA, "measures": [measure]})
+        cell = Encoding(schema).cells[-1]
+        bins, axes = Bins.of(cell), Figure().subplots()
+        _densities(axes, cell, bins, [np.full(bins.width, 1 / bins.width)], [], None)
+        scales.append(axes.get_xscale())
+    assert scales == ["symlog", "log"]
 
 
 def test_without_measurements_the_page_says_that_nothing_was_judged(trial):
