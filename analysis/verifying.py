@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from analysis.dataset.sums import SUMS_FILE, file_names, read_sums, sha256
 from analysis.errors import AnalysisError
 from cohorts import CohortError, Participants, Schema
 from cohorts.loader import read_participants
+from privacy.statements.sections import EVENTS_FILE
 
 if TYPE_CHECKING:
     from analysis.release import Manifest
@@ -37,7 +39,8 @@ class Verified:
 
 def verify_release(folder: Path) -> Verified:
     """Check a release: that its files are those that were published, none is missing and none is left over; that the
-    manifest says the same; that CSV and Parquet hold the same participants, as many as stated, who keep to the schema.
+    manifest and the privacy statement say the same; that CSV and Parquet hold the same participants, as many as stated,
+    who keep to the schema.
 
     Args:
         folder: a release, or a study that has one.
@@ -100,9 +103,36 @@ def _manifest(folder: Path) -> Manifest:
     if differing:
         raise AnalysisError(
             f"{file} says something else of {_named(differing)} than the files do: it lists rows, size and checksum of "
-            "every file. The release was put together from several; fetch it again."
+            "every file. The release was edited, or put together from several; fetch it again."
         )
+    _check_statement(folder, manifest)
     return manifest
+
+
+def _check_statement(folder: Path, manifest: Manifest) -> None:
+    """That the privacy statement and its figures are those that the manifest has."""
+    from analysis.release import MANIFEST_FILE, STATEMENT_FILE, STATEMENT_JSON
+
+    said, statement = f"{manifest.statement}\n".encode(), folder / STATEMENT_FILE
+    told = [] if statement.is_file() and statement.read_bytes() == said else [STATEMENT_FILE]
+    for name in (STATEMENT_JSON, EVENTS_FILE):
+        if _figures(folder / name) != (manifest.epsilon, manifest.delta):
+            told.append(name)
+    if told:
+        raise AnalysisError(
+            f"{folder}: {_named(told)} states something else than {MANIFEST_FILE} does, where epsilon is "
+            f"{manifest.epsilon} at delta {manifest.delta:g}. One of them was edited, so do not rely on any; fetch the "
+            "release again."
+        )
+
+
+def _figures(file: Path) -> tuple[object, object] | None:
+    """Epsilon and delta in a file of figures; None where it holds none."""
+    try:
+        figures = json.loads(file.read_bytes())
+        return figures["epsilon"], figures["delta"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _check_tables(folder: Path, manifest: Manifest) -> None:

@@ -147,5 +147,6 @@ def _no_room(journal: Journal, counting: RenyiFilter) -> str:
     return (
         f"Earlier studies of the cohort {journal.cohort} leave no room for epsilon {budget.epsilon:g} (delta "
         f"{budget.delta:g}): {spent_by_study(journal.books)} is already spent. Declare a larger epsilon, which will "
-        "cover those studies too" + (", or start afresh, as a public cohort may." if journal.public else ".")
+        "cover those studies too and is the total for each participant, and only if whoever approved the budget agrees"
+        + (", or start afresh, as a public cohort may." if journal.public else ".")
     )

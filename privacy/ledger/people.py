@@ -78,9 +78,10 @@ def bind(journal: Journal, bound: Bound, adopt: bool) -> Binding:
         if known and not adopt and (binding.ids, binding.schema) not in {(each.ids, each.schema) for each in known}:
             other = "other participants" if all(each.ids != binding.ids for each in known) else "another schema"
             raise LedgerError(
-                f"The ledger {journal.file} was begun for the cohort {journal.cohort} with {other}. If this is another "
-                "cohort, give it another name or another ledger. If it is the same cohort, changed, adopt the "
-                "ledger (--adopt-ledger): what was read before still counts."
+                f"The ledger {journal.file} was begun for the cohort {journal.cohort} with {other}. If it is the same "
+                "cohort, changed (somebody withdrew, say, or identifiers are spelled otherwise), adopt the ledger "
+                "(--adopt-ledger): what was read before still counts. If this is another cohort, give it another name "
+                "or another ledger."
             )
         journal.chain.remember(fingerprints(journal, bound.ids))
         journal.append("binding", [asdict(binding)])

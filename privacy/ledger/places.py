@@ -11,7 +11,7 @@ from cohorts import Schema
 from cohorts.user_data import KEY_BYTES, is_there, ledgers_folders
 from privacy.errors import LedgerError
 
-LEDGER = "ledger.db"
+LEDGER, KEY_ENDING = "ledger.db", ".key"
 
 
 def ledger_file(schema: Schema) -> Path:
@@ -58,7 +58,7 @@ def ledgers() -> list[Path]:
 
 def key_file(file: Path) -> Path:
     """Where the key of a private cohort's ledger is kept: beside it."""
-    return file.with_name(file.name + ".key")
+    return file.with_name(file.name + KEY_ENDING)
 
 
 def receipts_file(file: Path) -> Path:
@@ -72,6 +72,13 @@ def ledger_key(header: Mapping[str, Any], *places: Path) -> bytes:
         name = f"dpgan-tune ledger of the public cohort {header['cohort']}"
         return hashlib.blake2b(name.encode(), digest_size=KEY_BYTES).digest()
     place = next((each for each in places if each.exists()), None)
+    own = places[-1].with_name(places[-1].name.removesuffix(KEY_ENDING))
+    if place is None and len(places) > 1 and not is_there(own):
+        raise LedgerError(
+            f"The ledger of the cohort {header['cohort']}, {own}, is missing, and its key with it, so a study's copy "
+            "of it cannot be checked. Restore it from a backup (python -m privacy restore FILE), or name where it lies "
+            "with --ledger FILE."
+        )
     key = place.read_bytes() if place else b""
     if len(key) != KEY_BYTES:
         raise LedgerError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from dp_accounting import DpEvent
@@ -12,14 +13,24 @@ from privacy.accounting.events import composed, counted, event_fields
 from privacy.accounting.rdp import epsilon_by_rdp, rdp_at
 from privacy.ledger.summary import Summary, charged_by_key
 
-CHECK_SCRIPT = '''\
-"""Compute epsilon again from privacy_events.json, with dp-accounting alone: python check_epsilon.py"""
+INSTALL = f"pip install dp-accounting=={version('dp-accounting')}"
+
+CHECK_SCRIPT = f'''\
+"""Compute epsilon again from privacy_events.json: python check_epsilon.py
+
+It needs one package: {INSTALL}
+"""
 
 import json
+import sys
 from pathlib import Path
 
-from dp_accounting import dp_event, rdp
-
+try:
+    from dp_accounting import dp_event, rdp
+except ImportError:
+    sys.exit("The package dp-accounting is not there. Install it: {INSTALL}")
+'''
+CHECK_SCRIPT += """
 said = json.loads(Path(__file__).with_name("privacy_events.json").read_text())
 
 
@@ -41,7 +52,7 @@ for split, charges in said["charges"].items():
         epsilon = rdp.compute_epsilon([order], [divergence], said["delta"])[0]
     print(f"{split} participants: epsilon {epsilon:.4g} at delta {said['delta']:g}")
 print(f"stated: epsilon {said['epsilon']}, {said['covers']}")
-'''
+"""
 
 
 def charged_events(summary: Summary, epsilon: float | str, covers: str, orders: dict[str, float]) -> dict[str, Any]:

@@ -97,6 +97,22 @@ def forge(study, table):
     write_sums(folder)
 
 
+@pytest.mark.parametrize(
+    ("file", "was", "becomes"),
+    [
+        ("privacy_statement.md", "delta", "Delta"),
+        ("privacy_statement.json", '"delta": 1e-05', '"delta": 1e-06'),
+        ("privacy_events.json", '"delta": 1e-05', '"delta": 1e-06'),
+    ],
+)
+def test_a_statement_that_was_edited_is_found_though_all_checksums_fit(released, capsys, file, was, becomes):
+    text = (released.release / file).read_text()
+    assert was in text
+    (released.release / file).write_text(text.replace(was, becomes))
+    forge(released, pd.read_csv(released.release / "visits-unaccounted.csv"))
+    refused(released, f"{file} states something else than manifest.json does", capsys)
+
+
 def test_a_value_beyond_the_schemas_limits_is_found_though_all_checksums_fit(released, capsys):
     table = pd.read_csv(released.release / "visits-unaccounted.csv")
     table.loc[5, "pressure"] = 999

@@ -151,6 +151,7 @@ def test_every_earlier_study_is_named_with_what_its_own_statement_says_of_it():
         ledger.declare("third", Budget(2.0, 1e-5))
     said = f"epsilon {first:.4g} of 3 by study first, epsilon {second:.4g} of 6 by study second and those before it"
     assert said in str(refused.value)
+    assert "is the total for each participant, and only if whoever approved the budget agrees." in str(refused.value)
 
 
 def test_where_scores_were_read_without_noise_a_larger_epsilon_is_not_advised():

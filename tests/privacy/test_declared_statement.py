@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 from hypothesis import given
@@ -251,6 +252,14 @@ def test_epsilon_is_what_the_published_script_computes_from_the_published_events
     said = subprocess.run([sys.executable, tmp_path / CHECK_FILE], capture_output=True, text=True, check=True).stdout
     assert f"train participants: epsilon {stated.spent['train']:.4g} at delta 1e-05" in said
     assert "privacy" not in "".join(line for line in CHECK_SCRIPT.splitlines() if "import" in line)
+
+
+def test_the_published_script_says_which_package_it_needs_where_it_is_not_there(tmp_path):
+    (tmp_path / CHECK_FILE).write_text(CHECK_SCRIPT)
+    (tmp_path / "dp_accounting.py").write_text("raise ImportError")
+    ran = subprocess.run([sys.executable, tmp_path / CHECK_FILE], capture_output=True, text=True)
+    assert ran.returncode == 1 and "Traceback" not in ran.stderr
+    assert f"pip install dp-accounting=={version('dp-accounting')}" in ran.stderr
 
 
 def test_nothing_is_stated_that_the_ledger_does_not_hold(ledger):

@@ -14,6 +14,7 @@ from privacy.__main__ import main
 from privacy.errors import LedgerError
 from privacy.ledger.entries import Books
 from privacy.ledger.ledger import Ledger
+from privacy.ledger.places import key_file
 from privacy.ledger.receipt import Receipt, read_receipts, record_receipt
 from privacy.ledger.study_record import COPY, FIGURES, RECEIPTS, check_record, keep_record
 from privacy.ledger.summary import summarise
@@ -142,10 +143,18 @@ def test_figures_that_are_not_json_fail(study, capsys):
     assert "does not hold a ledger's figures" in capsys.readouterr().err
 
 
-def test_a_copy_without_the_key_cannot_be_vouched_for(study, data_home, capsys):
-    shutil.rmtree(data_home)
+def test_a_copy_without_the_key_cannot_be_vouched_for(study, capsys):
+    key_file(own_ledger().file).unlink()
     assert main([str(study)]) == 1
     assert "key of the cohort secret's ledger is missing" in capsys.readouterr().err
+
+
+def test_where_the_cohorts_ledger_is_gone_it_is_the_ledger_that_is_said_to_be_missing(study, capsys):
+    file = own_ledger().file
+    shutil.rmtree(file.parent)
+    assert main([str(study)]) == 1
+    said = capsys.readouterr().err
+    assert f"The ledger of the cohort secret, {file}, is missing" in said and str(study) not in said
 
 
 def test_a_record_is_kept_only_of_a_ledger_that_is_whole(study):
