@@ -209,7 +209,7 @@ def _run(
 ) -> bool:
     """Carry out one search; returns whether it has ended."""
     if not phase.stage.reads_participants:
-        console.print("The measurements are complete. From here on the search reads no participant.")
+        console.print("The measurements are complete. This search reads no participant.")
     if phase.stage.runs is None:
         return _search(request, phase, resources, console, callbacks)
     _show_law(request, phase)

@@ -148,7 +148,7 @@ def test_folders_of_trials_tell_their_configuration(office, first):
 
 
 def test_the_terminal_says_when_participants_begin_to_be_read(first, measured):
-    begin, nobody = "Participants begin to be read now.", "It reads nobody."
+    begin, nobody = "Participants begin to be read now.", "This search reads no participant."
     assert begin in first.stdout and nobody not in first.stdout
     assert measured[1].stdout.index(begin) < measured[1].stdout.index(nobody)
 
