@@ -140,7 +140,8 @@ def build_release(
             if sealed is None:
                 copies = draw_copies(directory, schema, settings.copies, random_stream(settings.seed))
             tried = Tried(epochs, selection, failures)
-            asked = _asked(directory, settings, statement, synthetic.release, tried, copies)
+            published = manifest.quality if sealed else None
+            asked = _asked(directory, settings, statement, synthetic.release, tried, copies, published)
             if copies is not None:
                 progress.update(task, description="Writing the release")
                 scores_are_paid_for = policy.declares_budget and not stage.runs
@@ -194,10 +195,11 @@ def _asked(
     release: Participants,
     tried: Tried,
     copies: Sequence[Participants] | None,
+    published: Quality | None,
 ) -> Asked:
     """What reports are about; the release is judged by what was paid for, where that says anything of it.
 
-    Where copies are None, the release was sealed before and has the paid-for table.
+    Where copies are None, the release was sealed before, has the paid-for table, and says what the gate found.
     """
     measured = kept_measurements(directory.path)
     version = installed_versions(("dpgan-tune",))["dpgan-tune"]
@@ -215,7 +217,8 @@ def _asked(
     else:
         lines = with_copies(estimates(measured, release.schema), copies or ())
     shown = Shown(release, measured, lines, survival=survival)
-    return Asked(settings, statement, judge(measured, release), shown, replace(tried, baselines=baselines), version)
+    quality = published or judge(measured, release, copies or ())
+    return Asked(settings, statement, quality, shown, replace(tried, baselines=baselines), version)
 
 
 def _survival(

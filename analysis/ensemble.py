@@ -88,16 +88,9 @@ def ensemble(whole: Sequence[Participants], schema: Schema, randomness: torch.Ge
     Returns:
         Synthetic cohort with ids S000001 and so on; an id does not tell which epoch it came from.
     """
-    participants = len(whole[0])
-    rows = np.array_split(np.arange(participants), len(whole))
-    parts = [each.take(own) for each, own in zip(whole, rows, strict=True)]
-    order = torch.randperm(participants, generator=randomness).numpy()  # (n,)
-    return Participants(
-        schema=schema,
-        ids=numbered_ids(participants),
-        labels=np.concatenate([part.labels for part in parts])[order],
-        values=np.concatenate([part.values for part in parts])[order],
-    )
+    together = Participants.in_equal_shares(whole)
+    order = torch.randperm(len(together), generator=randomness).numpy()  # (n,)
+    return Participants(schema, numbered_ids(len(together)), together.labels[order], together.values[order])
 
 
 def share_mended(epoch: ScoredEpoch, schema: Schema, randomness: torch.Generator) -> float:

@@ -69,6 +69,16 @@ class Participants:
         )
         return cls(parts[0].schema, ids, labels, values)
 
+    @classmethod
+    def in_equal_shares(cls, cohorts: Sequence[Participants]) -> Participants:
+        """As many participants as each of several cohorts of one size has, an equal share from each: other rows of it.
+
+        Args:
+            cohorts: at least one, each in random order.
+        """
+        rows = np.array_split(np.arange(len(cohorts[0])), len(cohorts))
+        return cls.together([each.take(own) for each, own in zip(cohorts, rows, strict=True)])
+
     def take(self, index: np.ndarray) -> Participants:
         """The participants at `index` (integers or a bool mask (n,)), in that order."""
         index = np.asarray(index)

@@ -77,12 +77,14 @@ NOTHING_MEASURED = (
 )
 
 Verdict = Literal["passed", "failed", "not judged"]
+Whose = Literal["release", "copies"]
 
 
 class Finding(BaseModel):
     """A figure that strayed.
 
     Args:
+        of: whose it is: the release's, or that of its copies together.
         what: the kind of figure.
         column: the measure.
         visit: at which it was taken; empty for a covariate.
@@ -96,6 +98,7 @@ class Finding(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    of: Whose = "release"
     what: What
     column: str
     visit: str
@@ -107,14 +110,16 @@ class Finding(BaseModel):
     z: float
 
     @classmethod
-    def of(cls, each: Comparison) -> Finding:
-        """Of a comparison."""
+    def from_comparison(cls, each: Comparison, of: Whose) -> Finding:
+        """Of the release or of its copies."""
         numbers = {name: round(getattr(each, name), 4) for name in ("released", "measured", "sd")}
         words = {name: getattr(each, name) for name in ("what", "column", "visit", "group", "detail")}
-        return cls(**words, **numbers, z=round(each.z, 2))
+        return cls(of=of, **words, **numbers, z=round(each.z, 2))
 
     def sentence(self) -> str:
         """In words."""
+        if self.of == "copies" and self.what in EXCESSES:
+            return f"In the copies, {self.model_copy(update={'of': 'release'}).sentence()}"
         if self.what == "association":
             return (
                 f"{self.column}: its correlations differ from those measured by {self.released:.2g} (root mean "
@@ -127,7 +132,7 @@ class Finding(BaseModel):
             )
         where = ", ".join(part for part in (self.visit, self.group) if part)
         return (
-            f"{self.column}{f' ({where})' if where else ''}: {self.detail} {self.released:.3g} in the release, "
+            f"{self.column}{f' ({where})' if where else ''}: {self.detail} {self.released:.3g} in the {self.of}, "
             f"{self.measured:.3g} as measured, where noise and sampling explain a difference of about {self.sd:.2g}"
         )
 
@@ -177,6 +182,7 @@ class Quality(BaseModel):
         sight: how well each kind could be seen.
         misfit: mean square of all differences in standard errors of the noise; about 1 where noise explains them.
         tables: pairs of which two-way tables were measured.
+        copies: whether the copies were compared, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -190,6 +196,7 @@ class Quality(BaseModel):
     sight: tuple[Sight, ...] = ()
     misfit: float | None = None
     tables: tuple[str, ...] = ()
+    copies: bool = False
 
     @property
     def failed(self) -> bool:
@@ -212,7 +219,8 @@ class Quality(BaseModel):
         """One paragraph for a reader who sees nothing else."""
         if self.verdict == "not judged":
             return f"Quality: not judged. {self.reason}"
-        compared = f"{self.figures} figures of the release were compared with what was measured of the trial"
+        of_what = "the release and of its copies" if self.copies else "the release"
+        compared = f"{self.figures} figures of {of_what} were compared with what was measured of the trial"
         if self.failed:
             return f"Quality: failed. {compared}; {self._they_stray()} further than noise and sampling explain."
         return f"Quality: passed. {compared}, and none strays further than noise and sampling explain.{self._unseen()}"
@@ -253,28 +261,35 @@ def not_judged(reason: str) -> Quality:
     return Quality(verdict="not judged", reason=reason)
 
 
-def judge(measured: Measured, release: Participants) -> Quality:
-    """Compare a release with what was measured.
+def judge(measured: Measured, release: Participants, copies: Sequence[Participants] = ()) -> Quality:
+    """Compare a release with what was measured, and its copies together: one alone has a draw of the noise in it.
 
     Args:
         measured: what was bought.
         release: synthetic participants, under the schema that participants were measured under.
+        copies: of the release, if any.
     """
-    compared = [each for each in comparisons(measured, release) if np.isfinite(each.z)]
-    figures = len(compared) + len(release.schema.all_measures) + len(measured.tables)
-    threshold = float(-ndtri(FALSE_ALARMS / 2 / figures))
-    alone = {each.column for each in compared if strays(each, threshold)}
-    compared += [*associations(measured, release, but=alone), *tables(measured, release, but=alone)]
-    strayed = sorted((each for each in compared if strays(each, threshold)), key=lambda each: -abs(each.z))
+    judged: dict[Whose, Participants] = {"release": release}
+    if copies:
+        judged["copies"] = Participants.in_equal_shares(copies)
+    compared = {of: [each for each in comparisons(measured, own) if np.isfinite(each.z)] for of, own in judged.items()}
+    further = len(judged) * (len(release.schema.all_measures) + len(measured.tables))
+    threshold = float(-ndtri(FALSE_ALARMS / 2 / (sum(map(len, compared.values())) + further)))
+    for of, people in judged.items():
+        alone = {each.column for each in compared[of] if strays(each, threshold)}
+        compared[of] += [*associations(measured, people, but=alone), *tables(measured, people, but=alone)]
+    every = [(of, each) for of, own in compared.items() for each in own]
+    strayed = sorted(((of, each) for of, each in every if strays(each, threshold)), key=lambda pair: -abs(pair[1].z))
     return Quality(
         verdict="failed" if strayed else "passed",
-        columns=tuple(dict.fromkeys(each.column for each in strayed)),
-        findings=tuple(map(Finding.of, strayed)),
-        figures=len(compared),
+        columns=tuple(dict.fromkeys(each.column for _, each in strayed)),
+        findings=tuple(Finding.from_comparison(each, of) for of, each in strayed),
+        figures=len(every),
         threshold=round(threshold, 2),
-        sight=tuple(_sights(compared, threshold)),
+        sight=tuple(_sights([each for _, each in every], threshold)),
         misfit=round(misfit(measured, release)["misfit"], 3),
         tables=pairs_in_tables(measured, release.schema),
+        copies=bool(copies),
     )
 
 

@@ -155,23 +155,24 @@ def _gate(asked: Asked) -> Section:
     blocks = [seen]
     if quality.findings:
         rows = [
-            (each.column, each.visit, each.group, each.detail, f"{each.released:.3g}", f"{each.measured:.3g}",
-             f"{each.sd:.2g}")
+            (each.of, each.column, each.visit, each.group, each.detail, f"{each.released:.3g}",
+             f"{each.measured:.3g}", f"{each.sd:.2g}")
             for each in quality.findings[:MOST_FINDINGS]
         ]  # fmt: skip
         more = len(quality.findings) - MOST_FINDINGS
         blocks.append(
             Table(
                 "What strays" + (f": the worst {MOST_FINDINGS} of {len(quality.findings)} figures" if more > 0 else ""),
-                ("measure", "visit", "group", "figure", "release", "as measured", "error explained"),
+                ("of", "measure", "visit", "group", "figure", "synthetic", "as measured", "error explained"),
                 rows,
                 "The release and the measurement should differ by a few times the last column at most.",
                 [each.model_dump() for each in quality.findings],
             )
         )
     words = (
-        "Each figure of the release was set beside the same figure as it was measured of the trial, and the difference "
-        "taken over the error that noise and sampling explain. A column strays when one is larger than chance allows, "
+        f"Each figure of the release{', and of its copies together,' if quality.copies else ''} was set beside the "
+        "same figure as it was measured of the trial, and the difference taken over the error that noise and sampling "
+        "explain. A column strays when one is larger than chance allows, "
         "so many having been compared, and large enough to matter.",
     )
     return Section("Is it any good?", words, tuple(blocks))

@@ -94,6 +94,20 @@ def test_a_collapsed_response_is_found_in_a_trial_of_111_participants():
     assert "share of good" in found.findings[0].detail
 
 
+def test_copies_are_judged_beside_a_release_that_is_good():
+    """Once nobody in any copy was readmitted in an arm where 16 % were, and the release passed."""
+    people = response_cohort()
+    measured = measured_of(people, rho=2.0)
+    copies = [response_cohort() for _ in range(4)]
+    good = judge(measured, people, copies)
+    assert good.verdict == "passed" and good.figures == 2 * judge(measured, people).figures
+    nobody = np.where(people.labels[:, None] == 1, 0, people.values[:, 0])
+    found = judge(measured, people, [changed(each, "status", nobody) for each in copies])
+    assert found.verdict == "failed" and found.columns == ("status",)
+    assert {each.of for each in found.findings} == {"copies"}
+    assert "in the copies" in found.findings[0].sentence() and "the release and of its copies" in found.summary()
+
+
 @pytest.mark.parametrize(("end", "where"), [("lower", "lowest"), ("upper", "highest")])
 def test_a_quarter_of_values_at_a_limit_is_found(trial, measured, end, where):
     limit = getattr(trial.schema.measures[0], end)
