@@ -14,10 +14,10 @@ from cohorts.drafting.headers import Column
 
 PARTICIPANT = """usubjid subjid subject subjectid subjectno subjectnumber participant participantid patient patientid
     patientno patno patid patnum pid pidnum ptid ptno recordid maskid personid id"""
-VISIT_CODE = "avisit visit visitcode visitname redcapeventname timepoint avisitn visitnum visitno visitid"
-VISIT_TIME = "ady studyday day visitday week month vsdy lbdy"
+VISIT_CODE = "avisit visit visitcode visitname redcapeventname timepoint avisitn visitnum visitno visitid period"
+VISIT_TIME = "ady studyday day visitday week month vsdy lbdy obstime"
 ARM = """trt01p trt01a arm armcd actarm actarmcd trt01pn trt01an trtp trta trt treatment treat treatmentarm
-    treatmentgroup studyarm randarm randgroup randomisation randomization allocation group"""
+    treatmentgroup studyarm randarm randgroup randomisation randomization allocation group drug"""
 LEFT_OUT = "studyid siteid site siteno sitenum invid investigator domain seq country region epoch comment comments"
 """Names of columns by role, compared as `plain` writes them; the more specific first."""
 
