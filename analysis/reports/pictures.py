@@ -26,6 +26,7 @@ from analysis.quality.estimates import Estimate
 from analysis.reports.blocks import Picture
 from cohorts import Encoding, Measure, Participants, Schema
 from cohorts.encoding import Cell
+from cohorts.scale import scale_of
 from privacy.mechanisms.histograms import Bins, class_counts
 from privacy.mechanisms.measurements import Measured
 from privacy.mechanisms.moments import COUNT_SHARE, lifted
@@ -33,6 +34,9 @@ from privacy.mechanisms.normal_scores import LIMIT, NormalScores
 
 A_PAGE = 6
 """Panels of one picture."""
+
+LEAST_APART = 0.06
+"""Part of an axis that a number needs for itself."""
 
 MOST_NAMES = 14
 """Ticks that are still to be read side by side."""
@@ -198,6 +202,8 @@ def _densities(
     real: Sequence[np.ndarray] | None,
 ) -> None:
     places = BinValues.of(cell, bins).mean
+    if cell.measure.scale == "log":
+        places = cell.scale.shares(places)
     for label, colour in zip(range(len(drawn)), cycle(COLOURS), strict=False):
         if real is not None:
             axes.plot(places, real[label][: len(places)], color=colour, linewidth=5, alpha=0.3, drawstyle="steps-mid")
@@ -207,10 +213,21 @@ def _densities(
                 places, paid[label][: len(places)], color=colour, linestyle="", marker=".", markersize=5, alpha=0.7
             )
     axes.axhline(0, color=GRID, linewidth=0.8)
-    if cell.measure.scale == "log" and cell.scale.spike:
-        axes.set_xscale("symlog", linthresh=places[1], linscale=0.3)  # zero, then its own scale
-    elif cell.measure.scale == "log":
-        axes.set_xscale("log")
+    if cell.measure.scale == "log":
+        named = _named_on_log_scale(cell.measure)
+        axes.set_xticks(cell.scale.shares(named), [f"{value:g}" for value in named])
+
+
+def _named_on_log_scale(measure: Measure) -> np.ndarray:
+    """Round numbers of its range, and its lower limit where that is 0, if there is room for both."""
+    least = max(measure.lower, measure.step)
+    powers = 10.0 ** np.arange(math.floor(math.log10(least)), math.ceil(math.log10(measure.upper)) + 1)
+    round_numbers = powers if powers[-1] / powers[0] > 1e3 else np.outer(powers, [1, 2, 5]).ravel()
+    inside = round_numbers[(round_numbers >= least) & (round_numbers <= measure.upper)]
+    if measure.lower > 0:
+        return inside
+    apart = scale_of(measure).shares(inside) > LEAST_APART
+    return np.concatenate([[0.0], inside[apart]])
 
 
 def _bars(

@@ -238,8 +238,8 @@ def reach(folders: str = "`trials/`") -> str:
     return (
         "- Anyone who sees `internal/`, which holds figures of real participants for the data steward, or what the "
         "terminal showed of them, or acts on either.\n"
-        "- Rounded counts that `python -m cohorts` prints when the files are checked, and visits of which it says that "
-        "no row is there.\n"
+        "- Rounded counts and hints that `python -m cohorts` prints when the files are checked, and visits of which it "
+        "says that no row is there.\n"
         f"- Times of day and durations, which the study's other files hold ({folders}, `study.db`, logs).\n"
         "- The choice of a later epsilon: it counts as chosen without regard to this study's results.\n"
         "- What a study is refused for before anything is charged: fewer than 50 participants, none of a class that "

@@ -159,14 +159,16 @@ def test_figures_by_copies_are_not_said_to_be_as_they_were_measured(trial, measu
 
 def test_what_is_measured_on_a_logarithmic_scale_is_drawn_on_one():
     measures = [{**SMALL_SCHEMA["measures"][0], "lower": lower, "upper": 2000, "scale": "log"} for lower in (0, 1)]
-    scales = []
+    named = []
     for measure in measures:
         schema = Schema.model_validate({**SMALL_SCHEMA, "measures": [measure]})
         cell = Encoding(schema).cells[-1]
         bins, axes = Bins.of(cell), Figure().subplots()
         _densities(axes, cell, bins, [np.full(bins.width, 1 / bins.width)], [], None)
-        scales.append(axes.get_xscale())
-    assert scales == ["symlog", "log"]
+        texts = [each.get_text() for each in axes.get_xticklabels()]
+        named.append(dict(zip(texts, axes.get_xticks(), strict=True)))
+    assert list(named[0]) == ["0", "10", "100", "1000"] and list(named[1]) == ["1", "10", "100", "1000"]
+    assert named[1]["100"] - named[1]["10"] == pytest.approx(named[1]["1000"] - named[1]["100"], abs=0.02)
 
 
 def test_without_measurements_the_page_says_that_nothing_was_judged(trial):
