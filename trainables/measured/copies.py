@@ -50,6 +50,9 @@ FIRST_ROUNDS, ROUNDS = 16, 6
 LONGEST, FACTOR = 1.0, 2.0
 """Of one move of a mean, in standard deviations, and the largest factor that a standard deviation changes by in one."""
 
+LEAST_NOISE = 1e-3
+"""In what was measured before randomisation, beside its variance: some of it may follow from the rest of it."""
+
 LEAST_VARIANCE = 1e-3
 """Of what is measured of a score that hardly varies."""
 
@@ -256,6 +259,7 @@ class Copies:
         lacking = without_luck(target.products - seen.products, target.products, self._early)
         by_products = lacking[0, 1:] / slopes[0]
         shift = trust * by_products + (1 - trust) * (target.means - seen.features.mean(axis=0))
+        shift -= self._follows(moments, shift, self._sizes[label] * trust * noise**2)
         turn = gain * self._turned * lacking[1:, 1:] / slopes[1]
         covariance = moments.covariance + turn
         # Of how large scores are products say no more than how much larger one is than another: vectors are shortened.
@@ -274,6 +278,21 @@ class Copies:
         factor = size / np.sqrt(np.diag(nearest))
         covariance = nearest * np.outer(factor, factor)
         return ClassMoments(moments.mean + gain * shift.clip(-LONGEST / LIMIT, LONGEST / LIMIT), covariance)
+
+    def _follows(self, moments: ClassMoments, shift: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """What of a shift of means (W,) follows from how a class differed by chance before randomisation: (W,).
+
+        Copies have no such chance, so what comes later must not have what followed from it: a class that had higher
+        pressure before has it later, too. The best linear guess, as of analysis of covariance: noise in what was
+        measured before, of variance ``noise`` (W,) beside that of one participant, follows from nobody.
+        """
+        early, late = np.flatnonzero(self._early[1:]), np.flatnonzero(1 - self._early[1:])
+        follows = np.zeros_like(shift)
+        if len(early):
+            known = moments.covariance[np.ix_(early, early)]
+            known += np.diag(noise[early] + LEAST_NOISE * np.diag(known).mean())
+            follows[late] = moments.covariance[np.ix_(late, early)] @ np.linalg.solve(known, shift[early])
+        return follows
 
     def _seen(self, moments: ClassMoments, standard: np.ndarray, label: int, scores: NormalScores) -> _Seen:
         """What a study measures of draws of a class with such values for scores, rounding and limits included."""
