@@ -13,6 +13,7 @@ from privacy.policies.unaccounted import Freely
 from tests.conftest import SMALL_SCHEMA, THREE_ARMS, sealed
 from trainables.candidate import Setting
 from trainables.measured.candidate import MeasuredNetwork
+from trainables.measured.copies import Copies
 from trainables.trial import Trial, TrialPlan
 
 OF_TWO = {
@@ -104,3 +105,20 @@ def test_only_the_first_visit_of_a_randomised_label_is_a_baseline():
     with pytest.raises(ValueError, match="baseline is for a randomised label"):
         Schema.model_validate({**OF_TWO, "label": {**SMALL_SCHEMA["label"], "randomised": False}})
     assert not Schema.model_validate(SMALL_SCHEMA).before_randomisation.any()
+
+
+def test_what_comes_later_in_copies_does_not_follow_from_chance_before_randomisation():
+    """Their arms are alike before it, so a difference later is that which analysis of covariance finds in the trial."""
+    trial = unlucky(SCHEMAS[0], 3000, luck=2.0)
+    before = trial.values[:, [0, 1, 2, 3], 0].astype(float)
+    later, arm = trial.values[:, 0, 2].astype(float), trial.labels
+    adjusted = float(np.linalg.lstsq(np.column_stack([np.ones(len(arm)), arm, before]), later, rcond=None)[0][1])
+    crude = later[arm == 1].mean() - later[arm == 0].mean()
+    measured = Measurements.costing(SCHEMAS[0], 1.0, rho=1e4).release(trial.values, trial.labels)
+    copies = Copies(measured, SCHEMAS[0], np.random.default_rng(0))
+    of_copies = [
+        np.subtract(*(each.values[each.labels == label, 0, 2].mean(dtype=float) for label in (1, 0)))
+        for each in (copies.draw(3000) for _ in range(3))
+    ]
+    assert crude - adjusted > 1.2  # mmHg
+    assert np.mean(of_copies) == pytest.approx(adjusted, abs=0.7)
