@@ -91,7 +91,7 @@ are numbered from S000001 and belong to nobody.
 ## How it was made
 
 This is what study `{study}` did. {method} {score} {picking} Each generated an equal share of the
-participants, and an epoch that several classifiers picked a share for each of them; all were then shuffled. The
+participants, and an epoch that was picked more than once a share for each time; all were then shuffled. The
 search follows Beaulieu-Jones et al., Circ Cardiovasc Qual Outcomes 2019;12:e005122.
 
 ## What it is good for, and what it is not

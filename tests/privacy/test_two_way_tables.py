@@ -202,12 +202,13 @@ def test_arms_in_which_two_measures_go_opposite_ways_stay_apart():
     age, sign = everybody.values[:, 2, 0], np.where(everybody.labels == 1, 1, -1)
     everybody.values[:, 3, 0] = (5 + sign * (age - 55) / 12 + rng.normal(0, 0.7, COUNT)).clip(0, 10)
     bought = mechanism().release(everybody.values, everybody.labels)
-    copy = Copies(bought, CANCER, rng).draw(COUNT)
+    copies = Copies(bought, CANCER, rng)
+    drawn = [copies.draw(COUNT) for _ in range(5)]
     for label in (0, 1):
-        real, own = (each.values[each.labels == label][:, 2:, 0].T for each in (everybody, copy))
+        real, own = (each.values[each.labels == label][:, 2:, 0].T for each in (everybody, drawn[0]))
         there = ~np.isnan(own).any(axis=0)
         assert np.corrcoef(own[:, there])[0, 1] == pytest.approx(np.corrcoef(real)[0, 1], abs=0.1)
-    assert misfit(bought, copy)["misfit_products"] < 2
+    assert np.median([misfit(bought, each)["misfit_products"] for each in drawn]) < 2  # each has noise of its own
 
 
 def test_no_part_is_empty_where_many_have_a_limit():
